@@ -1,0 +1,52 @@
+"""The public API: the one module that a plugin imports."""
+
+from sereno.engine.context import RunContext
+from sereno.hookspecs import hookimpl
+from sereno.model.duration import format_duration, parse_duration
+from sereno.model.errors import (
+    ConfigurationError,
+    DeclarationError,
+    ParamsError,
+    RunCancelled,
+    RunError,
+    RunSuperseded,
+    SerenoError,
+    TriggerError,
+)
+from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
+from sereno.model.job import Job, job
+from sereno.model.retry import Retry, retry
+from sereno.model.schedule import Schedule, schedule
+from sereno.triggers import cron, every, once, parse
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigurationError",
+    "DeclarationError",
+    "Job",
+    "JobOverdue",
+    "LeaderChanged",
+    "ParamsError",
+    "Retry",
+    "RunCancelled",
+    "RunContext",
+    "RunError",
+    "RunFinished",
+    "RunStarted",
+    "RunSuperseded",
+    "Schedule",
+    "SerenoError",
+    "SlotSettled",
+    "TriggerError",
+    "cron",
+    "every",
+    "format_duration",
+    "hookimpl",
+    "job",
+    "once",
+    "parse",
+    "parse_duration",
+    "retry",
+    "schedule",
+]

@@ -1,0 +1,93 @@
+"""What a job receives: who it is, what it may say, and how it learns that it must stop."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Event
+from typing import Any, Generic, Protocol, TypeVar
+
+from sereno.model.errors import RunCancelled
+
+P = TypeVar("P")
+
+
+class Reporter(Protocol):
+    """Where a run's words go: buffered by the runner, written in groups."""
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Keep the newest progress."""
+        ...
+
+    def checkpoint(self, value: Any) -> None:
+        """Keep the newest checkpoint; written before the attempt's outcome at the latest."""
+        ...
+
+    def flush(self) -> Awaitable[None]:
+        """Write what is kept now, and return when it is durable."""
+        ...
+
+    def fence(self, connection: Any) -> Awaitable[None]:
+        """Make `connection`'s open transaction fail unless this run is still its owner's."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class RunContext(Generic[P]):
+    """One attempt of one run.
+
+    `params`: the job's Struct, or a dict where it declares none. `upstream`: results of the runs that
+    this one was chained after, by job name. `settings`: the plugin's Struct. `saved`: the last
+    checkpoint of this run's earlier attempts, None at first. `slot`: None for ad-hoc runs.
+    `database_url`: the kernel's own database (a secret: never log it).
+    """
+
+    run_id: int
+    job: str
+    attempt: int
+    params: P
+    settings: Any
+    log: logging.Logger
+    reporter: Reporter
+    slot: datetime | None = None
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    saved: Any = None
+    database_url: str = ""
+    deadline: datetime | None = None
+    clock: Callable[[], datetime]
+    stop: Event = field(default_factory=Event)
+
+    def now(self) -> datetime:
+        """Return the database's time, aware UTC."""
+        return self.clock()
+
+    @property
+    def cancelled(self) -> bool:
+        """Tell whether this run has been asked to stop."""
+        return self.stop.is_set()
+
+    def check(self) -> None:
+        """Raise RunCancelled when this run has been asked to stop: for loops in threads."""
+        if self.stop.is_set():
+            raise RunCancelled(f"run {self.run_id} of job '{self.job}' has been asked to stop")
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Say how far the run is; cheap, never blocks, and a point where a thread can be cancelled."""
+        self.check()
+        self.reporter.progress(done, total, note)
+
+    def checkpoint(self, value: Any) -> None:
+        """Keep `value` (what JSON can hold) for the next attempt; durable after `flush` or the end."""
+        self.reporter.checkpoint(value)
+
+    async def flush(self) -> None:
+        """Make progress and checkpoint durable now."""
+        await self.reporter.flush()
+
+    async def fence(self, connection: Any) -> None:
+        """Bind `connection`'s open transaction in the kernel's database to this run's ownership.
+
+        The transaction then commits only while no other node has taken the run over. Raises
+        RunSuperseded when one has. `connection`: an asyncpg connection inside a transaction.
+        """
+        await self.reporter.fence(connection)

@@ -1,0 +1,68 @@
+"""Every hook: its moment and its failure rule. See docs/plugins.md for examples.
+
+Three families, all with the prefix ``sereno_``:
+
+- ``sereno_register_<plural>``: plain functions, called once at start before any I/O. An exception or a
+  bad value marks the plugin ``failed``; the others go on.
+- ``sereno_lifespan``: one async context manager, entered before the first job and left after the last.
+- ``sereno_on_<past participle>``: ``async def``, called one by one, each with a time limit; what it
+  raises is logged and reaches neither another plugin nor the run.
+"""
+
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import msgspec
+import pluggy
+
+from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
+from sereno.model.job import Job
+
+hookspec = pluggy.HookspecMarker("sereno")
+hookimpl = pluggy.HookimplMarker("sereno")
+
+
+@hookspec
+def sereno_register_settings() -> type[msgspec.Struct]:  # type: ignore[empty-body]
+    """Return the Struct that ``[plugins.<name>]`` must fit; the first hook that is called."""
+
+
+@hookspec
+def sereno_register_jobs(settings: Any) -> Iterable[Job]:  # type: ignore[empty-body]
+    """Return the jobs of this plugin. `settings`: its own Struct, filled and checked, or None."""
+
+
+@hookspec
+def sereno_register_commands() -> Iterable[Any]:  # type: ignore[empty-body]
+    """Return click commands that ``sereno`` offers beside its own."""
+
+
+@hookspec
+def sereno_lifespan(settings: Any) -> AbstractAsyncContextManager[None]:  # type: ignore[empty-body]
+    """Return what this plugin opens before its first run and closes after its last."""
+
+
+@hookspec
+async def sereno_on_run_started(event: RunStarted) -> None:
+    """Hear that an attempt began; the run does not wait."""
+
+
+@hookspec
+async def sereno_on_run_finished(event: RunFinished) -> None:
+    """Hear that an attempt ended and its outcome is written."""
+
+
+@hookspec
+async def sereno_on_slot_settled(event: SlotSettled) -> None:
+    """Hear that a slot was coalesced, skipped, missed or ran late."""
+
+
+@hookspec
+async def sereno_on_leader_changed(event: LeaderChanged) -> None:
+    """Hear that this node took or lost the lead."""
+
+
+@hookspec
+async def sereno_on_job_overdue(event: JobOverdue) -> None:
+    """Hear that a job is overdue, or no longer is."""

@@ -1,0 +1,83 @@
+"""Every error of the kernel, each a sentence with subject, offending value, rule and remedy.
+
+SerenoError
+├── ConfigurationError      settings: unknown key, wrong type, missing file          exit code 2
+├── TriggerError            a trigger that cannot be read or would never fire        exit code 2
+├── DeclarationError        a job or schedule that contradicts itself                exit code 2
+├── ParamsError             params that do not fit the job                           exit code 2
+├── NotFoundError           no such job, schedule, run                               exit code 2
+├── PluginError             a plugin that cannot be loaded
+├── StoreError              the database refused or failed
+│   ├── StoreUnavailableError   no connection: worth another try
+│   ├── SchemaError             migrations missing, changed or newer than the code
+│   └── PoolerError             a session lock was asked for through a transaction pooler
+├── LeaseLostError          this node is not the leader (any more): the term has moved on
+├── EmbeddedError           the embedded PostgreSQL cannot be installed or started
+└── RunError
+    ├── RunCancelled        raised inside a job that has been asked to stop
+    └── RunSuperseded       raised by ``run.fence``: the run has another owner
+"""
+
+
+class SerenoError(Exception):
+    """The root of the tree; ``str(error)`` is a sentence for a person."""
+
+
+class ConfigurationError(SerenoError):
+    """A setting is unknown, of the wrong type or out of its range."""
+
+
+class TriggerError(SerenoError, ValueError):
+    """A trigger cannot be read, is not supported, or would never fire."""
+
+
+class DeclarationError(SerenoError, ValueError):
+    """A job, schedule or policy contradicts itself."""
+
+
+class ParamsError(SerenoError, ValueError):
+    """Params do not fit what the job declares."""
+
+
+class NotFoundError(SerenoError, LookupError):
+    """Nothing of that name or number is known."""
+
+
+class PluginError(SerenoError):
+    """A plugin cannot be loaded; the others go on."""
+
+
+class StoreError(SerenoError):
+    """The database refused a statement or answered what cannot be."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database is away, starting, full or read-only: the same call may succeed later."""
+
+
+class SchemaError(StoreError):
+    """The schema in the database is not the one that this code was written for."""
+
+
+class PoolerError(StoreError):
+    """A session lock means nothing through a transaction pooler."""
+
+
+class LeaseLostError(SerenoError):
+    """The term has moved on: nothing was written."""
+
+
+class EmbeddedError(SerenoError):
+    """The embedded PostgreSQL cannot be installed, started or stopped."""
+
+
+class RunError(SerenoError):
+    """What a job may meet inside its own run."""
+
+
+class RunCancelled(RunError):  # noqa: N818 - an event that happened to the run, as asyncio's CancelledError
+    """The run has been asked to stop."""
+
+
+class RunSuperseded(RunError):  # noqa: N818 - the name is a contract of DESIGN.md section 6
+    """The run has another owner: roll back, write nothing."""

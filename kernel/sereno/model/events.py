@@ -1,0 +1,62 @@
+"""What `sereno_on_*` hooks are told; plain frozen values."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sereno.model.policies import Severity
+from sereno.model.run import RunState, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """An attempt of a run has begun on this node."""
+
+    run_id: int
+    job: str
+    attempt: int
+    slot: datetime | None
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """An attempt of a run has ended; `state` is ``queued`` when it will be tried again."""
+
+    run_id: int
+    job: str
+    attempt: int
+    slot: datetime | None
+    state: RunState
+    duration: timedelta
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotSettled:
+    """A slot got a verdict other than ``ran``."""
+
+    job: str
+    schedule: str
+    slot: datetime
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderChanged:
+    """This node took the lead or lost it."""
+
+    node: str
+    term: int
+    leading: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOverdue:
+    """A job's last success is older than it may be; told once as it becomes so, once as it is over."""
+
+    job: str
+    severity: Severity
+    overdue: timedelta
+    resolved: bool

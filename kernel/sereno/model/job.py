@@ -1,0 +1,140 @@
+"""What a plugin declares: a function with a name, its schedules and its policies."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from sereno.model.errors import DeclarationError, ParamsError
+from sereno.model.policies import Policies
+from sereno.model.schedule import Schedule, Trigger
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_MAX_NAME = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A named piece of work.
+
+    `function` takes a RunContext and returns what JSON can hold (or None). `after`: names of jobs; once
+    all of them have succeeded, a run of this one is queued with their results. `params`: the
+    msgspec.Struct that a run's params must fit; None takes any JSON object.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    schedules: tuple[Schedule, ...] = ()
+    policies: Policies = field(default_factory=Policies)
+    after: tuple[str, ...] = ()
+    params: type[msgspec.Struct] | None = None
+    description: str = ""
+
+    def changed(
+        self,
+        *,
+        schedule: "Declared | None" = None,
+        **policies: Any,
+    ) -> "Job":
+        """Return this job with another schedule or other policies, as settings may demand."""
+        job = self
+        if schedule is not None:
+            job = replace(job, schedules=_schedules(self.name, schedule))
+        if policies:
+            job = replace(job, policies=job.policies.changed(policies, f"job '{self.name}'"))
+        return job
+
+    def checked_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `params` as plain JSON values with the Struct's defaults filled in.
+
+        Raises ParamsError, naming job, param and rule.
+        """
+        if self.params is None:
+            return dict(params)
+        unknown = set(params) - {f.encode_name for f in msgspec.structs.fields(self.params)}
+        if unknown:
+            known = ", ".join(f.encode_name for f in msgspec.structs.fields(self.params))
+            raise ParamsError(
+                f"job '{self.name}': unknown param '{min(unknown)}'; it takes {known or 'none'}"
+            )
+        try:
+            value = msgspec.convert(dict(params), self.params, strict=False)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise ParamsError(f"job '{self.name}': params do not fit: {error}") from error
+        return dict(msgspec.to_builtins(value))
+
+
+Declared = Trigger | Schedule | Iterable[Trigger | Schedule]
+
+
+def job(
+    name: str,
+    *,
+    schedule: Declared | None = None,
+    after: str | Iterable[str] = (),
+    params: type[msgspec.Struct] | None = None,
+    description: str = "",
+    timeout: str | float | timedelta | None = None,
+    **policies: Any,
+) -> Callable[[Callable[..., Any]], Job]:
+    """Declare the decorated function as a job.
+
+    `policies`: the fields of `Policies`, durations as text ("5m"), seconds or timedelta. An ``async
+    def`` runs in the event loop, a plain function in a thread, unless `executor` says otherwise.
+    Raises DeclarationError.
+    """
+    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+        raise DeclarationError(
+            f"job '{name}': a name is lower-case words joined by dots, as 'cleanup.sessions', "
+            f"of at most {_MAX_NAME} characters"
+        )
+
+    def declare(function: Callable[..., Any]) -> Job:
+        chosen = dict(policies)
+        if timeout is not None:
+            chosen["timeout"] = timeout
+        if "executor" not in chosen:
+            chosen["executor"] = "async" if inspect.iscoroutinefunction(function) else "thread"
+        elif chosen["executor"] == "async" and not inspect.iscoroutinefunction(function):
+            raise DeclarationError(
+                f"job '{name}': executor 'async' wants an async def, {function.__name__} is a plain "
+                "function; choose 'thread' or 'process'"
+            )
+        return Job(
+            name=name,
+            function=function,
+            schedules=_schedules(name, () if schedule is None else schedule),
+            policies=Policies().changed(chosen, f"job '{name}'"),
+            after=(after,) if isinstance(after, str) else tuple(after),
+            params=params,
+            description=description or _first_sentence(function),
+        )
+
+    return declare
+
+
+def _schedules(name: str, declared: Declared) -> tuple[Schedule, ...]:
+    if isinstance(declared, Schedule):
+        declared = (declared,)
+    elif isinstance(declared, Trigger):
+        declared = (Schedule(trigger=declared),)
+    elif isinstance(declared, str):
+        raise DeclarationError(
+            f"job '{name}': schedule is the text {declared!r}; write cron({declared!r}) or every(...)"
+        )
+    found = tuple(s if isinstance(s, Schedule) else Schedule(trigger=s) for s in declared)
+    labels = [s.label for s in found]
+    if len(labels) != len(set(labels)):
+        raise DeclarationError(
+            f"job '{name}': several schedules want a label each, to be told apart; given are {labels}"
+        )
+    return found
+
+
+def _first_sentence(function: Callable[..., Any]) -> str:
+    text = inspect.getdoc(function) or ""
+    return text.split("\n\n", maxsplit=1)[0].replace("\n", " ").strip()

@@ -1,0 +1,140 @@
+"""The policies of a job, and how a schedule, the configuration or a person overrides them."""
+
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from sereno.model.duration import parse_duration
+from sereno.model.errors import DeclarationError
+from sereno.model.retry import Retry
+
+Overlap = Literal["skip", "queue", "allow", "cancel_previous"]
+CatchUp = Literal["last", "none", "all"]
+OnLost = Literal["retry", "fail"]
+Executor = str  # "async", "thread", "process", or one that a plugin registers
+Severity = Literal["info", "warning", "critical"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What decides a slot's verdict and a run's course.
+
+    `grace`: how late a slot may start and still count as on time. `max_catch_up`: with
+    ``catch_up="all"``, the newest so many missed slots run, the older are `missed`. `max_running`:
+    runs of this job at once, over all its schedules. `concurrency_key`: runs with the same key run one
+    after another; ``{name}`` in it stands for a param. `priority`: the higher starts first.
+    `memory_limit_mb`: of a process executor's child.
+    """
+
+    timeout: timedelta | None = None
+    retry: Retry = Retry()
+    overlap: Overlap = "skip"
+    catch_up: CatchUp = "last"
+    max_catch_up: int | None = None
+    grace: timedelta = timedelta(minutes=1)
+    max_running: int | None = None
+    concurrency_key: str | None = None
+    priority: int = 0
+    on_lost: OnLost = "retry"
+    executor: Executor = "async"
+    memory_limit_mb: int | None = None
+    overdue_after: timedelta | None = None
+    severity: Severity = "warning"
+
+    def changed(self, overrides: dict[str, Any], subject: str = "policies") -> "Policies":
+        """Return these policies with `overrides` (as people or JSON write them) put over them.
+
+        Raises DeclarationError, which begins with `subject`, on an unknown name or a bad value.
+        """
+        return replace(self, **checked(overrides, subject)) if overrides else self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that `changed` reads back."""
+        found = msgspec.to_builtins({f.name: getattr(self, f.name) for f in fields(self)})
+        return dict(found)
+
+
+_FIELDS = {f.name: f.type for f in fields(Policies)}
+_CHOICES = {"overlap": Overlap, "catch_up": CatchUp, "on_lost": OnLost, "severity": Severity}
+_DURATIONS = {"timeout", "grace", "overdue_after"}
+_NUMBERS = {"max_catch_up": 1, "max_running": 1, "priority": -32768, "memory_limit_mb": 16}
+
+
+def checked(overrides: dict[str, Any], subject: str) -> dict[str, Any]:
+    """Return `overrides` with each value in its own type."""
+    return {name: _value(name, value, subject) for name, value in overrides.items()}
+
+
+def _value(name: str, value: Any, subject: str) -> Any:
+    if name not in _FIELDS:
+        near = get_close_matches(name, _FIELDS, 1)
+        hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(_FIELDS)}"
+        raise DeclarationError(f"{subject}: unknown policy '{name}'{hint}")
+    if value is None and "None" in str(_FIELDS[name]):
+        return None
+    if name in _DURATIONS:
+        return _positive(name, value, subject)
+    if name in _CHOICES:
+        return _choice(name, value, subject)
+    if name in _NUMBERS:
+        return _number(name, value, subject)
+    if name == "retry":
+        return _retry(value, subject)
+    if not isinstance(value, str) or not value:
+        raise DeclarationError(f"{subject}: {name} is {value!r}, it must be a text")
+    return value
+
+
+def _positive(name: str, value: Any, subject: str) -> timedelta:
+    try:
+        found = _duration(value)
+    except ValueError as error:
+        raise DeclarationError(f"{subject}: {name} is {value!r}: {error}") from error
+    if found <= timedelta(0):
+        raise DeclarationError(f"{subject}: {name} is {value!r}, it must be longer than nothing")
+    return found
+
+
+def _duration(value: Any) -> timedelta:
+    if isinstance(value, str) and value.startswith(("P", "-P")):  # as msgspec writes it
+        return msgspec.convert(value, timedelta)
+    return parse_duration(value)
+
+
+def _choice(name: str, value: Any, subject: str) -> str:
+    choices = get_args(_CHOICES[name])
+    if value not in choices:
+        near = get_close_matches(str(value), choices, 1)
+        hint = f", did you mean '{near[0]}'?" if near else ""
+        raise DeclarationError(
+            f"{subject}: {name} is {value!r}, it must be one of {', '.join(choices)}{hint}"
+        )
+    return str(value)
+
+
+def _number(name: str, value: Any, subject: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < _NUMBERS[name]:
+        raise DeclarationError(
+            f"{subject}: {name} is {value!r}, it must be a whole number from {_NUMBERS[name]}"
+        )
+    return value
+
+
+def _retry(value: Any, subject: str) -> Retry:
+    if isinstance(value, Retry):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = {"attempts": value}
+    if not isinstance(value, dict):
+        raise DeclarationError(f"{subject}: retry is {value!r}, it must be a table or a number")
+    try:
+        value = {k: _duration(v) if k in {"delay", "max_delay"} else v for k, v in value.items()}
+        return msgspec.convert(value, Retry)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise DeclarationError(f"{subject}: retry: {error}") from error
+
+
+assert get_origin(Overlap) is Literal  # the choices above are read from the types

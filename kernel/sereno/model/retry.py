@@ -1,0 +1,67 @@
+"""When a failed attempt is tried again: a pure rule."""
+
+import random
+from datetime import timedelta
+
+import msgspec
+
+from sereno.model.duration import parse_duration
+from sereno.model.errors import DeclarationError
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Exponential back-off over at most `attempts` tries.
+
+    The wait after attempt n is ``delay * factor**(n-1)``, at most `max_delay`, then spread by
+    ``±jitter`` (a share, 0 to 1).
+    """
+
+    attempts: int = 1
+    delay: timedelta = timedelta(seconds=10)
+    factor: float = 2.0
+    max_delay: timedelta = timedelta(hours=1)
+    jitter: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise DeclarationError(f"retry: attempts is {self.attempts}, it must be at least 1")
+        if self.factor < 1:
+            raise DeclarationError(f"retry: factor is {self.factor}, it must be at least 1")
+        if not 0 <= self.jitter <= 1:
+            raise DeclarationError(f"retry: jitter is {self.jitter}, it is a share from 0 to 1")
+        if self.delay < timedelta(0) or self.max_delay < timedelta(0):
+            raise DeclarationError("retry: delay and max_delay must not be negative")
+
+    def wait(self, attempt: int, chance: float) -> timedelta | None:
+        """Return how long to wait after `attempt` (from 1) failed, None when it was the last.
+
+        `chance`: a number in [0, 1) that decides the jitter.
+        """
+        if attempt >= self.attempts:
+            return None
+        # The exponent is bounded: 2.0**1100 overflows long after max_delay rules.
+        seconds = self.delay.total_seconds() * self.factor ** min(attempt - 1, 200)
+        seconds = min(seconds, self.max_delay.total_seconds())
+        return timedelta(seconds=seconds * (1 + self.jitter * (2 * chance - 1)))
+
+
+def retry(
+    attempts: int,
+    delay: str | float | timedelta = "10s",
+    factor: float = 2.0,
+    max_delay: str | float | timedelta = "1h",
+    jitter: float = 0.1,
+) -> Retry:
+    """Build a `Retry` from durations as people write them ("10s", "5m", seconds, timedelta)."""
+    return Retry(
+        attempts=attempts,
+        delay=parse_duration(delay),
+        factor=factor,
+        max_delay=parse_duration(max_delay),
+        jitter=jitter,
+    )
+
+
+def chance() -> float:
+    """Return the random share that `Retry.wait` wants."""
+    return random.random()  # noqa: S311 - spreads load, keeps no secret

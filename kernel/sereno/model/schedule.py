@@ -1,0 +1,78 @@
+"""What binds a trigger to a job, as it is declared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from sereno.model.duration import parse_duration
+from sereno.model.errors import DeclarationError
+from sereno.model.policies import checked
+
+Origin = Literal["plugin", "config", "user"]
+
+
+@runtime_checkable
+class Trigger(Protocol):
+    """A pure rule of time: aware UTC in and out, no hidden state, no I/O."""
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """Return the first slot strictly after `instant`, or None when there is none."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """Return the form that `sereno.parse` reads back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """One trigger of a job, with the params and policies that hold for its slots.
+
+    `label` tells several schedules of one job apart: the schedule's name is ``job`` or ``job@label``.
+    `start` is inclusive, `end` exclusive. `jitter` spreads slots over so much time, the same on every
+    replica.
+    """
+
+    trigger: Trigger
+    label: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    start: datetime | None = None
+    end: datetime | None = None
+    jitter: timedelta | None = None
+    policies: Mapping[str, Any] = field(default_factory=dict)
+
+    def name(self, job: str) -> str:
+        """Return this schedule's name as one of `job`'s."""
+        return f"{job}@{self.label}" if self.label else job
+
+
+def schedule(
+    trigger: Trigger,
+    *,
+    label: str = "",
+    params: Mapping[str, Any] | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    jitter: str | float | timedelta | None = None,
+    **policies: Any,
+) -> Schedule:
+    """Bind `trigger` to params, a window and policies, for ``@job(..., schedule=[...])``.
+
+    Raises DeclarationError on a naive time, an empty window or a bad policy.
+    """
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and value.tzinfo is None:
+            raise DeclarationError(f"schedule: {name} is {value}, it must carry a time zone")
+    if start is not None and end is not None and start >= end:
+        raise DeclarationError(f"schedule: the window is empty, start {start} is not before end {end}")
+    return Schedule(
+        trigger=trigger,
+        label=label,
+        params=dict(params or {}),
+        start=start,
+        end=end,
+        jitter=None if jitter is None else parse_duration(jitter),
+        policies=checked(policies, "schedule"),
+    )
