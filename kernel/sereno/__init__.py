@@ -2,6 +2,7 @@
 
 from sereno.engine.context import RunContext
 from sereno.hookspecs import hookimpl
+from sereno.model.demo import Demo
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import (
     ConfigurationError,
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ConfigurationError",
     "DeclarationError",
+    "Demo",
     "Job",
     "JobOverdue",
     "LeaderChanged",

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pluggy
 
+from sereno.model.demo import Demo
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
 
@@ -36,6 +37,11 @@ def sereno_register_jobs(settings: Any) -> Iterable[Job]:  # type: ignore[empty-
 @hookspec
 def sereno_register_commands() -> Iterable[Any]:  # type: ignore[empty-body]
     """Return click commands that ``sereno`` offers beside its own."""
+
+
+@hookspec
+def sereno_register_demo() -> Demo:  # type: ignore[empty-body]
+    """Return this plugin's part in ``sereno demo``; asked for by that command alone."""
 
 
 @hookspec
