@@ -1,0 +1,122 @@
+"""Which cron expressions are read, and how croniter must be told so that it reads them as cron does.
+
+croniter 7 takes ``a-a`` for the whole field, draws ``R`` at random at every parse, counts a stepped range
+that wraps in the wrong phase, drops days when ``#``, ``W`` or ``nL`` meets the other day field, and spells
+the last Friday ``L5``. Here each is translated or refused.
+"""
+
+import re
+
+from croniter import croniter
+
+from sereno.model.errors import TriggerError
+
+MAX_LENGTH = 512
+MACROS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+FIELDS = {
+    "second": "0-59",
+    "minute": "0-59",
+    "hour": "0-23",
+    "day of month": "1-31, L, or 15W",
+    "month": "1-12 or JAN-DEC",
+    "day of week": "0-7 or SUN-SAT, 5#2, or 5L",
+}
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ORDINALS = {name: n for n, name in enumerate(DAYS)} | {name: n for n, name in enumerate(MONTHS, 1)}
+
+
+def canonical(expression: str) -> str:
+    """Return `expression` in capitals with single blanks, its length and count of fields checked.
+
+    Macros stay, in small letters.
+    """
+    if not isinstance(expression, str):
+        raise TriggerError(
+            f"cron expression {expression!r:.60}: it must be text, as in '0 8 * * *'"
+        )
+    if len(expression) > MAX_LENGTH:
+        raise TriggerError(
+            f"cron expression '{expression[:40]}…': it has {len(expression)} characters, the limit is "
+            f"{MAX_LENGTH}; join several schedules with any_of"
+        )
+    if not expression.isascii():
+        raise _refused(expression, "only ASCII characters are allowed")
+    fields = expression.split()
+    if len(fields) == 1 and fields[0].startswith("@"):
+        if fields[0].lower() not in MACROS:
+            raise _refused(expression, f"the macros are {' '.join(MACROS)}")
+        return fields[0].lower()
+    if len(fields) not in (5, 6):
+        raise _refused(
+            expression,
+            f"it has {len(fields)} fields, it must have 5 (minute, hour, day of month, month, day of "
+            "week), or 6 with the second first",
+        )
+    return " ".join(fields).upper()
+
+
+def for_croniter(expression: str) -> list[str]:
+    """Return the fields of a canonical `expression` as croniter reads them rightly.
+
+    Seconds come first when there are six. Raises TriggerError on what croniter would misread or refuse.
+    """
+    fields = MACROS.get(expression, expression).lower().split()
+    for field in fields:
+        if re.search(r"(^|,)[hr](\(|/|,|$)", field):
+            raise _refused(expression, f"{field.upper()!r} is random; use jitter to spread slots")
+    fields = [re.sub(r"(?<![\w-])(\w+)-\1(?![\w-])(/0*[1-9]\d*)?", r"\1", f) for f in fields]
+    for low, high in re.findall(r"(\w+)-(\w+)/", " ".join(fields)):
+        if _ordinal(low) > _ordinal(high):
+            wrap = f"{low}-{high}".upper()
+            raise _refused(
+                expression, f"range {wrap} wraps and cannot have a step; list its values"
+            )
+    fields[-1] = re.sub(r"(?<!\w)([0-7]|[a-z]{3})l(?!\w)", _last_weekday, fields[-1])
+    month_days, week_days = fields[-3], fields[-1]
+    if month_days[0] not in "*?" and week_days[0] not in "*?":
+        special = "w" in month_days or re.search(r"#|l\d", week_days)
+        if special:
+            raise _refused(
+                expression,
+                "'#', 'W' and 'nL' cannot be joined with the other day field; put * there, and join "
+                "two expressions with any_of",
+            )
+    _try(expression, fields)
+    return fields
+
+
+def _try(expression: str, fields: list[str]) -> None:
+    if croniter.is_valid(" ".join(fields), second_at_beginning=True):
+        return
+    names = list(FIELDS)[-len(fields) :]
+    for at, (name, field) in enumerate(zip(names, fields, strict=True)):
+        alone = ["*"] * len(fields)
+        alone[at] = field
+        if not croniter.is_valid(" ".join(alone), second_at_beginning=True):
+            written = MACROS.get(expression, expression).split()[at]
+            raise _refused(
+                expression, f"the {name} cannot be {written!r:.40}; it is {FIELDS[name]}"
+            )
+    raise _refused(expression, "its fields cannot be joined in this way")
+
+
+def _refused(expression: str, reason: str) -> TriggerError:
+    return TriggerError(f"cron expression {expression!r:.80}: {reason}")
+
+
+def _ordinal(value: str) -> int:
+    return _ORDINALS.get(value, int(value) if value.isdecimal() else 0)
+
+
+def _last_weekday(match: re.Match[str]) -> str:
+    day = match[1]
+    return f"l{DAYS.index(day) if day in DAYS else day}"

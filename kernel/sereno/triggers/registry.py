@@ -1,0 +1,39 @@
+"""The kinds of trigger by name, to which a plugin may add."""
+
+import re
+from collections.abc import Callable
+
+from sereno.model.errors import TriggerError
+from sereno.triggers.arguments import Arguments
+from sereno.triggers.trigger import Trigger
+
+KindParser = Callable[[Arguments], Trigger]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_kinds: dict[str, KindParser] = {}
+
+
+def register_kind(name: str, parser: KindParser) -> None:
+    """Let `parse` read texts that begin with `name` by `parser`, which is given what follows.
+
+    The trigger that `parser` returns must write a text that begins with `name`. The same pair again is no
+    error; another parser for a known name raises TriggerError.
+    """
+    if not _NAME.fullmatch(name):
+        raise TriggerError(
+            f"trigger kind {name!r:.60}: a name is small letters, digits and _, as in 'sun'"
+        )
+    if _kinds.setdefault(name, parser) is not parser:
+        raise TriggerError(
+            f"trigger kind {name!r}: another parser has that name; choose a name of your own"
+        )
+
+
+def find_kind(name: str) -> KindParser | None:
+    """Return the parser of the kind `name`, if there is one."""
+    return _kinds.get(name)
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the names of all kinds, in the order of their registration."""
+    return tuple(_kinds)

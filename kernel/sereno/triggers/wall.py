@@ -1,0 +1,46 @@
+"""The times that a cron expression names on a wall clock, which knows neither zones nor DST.
+
+The only module that steps croniter. Its objects carry a cursor, so each has a lock, and one is shared by
+all triggers with the same expression.
+"""
+
+from datetime import datetime
+from functools import lru_cache
+from threading import Lock
+
+from croniter import croniter
+
+from sereno.triggers.expression import for_croniter
+
+
+class WallClock:
+    """Steps from one wall time that matches an expression to the next."""
+
+    __slots__ = ("_cursor", "_lock", "follows_real_time")
+
+    def __init__(self, expression: str) -> None:
+        fields = for_croniter(expression)
+        self._lock = Lock()
+        self._cursor = croniter(
+            " ".join(fields),
+            datetime(2000, 1, 1),  # noqa: DTZ001 - a wall clock has no zone
+            ret_type=datetime,
+            second_at_beginning=True,
+            implement_cron_bug=True,  # the days as cron has them: AND when either starts with '*'
+        )
+        self.follows_real_time = any(field[0] == "*" for field in fields[:-3])
+
+    def next_after(self, wall: datetime) -> datetime | None:
+        """Return the first match strictly after `wall` (naive), or None: croniter looks 50 years ahead."""
+        try:
+            with self._lock:
+                found: datetime = self._cursor.get_next(datetime, start_time=wall)
+        except (ValueError, OverflowError):
+            return None
+        return found
+
+
+@lru_cache(maxsize=1024)
+def wall_clock(expression: str) -> WallClock:
+    """Return the shared clock of a canonical `expression`; about 2 kB each."""
+    return WallClock(expression)

@@ -1,0 +1,66 @@
+"""Time zones by name, and where a zone's clock jumps."""
+
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from sereno.model.errors import TriggerError
+
+SECOND = timedelta(seconds=1)
+
+
+@lru_cache(maxsize=1024)
+def find_zone(name: str) -> ZoneInfo:
+    """Return the IANA zone called `name`; an unknown name raises TriggerError with a suggestion."""
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        raise TriggerError(
+            f"time zone {name!r:.60}: there is no such zone{_suggestion(name)}"
+        ) from None
+
+
+def zone_name(tz: str | ZoneInfo) -> str:
+    """Return the checked name of `tz`."""
+    if isinstance(tz, str):
+        return find_zone(tz).key
+    if isinstance(tz, ZoneInfo) and tz.key:
+        return tz.key
+    raise TriggerError(f"time zone {tz!r:.60}: pass an IANA name, such as 'Europe/Madrid'")
+
+
+def jump(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """Return the first UTC instant in (before, after] with another offset than `before`.
+
+    Both are whole seconds in UTC with exactly one change of offset between them.
+    """
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > SECOND:
+        middle = before + (after - before) // 2 // SECOND * SECOND
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def readings(zone: ZoneInfo, wall: datetime) -> tuple[datetime, datetime]:
+    """Return the UTC instants of `wall` (naive) read before and after a clock change.
+
+    The same twice on an ordinary day; first < second where the clock repeats `wall`; first > second where
+    it skips `wall`.
+    """
+    first = wall.replace(tzinfo=zone, fold=0)
+    second = wall.replace(tzinfo=zone, fold=1)
+    return first.astimezone(UTC), second.astimezone(UTC)
+
+
+def _suggestion(name: str) -> str:
+    names = {known.lower(): known for known in available_timezones()}
+    cities = {known.rpartition("/")[2].lower(): known for known in sorted(names.values())}
+    wanted = name.lower().replace(" ", "_")
+    for table in (names, cities):
+        if near := get_close_matches(wanted, table, n=1, cutoff=0.75):
+            return f", did you mean {table[near[0]]!r}?"
+    return "; use an IANA name, such as 'Europe/Madrid' or 'UTC'"
