@@ -1,0 +1,199 @@
+"""Throw-away PostgreSQL servers, and databases cloned from a template in milliseconds."""
+
+import contextlib
+import functools
+import glob
+import itertools
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+
+from sereno.embedded import Account, PostgresPrograms, find_programs
+from sereno.model.errors import EmbeddedError
+
+from .supervised import ServerError, Supervised, free_port
+
+OLDEST = 14
+_INSTALLED = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/opt/postgresql@*/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+)
+_OPTIONS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "unix_socket_permissions": "0700",
+}
+
+
+@functools.cache
+def installed_programs() -> dict[int, PostgresPrograms]:
+    """Return the PostgreSQL versions of this machine, the embedded one included, newest first."""
+    found: dict[int, PostgresPrograms] = {}
+    account = Account.to_serve(Path("/nonexistent"))
+    for place in itertools.chain.from_iterable(glob.glob(pattern) for pattern in _INSTALLED):
+        major = re.search(r"(\d+)/bin$", place)
+        if major and int(major[1]) >= OLDEST and Path(place, "initdb").exists():
+            found[int(major[1])] = PostgresPrograms(Path(place), int(major[1]), account)
+    with contextlib.suppress(EmbeddedError):
+        embedded = find_programs(_copies())
+        found[embedded.major] = embedded
+    return dict(sorted(found.items(), reverse=True))
+
+
+def _copies() -> Path:
+    """Return where a copy of the embedded programs goes when root's account cannot reach them."""
+    place = Path(tempfile.gettempdir()) / f"sereno-tests-{os.geteuid()}"
+    place.mkdir(mode=0o755, exist_ok=True)
+    if place.lstat().st_uid != os.geteuid():
+        raise ServerError(f"'{place}' belongs to somebody else")
+    return place
+
+
+class PostgresServer:
+    """A PostgreSQL server of one version on 127.0.0.1, without fsync; superuser `postgres`.
+
+    `dsn()` leads over TCP, `socket_dsn()` over a Unix socket.
+    """
+
+    def __init__(self, programs: PostgresPrograms, options: dict[str, str] | None = None) -> None:
+        self.programs = programs
+        self.version = programs.major
+        self.port = 0
+        self._options = {**_OPTIONS, **(options or {})}
+        self._supervised = Supervised(f"pg{programs.major}", programs.account)
+        self._data = self._supervised.place / "data"
+        self._pidfile = self._data / "postmaster.pid"
+        self._numbers = itertools.count(1)
+        self._admin: psycopg.Connection[tuple[object, ...]] | None = None
+        self._templates: set[str] = set()
+
+    @classmethod
+    def started(cls, programs: PostgresPrograms, **options: str) -> "PostgresServer":
+        server = cls(programs, options)
+        server.start()
+        return server
+
+    @property
+    def log(self) -> Path:
+        return self._supervised.log
+
+    @property
+    def pid(self) -> int:
+        """The process id of the postmaster."""
+        return int(self._pidfile.read_text().split()[0])
+
+    def dsn(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def socket_dsn(self, database: str = "postgres") -> str:
+        place = self._supervised.place
+        return f"postgresql://postgres@/{database}?host={place}&port={self.port}"
+
+    def start(self) -> None:
+        """Start the server: on a free port, and on the same port again after `stop` or `kill`."""
+        if not self._data.exists():
+            self.programs.create(self._data, log=self._supervised.log, durable=False)
+            hba = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
+            (self._data / "pg_hba.conf").write_text(hba)
+        self._forget_readiness()
+        for _ in range(10):
+            port = self.port or free_port()
+            try:
+                self._launch(port)
+            except ServerError as error:
+                # Another took the port, or the backends of a killed server have not noticed yet.
+                if not re.search("Address already in use|shared memory block", str(error)):
+                    raise
+                time.sleep(0.1)
+            else:
+                self.port = port
+                return
+        raise ServerError(f"PostgreSQL did not start in ten tries: see {self.log}")
+
+    def stop(self) -> None:
+        """Stop the server as a shutdown of its machine would: sessions are cut, data is kept."""
+        self._disconnect()
+        self._supervised.stop()
+
+    def kill(self) -> None:
+        """Kill the postmaster with SIGKILL; its data is kept."""
+        self._disconnect()
+        os.kill(self.pid, signal.SIGKILL)
+        self._supervised.stop()
+
+    def remove(self) -> None:
+        """Stop the server, however it is, and remove all that was its."""
+        self._disconnect()
+        self._supervised.remove()
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside a transaction, in the database `postgres`."""
+        if self._admin is None or self._admin.closed:
+            self._admin = psycopg.connect(self.dsn(), autocommit=True)
+        self._admin.execute(statement.encode())
+
+    @contextlib.contextmanager
+    def database(self, template: str, fill: Callable[[str], None]) -> Iterator[str]:
+        """Give the DSN of a new copy of the database `template`, which `fill(dsn)` fills once."""
+        if template not in self._templates:
+            self.execute(f"CREATE DATABASE {template} TEMPLATE template0")
+            try:
+                fill(self.dsn(template))
+            except BaseException:
+                self.execute(f"DROP DATABASE {template} WITH (FORCE)")
+                raise
+            self.execute(f"ALTER DATABASE {template} ALLOW_CONNECTIONS false IS_TEMPLATE true")
+            self._templates.add(template)
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield self.dsn(name)
+        finally:
+            self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _launch(self, port: int) -> None:
+        options = {
+            **self._options,
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": str(self._supervised.place),
+        }
+        self._supervised.start(
+            self.programs.bin / "postgres",
+            "-D",
+            self._data,
+            *(f"--{name}={value}" for name, value in options.items()),
+            stop_signal="INT",
+            ready=self._is_ready,
+        )
+
+    def _forget_readiness(self) -> None:
+        """Drop the line in which a server that was killed said that it is ready."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = self._pidfile.read_text().splitlines(keepends=True)
+            self._pidfile.write_text("".join(lines[:7]))
+
+    def _is_ready(self) -> bool:
+        try:
+            return self._pidfile.read_text().splitlines()[7].strip() == "ready"
+        except (FileNotFoundError, IndexError):
+            return False
+
+    def _disconnect(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
