@@ -23,14 +23,14 @@ _REMEDY = "write it like 90s, 10m, 6h, 1d12h or 250ms"
 def parse_duration(value: str | float | timedelta) -> timedelta:
     """Read text, a number of seconds, or a timedelta.
 
-    Text names its units (w d h m s ms us), the largest first and each once; the last may have decimals
-    (``1.5h``). Raises TriggerError on anything else and on a negative duration.
+    Text names its units (w d h m s ms us), the largest first and each once; the last may have
+    decimals (``1.5h``). Raises TriggerError on anything else and on a negative duration.
     """
     if isinstance(value, timedelta):
         found = value
     elif isinstance(value, str):
         found = _from_text(value)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif type(value) in (int, float):  # a bool is an int, and no duration
         found = _from_seconds(value)
     else:
         raise TriggerError(f"duration {value!r}: it is a {type(value).__name__}; {_REMEDY}")
@@ -40,7 +40,7 @@ def parse_duration(value: str | float | timedelta) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write `duration` so that `parse_duration` reads the same back; a negative one with a minus."""
+    """Write `duration` as `parse_duration` reads it; a negative one gets a minus."""
     if duration < timedelta(0):
         return "-" + format_duration(-duration)
     parts = []

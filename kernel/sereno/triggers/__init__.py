@@ -2,40 +2,61 @@
 
 The text, in config, database, command line and API alike::
 
-    trigger := KIND argument*          a colon after KIND is allowed
-    argument := word | name=value | "(" trigger ")"        a value may be quoted, as JSON quotes
+    trigger  := KIND argument*                    a colon after KIND is allowed
+    argument := word | name=value | (trigger)     a value may be quoted, as JSON quotes
 
-    cron 0 8 * * * Europe/Madrid       5 fields, 6 with the second first, or a macro; UTC if no zone is named
-    cron 30 2 * * * Europe/Madrid gap=run|skip fold=first|last|both
-    every 6h anchor=2026-01-01T00:30:00Z
-    once 2026-03-01T08:00:00Z
+    cron 0 8 * * * Europe/Madrid                  5 fields, or 6 with the second first, or a macro;
+    cron 30 2 * * * Europe/Madrid gap=skip fold=both        without a zone: UTC
+    every 6h anchor=2026-01-01T00:30:00Z          without an anchor: the epoch
+    once 2026-03-01T08:00:00Z                     or ``once 2026-03-01T09:00 Europe/Madrid``
+    any_of (cron 0 8 * * * UTC) (every 7h)
+    except_on (cron 0 8 * * * UTC) 2026-12-25 (cron 0 0 1 1 * UTC) tz=UTC
+    within (every 6h) start=2026-01-01T00:00:00Z end=2026-07-01T00:00:00Z
+    jitter (cron 0 3 * * * UTC) 10m key=etl_ivr.sync
 
-A bare cron expression (``0 8 * * *``, ``@daily Europe/Madrid``) and a bare duration (``6h``) are read too.
-Plugins add kinds with `register_kind`.
+A bare cron expression (``0 8 * * *``, ``@daily Europe/Madrid``) and a bare duration (``6h``) are
+read too, wherever a trigger may stand. Plugins add kinds with `register_kind`.
 """
 
 from sereno.model.duration import format_duration, parse_duration
 from sereno.triggers.arguments import Arguments
-from sereno.triggers.cron import Cron, cron
+from sereno.triggers.cron import Cron, Fold, Gap, cron
+from sereno.triggers.exclusion import ExceptOn, except_on
+from sereno.triggers.instant import format_instant, parse_instant
 from sereno.triggers.interval import Every, every
+from sereno.triggers.jitter import Jitter, jitter
 from sereno.triggers.once import Once, once
 from sereno.triggers.registry import KindParser, kinds, register_kind
 from sereno.triggers.text import parse
 from sereno.triggers.trigger import Trigger
+from sereno.triggers.union import AnyOf, any_of
+from sereno.triggers.window import Within, within
 
 __all__ = [
+    "AnyOf",
     "Arguments",
     "Cron",
     "Every",
+    "ExceptOn",
+    "Fold",
+    "Gap",
+    "Jitter",
     "KindParser",
     "Once",
     "Trigger",
+    "Within",
+    "any_of",
     "cron",
     "every",
+    "except_on",
     "format_duration",
+    "format_instant",
+    "jitter",
     "kinds",
     "once",
     "parse",
     "parse_duration",
+    "parse_instant",
     "register_kind",
+    "within",
 ]

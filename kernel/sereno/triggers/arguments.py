@@ -10,7 +10,7 @@ from sereno.triggers.trigger import Trigger
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The words, the triggers in parentheses (both in order), and the ``name=value`` options of a kind."""
+    """The words and the triggers in parentheses, in order, and the ``name=value`` options."""
 
     kind: str
     words: tuple[str, ...]
@@ -39,10 +39,16 @@ class Arguments:
         """Return the one trigger in parentheses that this kind changes."""
         if len(self.triggers) != 1:
             raise TriggerError(
-                f"trigger {self.kind!r}: it has {len(self.triggers)} triggers in parentheses, it needs one, "
-                f"as in '{self.kind} (every 6h) …'"
+                f"trigger {self.kind!r}: it has {len(self.triggers)} triggers in parentheses, it "
+                f"needs one, as in '{self.kind} (every 6h) …'"
             )
         return self.triggers[0]
+
+    def first(self) -> tuple[Trigger, tuple[Trigger, ...]]:
+        """Return the trigger that this kind changes and the others that tell how."""
+        if not self.triggers:
+            self.inner()
+        return self.triggers[0], self.triggers[1:]
 
     def only(self, *known: str) -> dict[str, str]:
         """Return the options; one that is not `known` raises TriggerError with a suggestion."""

@@ -1,9 +1,9 @@
 """Cron expressions in a time zone, and what becomes of times that the clock skips or repeats.
 
 By default as Debian's cron has it. An expression whose minute or hour (or second) starts with ``*``
-follows real time: nothing for the skipped part, both passes of the repeated part. Any other names fixed
-times: a skipped one runs once, at the first instant after the gap; a repeated one once, the first time. A
-gap of more than three hours is a change of calendar, whose times are dropped.
+follows real time: nothing for the skipped part, both passes of the repeated part. Any other names
+fixed times: a skipped one runs once, at the first instant after the gap; a repeated one once, the
+first time. A gap of more than three hours is a change of calendar, whose times are dropped.
 """
 
 import sys
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.expression import DAYS, canonical
-from sereno.triggers.trigger import EPOCH, Trigger, in_utc
+from sereno.triggers.trigger import EPOCH, HORIZON, Trigger, in_utc
 from sereno.triggers.wall import WallClock, wall_clock
 from sereno.triggers.zone import SECOND, find_zone, jump, readings, zone_name
 
@@ -24,7 +24,6 @@ Gap = Literal["debian", "run", "skip"]
 Fold = Literal["debian", "first", "last", "both"]
 
 CALENDAR_CHANGE = timedelta(hours=3)
-HORIZON = timedelta(days=50 * 366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class Cron(Trigger):
     def _start(
         self, after: datetime, zone: ZoneInfo, fold: Fold
     ) -> tuple[datetime, tuple[datetime, datetime] | None]:
-        """Return the wall time to go on from, and the repeated hour to take again if it has no more."""
+        """Return the wall time to go on from, and the repeated span to take again after it."""
         here = after.astimezone(zone)
         wall = here.replace(tzinfo=None, fold=0)
         first, second = readings(zone, wall)
@@ -109,10 +108,11 @@ def cron(
 ) -> Cron:
     """Fire when a wall clock in `tz` matches `expression`.
 
-    Five fields, six with the second first, or a macro such as ``@daily``; at most 512 characters. `gap`
-    says what becomes of times that the clock skips: ``run`` them once, when it has jumped, or ``skip`` them.
-    `fold` says which pass of a repeated time counts: ``first``, ``last`` or ``both``. ``debian`` is Debian's
-    rule (see the module). Raises TriggerError on what cron cannot mean, and on what would never fire.
+    Five fields, six with the second first, or a macro such as ``@daily``; at most 512 characters.
+    `gap` says what becomes of times that the clock skips: ``run`` them once, when it has jumped, or
+    ``skip`` them. `fold` says which pass of a repeated time counts: ``first``, ``last``, ``both``.
+    ``debian`` is Debian's rule (see the module). Raises TriggerError on what cron cannot mean, and
+    on what would never fire.
     """
     return _declared(canonical(expression), zone_name(tz), gap, fold)
 
@@ -122,12 +122,14 @@ def _declared(expression: str, tz: str, gap: Gap, fold: Fold) -> Cron:
     for name, value, allowed in (("gap", gap, get_args(Gap)), ("fold", fold, get_args(Fold))):
         if value not in allowed:
             raise TriggerError(
-                f"cron expression {expression!r:.80}: {name} {value!r} is none of {', '.join(allowed)}"
+                f"cron expression {expression!r:.80}: {name} is {value!r}, it must be one of "
+                f"{', '.join(allowed)}"
             )
     trigger = Cron(sys.intern(expression), sys.intern(tz), gap, fold)
     if trigger.next_after(EPOCH) is None:
         raise TriggerError(
-            f"cron expression {expression!r:.80}: it never fires; no day of the calendar in {tz} matches it"
+            f"cron expression {expression!r:.80}: it never fires; no time of the calendar in {tz} "
+            "matches it"
         )
     return trigger
 

@@ -1,8 +1,8 @@
-"""Which cron expressions are read, and how croniter must be told so that it reads them as cron does.
+"""Which cron expressions are read, and how croniter must be told to read them as cron does.
 
-croniter 7 takes ``a-a`` for the whole field, draws ``R`` at random at every parse, counts a stepped range
-that wraps in the wrong phase, drops days when ``#``, ``W`` or ``nL`` meets the other day field, and spells
-the last Friday ``L5``. Here each is translated or refused.
+croniter 7 takes ``a-a`` for the whole field, draws ``R`` at random at every parse, counts a stepped
+range that wraps in the wrong phase, drops days when ``#``, ``W`` or ``nL`` meets the other day
+field, and spells the last Friday ``L5``. Here each is translated or refused.
 """
 
 import re
@@ -45,8 +45,8 @@ def canonical(expression: str) -> str:
         )
     if len(expression) > MAX_LENGTH:
         raise TriggerError(
-            f"cron expression '{expression[:40]}…': it has {len(expression)} characters, the limit is "
-            f"{MAX_LENGTH}; join several schedules with any_of"
+            f"cron expression '{expression[:40]}…': it has {len(expression)} characters, the limit "
+            f"is {MAX_LENGTH}; join several expressions with any_of"
         )
     if not expression.isascii():
         raise _refused(expression, "only ASCII characters are allowed")
@@ -58,8 +58,8 @@ def canonical(expression: str) -> str:
     if len(fields) not in (5, 6):
         raise _refused(
             expression,
-            f"it has {len(fields)} fields, it must have 5 (minute, hour, day of month, month, day of "
-            "week), or 6 with the second first",
+            f"it has {len(fields)} fields, it must have 5 (minute, hour, day of month, month, day "
+            "of week), or 6 with the second first",
         )
     return " ".join(fields).upper()
 
@@ -67,7 +67,7 @@ def canonical(expression: str) -> str:
 def for_croniter(expression: str) -> list[str]:
     """Return the fields of a canonical `expression` as croniter reads them rightly.
 
-    Seconds come first when there are six. Raises TriggerError on what croniter would misread or refuse.
+    Seconds come first when there are six. Raises TriggerError on what croniter would misread.
     """
     fields = MACROS.get(expression, expression).lower().split()
     for field in fields:
@@ -82,14 +82,13 @@ def for_croniter(expression: str) -> list[str]:
             )
     fields[-1] = re.sub(r"(?<!\w)([0-7]|[a-z]{3})l(?!\w)", _last_weekday, fields[-1])
     month_days, week_days = fields[-3], fields[-1]
-    if month_days[0] not in "*?" and week_days[0] not in "*?":
-        special = "w" in month_days or re.search(r"#|l\d", week_days)
-        if special:
-            raise _refused(
-                expression,
-                "'#', 'W' and 'nL' cannot be joined with the other day field; put * there, and join "
-                "two expressions with any_of",
-            )
+    special = "w" in month_days or re.search(r"#|l\d", week_days)
+    if special and month_days[0] not in "*?" and week_days[0] not in "*?":
+        raise _refused(
+            expression,
+            "'#', 'W' and 'nL' cannot be joined with the other day field; put * there, and join "
+            "two expressions with any_of",
+        )
     _try(expression, fields)
     return fields
 

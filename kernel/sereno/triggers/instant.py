@@ -9,8 +9,8 @@ from sereno.triggers.zone import find_zone
 def parse_instant(value: str | datetime, tz: str | None = None) -> datetime:
     """Return `value` (ISO 8601 text or a datetime) in UTC.
 
-    A value without an offset is read on the wall clock of `tz`, the first time if that clock repeats it;
-    without `tz` it raises TriggerError, as does text that is no instant.
+    A value without an offset is read on the wall clock of `tz`, the first time if the clock repeats
+    it; without `tz` it raises TriggerError, as does text that is no instant.
     """
     if isinstance(value, str):
         try:

@@ -36,10 +36,10 @@ class Every(Trigger):
 
 
 def every(interval: str | float | timedelta, anchor: datetime | str = EPOCH) -> Every:
-    """Fire each `interval` of real time, in step with `anchor`: the epoch, so ``every("6h")`` is at 0, 6, 12, 18 UTC.
+    """Fire each `interval` of real time, at least 10 ms, in step with `anchor`.
 
-    The anchor sets the phase alone; to begin at an instant, use `within`. For the same local time each day,
-    use `cron`. At least 10 ms.
+    The epoch is the anchor of ``every("6h")``, which so fires at 0, 6, 12 and 18 UTC. The anchor
+    sets the phase alone: to begin at an instant use `within`, for a local time each day `cron`.
     """
     length = parse_duration(interval)
     if length < SHORTEST:

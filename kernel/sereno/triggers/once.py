@@ -27,7 +27,7 @@ class Once(Trigger):
 
 
 def once(at: datetime | str, tz: str | None = None) -> Once:
-    """Fire at `at` alone; a value without an offset is read in the zone `tz`, and refused without one."""
+    """Fire at `at` alone; what has no offset is read in the zone `tz`, and refused without one."""
     return Once(parse_instant(at, tz))
 
 

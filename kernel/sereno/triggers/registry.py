@@ -16,8 +16,8 @@ _kinds: dict[str, KindParser] = {}
 def register_kind(name: str, parser: KindParser) -> None:
     """Let `parse` read texts that begin with `name` by `parser`, which is given what follows.
 
-    The trigger that `parser` returns must write a text that begins with `name`. The same pair again is no
-    error; another parser for a known name raises TriggerError.
+    The trigger that `parser` returns must write a text that begins with `name`. The same pair again
+    is no error; another parser for a known name raises TriggerError.
     """
     if not _NAME.fullmatch(name):
         raise TriggerError(

@@ -7,10 +7,14 @@ from difflib import get_close_matches
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.cron import parse_cron
+from sereno.triggers.exclusion import parse_except_on
 from sereno.triggers.interval import parse_every
+from sereno.triggers.jitter import parse_jitter
 from sereno.triggers.once import parse_once
 from sereno.triggers.registry import find_kind, kinds, register_kind
 from sereno.triggers.trigger import Trigger
+from sereno.triggers.union import parse_any_of
+from sereno.triggers.window import parse_within
 
 MAX_LENGTH = 65_536
 MAX_DEPTH = 16
@@ -18,8 +22,13 @@ MAX_DEPTH = 16
 _TOKEN = re.compile(r'\s*(?:([()])|([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s()"]+)|([^\s()"]+))')
 _DURATION = re.compile(r"[\d.]+[a-z][\d.a-z]*")
 
-for _name, _parser in (("cron", parse_cron), ("every", parse_every), ("once", parse_once)):
-    register_kind(_name, _parser)
+register_kind("cron", parse_cron)
+register_kind("every", parse_every)
+register_kind("once", parse_once)
+register_kind("any_of", parse_any_of)
+register_kind("except_on", parse_except_on)
+register_kind("within", parse_within)
+register_kind("jitter", parse_jitter)
 
 
 def parse(text: str) -> Trigger:

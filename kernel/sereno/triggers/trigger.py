@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Self
+from datetime import UTC, datetime, timedelta
 
 from sereno.model.errors import TriggerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HORIZON = timedelta(days=50 * 366)  # nothing for so long counts as never
 
 
 class Trigger(ABC):
@@ -20,7 +20,7 @@ class Trigger(ABC):
 
     @abstractmethod
     def next_after(self, instant: datetime) -> datetime | None:
-        """Return the first slot strictly after `instant` (aware), in UTC, or None when there is none."""
+        """Return the first slot strictly after `instant` (aware), in UTC, or None for none."""
 
     @property
     @abstractmethod
@@ -28,11 +28,11 @@ class Trigger(ABC):
         """The form that `parse` reads back into an equal trigger."""
 
     @property
-    def zone(self) -> str:
-        """The time zone whose calendar this trigger follows; UTC when it follows none."""
-        return "UTC"
+    def zone(self) -> str | None:
+        """The time zone whose calendar this trigger follows, None when it follows none or several."""
+        return None
 
-    def keyed(self, key: str) -> Self:
+    def keyed(self, key: str) -> "Trigger":
         """Return this trigger with `key` on every jitter in it that has none."""
         return self
 
@@ -56,3 +56,11 @@ def in_utc(instant: datetime) -> datetime:
             f"instant {instant}: it has no time zone; pass an aware datetime, as in UTC"
         )
     return instant.astimezone(UTC)
+
+
+def require_trigger(kind: str, value: object) -> None:
+    """Raise TriggerError, in the name of `kind`, unless `value` is a trigger."""
+    if not isinstance(value, Trigger):
+        raise TriggerError(
+            f"trigger {kind!r}: {value!r:.60} is no trigger; build one with cron, every or parse"
+        )

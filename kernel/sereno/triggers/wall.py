@@ -1,7 +1,7 @@
 """The times that a cron expression names on a wall clock, which knows neither zones nor DST.
 
-The only module that steps croniter. Its objects carry a cursor, so each has a lock, and one is shared by
-all triggers with the same expression.
+The only module that steps croniter. Its objects carry a cursor, so each has a lock, and one is
+shared by all triggers with the same expression.
 """
 
 from datetime import datetime
@@ -31,7 +31,7 @@ class WallClock:
         self.follows_real_time = any(field[0] == "*" for field in fields[:-3])
 
     def next_after(self, wall: datetime) -> datetime | None:
-        """Return the first match strictly after `wall` (naive), or None: croniter looks 50 years ahead."""
+        """Return the first match after `wall` (naive), or None if 50 years have none."""
         try:
             with self._lock:
                 found: datetime = self._cursor.get_next(datetime, start_time=wall)

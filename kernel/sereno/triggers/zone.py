@@ -23,10 +23,9 @@ def find_zone(name: str) -> ZoneInfo:
 
 def zone_name(tz: str | ZoneInfo) -> str:
     """Return the checked name of `tz`."""
-    if isinstance(tz, str):
-        return find_zone(tz).key
-    if isinstance(tz, ZoneInfo) and tz.key:
-        return tz.key
+    name = tz.key if isinstance(tz, ZoneInfo) else tz
+    if isinstance(name, str):
+        return find_zone(name).key
     raise TriggerError(f"time zone {tz!r:.60}: pass an IANA name, such as 'Europe/Madrid'")
 
 
@@ -48,8 +47,8 @@ def jump(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
 def readings(zone: ZoneInfo, wall: datetime) -> tuple[datetime, datetime]:
     """Return the UTC instants of `wall` (naive) read before and after a clock change.
 
-    The same twice on an ordinary day; first < second where the clock repeats `wall`; first > second where
-    it skips `wall`.
+    The same twice on an ordinary day; first < second where the clock repeats `wall`; first > second
+    where it skips `wall`.
     """
     first = wall.replace(tzinfo=zone, fold=0)
     second = wall.replace(tzinfo=zone, fold=1)

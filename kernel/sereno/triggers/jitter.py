@@ -1,0 +1,99 @@
+"""Slots put off by up to a spread, by an amount that every replica computes alike.
+
+A slot moves by a hash of (key, slot), in whole seconds, and never as far as the slot that follows
+it. So slots keep their order and their number, however the trigger's own distances vary.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from sereno.model.duration import format_duration, parse_duration
+from sereno.model.errors import TriggerError
+from sereno.triggers.arguments import Arguments
+from sereno.triggers.instant import format_instant
+from sereno.triggers.trigger import Trigger, in_utc, require_trigger
+from sereno.triggers.zone import SECOND
+
+LONGEST = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter(Trigger):
+    """The slots of `trigger`, each put off by 0 <= shift < `spread`. Build it with `jitter`."""
+
+    trigger: Trigger
+    spread: timedelta
+    key: str
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """Return the first slot that, put off, lies strictly after `instant`."""
+        instant = in_utc(instant)
+        slot = self._candidate(instant)
+        while slot is not None:
+            following = self.trigger.next_after(slot)
+            shifted = slot + self._shift(slot, following)
+            if shifted > instant:
+                return shifted
+            slot = following
+        return None
+
+    @property
+    def text(self) -> str:
+        """As in ``jitter (every 6h) 10m key=etl_ivr.sync``."""
+        plain = re.fullmatch(r'[^\s()"]+', self.key)
+        key = self.key if plain else json.dumps(self.key, ensure_ascii=False)
+        option = f" key={key}" if self.key else ""
+        return f"jitter ({self.trigger.text}) {format_duration(self.spread)}{option}"
+
+    @property
+    def zone(self) -> str | None:
+        """The zone of the trigger."""
+        return self.trigger.zone
+
+    def keyed(self, key: str) -> Trigger:
+        """Take `key` unless there is one already."""
+        return replace(self, trigger=self.trigger.keyed(key), key=self.key or key)
+
+    def _candidate(self, instant: datetime) -> datetime | None:
+        """Return a slot from which to walk: those before it are not the answer."""
+        first = self.trigger.next_after(instant - self.spread)
+        if first is None or first > instant:
+            return first
+        back = SECOND  # a dense trigger has many slots within the spread: start from a late one
+        while back < self.spread:
+            near = self.trigger.next_after(instant - back)
+            if near is not None and near <= instant:
+                return near
+            back *= 2
+        return first
+
+    def _shift(self, slot: datetime, following: datetime | None) -> timedelta:
+        room = self.spread if following is None else min(self.spread, following - slot)
+        steps = -(-room // SECOND)
+        seed = f"{self.key}\0{format_instant(slot)}".encode()
+        fraction = int.from_bytes(blake2b(seed, digest_size=8).digest())
+        return (fraction * steps >> 64) * SECOND
+
+
+def jitter(trigger: Trigger, spread: str | float | timedelta, key: str = "") -> Jitter:
+    """Put each slot of `trigger` off by a whole number of seconds in [0, `spread`).
+
+    The same (`key`, slot) always gives the same shift, and different keys spread out. So the key is
+    the schedule's name; where it is left out, `Trigger.keyed` gives it later.
+    """
+    require_trigger("jitter", trigger)
+    length = parse_duration(spread)
+    if not SECOND <= length <= LONGEST:
+        raise TriggerError(
+            f"trigger 'jitter': the spread is {format_duration(length)}, it must be 1s to 366d"
+        )
+    return Jitter(trigger, length, key)
+
+
+def parse_jitter(arguments: Arguments) -> Jitter:
+    """Read ``jitter (TRIGGER) DURATION [key=KEY]``."""
+    (spread,) = arguments.counted(1, 1)
+    return jitter(arguments.inner(), spread, **arguments.only("key"))

@@ -1,0 +1,79 @@
+"""A trigger that is heard only from one instant on, or only until another."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sereno.model.errors import TriggerError
+from sereno.triggers.arguments import Arguments
+from sereno.triggers.instant import format_instant, parse_instant
+from sereno.triggers.trigger import EPOCH, Trigger, require_trigger
+from sereno.triggers.zone import zone_name
+
+TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Within(Trigger):
+    """The slots of `trigger` with start <= slot < end, each bound in UTC or None."""
+
+    trigger: Trigger
+    start: datetime | None
+    end: datetime | None
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """Return the first slot strictly after `instant` that lies within."""
+        if self.start is not None and instant < self.start:
+            instant = self.start - TICK
+        slot = self.trigger.next_after(instant)
+        return None if slot is None or (self.end is not None and slot >= self.end) else slot
+
+    @property
+    def text(self) -> str:
+        """As in ``within (every 6h) start=2026-01-01T00:00:00Z end=2026-07-01T00:00:00Z``."""
+        start = "" if self.start is None else f" start={format_instant(self.start)}"
+        end = "" if self.end is None else f" end={format_instant(self.end)}"
+        return f"within ({self.trigger.text}){start}{end}"
+
+    @property
+    def zone(self) -> str | None:
+        """The zone of the trigger."""
+        return self.trigger.zone
+
+    def keyed(self, key: str) -> Trigger:
+        """Pass `key` on to the trigger."""
+        return replace(self, trigger=self.trigger.keyed(key))
+
+
+def within(
+    trigger: Trigger,
+    *,
+    start: datetime | str | None = None,
+    end: datetime | str | None = None,
+    tz: str | ZoneInfo | None = None,
+) -> Within:
+    """Fire as `trigger` does from `start` on (inclusive) and until `end` (exclusive).
+
+    A bound without an offset, a bare date too, is read in zone `tz`, by default the trigger's own.
+    Raises TriggerError if the window is empty or holds no slot.
+    """
+    require_trigger("within", trigger)
+    if start is None and end is None:
+        raise TriggerError("trigger 'within': it has no bounds; give it start, end, or both")
+    name = zone_name(tz or trigger.zone or "UTC")
+    first = None if start is None else parse_instant(start, name)
+    last = None if end is None else parse_instant(end, name)
+    if first is not None and last is not None and first >= last:
+        raise TriggerError(
+            f"trigger 'within': start {format_instant(first)} is not before end {format_instant(last)}"
+        )
+    found = Within(trigger, first, last)
+    if found.next_after(EPOCH if first is None else first - TICK) is None:
+        raise TriggerError(f"trigger {found.text!r:.200}: its window holds no slot")
+    return found
+
+
+def parse_within(arguments: Arguments) -> Within:
+    """Read ``within (TRIGGER) [start=INSTANT] [end=INSTANT] [tz=ZONE]``."""
+    arguments.counted(0, 0)
+    return within(arguments.inner(), **arguments.only("start", "end", "tz"))
