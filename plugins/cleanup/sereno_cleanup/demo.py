@@ -1,0 +1,78 @@
+"""What this plugin brings to the demonstration: sessions and log files that go out of date."""
+
+import asyncio
+import contextlib
+import getpass
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from sereno import Demo
+from sereno_cleanup.database import connected
+from sereno_cleanup.queries import query
+
+DIRECTORY = Path(tempfile.gettempdir()) / f"sereno-demo-{getpass.getuser()}" / "logs"
+EVERY_SECONDS = 4.0
+SETTINGS = {
+    "sessions_schedule": "every 10s",
+    "logs_schedule": "every 15s",
+    "history_schedule": "every 30s",
+    "sessions_batch": 100,
+    "logs_roots": [str(DIRECTORY)],
+    "logs_max_ratio": 1.0,
+    "logs": [
+        {"path": f"{DIRECTORY}/app-*.log", "category": "application"},
+        {"path": f"{DIRECTORY}/access-*.log", "category": "access"},
+        {
+            "path": f"{DIRECTORY}/audit-*.log",
+            "category": "audit",
+            "archive": str(DIRECTORY.parent / "archive"),
+        },
+    ],
+}
+_AGES = {"app": (1, 31, 45), "access": (1, 60, 91), "audit": (1, 400, 731)}
+
+
+@asynccontextmanager
+async def background(database_url: str) -> AsyncIterator[None]:
+    """Keep making expired sessions and old log files while the demonstration runs."""
+    making = asyncio.create_task(_make(database_url), name="cleanup demo")
+    try:
+        yield
+    finally:
+        making.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await making
+        await asyncio.to_thread(shutil.rmtree, DIRECTORY.parent, ignore_errors=True)
+
+
+DEMO = Demo(settings=SETTINGS, background=background)
+
+
+async def _make(database_url: str) -> None:
+    while True:
+        try:
+            async with connected(database_url, "cleanup demo") as database:
+                await database.execute(query("demo_session_table"))
+                while True:
+                    today = await database.fetchval("SELECT extract(epoch FROM now())::float8")
+                    await database.execute(query("demo_sessions"))
+                    await asyncio.to_thread(_write_logs, today)
+                    await asyncio.sleep(EVERY_SECONDS)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.sleep(EVERY_SECONDS)  # the database is away: the demo shows that too
+
+
+def _write_logs(now: float) -> None:
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for kind, ages in _AGES.items():
+        for days in ages:
+            path = DIRECTORY / f"{kind}-{days:03}d.log"
+            if not path.exists():
+                path.write_text(f"a line of {days} days ago\n" * 40, encoding="utf-8")
+                os.utime(path, (now - days * 86_400, now - days * 86_400))

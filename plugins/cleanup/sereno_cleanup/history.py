@@ -1,0 +1,37 @@
+"""The job that shortens the kernel's own history of runs."""
+
+from datetime import timedelta
+from typing import Any
+
+from sereno import RunContext, cron, job, retry
+from sereno_cleanup.database import connected, short_transaction
+from sereno_cleanup.limit import out_of_time
+from sereno_cleanup.queries import query
+from sereno_cleanup.settings import Settings
+
+
+@job(
+    "cleanup.history",
+    schedule=cron("30 3 * * *"),
+    timeout="10m",
+    retry=retry(3, delay="1m"),
+    overdue_after="25h",
+    severity="info",
+)
+async def history(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
+    """Delete runs that are older than history_days, but never the newest history_keep of a job."""
+    settings: Settings = run.settings
+    age = timedelta(days=settings.history_days)
+    deleted = batches = 0
+    complete = False
+    async with connected(run.database_url, "cleanup.history") as database:
+        while not complete and not out_of_time(run):
+            async with short_transaction(database):
+                count = await database.fetchval(
+                    query("prune_history"), age, settings.history_keep, settings.history_batch
+                )
+            complete = count == 0
+            deleted, batches = deleted + count, batches + (count > 0)
+            run.progress(deleted, note=f"{deleted} rows of history deleted")
+    run.log.info("history shortened", extra={"deleted": deleted, "complete": complete})
+    return {"deleted": deleted, "batches": batches, "complete": complete}

@@ -1,0 +1,63 @@
+"""The job that deletes old log files; a plain function, so it runs in a thread."""
+
+from typing import Any
+
+import msgspec
+
+from sereno import RunContext, cron, job
+from sereno_cleanup.settings import Settings
+from sereno_cleanup.sweep import Sweep, Swept
+
+
+class LogsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`dry_run`: only say what would go. `confirm`: allow for once what breaks the ceilings."""
+
+    dry_run: bool = False
+    confirm: bool = False
+
+
+class CleanupFailedError(Exception):
+    """Some rule could not be carried out; the others were."""
+
+
+@job(
+    "cleanup.logs",
+    schedule=cron("0 2 * * *"),
+    params=LogsParams,
+    timeout="1h",
+    overdue_after="25h",
+    severity="warning",
+)
+def logs(run: RunContext[LogsParams]) -> dict[str, Any]:
+    """Delete log files that are older than their rule keeps them.
+
+    Raises CleanupFailedError, after every rule had its turn, when one was refused or failed.
+    """
+    settings: Settings = run.settings
+    dry = run.params.dry_run or settings.logs_dry_run
+    sweep = Sweep(run, settings, dry, run.params.confirm)
+    swept = [sweep.rule(rule) for rule in settings.logs]
+    failures = [one.failure for one in swept if one.failure is not None]
+    if failures:
+        deleted = sum(one.deleted for one in swept)
+        raise CleanupFailedError(f"{'; '.join(failures)} (deleted all the same: {deleted} files)")
+    return {
+        "deleted": sum(one.deleted for one in swept),
+        "archived": sum(one.archived for one in swept),
+        "bytes": sum(one.bytes for one in swept),
+        "dry_run": dry,
+        "rules": [_told(one) for one in swept],
+    }
+
+
+def _told(swept: Swept) -> dict[str, Any]:
+    """Return the parts of `swept` that say something."""
+    found = {
+        "path": swept.path,
+        "matched": swept.matched,
+        "deleted": swept.deleted,
+        "kept": swept.kept,
+        "planned": swept.planned or None,
+        "note": swept.note,
+    }
+    return {name: value for name, value in found.items() if value is not None}

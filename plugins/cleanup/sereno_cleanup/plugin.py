@@ -1,0 +1,36 @@
+"""What the kernel finds: settings, jobs and the demonstration of `cleanup`."""
+
+from sereno import Demo, Job, cron, hookimpl, parse
+from sereno_cleanup.demo import DEMO
+from sereno_cleanup.history import history
+from sereno_cleanup.logs import logs
+from sereno_cleanup.sessions import sessions
+from sereno_cleanup.settings import Settings
+
+
+@hookimpl
+def sereno_register_settings() -> type[Settings]:
+    """Name the Struct that ``[plugins.cleanup]`` must fit."""
+    return Settings
+
+
+@hookimpl
+def sereno_register_jobs(settings: Settings) -> list[Job]:
+    """Return the jobs that are enabled, on the schedules that the settings name."""
+    daily = logs.changed(schedule=cron("0 2 * * *", tz=settings.logs_zone))
+    chosen = (
+        (settings.sessions_enabled, sessions, settings.sessions_schedule),
+        (settings.logs_enabled, daily, settings.logs_schedule),
+        (settings.history_enabled, history, settings.history_schedule),
+    )
+    return [
+        job if schedule is None else job.changed(schedule=parse(schedule))
+        for enabled, job, schedule in chosen
+        if enabled
+    ]
+
+
+@hookimpl
+def sereno_register_demo() -> Demo:
+    """Return quick schedules and a source of expired things."""
+    return DEMO

@@ -1,0 +1,102 @@
+"""The settings under ``[plugins.cleanup]``, checked before anything starts."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta
+
+from sereno import parse
+from sereno_cleanup.table import quoted
+
+Category = Literal["application", "access", "audit"]
+KEEP_DAYS: dict[Category, int] = {"application": 30, "access": 90, "audit": 730}
+
+Batch = Annotated[int, Meta(ge=1, le=100_000)]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+
+
+class LogRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which log files are kept for how long.
+
+    `path`: an absolute glob inside one of `logs_roots`; ``**`` stands for any depth. `keep_days`:
+    calendar days, by default those of the category. `min_keep`: so many of the newest files always
+    stay. `archive`: directory that gets a verified gzip copy before a file is deleted.
+    """
+
+    path: str
+    category: Category = "application"
+    keep_days: Days | None = None
+    min_keep: Annotated[int, Meta(ge=0)] = 1
+    archive: str | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("path", self.path), ("archive", self.archive)):
+            if value is not None and not _is_plain(value):
+                raise ValueError(f"{name} is '{value}', it must be absolute and without '..'")
+
+    @property
+    def days(self) -> int:
+        """Return the retention in calendar days."""
+        return KEEP_DAYS[self.category] if self.keep_days is None else self.keep_days
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that an operator may choose.
+
+    `database_url`: where the sessions are; the kernel's own database when None. Schedules are texts
+    that `sereno.parse` reads. Above `logs_max_files`, `logs_max_bytes` or, from 20 files on,
+    `logs_max_ratio` of what a rule matches, the rule deletes nothing until a person confirms.
+    """
+
+    database_url: str | None = None
+    sessions_enabled: bool = True
+    sessions_schedule: str | None = None
+    sessions_table: str = "django_session"
+    sessions_batch: Batch = 2000
+    logs_enabled: bool = True
+    logs_schedule: str | None = None
+    logs_zone: str = "UTC"
+    logs_roots: tuple[str, ...] = ()
+    logs: tuple[LogRule, ...] = ()
+    logs_dry_run: bool = False
+    logs_max_files: Annotated[int, Meta(ge=1)] = 10_000
+    logs_max_bytes: Annotated[int, Meta(ge=1)] = 100 * 2**30
+    logs_max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    history_enabled: bool = True
+    history_schedule: str | None = None
+    history_days: Days = 30
+    history_keep: Annotated[int, Meta(ge=0)] = 1000
+    history_batch: Batch = 1000
+
+    def __post_init__(self) -> None:
+        quoted(self.sessions_table)
+        for text in (self.sessions_schedule, self.logs_schedule, self.history_schedule):
+            if text is not None:
+                parse(text)
+        try:
+            ZoneInfo(self.logs_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(
+                f"logs_zone is '{self.logs_zone}', it must be an IANA name such as Europe/Madrid"
+            ) from error
+        for rule in self.logs:
+            self.root_of(rule)
+
+    def root_of(self, rule: LogRule) -> str:
+        """Return the innermost allowed root around `rule`; raise ValueError when there is none."""
+        path = PurePosixPath(rule.path)
+        found = [root for root in self.logs_roots if PurePosixPath(root) in path.parents]
+        if not found:
+            allowed = ", ".join(self.logs_roots) or "none"
+            raise ValueError(
+                f"logs: path '{rule.path}' is in none of logs_roots ({allowed}); "
+                "name the directory in which files may be deleted there"
+            )
+        return max(found, key=len)
+
+
+def _is_plain(path: str) -> bool:
+    return path.startswith("/") and ".." not in path.split("/") and "\0" not in path

@@ -1,0 +1,132 @@
+"""Carries out one rule for log files: find, judge, check the ceilings, archive, delete."""
+
+import os
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sereno import RunContext
+from sereno_cleanup.logfiles.archive import Archive, ArchiveError
+from sereno_cleanup.logfiles.opened import opened_files
+from sereno_cleanup.logfiles.plan import Ceilings, Judged, Plan, make_plan
+from sereno_cleanup.logfiles.removal import remove
+from sereno_cleanup.logfiles.root import Root, RootRefusedError, open_root
+from sereno_cleanup.logfiles.scan import scan
+from sereno_cleanup.settings import LogRule, Settings
+
+SHOWN = 200
+
+
+@dataclass(slots=True)
+class Swept:
+    """What became of one rule's files; `failure` is a sentence when a person has to look."""
+
+    path: str
+    matched: int = 0
+    deleted: int = 0
+    archived: int = 0
+    bytes: int = 0
+    kept: dict[str, int] = field(default_factory=dict)
+    planned: list[dict[str, Any]] = field(default_factory=list)
+    note: str | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One run's sweep. `confirmed`: a person has allowed what breaks the ceilings."""
+
+    run: RunContext[Any]
+    settings: Settings
+    dry: bool
+    confirmed: bool
+
+    def rule(self, rule: LogRule) -> Swept:
+        """Carry out `rule`; what goes wrong is told in the result: the next rule has its turn."""
+        swept = Swept(path=rule.path)
+        try:
+            with open_root(self.settings.root_of(rule)) as root:
+                plan = self._plan(rule, root)
+                swept.matched, swept.kept = len(plan.judged), plan.kept
+                self._apply(rule, root, plan, swept)
+        except FileNotFoundError:
+            swept.note = f"the directory {self.settings.root_of(rule)} does not exist"
+        except (RootRefusedError, ArchiveError, OSError) as error:
+            swept.failure = f"{rule.path}: {error}"
+        return swept
+
+    def _plan(self, rule: LogRule, root: Root) -> Plan:
+        pattern = PurePosixPath(rule.path).relative_to(self.settings.root_of(rule)).parts
+        zone = ZoneInfo(self.settings.logs_zone)
+        return make_plan(
+            scan(root, pattern, self._archives(), self.run.check),
+            keep_days=rule.days,
+            min_keep=rule.min_keep,
+            today=self._today(zone),
+            zone=zone,
+            opened=opened_files(),
+        )
+
+    def _apply(self, rule: LogRule, root: Root, plan: Plan, swept: Swept) -> None:
+        excess = plan.excess(self._ceilings())
+        if self.dry or rule.dry_run:
+            swept.planned = [_shown(one) for one in plan.expired[:SHOWN]]
+            swept.note = f"dry run: {len(plan.expired)} files would be deleted"
+            if excess:
+                swept.note += f", after a person's word (confirm=true), since {excess}"
+            return
+        if excess and not self.confirmed:
+            swept.failure = (
+                f"{rule.path}: nothing was deleted, since {excess}; look at the plan with "
+                "-p dry_run=true, then allow it once with -p confirm=true"
+            )
+            return
+        self._delete(rule, root, plan, swept)
+
+    def _delete(self, rule: LogRule, root: Root, plan: Plan, swept: Swept) -> None:
+        archive = self._archive(rule)
+        errors = []
+        for done, one in enumerate(plan.expired, start=1):
+            self.run.progress(done, len(plan.expired), note=rule.path)
+            try:
+                gone = remove(root, one.entry, archive)
+            except OSError as error:
+                errors.append(f"{one.entry.path}: {error.strerror or error}")
+                continue
+            if not gone:
+                swept.kept["changed"] = swept.kept.get("changed", 0) + 1
+                continue
+            swept.deleted += 1
+            swept.archived += archive is not None
+            swept.bytes += one.entry.size
+            self.run.log.info("log file deleted", extra=_shown(one) | {"root": root.path})
+        if errors:
+            swept.failure = f"{rule.path}: {len(errors)} files were not deleted, first {errors[0]}"
+
+    def _archive(self, rule: LogRule) -> Archive | None:
+        if rule.archive is None:
+            return None
+        directory = Path(rule.archive)
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        return Archive(directory, self.run.now, self.run.check)
+
+    def _archives(self) -> frozenset[tuple[int, int]]:
+        found = set()
+        for rule in self.settings.logs:
+            if rule.archive is not None and os.path.isdir(rule.archive):
+                stat = os.stat(rule.archive)
+                found.add((stat.st_dev, stat.st_ino))
+        return frozenset(found)
+
+    def _ceilings(self) -> Ceilings:
+        settings = self.settings
+        return Ceilings(settings.logs_max_files, settings.logs_max_bytes, settings.logs_max_ratio)
+
+    def _today(self, zone: ZoneInfo) -> date:
+        return self.run.now().astimezone(zone).date()
+
+
+def _shown(one: Judged) -> dict[str, Any]:
+    return {"file": one.entry.path, "day": one.day.isoformat(), "size_bytes": one.entry.size}
