@@ -51,3 +51,33 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str | None = None
     upstream: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line that a run said. `at`: aware UTC."""
+
+    at: datetime
+    level: str
+    logger: str
+    message: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt ended, written only while this node still owns the run.
+
+    `state` ``queued``: it is tried again at `retry_at`. `result`: JSON text. `released`: the attempt was
+    never begun, so it does not count.
+    """
+
+    run_id: int
+    job: str
+    attempt: int
+    state: RunState
+    started_at: datetime
+    finished_at: datetime
+    result: bytes | None = None
+    error: str | None = None
+    traceback: str | None = None
+    retry_at: datetime | None = None
+    released: bool = False
+    lines: tuple[LogLine, ...] = ()

@@ -1,1 +1,1 @@
-"""."""
+"""Postgres: all SQL, and the only code that knows asyncpg."""

@@ -1,0 +1,134 @@
+"""What the planner reads and decides: plain values between the engine and the store."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sereno.model.run import Verdict
+
+ScheduleState = Literal["active", "paused", "orphaned", "removed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One version of a schedule: what its slots after `valid_from` follow."""
+
+    version: int
+    valid_from: datetime
+    state: ScheduleState
+    trigger: str
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    jitter: timedelta | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    policies: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRange:
+    """The range of slots that ends at the watermark and grows while its verdict and reason go on."""
+
+    first: datetime
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A schedule as the firing loop sees it.
+
+    `definitions`: the versions in force after `settled_to`, oldest first, at least one. `version`: of the
+    watermark; a settlement that was planned on another one is refused.
+    """
+
+    schedule_id: int
+    name: str
+    job: str
+    definitions: tuple[Definition, ...]
+    settled_to: datetime
+    next_slot: datetime | None
+    version: int
+    open: OpenRange | None = None
+
+    @property
+    def current(self) -> Definition:
+        """Return the newest version."""
+        return self.definitions[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotVerdict:
+    """What became of one slot; `runs`: it has a run."""
+
+    slot: datetime
+    verdict: Verdict
+    reason: str | None = None
+    runs: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRange:
+    """`slots` consecutive slots, from `first` to `last`, that share one verdict and reason."""
+
+    first: datetime
+    last: datetime
+    slots: int
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run that a slot demands. `start`: at once, by this node; otherwise it is queued."""
+
+    slot: datetime
+    params: dict[str, Any]
+    policies: dict[str, Any]
+    priority: int
+    concurrency_key: str | None
+    start: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """All that one tick decided about one schedule; written as a whole or not at all."""
+
+    entry: Entry
+    settled_to: datetime
+    next_slot: datetime | None
+    slots: tuple[SlotVerdict, ...] = ()
+    range: SlotRange | None = None
+    runs: tuple[NewRun, ...] = ()
+    cancel_previous: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A run that this node owns from now on: one attempt of it is to be made."""
+
+    run_id: int
+    job: str
+    attempt: int
+    losses: int
+    params: dict[str, Any]
+    policies: dict[str, Any]
+    priority: int = 0
+    schedule_id: int | None = None
+    slot: datetime | None = None
+    run_at: datetime | None = None
+    upstream: dict[str, Any] | None = None
+    saved: Any = None
+    concurrency_key: str | None = None
+    trace_context: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A run that waits for its instant or for a place."""
+
+    run_id: int
+    job: str
+    priority: int
+    run_at: datetime
+    schedule_id: int | None
+    concurrency_key: str | None

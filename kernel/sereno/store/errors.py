@@ -1,0 +1,64 @@
+"""Translates the driver's errors where they enter."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from sereno.model.errors import (
+    ParamsError,
+    SchemaError,
+    SerenoError,
+    StoreError,
+    StoreUnavailableError,
+)
+
+# Away, starting up, shutting down, full, read-only, or this statement lost a race: try again later.
+_LATER = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleSessionTimeoutError,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+    OSError,
+    asyncio.TimeoutError,
+)
+_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError,
+           asyncpg.UndefinedFunctionError)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise StoreError's subclasses in place of the driver's errors."""
+    try:
+        yield
+    except SerenoError:
+        raise
+    except asyncpg.InvalidParameterValueError as error:
+        raise ParamsError(str(error)) from error
+    except _LATER as error:
+        raise StoreUnavailableError(_sentence(error)) from error
+    except _SCHEMA as error:
+        raise SchemaError(
+            f"the database's schema does not fit this version of sereno ({error}); run 'sereno migrate'"
+        ) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StoreError(
+            f"the database role may not do this ({error}); sereno needs CREATE on the database once, for "
+            "its schema 'sereno', and to own that schema"
+        ) from error
+    except asyncpg.PostgresError as error:
+        raise StoreError(_sentence(error)) from error
+
+
+def _sentence(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        text = "no answer within the time limit"
+    return f"the database did not do it: {text}"

@@ -1,0 +1,355 @@
+-- The first schema: leadership, nodes, jobs, schedules with their versions and watermarks, the ledger of
+-- slots, runs with their attempts, progress and log lines. docs/schema.md tells what each is for.
+
+CREATE TABLE sereno.leadership (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    -- Part of a unique key on purpose: a fence takes this row FOR KEY SHARE, a new term must wait for
+    -- every open fence, and the heartbeat (which touches no key column) waits for neither.
+    term        bigint NOT NULL UNIQUE,
+    node        uuid,
+    acquired_at timestamptz,
+    beat_at     timestamptz
+) WITH (fillfactor = 10);
+INSERT INTO sereno.leadership (term) VALUES (0);
+
+CREATE TABLE sereno.term (
+    term        bigint PRIMARY KEY,
+    node        uuid NOT NULL,
+    acquired_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at    timestamptz,
+    reason      text
+);
+
+CREATE TABLE sereno.node (
+    id         uuid PRIMARY KEY,
+    key        integer GENERATED ALWAYS AS IDENTITY,   -- of its presence lock
+    label      text NOT NULL,
+    pid        integer NOT NULL,
+    version    text NOT NULL,
+    http       text,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seen_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    left_at    timestamptz
+);
+CREATE UNIQUE INDEX node_key ON sereno.node (key);
+
+CREATE TABLE sereno.catalogue (                   -- what the leader registered last, to register it once
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    fingerprint text NOT NULL,
+    term        bigint NOT NULL,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE sereno.job (
+    name          text PRIMARY KEY,
+    plugin        text NOT NULL,
+    description   text NOT NULL DEFAULT '',
+    policies      jsonb NOT NULL,
+    after         text[] NOT NULL DEFAULT '{}',
+    params        jsonb,             -- what its params must fit, see sereno.enqueue; null takes any object
+    overdue_after interval,
+    severity      text NOT NULL DEFAULT 'warning',
+    present       boolean NOT NULL DEFAULT true,
+    registered_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE sereno.job_stat (
+    job             text PRIMARY KEY,
+    succeeded       bigint NOT NULL DEFAULT 0,
+    failed          bigint NOT NULL DEFAULT 0,
+    timed_out       bigint NOT NULL DEFAULT 0,
+    cancelled       bigint NOT NULL DEFAULT 0,
+    lost            bigint NOT NULL DEFAULT 0,
+    retried         bigint NOT NULL DEFAULT 0,
+    late            bigint NOT NULL DEFAULT 0,
+    coalesced       bigint NOT NULL DEFAULT 0,
+    skipped         bigint NOT NULL DEFAULT 0,
+    missed          bigint NOT NULL DEFAULT 0,
+    last_success_at timestamptz,
+    last_end_at     timestamptz,
+    last_state      text,
+    last_run        bigint,
+    last_duration   interval
+) WITH (fillfactor = 50);
+
+CREATE TABLE sereno.schedule (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name          text NOT NULL UNIQUE,
+    job           text NOT NULL,
+    origin        text NOT NULL CHECK (origin IN ('plugin', 'config', 'user')),
+    declared      jsonb NOT NULL,                -- as plugin, config or user wrote it
+    overrides     jsonb NOT NULL DEFAULT '{}',   -- what a person changed since
+    state         text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'orphaned', 'removed')),
+    paused_until  timestamptz,
+    paused_by     text,
+    paused_reason text,
+    version       integer NOT NULL DEFAULT 1,
+    drift         jsonb,                         -- the next slots as last computed, to notice a change
+    created_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX schedule_job ON sereno.schedule (job);
+
+CREATE TABLE sereno.schedule_version (
+    schedule_id bigint NOT NULL REFERENCES sereno.schedule ON DELETE CASCADE,
+    version     integer NOT NULL,
+    valid_from  timestamptz NOT NULL,            -- slots after this instant follow this version
+    state       text NOT NULL,
+    trigger     text NOT NULL,
+    starts_at   timestamptz,
+    ends_at     timestamptz,
+    jitter      interval,
+    params      jsonb NOT NULL,
+    policies    jsonb NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    changed_by  text NOT NULL,
+    reason      text NOT NULL DEFAULT '',
+    PRIMARY KEY (schedule_id, version)
+);
+
+CREATE TABLE sereno.watermark (
+    schedule_id bigint PRIMARY KEY REFERENCES sereno.schedule ON DELETE CASCADE,
+    settled_to  timestamptz NOT NULL,            -- every slot up to here has its verdict
+    next_slot   timestamptz,                     -- null: none, or paused
+    wake_at     timestamptz,                     -- when the leader is to look at it; null: never
+    version     integer NOT NULL DEFAULT 1,      -- bumped by every change: a settlement of an old one fails
+    open_first  timestamptz,                     -- the range that ends at settled_to and may grow: its key,
+    open_what   text                             -- and its verdict and reason
+) WITH (fillfactor = 70);
+CREATE INDEX watermark_wake ON sereno.watermark (wake_at) WHERE wake_at IS NOT NULL;
+
+CREATE TABLE sereno.slot (
+    schedule_id bigint NOT NULL,
+    slot        timestamptz NOT NULL,
+    verdict     text NOT NULL CHECK (verdict IN ('ran', 'late', 'coalesced', 'skipped', 'missed')),
+    reason      text,
+    run_id      bigint,
+    term        bigint NOT NULL,
+    decided_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (schedule_id, slot)
+);
+
+CREATE TABLE sereno.slot_range (
+    schedule_id bigint NOT NULL,
+    first_slot  timestamptz NOT NULL,
+    last_slot   timestamptz NOT NULL,
+    slots       bigint NOT NULL CHECK (slots > 0),
+    verdict     text NOT NULL CHECK (verdict IN ('coalesced', 'skipped', 'missed')),
+    reason      text,
+    term        bigint NOT NULL,
+    decided_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (schedule_id, first_slot)
+);
+
+CREATE TABLE sereno.run (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job             text NOT NULL,
+    state           text NOT NULL DEFAULT 'queued'
+                    CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'timed_out', 'cancelled', 'lost')),
+    cause           text NOT NULL CHECK (cause IN ('slot', 'person', 'program', 'chain', 'retry')),
+    schedule_id     bigint,
+    slot            timestamptz,
+    priority        smallint NOT NULL DEFAULT 0,
+    run_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    queued_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attempt         integer NOT NULL DEFAULT 0,
+    losses          integer NOT NULL DEFAULT 0,
+    node            uuid,
+    term            bigint,
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    params          jsonb NOT NULL DEFAULT '{}',
+    policies        jsonb,                        -- what its schedule overrides of the job's
+    result          jsonb,
+    error           text,
+    traceback       text,
+    unique_key      text,
+    concurrency_key text,
+    upstream        jsonb,
+    requested_by    text,
+    trace_context   text
+) WITH (fillfactor = 80);
+CREATE INDEX run_queue ON sereno.run (priority DESC, run_at, id) WHERE state = 'queued';
+CREATE INDEX run_later ON sereno.run (run_at) WHERE state = 'queued';
+CREATE INDEX run_owned ON sereno.run (node) WHERE state = 'running';
+CREATE UNIQUE INDEX run_unique ON sereno.run (job, unique_key)
+    WHERE unique_key IS NOT NULL AND state IN ('queued', 'running');
+CREATE INDEX run_job ON sereno.run (job, id);
+
+CREATE TABLE sereno.attempt (                     -- ended attempts that were not the run's last
+    run_id      bigint NOT NULL REFERENCES sereno.run ON DELETE CASCADE,
+    attempt     integer NOT NULL,
+    state       text NOT NULL,
+    node        uuid,
+    term        bigint,
+    started_at  timestamptz,
+    finished_at timestamptz,
+    error       text,
+    traceback   text,
+    PRIMARY KEY (run_id, attempt)
+);
+
+-- Apart from the run's row, so that a job's fenced transaction (which holds that row) never blocks them.
+CREATE TABLE sereno.run_progress (
+    run_id     bigint PRIMARY KEY REFERENCES sereno.run ON DELETE CASCADE,
+    done       double precision,
+    total      double precision,
+    note       text,
+    checkpoint jsonb,
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+
+CREATE TABLE sereno.cancel_request (
+    run_id       bigint PRIMARY KEY REFERENCES sereno.run ON DELETE CASCADE,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    requested_by text NOT NULL,
+    reason       text
+);
+
+CREATE TABLE sereno.run_log (
+    run_id  bigint NOT NULL REFERENCES sereno.run ON DELETE CASCADE,
+    attempt integer NOT NULL,
+    line    integer NOT NULL,
+    at      timestamptz NOT NULL,
+    level   text NOT NULL,
+    logger  text NOT NULL,
+    message text NOT NULL,
+    PRIMARY KEY (run_id, attempt, line)
+);
+
+CREATE TABLE sereno.chain_arrival (               -- successes that a fan-in has not used yet
+    downstream text NOT NULL,
+    upstream   text NOT NULL,
+    run_id     bigint NOT NULL,
+    result     jsonb,
+    PRIMARY KEY (downstream, upstream)
+);
+
+CREATE TABLE sereno.change (                      -- who changed what, and why
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    by         text NOT NULL,
+    subject    text NOT NULL,
+    action     text NOT NULL,
+    reason     text NOT NULL DEFAULT '',
+    before     jsonb,
+    after      jsonb
+);
+
+-- Queue a run inside the caller's own transaction. `run_at` null: as soon as possible. Returns the run's
+-- id; with a `unique_key` that a queued or running run of the job holds already, that run's id.
+CREATE FUNCTION sereno.enqueue(
+    job           text,
+    params        jsonb DEFAULT '{}',
+    run_at        timestamptz DEFAULT NULL,
+    priority      integer DEFAULT NULL,
+    unique_key    text DEFAULT NULL,
+    requested_by  text DEFAULT NULL,
+    cause         text DEFAULT 'program',
+    trace_context text DEFAULT NULL
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    known sereno.job%ROWTYPE;
+    found bigint;
+    near  text;
+    field record;
+    key   text;
+BEGIN
+    SELECT * INTO known FROM sereno.job j WHERE j.name = enqueue.job AND j.present;
+    IF known.name IS NULL THEN
+        SELECT j.name INTO near FROM sereno.job j
+         WHERE j.present AND (j.name LIKE '%' || enqueue.job || '%' OR enqueue.job LIKE '%' || j.name || '%'
+               OR split_part(j.name, '.', 1) = split_part(enqueue.job, '.', 1))
+         ORDER BY abs(length(j.name) - length(enqueue.job)), j.name LIMIT 1;
+        RAISE EXCEPTION 'unknown job ''%''%', enqueue.job, coalesce(', did you mean ''' || near || '''?', '')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF jsonb_typeof(enqueue.params) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'job ''%'': params are a JSON %, they must be an object', enqueue.job,
+            coalesce(jsonb_typeof(enqueue.params), 'null') USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF known.params IS NOT NULL THEN
+        FOR key IN SELECT jsonb_object_keys(enqueue.params) LOOP
+            IF NOT known.params ? key THEN
+                RAISE EXCEPTION 'job ''%'': unknown param ''%''; it takes %', enqueue.job, key,
+                    coalesce((SELECT string_agg(k, ', ') FROM jsonb_object_keys(known.params) k), 'none')
+                    USING ERRCODE = 'invalid_parameter_value';
+            END IF;
+        END LOOP;
+        FOR field IN SELECT e.key AS name, e.value ->> 'type' AS type, (e.value ->> 'required')::boolean AS required
+                       FROM jsonb_each(known.params) e LOOP
+            IF field.required AND NOT enqueue.params ? field.name THEN
+                RAISE EXCEPTION 'job ''%'': param ''%'' is missing', enqueue.job, field.name
+                    USING ERRCODE = 'invalid_parameter_value';
+            END IF;
+            IF enqueue.params ? field.name AND field.type IS NOT NULL
+               AND jsonb_typeof(enqueue.params -> field.name) <> field.type THEN
+                RAISE EXCEPTION 'job ''%'': param ''%'' is a JSON %, it must be a %', enqueue.job, field.name,
+                    jsonb_typeof(enqueue.params -> field.name), field.type
+                    USING ERRCODE = 'invalid_parameter_value';
+            END IF;
+        END LOOP;
+    END IF;
+    LOOP
+        INSERT INTO sereno.run AS r (job, cause, priority, run_at, params, unique_key, requested_by, trace_context)
+        VALUES (enqueue.job, enqueue.cause,
+                coalesce(enqueue.priority, (known.policies ->> 'priority')::integer, 0),
+                coalesce(enqueue.run_at, clock_timestamp()), enqueue.params, enqueue.unique_key,
+                coalesce(enqueue.requested_by, session_user), enqueue.trace_context)
+        ON CONFLICT DO NOTHING RETURNING r.id INTO found;
+        EXIT WHEN found IS NOT NULL;
+        SELECT r.id INTO found FROM sereno.run r
+         WHERE r.job = enqueue.job AND r.unique_key = enqueue.unique_key AND r.state IN ('queued', 'running');
+        EXIT WHEN found IS NOT NULL;
+    END LOOP;
+    PERFORM pg_notify('sereno', 'run');
+    RETURN found;
+END $$;
+
+-- Delete history in one small batch: final runs (with their attempts, logs, progress) that are older than
+-- `older_than` or beyond the newest `keep_per_job` of their job, then slots and ranges older than
+-- `older_than`. Returns how many rows it deleted; 0 when there is nothing left to do.
+CREATE FUNCTION sereno.prune(older_than interval, keep_per_job integer, batch integer DEFAULT 1000)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    gone  bigint := 0;
+    some  bigint;
+    left_ integer := batch;
+BEGIN
+    IF older_than <= interval '0' OR keep_per_job < 0 OR batch < 1 THEN
+        RAISE EXCEPTION 'prune: older_than must be positive, keep_per_job not negative, batch at least 1'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    WITH old AS (
+        SELECT r.id FROM sereno.run r
+         WHERE r.state NOT IN ('queued', 'running') AND r.finished_at < clock_timestamp() - older_than
+         ORDER BY r.id LIMIT left_
+    ) DELETE FROM sereno.run r USING old WHERE r.id = old.id;
+    GET DIAGNOSTICS some = ROW_COUNT;
+    gone := gone + some; left_ := left_ - some;
+    IF left_ > 0 THEN
+        WITH oldest AS (
+            SELECT j.name AS job, (SELECT r.id FROM sereno.run r WHERE r.job = j.name
+                                    ORDER BY r.id DESC OFFSET keep_per_job LIMIT 1) AS id
+              FROM sereno.job j
+        ), surplus AS (
+            SELECT r.id FROM oldest o JOIN sereno.run r ON r.job = o.job AND r.id <= o.id
+             WHERE r.state NOT IN ('queued', 'running') LIMIT left_
+        ) DELETE FROM sereno.run r USING surplus s WHERE r.id = s.id;
+        GET DIAGNOSTICS some = ROW_COUNT;
+        gone := gone + some; left_ := left_ - some;
+    END IF;
+    IF left_ > 0 THEN
+        WITH old AS (
+            SELECT s.schedule_id, s.slot FROM sereno.slot s
+             WHERE s.slot < clock_timestamp() - older_than LIMIT left_
+        ) DELETE FROM sereno.slot s USING old WHERE s.schedule_id = old.schedule_id AND s.slot = old.slot;
+        GET DIAGNOSTICS some = ROW_COUNT;
+        gone := gone + some; left_ := left_ - some;
+    END IF;
+    IF left_ > 0 THEN
+        DELETE FROM sereno.slot_range WHERE last_slot < clock_timestamp() - older_than;
+        GET DIAGNOSTICS some = ROW_COUNT;
+        gone := gone + some;
+    END IF;
+    RETURN gone;
+END $$;

@@ -1,0 +1,121 @@
+"""The pooled connections through which everything but the leader's lock goes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from sereno.store.errors import translated
+from sereno.store.sql import sql
+
+_JSONB_VERSION = b"\x01"
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A pooled connection whose sessions keep no state, so that a release costs no round trip."""
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+def _encode(value: Any) -> bytes:
+    return _JSONB_VERSION + (value if isinstance(value, bytes) else msgspec.json.encode(value))
+
+
+def _decode(value: bytes) -> Any:
+    return msgspec.json.decode(value[1:])
+
+
+async def prepare_connection(connection: asyncpg.Connection) -> None:
+    """Make `connection` read jsonb as Python values, and take values or JSON bytes for it."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode, decoder=_decode, format="binary"
+    )
+
+
+class Database:
+    """A pool of connections to `dsn`; every statement has a time limit (seconds) and a name.
+
+    Works through a transaction pooler: no session state, and no prepared statements where one is seen.
+    """
+
+    def __init__(
+        self, dsn: str, *, size: int = 8, timeout: float = 10.0, application: str = "sereno"
+    ) -> None:
+        self.dsn = dsn
+        self.pooled = False
+        self._size = size
+        self._timeout = timeout
+        self._application = application
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Connect; raises StoreUnavailableError when the database is away."""
+        with translated():
+            probe = await asyncpg.connect(self.dsn, timeout=self._timeout, statement_cache_size=0)
+            try:
+                self.pooled = await is_pooled(probe)
+            finally:
+                probe.terminate()
+            self._pool = await asyncpg.create_pool(
+                self.dsn,
+                min_size=1,
+                max_size=self._size,
+                timeout=self._timeout,
+                command_timeout=self._timeout,
+                connection_class=_Connection,
+                init=prepare_connection,
+                statement_cache_size=0 if self.pooled else 200,
+                max_inactive_connection_lifetime=60.0,
+                server_settings={"application_name": self._application},
+            )
+
+    async def close(self) -> None:
+        """Drop every connection; never waits for a server that is gone."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection; what the driver raises inside comes out as StoreError."""
+        with translated():
+            if self._pool is None:
+                raise asyncpg.InterfaceError("the pool is closed")
+            async with self._pool.acquire(timeout=self._timeout) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection inside a transaction."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, name: str, *args: Any) -> list[asyncpg.Record]:
+        """Return the rows of the block `name`."""
+        async with self.connection() as connection:
+            return list(await connection.fetch(sql(name), *args))
+
+    async def fetchrow(self, name: str, *args: Any) -> asyncpg.Record | None:
+        """Return the first row of the block `name`."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql(name), *args)
+
+    async def fetchval(self, name: str, *args: Any) -> Any:
+        """Return the first value of the block `name`."""
+        async with self.connection() as connection:
+            return await connection.fetchval(sql(name), *args)
+
+    async def execute(self, name: str, *args: Any) -> str:
+        """Run the block `name` and return its command tag."""
+        async with self.connection() as connection:
+            return str(await connection.execute(sql(name), *args))
+
+
+async def is_pooled(connection: asyncpg.Connection) -> bool:
+    """Tell whether a pooler stands between: the key's pid is then not the backend's."""
+    return bool(connection.get_server_pid() != await connection.fetchval(sql("backend_pid")))

@@ -1,0 +1,90 @@
+-- name: catalogue_fingerprint
+SELECT fingerprint FROM sereno.catalogue;
+
+-- name: catalogue_record
+-- $1 fingerprint, $2 term
+INSERT INTO sereno.catalogue (fingerprint, term) VALUES ($1, $2)
+ON CONFLICT (one) DO UPDATE SET fingerprint = $1, term = $2, at = clock_timestamp();
+
+-- name: fence
+-- $1 term. No row when the term has moved on; otherwise it cannot until this transaction ends.
+SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE;
+
+-- name: jobs_register
+-- $1 names, $2 plugins, $3 descriptions, $4 policies, $5 after (JSON lists), $6 params, $7 overdue_after, $8 severities
+INSERT INTO sereno.job AS j (name, plugin, description, policies, after, params, overdue_after, severity)
+SELECT n, p, d, pol, ARRAY(SELECT jsonb_array_elements_text(a)), par, o, s
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::interval[], $8::text[])
+       AS u(n, p, d, pol, a, par, o, s)
+ON CONFLICT (name) DO UPDATE SET plugin = excluded.plugin, description = excluded.description,
+    policies = excluded.policies, after = excluded.after, params = excluded.params,
+    overdue_after = excluded.overdue_after, severity = excluded.severity, present = true,
+    registered_at = CASE WHEN j.present THEN j.registered_at ELSE clock_timestamp() END;
+
+-- name: job_stats_create
+INSERT INTO sereno.job_stat (job) SELECT name FROM sereno.job ON CONFLICT DO NOTHING;
+
+-- name: jobs_absent
+-- $1 names that are declared now
+UPDATE sereno.job SET present = false WHERE present AND name <> ALL($1::text[]);
+
+-- name: schedules_declared
+-- Every schedule that was not made by a user, with its newest version, locked.
+SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
+       w.settled_to, clock_timestamp() AS now
+  FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
+ WHERE s.origin IN ('plugin', 'config') AND s.state <> 'removed' FOR UPDATE;
+
+-- name: schedule_by_name
+-- $1 name
+SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
+       w.settled_to, clock_timestamp() AS now
+  FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
+ WHERE s.name = $1 AND s.state <> 'removed' FOR UPDATE;
+
+-- name: schedules_by_job
+-- $1 job
+SELECT s.name FROM sereno.schedule s WHERE s.job = $1 AND s.state <> 'removed' ORDER BY s.name;
+
+-- name: schedules_create
+-- $1 names, $2 jobs, $3 origins, $4 declared, $5 triggers, $6 starts, $7 ends, $8 jitters, $9 params, $10 policies,
+-- $11 next slots, $12 by, $13 settled_to (null: now). All three rows of each new schedule.
+WITH declared AS (
+    SELECT *, coalesce($13::timestamptz, clock_timestamp()) AS at
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                $8::interval[], $9::jsonb[], $10::jsonb[], $11::timestamptz[])
+           AS u(name, job, origin, declared, trigger, starts_at, ends_at, jitter, params, policies, next_slot)
+), made AS (
+    INSERT INTO sereno.schedule (name, job, origin, declared)
+    SELECT name, job, origin, declared FROM declared RETURNING id, name
+), versions AS (
+    INSERT INTO sereno.schedule_version (schedule_id, version, valid_from, state, trigger, starts_at, ends_at, jitter,
+                                         params, policies, changed_by, reason)
+    SELECT m.id, 1, d.at, 'active', d.trigger, d.starts_at, d.ends_at, d.jitter, d.params, d.policies, $12, 'declared'
+      FROM made m JOIN declared d USING (name)
+)
+INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)
+SELECT m.id, d.at, d.next_slot, d.next_slot FROM made m JOIN declared d USING (name)
+RETURNING schedule_id;
+
+-- name: schedule_change
+-- $1 id, $2 declared, $3 overrides, $4 state, $5 paused_until, $6 by, $7 reason, $8 trigger, $9 starts, $10 ends,
+-- $11 jitter, $12 params, $13 policies, $14 next slot, $15 wake_at, $16 valid_from, $17 action.
+-- The caller holds the schedule's and the watermark's rows. Returns the new version.
+WITH s AS (
+    UPDATE sereno.schedule SET declared = $2, overrides = $3, state = $4, paused_until = $5,
+           paused_by = CASE WHEN $4 = 'paused' THEN $6 END, paused_reason = CASE WHEN $4 = 'paused' THEN $7 END,
+           version = version + 1
+     WHERE id = $1 RETURNING id, name, version
+), w AS (
+    UPDATE sereno.watermark SET version = version + 1, next_slot = $14, wake_at = $15 WHERE schedule_id = $1
+), c AS (
+    INSERT INTO sereno.change (by, subject, action, reason, after)
+    SELECT $6, s.name, $17, $7, jsonb_build_object('state', $4::text, 'trigger', $8::text, 'params', $12::jsonb,
+                                                   'policies', $13::jsonb) FROM s
+), n AS (
+    SELECT pg_notify('sereno', 'schedule')
+)
+INSERT INTO sereno.schedule_version (schedule_id, version, valid_from, state, trigger, starts_at, ends_at, jitter,
+                                     params, policies, changed_by, reason)
+SELECT s.id, s.version, $16, $4, $8, $9, $10, $11, $12, $13, $6, $7 FROM s, n RETURNING version;

@@ -1,0 +1,100 @@
+-- name: backend_pid
+SELECT pg_backend_pid();
+
+-- name: session_lease
+-- $1 lease in ms, $2 seconds between keepalive probes. Makes the session end when its client is silent,
+-- cut off, or gone in mid-statement.
+SELECT set_config('idle_session_timeout', $1, false),
+       set_config('tcp_user_timeout', $1, false),
+       set_config('tcp_keepalives_idle', $2, false),
+       set_config('tcp_keepalives_interval', $2, false),
+       set_config('tcp_keepalives_count', '2', false),
+       set_config('client_connection_check_interval', '1000', false),
+       set_config('statement_timeout', $1, false);
+
+-- name: presence_lock
+-- $1 class, $2 the node's number. Ends an older session of the same node that still holds it.
+SELECT CASE WHEN pg_try_advisory_lock($1::int, $2::int) THEN true
+            ELSE (SELECT bool_or(pg_terminate_backend(l.pid)) IS NULL FROM pg_locks l
+                   WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = $2::int::oid
+                     AND l.objsubid = 2 AND l.granted AND l.pid <> pg_backend_pid()
+                     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+       END AS granted;
+
+-- name: leader_try
+-- $1 class, $2 the leader's number
+SELECT pg_try_advisory_lock($1::int, $2::int) AS granted, clock_timestamp() AS now;
+
+-- name: watch
+SELECT clock_timestamp() AS now;
+
+-- name: term_begin
+-- $1 node, $2 our backend, $3 class, $4 the leader's number. No row when this backend lacks the lock.
+WITH held AS (
+    SELECT 1 FROM pg_locks l
+     WHERE l.locktype = 'advisory' AND l.classid = $3::int::oid AND l.objid = $4::int::oid AND l.objsubid = 2
+       AND l.granted AND l.pid = pg_backend_pid() AND l.pid = $2
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), reign AS (
+    UPDATE sereno.leadership SET term = term + 1, node = $1, acquired_at = clock_timestamp(),
+           beat_at = clock_timestamp()
+      FROM held RETURNING term
+), ended AS (
+    UPDATE sereno.term t SET ended_at = clock_timestamp(), reason = coalesce(t.reason, 'lost')
+      FROM reign WHERE t.ended_at IS NULL AND t.term < reign.term
+)
+INSERT INTO sereno.term (term, node) SELECT term, $1 FROM reign RETURNING term;
+
+-- name: fence_holders_end
+-- $1 our backend. Ends the backends in whose way the new term waits: frozen or cut off writers.
+SELECT pg_terminate_backend(pid) FROM unnest(pg_blocking_pids($1)) AS pid;
+
+-- name: leader_beat
+-- $1 term, $2 node, $3 our backend, $4 class, $5 the leader's number. No row when the lead is lost.
+UPDATE sereno.leadership SET beat_at = clock_timestamp()
+ WHERE term = $1 AND node = $2 AND pg_backend_pid() = $3
+   AND EXISTS (SELECT 1 FROM pg_locks l
+                WHERE l.locktype = 'advisory' AND l.classid = $4::int::oid AND l.objid = $5::int::oid
+                  AND l.objsubid = 2 AND l.granted AND l.pid = pg_backend_pid()
+                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+RETURNING clock_timestamp() AS now;
+
+-- name: leader_hand_over
+-- $1 term, $2 reason, $3 class, $4 the leader's number, $5 channel
+WITH ended AS (
+    UPDATE sereno.term SET ended_at = clock_timestamp(), reason = $2 WHERE term = $1 RETURNING term
+)
+SELECT pg_advisory_unlock($3::int, $4::int), pg_notify($5, 'handover') FROM (SELECT count(*) FROM ended) e;
+
+-- name: node_join
+-- $1 id, $2 label, $3 pid, $4 version, $5 http address
+INSERT INTO sereno.node (id, label, pid, version, http) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), left_at = NULL RETURNING key;
+
+-- name: node_seen
+-- $1 id
+UPDATE sereno.node SET seen_at = clock_timestamp() WHERE id = $1;
+
+-- name: node_leave
+-- $1 id
+UPDATE sereno.node SET left_at = clock_timestamp(), seen_at = clock_timestamp() WHERE id = $1;
+
+-- name: nodes_present
+-- $1 class. Nodes whose presence lock is held, or who were seen within the last day.
+SELECT n.id, n.label, n.pid, n.version, n.http, n.started_at, n.seen_at, n.left_at,
+       EXISTS (SELECT 1 FROM pg_locks l
+                WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
+                  AND l.objsubid = 2 AND l.granted
+                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS present,
+       (SELECT count(*) FROM sereno.run r WHERE r.node = n.id AND r.state = 'running') AS running
+  FROM sereno.node n WHERE n.seen_at > clock_timestamp() - interval '1 day'
+ ORDER BY n.started_at;
+
+-- name: leader_now
+-- $1 class, $2 the leader's number. The newest term; `held`: somebody holds the leader's lock now.
+SELECT l.term, l.node, n.label, l.acquired_at, l.beat_at, clock_timestamp() AS now,
+       EXISTS (SELECT 1 FROM pg_locks k
+                WHERE k.locktype = 'advisory' AND k.classid = $1::int::oid AND k.objid = $2::int::oid
+                  AND k.objsubid = 2 AND k.granted
+                  AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS held
+  FROM sereno.leadership l LEFT JOIN sereno.node n ON n.id = l.node;

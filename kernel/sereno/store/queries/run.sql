@@ -1,0 +1,210 @@
+-- name: enqueue
+-- $1 job, $2 params, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 cause, $8 trace_context
+SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: queue_ready
+-- $1 at most, $2 jobs that this node can run, $3 jobs that are full, $4 concurrency keys in use.
+-- Runs whose instant has come, in the order in which they start.
+SELECT id, job, priority, run_at, schedule_id, concurrency_key FROM sereno.run
+ WHERE state = 'queued' AND run_at <= clock_timestamp()
+   AND job = ANY($2::text[]) AND job <> ALL($3::text[])
+   AND (concurrency_key IS NULL OR concurrency_key <> ALL($4::text[]))
+ ORDER BY priority DESC, run_at, id LIMIT $1;
+
+-- name: queue_next
+-- The instant of the next queued run that is not ready yet, null when there is none.
+SELECT min(run_at) FROM sereno.run WHERE state = 'queued' AND run_at > clock_timestamp();
+
+-- name: runs_claim
+-- $1 term, $2 node, $3 runs. Those that were still queued are this node's now.
+WITH fence AS (
+    SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
+), mine AS (
+    UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1,
+           started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
+      FROM fence WHERE r.id = ANY($3::bigint[]) AND r.state = 'queued'
+    RETURNING r.id, r.job, r.attempt, r.losses, r.params, r.policies, r.priority, r.schedule_id, r.slot, r.run_at,
+              r.upstream, r.concurrency_key, r.trace_context
+)
+SELECT mine.*, p.checkpoint FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
+ ORDER BY mine.priority DESC, mine.run_at, mine.id;
+
+-- name: runs_active
+-- Every queued or running run of a schedule, and every running one: what a new leader must know of.
+SELECT id, job, state, node, schedule_id, concurrency_key FROM sereno.run
+ WHERE state = 'running' OR (state = 'queued' AND schedule_id IS NOT NULL);
+
+-- name: runs_ended
+-- $1 runs. Those that are final by now.
+SELECT id FROM sereno.run WHERE id = ANY($1::bigint[]) AND state NOT IN ('queued', 'running')
+UNION ALL
+SELECT i FROM unnest($1::bigint[]) AS i WHERE NOT EXISTS (SELECT 1 FROM sereno.run r WHERE r.id = i);
+
+-- name: outcomes_write
+-- $1 node, $2 runs, $3 attempts, $4 states, $5 started, $6 finished, $7 results, $8 errors, $9 tracebacks,
+-- $10 retry instants, $11 released. Each only while this node owns that attempt. Returns what was written.
+WITH o AS (
+    SELECT * FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[],
+                         $8::text[], $9::text[], $10::timestamptz[], $11::boolean[])
+        AS o(id, attempt, state, started_at, finished_at, result, error, traceback, retry_at, released)
+), done AS (
+    UPDATE sereno.run r
+       SET state = o.state, started_at = o.started_at,
+           finished_at = CASE WHEN o.state = 'queued' THEN NULL ELSE o.finished_at END,
+           result = o.result, error = o.error, traceback = o.traceback,
+           run_at = coalesce(o.retry_at, r.run_at),
+           attempt = CASE WHEN o.released THEN r.attempt - 1 ELSE r.attempt END,
+           node = CASE WHEN o.state = 'queued' THEN NULL ELSE r.node END
+      FROM o WHERE r.id = o.id AND r.attempt = o.attempt AND r.node = $1 AND r.state = 'running'
+    RETURNING r.id, r.job, o.attempt, r.term, o.state, o.started_at, o.finished_at, o.error, o.traceback, o.released
+), ended AS (
+    INSERT INTO sereno.attempt (run_id, attempt, state, node, term, started_at, finished_at, error, traceback)
+    SELECT id, attempt, 'failed', $1, term, started_at, finished_at, error, traceback
+      FROM done WHERE state = 'queued' AND NOT released
+), counted AS (
+    UPDATE sereno.job_stat j
+       SET succeeded = j.succeeded + c.succeeded, failed = j.failed + c.failed, timed_out = j.timed_out + c.timed_out,
+           cancelled = j.cancelled + c.cancelled, retried = j.retried + c.retried,
+           last_success_at = greatest(j.last_success_at, c.success_at), last_end_at = greatest(j.last_end_at, c.end_at),
+           last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_state ELSE j.last_state END,
+           last_run = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_run ELSE j.last_run END,
+           last_duration = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_duration
+                                ELSE j.last_duration END
+      FROM (SELECT job, count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
+                   count(*) FILTER (WHERE state = 'failed') AS failed,
+                   count(*) FILTER (WHERE state = 'timed_out') AS timed_out,
+                   count(*) FILTER (WHERE state = 'cancelled') AS cancelled,
+                   count(*) FILTER (WHERE state = 'queued' AND NOT released) AS retried,
+                   max(finished_at) FILTER (WHERE state = 'succeeded') AS success_at,
+                   max(finished_at) FILTER (WHERE state <> 'queued') AS end_at,
+                   (array_agg(state ORDER BY finished_at DESC) FILTER (WHERE state <> 'queued'))[1] AS last_state,
+                   (array_agg(id ORDER BY finished_at DESC) FILTER (WHERE state <> 'queued'))[1] AS last_run,
+                   (array_agg(finished_at - started_at ORDER BY finished_at DESC) FILTER (WHERE state <> 'queued'))[1]
+                       AS last_duration
+              FROM done GROUP BY job) c
+     WHERE j.job = c.job
+)
+SELECT id, job, state FROM done;
+
+-- name: outcomes_retry
+-- Wakes the leader when it is another node than the one whose runs ended.
+SELECT pg_notify('sereno', 'end');
+
+-- name: chain_single
+-- $1 downstream jobs, $2 upstream runs. Queues a run of each downstream job with the upstream run's result.
+INSERT INTO sereno.run (job, cause, priority, params, upstream, requested_by, trace_context)
+SELECT d.job, 'chain', coalesce((j.policies ->> 'priority')::integer, 0), '{}', jsonb_build_object(r.job, r.result),
+       'run ' || r.id, r.trace_context
+  FROM unnest($1::text[], $2::bigint[]) AS d(job, run_id)
+  JOIN sereno.run r ON r.id = d.run_id JOIN sereno.job j ON j.name = d.job
+RETURNING id;
+
+-- name: chain_lock
+-- $1 downstream job. Two upstreams that end at once must not both think the other is missing.
+SELECT name FROM sereno.job WHERE name = $1 FOR UPDATE;
+
+-- name: chain_arrive
+-- $1 downstream job, $2 upstream run
+INSERT INTO sereno.chain_arrival (downstream, upstream, run_id, result)
+SELECT $1, r.job, r.id, r.result FROM sereno.run r WHERE r.id = $2
+ON CONFLICT (downstream, upstream) DO UPDATE SET run_id = excluded.run_id, result = excluded.result;
+
+-- name: chain_complete
+-- $1 downstream job, $2 its upstream jobs. Queues one run once all have arrived, and takes the arrivals.
+WITH every AS (
+    SELECT count(*) = cardinality($2::text[]) AS here FROM sereno.chain_arrival
+     WHERE downstream = $1 AND upstream = ANY($2::text[])
+), used AS (
+    DELETE FROM sereno.chain_arrival a USING every WHERE every.here AND a.downstream = $1
+    RETURNING a.upstream, a.run_id, a.result
+)
+INSERT INTO sereno.run (job, cause, priority, params, upstream, requested_by)
+SELECT $1, 'chain', coalesce((SELECT (policies ->> 'priority')::integer FROM sereno.job WHERE name = $1), 0), '{}',
+       jsonb_object_agg(upstream, result), 'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id)
+  FROM used HAVING count(*) > 0
+RETURNING id;
+
+-- name: progress_write
+-- $1 node, $2 runs, $3 attempts, $4 done, $5 total, $6 notes, $7 checkpoints (null: keep the old)
+INSERT INTO sereno.run_progress AS old (run_id, done, total, note, checkpoint)
+SELECT u.id, u.done, u.total, u.note, u.checkpoint
+  FROM unnest($2::bigint[], $3::integer[], $4::float8[], $5::float8[], $6::text[], $7::jsonb[])
+       AS u(id, attempt, done, total, note, checkpoint)
+  JOIN sereno.run r ON r.id = u.id AND r.node = $1 AND r.attempt = u.attempt AND r.state = 'running'
+ON CONFLICT (run_id) DO UPDATE SET done = coalesce(excluded.done, old.done), total = coalesce(excluded.total, old.total),
+    note = coalesce(excluded.note, old.note), checkpoint = coalesce(excluded.checkpoint, old.checkpoint),
+    updated_at = clock_timestamp();
+
+-- name: lines_write
+-- $1 runs, $2 attempts, $3 numbers, $4 instants, $5 levels, $6 loggers, $7 messages
+INSERT INTO sereno.run_log (run_id, attempt, line, at, level, logger, message)
+SELECT u.run_id, u.attempt, u.line, u.at, u.level, u.logger, u.message
+  FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+       AS u(run_id, attempt, line, at, level, logger, message)
+ WHERE EXISTS (SELECT 1 FROM sereno.run r WHERE r.id = u.run_id)
+ON CONFLICT DO NOTHING;
+
+-- name: run_fence
+-- $1 run, $2 attempt, $3 node. No row when the run has another owner; otherwise it gets none until this
+-- transaction ends.
+SELECT id FROM sereno.run WHERE id = $1 AND attempt = $2 AND node = $3 AND state = 'running' FOR SHARE;
+
+-- name: cancel_request
+-- $1 run, $2 by, $3 reason. A queued run ends at once; a running one is asked to. Returns its state, or no row.
+WITH target AS (
+    SELECT id, state FROM sereno.run WHERE id = $1
+), queued AS (
+    UPDATE sereno.run SET state = 'cancelled', finished_at = clock_timestamp(), error = 'cancelled by ' || $2::text
+     WHERE id = $1 AND state = 'queued' RETURNING id, job
+), counted AS (
+    UPDATE sereno.job_stat j SET cancelled = j.cancelled + 1 FROM queued WHERE j.job = queued.job
+), asked AS (
+    INSERT INTO sereno.cancel_request (run_id, requested_by, reason)
+    SELECT id, $2, $3 FROM target WHERE state = 'running' ON CONFLICT DO NOTHING
+), told AS (
+    SELECT pg_notify('sereno', 'cancel')
+)
+SELECT CASE WHEN queued.id IS NOT NULL THEN 'cancelled' ELSE target.state END AS state
+  FROM target LEFT JOIN queued ON queued.id = target.id, told;
+
+-- name: cancel_requests
+-- $1 node. Runs of this node that somebody wants to stop.
+SELECT c.run_id, c.requested_by, c.reason FROM sereno.cancel_request c
+  JOIN sereno.run r ON r.id = c.run_id WHERE r.state = 'running' AND r.node = $1;
+
+-- name: absent_owners
+-- $1 class. Nodes that own runs though their presence lock is gone; `sessions`: connections they still have.
+SELECT n.id, (SELECT count(*) FROM pg_stat_activity a WHERE a.application_name = 'sereno ' || n.id) AS sessions
+  FROM (SELECT DISTINCT node FROM sereno.run WHERE state = 'running') r JOIN sereno.node n ON n.id = r.node
+ WHERE NOT EXISTS (SELECT 1 FROM pg_locks l
+                    WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
+                      AND l.objsubid = 2 AND l.granted
+                      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()));
+
+-- name: runs_of
+-- $1 node. Its running runs.
+SELECT id, job, attempt, losses, policies FROM sereno.run WHERE state = 'running' AND node = $1;
+
+-- name: runs_lose
+-- $1 term, $2 node that is gone, $3 runs, $4 attempts, $5 again (true: queue, false: lost), $6 error.
+-- Rows that a job's open transaction fences are left for later.
+WITH fence AS (
+    SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
+), picked AS (
+    SELECT r.id, u.again FROM unnest($3::bigint[], $4::integer[], $5::boolean[]) AS u(id, attempt, again)
+      JOIN sereno.run r ON r.id = u.id AND r.attempt = u.attempt
+     WHERE r.node = $2 AND r.state = 'running' FOR UPDATE OF r SKIP LOCKED
+), gone AS (
+    UPDATE sereno.run r SET state = CASE WHEN p.again THEN 'queued' ELSE 'lost' END, losses = r.losses + 1,
+           finished_at = CASE WHEN p.again THEN NULL ELSE clock_timestamp() END,
+           error = $6, node = CASE WHEN p.again THEN NULL ELSE r.node END
+      FROM picked p, fence WHERE r.id = p.id
+    RETURNING r.id, r.job, r.attempt, r.started_at, r.state, r.term AS old_term, r.schedule_id
+), ended AS (
+    INSERT INTO sereno.attempt (run_id, attempt, state, node, term, started_at, finished_at, error)
+    SELECT id, attempt, 'lost', $2, old_term, started_at, clock_timestamp(), $6 FROM gone WHERE state = 'queued'
+), counted AS (
+    UPDATE sereno.job_stat j SET lost = j.lost + c.n, last_end_at = clock_timestamp(), last_state = 'lost'
+      FROM (SELECT job, count(*) AS n FROM gone WHERE state = 'lost' GROUP BY job) c WHERE j.job = c.job
+)
+SELECT id, job, state, schedule_id FROM gone;

@@ -1,0 +1,150 @@
+"""The node's one dedicated session: its presence lock, the leader's lock, the heartbeat, the wake-ups.
+
+The session is a lease: the server ends it after `lease` without a word from us (``idle_session_timeout``,
+which alone catches a frozen process), on a cut network (keepalives, user timeout) and when the client has
+gone during a statement. Whatever goes wrong on it means that it is lost: it is terminated, never closed,
+because a close waits for a server that may be unreachable.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from sereno.model.errors import LeaseLostError, PoolerError, StoreUnavailableError
+from sereno.store.errors import translated
+from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
+from sereno.store.pool import Database, is_pooled
+from sereno.store.sql import sql
+
+_FENCE_PATIENCE = 0.25
+"""Seconds that a new term waits for the open fences of the old one, which take milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Who this process is: `id` random per process, `key` the number of its presence lock."""
+
+    id: UUID
+    key: int
+
+
+class NodeSession:
+    """A connection that this node alone uses, for locks and notifications.
+
+    Every call has a time limit (seconds) and ends the session on any error.
+    """
+
+    def __init__(self, dsn: str, *, lease: float, timeout: float, application: str) -> None:
+        self._dsn = dsn
+        self._lease = lease
+        self._timeout = timeout
+        self._application = application
+        self._connection: asyncpg.Connection | None = None
+        self._pid = 0
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether nothing has gone wrong on the session so far."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def open(self, on_notify: Callable[[str], None], on_lost: Callable[[], None]) -> None:
+        """Connect, make the session a lease, listen.
+
+        Raises PoolerError behind a pooler, StoreUnavailableError when the database is away.
+        """
+        with translated():
+            async with asyncio.timeout(max(self._timeout, 2.0)):
+                connection = await asyncpg.connect(
+                    self._dsn,
+                    timeout=max(self._timeout, 2.0),
+                    statement_cache_size=20,
+                    server_settings={"application_name": self._application},
+                )
+            self._connection = connection
+            try:
+                async with asyncio.timeout(max(self._timeout, 2.0)):
+                    if await is_pooled(connection):
+                        raise PoolerError(
+                            "a pooler stands between sereno and Postgres, where a session lock means "
+                            "nothing and two replicas could lead; set leader_database_url "
+                            "(SERENO_LEADER_DATABASE_URL) to a direct connection"
+                        )
+                    self._pid = connection.get_server_pid()
+                    await connection.execute(
+                        sql("session_lease"), str(round(self._lease * 1000)), str(max(1, round(self._lease / 3)))
+                    )
+                    await connection.add_listener(CHANNEL, lambda *a: on_notify(str(a[3])))
+                connection.add_termination_listener(lambda _: on_lost())
+            except BaseException:
+                self.terminate()
+                raise
+
+    def terminate(self) -> None:
+        """Drop the session at once; its locks go with it as soon as the server notices."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.terminate()
+
+    async def claim_presence(self, node: Node) -> bool:
+        """Take the node's presence lock; an older session of this node that still holds it is ended."""
+        row = await self._call("presence_lock", LOCK_CLASS, node.key)
+        return bool(row["granted"])
+
+    async def try_lead(self) -> tuple[bool, datetime]:
+        """Try the leader's lock; return whether it was granted, and the database's time."""
+        row = await self._call("leader_try", LOCK_CLASS, LEADER_LOCK)
+        return bool(row["granted"]), row["now"]
+
+    async def begin_term(self, node: Node, database: Database) -> int:
+        """Begin a new term; writers of the old one who keep their fence open for too long are ended."""
+        call = asyncio.ensure_future(
+            self._call("term_begin", node.id, self._pid, LOCK_CLASS, LEADER_LOCK)
+        )
+        try:
+            done, _ = await asyncio.wait({call}, timeout=_FENCE_PATIENCE)
+            if not done:
+                await database.fetch("fence_holders_end", self._pid)
+            row = await call
+        finally:
+            call.cancel()
+        if row is None:
+            self.terminate()
+            raise LeaseLostError("the leader's lock was gone before the term began")
+        return int(row["term"])
+
+    async def beat(self, node: Node, term: int) -> datetime:
+        """Prove that this backend still holds the lock of `term`; return the database's time.
+
+        Raises LeaseLostError when it does not.
+        """
+        row = await self._call("leader_beat", term, node.id, self._pid, LOCK_CLASS, LEADER_LOCK)
+        if row is None:
+            self.terminate()
+            raise LeaseLostError(f"this session no longer holds the leader's lock of term {term}")
+        return row["now"]  # type: ignore[no-any-return]
+
+    async def watch(self) -> datetime:
+        """Say a word, so that the lease goes on; return the database's time."""
+        return (await self._call("watch"))["now"]  # type: ignore[no-any-return]
+
+    async def hand_over(self, term: int, reason: str) -> None:
+        """Give the lead up, keep the presence lock, and wake the followers."""
+        await self._call("leader_hand_over", term, reason, LOCK_CLASS, LEADER_LOCK, CHANNEL)
+
+    async def _call(self, name: str, *args: object) -> asyncpg.Record:
+        if self._connection is None:
+            raise StoreUnavailableError("the session is gone")
+        try:
+            with translated():
+                async with asyncio.timeout(self._timeout):
+                    return await self._connection.fetchrow(sql(name), *args)
+        except BaseException:
+            # Also on cancellation: a statement whose answer nobody read may have been granted unseen.
+            self.terminate()
+            raise
