@@ -1,0 +1,31 @@
+"""Typed settings: file < environment < flags; every fault is told with its place."""
+
+from sereno.settings.load import FILES, find_file, load_settings, plugin_key, plugin_settings
+from sereno.settings.place import Origin, Place, dotted
+from sereno.settings.secret import hidden, is_secret, redact
+from sereno.settings.values import (
+    HttpSettings,
+    JobSettings,
+    LogSettings,
+    ScheduleSettings,
+    Settings,
+)
+
+__all__ = [
+    "FILES",
+    "HttpSettings",
+    "JobSettings",
+    "LogSettings",
+    "Origin",
+    "Place",
+    "ScheduleSettings",
+    "Settings",
+    "dotted",
+    "find_file",
+    "hidden",
+    "is_secret",
+    "load_settings",
+    "plugin_key",
+    "plugin_settings",
+    "redact",
+]

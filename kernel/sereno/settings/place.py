@@ -1,0 +1,68 @@
+"""Where a setting was set, and how that place spells a key: each error points at it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal
+
+Key = tuple[str | int, ...]
+"""A path through the tables, as ("http", "port"); an int counts in a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place: a line of a file, a variable, a flag."""
+
+    kind: Literal["file", "environment", "flag", "default"]
+    text: str
+
+    @property
+    def lax(self) -> bool:
+        """Tell whether values from here may be text where a number is asked for."""
+        return self.kind in {"environment", "flag"}
+
+    def spelled(self, key: Key) -> str:
+        """Return `key` as a person would write it here."""
+        words = [str(part) for part in key]
+        if self.kind == "environment":
+            return "SERENO_" + "__".join(words).replace(".", "__").upper()
+        if self.kind == "flag":
+            return "--" + "-".join(words).replace("_", "-")
+        return f"'{words[-1]}'" if words else "''"
+
+    def near(self, key: Key, known: Iterable[Key]) -> str:
+        """Return ", did you mean ...?" for an unknown `key`, or what it could have been."""
+        spelled = [self.spelled(other) for other in known]
+        close = get_close_matches(self.spelled(key), spelled, 1)
+        if close:
+            return f", did you mean {close[0]}?"
+        table = f" in [{dotted(key[:-1])}]" if len(key) > 1 else ""
+        return f"{table}; known are {', '.join(sorted(spelled))}" if spelled else table
+
+
+def dotted(key: Key) -> str:
+    """Return `key` as TOML writes it: ``jobs."etl.sync".timeout``."""
+    return ".".join(
+        p if p.replace("_", "").replace("-", "").isalnum() else f'"{p}"' for p in map(str, key)
+    )
+
+
+DEFAULT = Place("default", "default")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The places of all keys that were set."""
+
+    places: Mapping[Key, Place] = field(default_factory=dict)
+
+    def place(self, key: Key) -> Place:
+        """Return where `key` was set, else the nearest table around it."""
+        for length in range(len(key), -1, -1):
+            if found := self.places.get(key[:length]):
+                return found
+        return DEFAULT
+
+    def over(self, other: "Origin") -> "Origin":
+        """Return both, this one's places winning."""
+        return Origin({**other.places, **self.places})

@@ -1,0 +1,128 @@
+"""Every setting of the kernel, with its default and its rule: the one page of keys."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from sereno.settings.place import Key, Origin
+from sereno.settings.secret import hidden
+
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+DatabaseUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(embedded$|postgres(ql)?://)",
+        description="'embedded' or a URL that begins with postgresql://",
+    ),
+]
+LeaderUrl = Annotated[
+    str, Meta(pattern=r"^postgres(ql)?://", description="a URL that begins with postgresql://")
+]
+Lease = Annotated[timedelta, Meta(extra={"min": timedelta(seconds=1), "max": timedelta(minutes=5)})]
+Count = Annotated[int, Meta(ge=1, le=10_000)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Instant = Annotated[
+    datetime, Meta(tz=True, description="a date and time with its zone, as 2026-01-31T08:00:00Z")
+]
+
+
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``[http]``: the metrics and health pages. Port 0 takes a free one."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 8765
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``[log]``. `format` "auto": text on a terminal, else JSON. `plugins`: a level per plugin."""
+
+    level: LogLevel = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+    plugins: dict[str, LogLevel] = {}
+
+
+class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``[jobs."<job>"]``: what replaces a plugin's own declaration.
+
+    `enabled` false: no schedule of the job fires; by hand it still runs. `schedule`: the text of a
+    trigger, in place of all that the job declares. Every other key is a policy.
+    """
+
+    enabled: bool = True
+    schedule: str | None = None
+    policies: dict[str, Any] = {}
+
+
+class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``[schedules."<name>"]``: one more schedule of a job. Every other key is a policy."""
+
+    job: str
+    trigger: str
+    params: dict[str, Any] = {}
+    start: Instant | None = None
+    end: Instant | None = None
+    jitter: timedelta | None = None
+    enabled: bool = True
+    policies: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ValueError(
+                f"the window is empty, start {self.start} is not before end {self.end}"
+            )
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, each in its own type; `repr` shows no password.
+
+    `node_name`: a label for people; a node's identity is a random id. `lease`: how long a leader
+    that fell silent is trusted. `drain_timeout`: how long a stopping node waits for its runs.
+    `threads`: workers of the thread executor. `max_running`: runs at once over all jobs and nodes.
+    `strict`: a plugin that fails stops the start. `plugins`: unread tables, see `plugin_settings`.
+    `origin`: where each key was set.
+    """
+
+    database_url: DatabaseUrl = "embedded"
+    leader_database_url: LeaderUrl | None = None
+    data_dir: Path = Path("~/.local/share/sereno")
+    node_name: str | None = None
+    lease: Lease = timedelta(seconds=5)
+    drain_timeout: timedelta = timedelta(seconds=30)
+    threads: Count = 5
+    max_running: Count = 100
+    strict: bool = False
+    disabled_plugins: tuple[str, ...] = ()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    plugins: dict[str, dict[str, Any]] = {}
+    jobs: dict[str, JobSettings] = {}
+    schedules: dict[str, ScheduleSettings] = {}
+    origin: Origin = Origin()
+
+    def place(self, *key: str) -> str:
+        """Say where `key` was set, as ``conf/sereno.toml:14``; the default's name when nowhere."""
+        return self.origin.place(key).text
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{f}={value!r}' for f, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        fields = (f for f in self.__struct_fields__ if f != "origin")
+        return [(f, hidden(f, getattr(self, f))) for f in fields]
+
+
+def leaves(struct: type[msgspec.Struct] = Settings, prefix: Key = ()) -> list[Key]:
+    """Return the path of every key that holds a value and not a table of its own."""
+    found: list[Key] = []
+    for field in msgspec.structs.fields(struct):
+        if field.type is Origin:
+            continue
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found += leaves(field.type, (*prefix, field.name))
+        else:
+            found.append((*prefix, field.name))
+    return found
