@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import getpass
 import os
 import shutil
 import tempfile
@@ -16,7 +15,7 @@ from sereno import Demo
 from sereno_cleanup.database import connected
 from sereno_cleanup.queries import query
 
-DIRECTORY = Path(tempfile.gettempdir()) / f"sereno-demo-{getpass.getuser()}" / "logs"
+DIRECTORY = Path(tempfile.gettempdir()) / f"sereno-demo-{os.getpid()}" / "logs"
 EVERY_SECONDS = 4.0
 SETTINGS = {
     "sessions_schedule": "every 10s",

@@ -1,0 +1,293 @@
+import gzip
+import hashlib
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sereno import RunCancelled
+from sereno.testing import RecordedRun, run_context
+from sereno_cleanup.logfiles import archive as archive_module
+from sereno_cleanup.logfiles import removal
+from sereno_cleanup.logs import CleanupFailedError, logs
+from sereno_cleanup.settings import LogRule, Settings
+
+NOW = datetime(2026, 3, 31, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    found = tmp_path / "logs"
+    found.mkdir()
+    return found
+
+
+def write(path: Path, days_old: float, content: str = "a line\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    at = (NOW - timedelta(days=days_old)).timestamp()
+    os.utime(path, (at, at))
+    return path
+
+
+def run_on(root: Path, *rules: LogRule, params: Any = None, **settings: Any) -> RecordedRun:
+    chosen = rules or (LogRule(path=f"{root}/**/*.log*", min_keep=0),)
+    return run_context(
+        logs,
+        params,
+        settings=Settings(logs_roots=(str(root),), logs=chosen, **settings),
+        clock=lambda: NOW,
+    )
+
+
+def sweep(root: Path, *rules: LogRule, params: Any = None, **settings: Any) -> dict[str, Any]:
+    result: dict[str, Any] = logs.function(run_on(root, *rules, params=params, **settings))
+    return result
+
+
+def unzipped(path: Path) -> bytes:
+    with gzip.open(path) as file:
+        return file.read()
+
+
+def names(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+
+
+def test_each_class_has_its_retention(root: Path) -> None:
+    for kind, days in (("app", 30), ("access", 90), ("audit", 730)):
+        write(root / f"{kind}-keep.log", days)
+        write(root / f"{kind}-go.log", days + 1, "x" * 100)
+    result = sweep(
+        root,
+        LogRule(path=f"{root}/app-*.log"),
+        LogRule(path=f"{root}/access-*.log", category="access"),
+        LogRule(path=f"{root}/audit-*.log", category="audit"),
+    )
+    assert names(root) == {"app-keep.log", "access-keep.log", "audit-keep.log"}
+    assert (result["deleted"], result["bytes"]) == (3, 300)
+    assert result["rules"][0]["kept"] == {"recent": 1}
+
+
+def test_a_rule_that_matches_at_any_depth_leaves_other_files_alone(root: Path) -> None:
+    write(root / "a.log", 99)
+    write(root / "deep/er/b.log.1", 99)
+    write(root / "deep/data.csv", 99)
+    write(root / ".hidden/c.log", 99)
+    write(root / ".d.log", 99)
+    assert sweep(root)["deleted"] == 2
+    assert names(root) == {"deep/data.csv", ".hidden/c.log", ".d.log"}
+
+
+def test_a_symlink_leads_nowhere(root: Path, tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside/precious.log", 99)
+    (root / "dir").symlink_to(outside.parent)
+    (root / "file.log").symlink_to(outside)
+    result = sweep(
+        root,
+        LogRule(path=f"{root}/**/*.log"),
+        LogRule(path=f"{root}/dir/*.log"),
+        LogRule(path=f"{root}/*.log"),
+    )
+    assert result["deleted"] == 0
+    assert outside.exists()
+    assert result["rules"][2]["kept"] == {"symlink": 1}
+
+
+def test_a_file_with_a_second_name_stays(root: Path, tmp_path: Path) -> None:
+    os.link(write(root / "a.log", 99), tmp_path / "second")
+    assert sweep(root)["rules"][0]["kept"] == {"hard_link": 1}
+    assert (root / "a.log").exists()
+
+
+def test_a_dry_run_tells_the_plan_and_touches_nothing(root: Path) -> None:
+    write(root / "a.log", 99)
+    result = sweep(root, params={"dry_run": True})
+    assert names(root) == {"a.log"}
+    assert result["dry_run"] is True
+    assert result["rules"][0]["planned"] == [
+        {"file": "a.log", "day": "2025-12-22", "size_bytes": 7}
+    ]
+    assert sweep(root, logs_dry_run=True)["deleted"] == 0
+    assert sweep(root)["deleted"] == 1
+
+
+def test_too_much_at_once_wants_a_persons_word(root: Path) -> None:
+    for n in range(25):
+        write(root / f"{n}.log", 99)
+    with pytest.raises(
+        CleanupFailedError, match=r"25 of 25 files are more than logs_max_ratio, 0.5"
+    ):
+        sweep(root)
+    assert len(names(root)) == 25
+    assert sweep(root, params={"confirm": True})["deleted"] == 25
+
+
+def test_one_refused_rule_does_not_stop_the_next(root: Path) -> None:
+    write(root / "a.log", 99)
+    settings = Settings(
+        logs_roots=("/etc", str(root)),
+        logs=(LogRule(path="/etc/*.log"), LogRule(path=f"{root}/*.log", min_keep=0)),
+    )
+    with pytest.raises(
+        CleanupFailedError, match=r"/etc is refused: .*deleted all the same: 1 files"
+    ):
+        logs.function(run_context(logs, settings=settings, clock=lambda: NOW))
+    assert names(root) == set()
+
+
+@pytest.mark.parametrize("refused", ["/", "/var", "/etc", "/usr/share", "HOME"])
+def test_directories_of_the_system_are_no_roots(
+    refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = refused.replace("HOME", str(tmp_path))
+    settings = Settings(logs_roots=(path,), logs=(LogRule(path=f"{path.rstrip('/')}/*.none"),))
+    with pytest.raises(CleanupFailedError, match="is refused"):
+        logs.function(run_context(logs, settings=settings, clock=lambda: NOW))
+
+
+def test_a_missing_directory_is_said_and_is_no_failure(root: Path) -> None:
+    root.rmdir()
+    assert sweep(root)["rules"][0]["note"] == f"the directory {root} does not exist"
+
+
+def test_a_file_replaced_since_the_plan_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root / "a.log", 99)
+    write(root / "b.log", 98)
+    run = run_on(root)
+    progress = run.reporter.progress
+
+    def replace(done: float, total: float | None, note: str) -> None:
+        if done == 1:  # the plan is made, nothing is deleted yet
+            write(root / "new", 99).rename(root / "b.log")
+        progress(done, total, note)
+
+    monkeypatch.setattr(type(run.reporter), "progress", lambda self, *said: replace(*said))
+    result = logs.function(run)
+    assert names(root) == {"b.log"}
+    assert result["rules"][0]["kept"] == {"changed": 1}
+
+
+def test_a_directory_swapped_for_a_symlink_since_the_plan_leads_nowhere(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = write(root / "sub/a.log", 99)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+
+    def swap(self: Any, *said: Any) -> None:
+        inside.rename(outside / "a.log")  # the very same file, so that only the way to it differs
+        inside.parent.rmdir()
+        inside.parent.symlink_to(outside)
+
+    run = run_on(root)
+    monkeypatch.setattr(type(run.reporter), "progress", swap)
+    with pytest.raises(CleanupFailedError, match=r"1 files were not deleted, first sub/a.log"):
+        logs.function(run)
+    assert (outside / "a.log").exists()
+
+
+def test_a_file_that_a_process_holds_open_stays(root: Path) -> None:
+    with write(root / "a.log", 99).open():
+        assert sweep(root)["rules"][0]["kept"] == {"open": 1}
+    assert sweep(root)["deleted"] == 1
+
+
+def test_another_device_is_not_entered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root / "mounted/a.log", 99)
+    write(root / "b.log", 99)
+    fstat = os.fstat
+
+    def elsewhere(descriptor: int) -> Any:
+        found = fstat(descriptor)
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("mounted"):
+            return os.stat_result((*found[:2], found.st_dev + 1, *found[3:10]))
+        return found
+
+    monkeypatch.setattr(os, "fstat", elsewhere)
+    assert sweep(root)["deleted"] == 1
+    assert names(root) == {"mounted/a.log"}
+
+
+def test_a_cancelled_sweep_stops_between_two_files(root: Path) -> None:
+    write(root / "a.log", 99)
+    run = run_on(root)
+    run.cancel()
+    with pytest.raises(RunCancelled):
+        logs.function(run)
+    assert names(root) == {"a.log"}
+
+
+def audit(root: Path) -> LogRule:
+    return LogRule(path=f"{root}/**/*.log*", category="audit", archive=f"{root}/kept", min_keep=0)
+
+
+def test_an_audit_file_goes_only_after_a_verified_copy(root: Path) -> None:
+    write(root / "a/audit.log", 800, "who did what\n" * 1000)
+    write(root / "b/audit.log", 800, "another\n")
+    write(root / "audit.log.gz", 800, "packed already")
+    result = sweep(root, audit(root))
+    assert (result["deleted"], result["archived"]) == (3, 3)
+    assert names(root) == {
+        "kept/a/audit.log.gz",
+        "kept/b/audit.log.gz",
+        "kept/audit.log.gz",
+        "kept/manifest.jsonl",
+    }
+    assert unzipped(root / "kept/a/audit.log.gz") == b"who did what\n" * 1000
+    lines = [json.loads(s) for s in (root / "kept/manifest.jsonl").read_text().splitlines()]
+    first = next(line for line in lines if line["path"] == "a/audit.log")
+    assert first["sha256"] == hashlib.sha256(b"who did what\n" * 1000).hexdigest()
+    assert sweep(root, audit(root))["rules"][0]["matched"] == 0  # the archive is not swept
+
+
+def test_a_second_file_of_the_same_name_does_not_replace_the_first_copy(root: Path) -> None:
+    for content in ("one", "two", "two"):
+        write(root / "audit.log", 800, content)
+        sweep(root, audit(root))
+    copies = {unzipped(path) for path in (root / "kept").glob("*.gz")}
+    assert copies == {b"one", b"two"}
+    assert len(list((root / "kept").glob("*.gz"))) == 2
+
+
+def test_a_copy_that_differs_leaves_the_original(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root / "audit.log", 800, "evidence")
+    monkeypatch.setattr(archive_module.Archive, "_copy", lambda self, source, target: None)
+    with pytest.raises(CleanupFailedError, match="is not equal to its original, which stays"):
+        sweep(root, audit(root))
+    assert names(root) == {"audit.log"}
+
+
+def test_a_full_disk_leaves_the_original_and_no_half_copy(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root / "audit.log", 800, "evidence")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive_module.Archive, "_copy", full)
+    with pytest.raises(CleanupFailedError, match=r"cannot be archived: .*No space left"):
+        sweep(root, audit(root))
+    assert names(root) == {"audit.log"}
+
+
+def test_a_crash_between_copy_and_delete_is_made_good(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root / "audit.log", 800, "evidence")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            removal.os, "unlink", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            sweep(root, audit(root))
+    assert names(root) == {"audit.log", "kept/audit.log.gz", "kept/manifest.jsonl"}
+    sweep(root, audit(root))
+    assert names(root) == {"kept/audit.log.gz", "kept/manifest.jsonl"}

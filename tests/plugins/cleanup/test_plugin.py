@@ -1,0 +1,78 @@
+import asyncio
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from sereno import parse
+from sereno.testing import run_context
+from sereno_cleanup import plugin
+from sereno_cleanup.demo import DEMO, DIRECTORY
+from sereno_cleanup.logs import logs
+from sereno_cleanup.sessions import sessions
+from sereno_cleanup.settings import Settings
+
+
+def jobs(**settings: Any) -> dict[str, str]:
+    found = plugin.sereno_register_jobs(msgspec.convert(settings, Settings))
+    return {job.name: job.schedules[0].trigger.text for job in found}
+
+
+def test_the_three_jobs_have_their_daily_and_hourly_schedules() -> None:
+    assert jobs(logs_zone="Europe/Madrid") == {
+        "cleanup.sessions": parse("0 * * * *").text,
+        "cleanup.logs": parse("0 2 * * * Europe/Madrid").text,
+        "cleanup.history": parse("30 3 * * *").text,
+    }
+
+
+def test_each_job_can_be_switched_off_or_moved() -> None:
+    assert jobs(sessions_enabled=False, logs_enabled=False, history_schedule="every 1h") == {
+        "cleanup.history": "every 1h"
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"logs_zone": "Madrid"}, "logs_zone is 'Madrid', it must be an IANA name"),
+        ({"sessions_table": "a; drop"}, "table 'a; drop'"),
+        ({"sessions_schedule": "sometimes"}, "sometimes"),
+        ({"logs": [{"path": "/srv/a/*.log"}]}, "is in none of logs_roots"),
+        ({"logs": [{"path": "logs/*.log"}]}, "must be absolute and without"),
+        ({"logs": [{"path": "/srv/a/../b/*.log"}], "logs_roots": ["/srv/a"]}, "must be absolute"),
+        ({"logs": [{"path": "/srv/a/*", "keep_days": 0}], "logs_roots": ["/srv/a"]}, ">= 1"),
+        ({"retention": 3}, "unknown field `retention`"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=sentence):
+        msgspec.convert(settings, Settings)
+
+
+async def has_sessions(connection: Any) -> bool:
+    if await connection.fetchval("SELECT to_regclass('django_session')") is None:
+        return False
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM django_session)"))
+
+
+async def test_the_demo_makes_sessions_and_files_that_the_jobs_delete(
+    empty_database: str,
+) -> None:
+    settings = msgspec.convert(DEMO.settings, Settings)
+    assert DEMO.background is not None
+    async with DEMO.background(empty_database):
+        connection = await asyncpg.connect(empty_database)
+        async with asyncio.timeout(30):
+            while not await has_sessions(connection):  # noqa: ASYNC110 - the state is in the database
+                await asyncio.sleep(0.01)
+        run = run_context(sessions, settings=settings, database_url=empty_database)
+        assert (await sessions.function(run))["deleted"] > 0
+        await connection.close()
+        async with asyncio.timeout(30):
+            while len(list(DIRECTORY.glob("*.log"))) < 9:  # noqa: ASYNC110 - it is on the disk
+                await asyncio.sleep(0.01)
+        swept = await asyncio.to_thread(logs.function, run_context(logs, settings=settings))
+        assert swept["deleted"] > 0
+    assert not DIRECTORY.exists()
