@@ -1,0 +1,42 @@
+# `make` prints what can be made. Options go on in ARGS: make test ARGS="-k leader -x"
+# PYTHON=/path/to/python3 chooses the interpreter of the virtual environment.
+
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench chaos clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make .venv with the kernel, the plugins and all tools (nothing to do when up to date)
+	@tools/setup.sh
+
+run: setup ## Run the demonstration, with a PostgreSQL of its own; run it twice for a standby
+	@$(BIN)/sereno demo $(ARGS)
+
+test: setup ## Run all tests on throw-away servers; installs MariaDB if it is missing
+	@tools/test-tools.sh
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Check format, lint, types and layers
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Format the code and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## Measure what Sereno costs
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit; done
+
+chaos: setup ## Kill, freeze and cut real processes, and see whether the database agrees
+	@tools/test-tools.sh
+	@$(BIN)/python -m pytest -m fault $(ARGS)
+
+clean: ## Remove the virtual environment, unpacked tools and caches (not the data of `make run`)
+	@rm -rf .venv .sereno .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@find kernel plugins tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
