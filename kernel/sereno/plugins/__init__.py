@@ -1,1 +1,24 @@
-"""."""
+"""Finds, checks and asks plugins; beside `hookspecs` the only code that knows pluggy.
+
+The way of a plugin: `load_plugins` imports it and checks its hooks, `collect` asks it what it
+declares and settles clashes, a `Dispatcher` opens its lifespan and tells it events. A fault on the
+way fails that plugin alone, with its reason in its `PluginRecord`.
+"""
+
+from sereno.plugins.collect import collect
+from sereno.plugins.demo import demos
+from sereno.plugins.dispatch import Dispatcher
+from sereno.plugins.loader import Plugins, load_plugins
+from sereno.plugins.record import PluginRecord
+from sereno.plugins.registry import DeclaredSchedule, Registry
+
+__all__ = [
+    "DeclaredSchedule",
+    "Dispatcher",
+    "PluginRecord",
+    "Plugins",
+    "Registry",
+    "collect",
+    "demos",
+    "load_plugins",
+]

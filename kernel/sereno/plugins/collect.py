@@ -1,0 +1,163 @@
+"""Asks every loaded plugin what it declares, and settles every clash.
+
+A fault of a plugin (it raises, a job contradicts itself, a name is taken, a chain leads nowhere)
+fails that plugin, whole. A fault of the configuration is the user's: all of them are raised at
+once.
+"""
+
+import inspect
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from sereno.model.errors import ConfigurationError, PluginError
+from sereno.model.job import Job
+from sereno.plugins.blame import describe
+from sereno.plugins.chain import chain_faults
+from sereno.plugins.loader import Plugins
+from sereno.plugins.overrides import Overrides
+from sereno.plugins.registry import Registry
+from sereno.settings import Settings, plugin_key, plugin_settings
+
+EXECUTORS = ("async", "thread", "process")
+
+
+def collect(plugins: Plugins, settings: Settings) -> Registry:
+    """Return what `plugins` declare, with `settings` laid over it.
+
+    Raises ConfigurationError, a sentence a line, and PluginError when `settings` are strict and a
+    plugin failed.
+    """
+    collector = _Collector(plugins, settings)
+    for name in plugins.loaded:
+        collector.ask(name)
+    collector.check_chains()
+    return collector.registry()
+
+
+@dataclass(slots=True)
+class _Collector:
+    plugins: Plugins
+    chosen: Settings
+    settings: dict[str, Any] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    plugin_of: dict[str, str] = field(default_factory=dict)
+    commands: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def ask(self, name: str) -> None:
+        try:
+            settings = self._settings(name)
+            jobs = self._jobs(name, settings)
+            commands = tuple(self.plugins.call(name, "sereno_register_commands") or ())
+        except ConfigurationError as error:
+            self.problems.append(str(error))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit in a hook is one plugin's fault
+            self._fail(name, describe(error, self.plugins.records[name].package))
+        else:
+            self.settings[name] = settings
+            self.commands[name] = commands
+            self.jobs |= jobs
+            self.plugin_of |= dict.fromkeys(jobs, name)
+
+    def _settings(self, name: str) -> Any:
+        struct = self.plugins.call(name, "sereno_register_settings")
+        if struct is None:
+            if table := self.chosen.plugins.get(plugin_key(name)):
+                place = self.chosen.place("plugins", plugin_key(name))
+                raise ConfigurationError(
+                    f"{place}: plugin '{name}' takes no settings, and '{min(table)}' is set"
+                )
+            return None
+        if not (inspect.isclass(struct) and issubclass(struct, msgspec.Struct)):
+            raise PluginError(f"sereno_register_settings returned {struct!r}, no msgspec.Struct")
+        return plugin_settings(self.chosen, name, struct)
+
+    def _jobs(self, name: str, settings: Any) -> dict[str, Job]:
+        found: dict[str, Job] = {}
+        answer = self.plugins.call(name, "sereno_register_jobs", settings=settings)
+        for job in () if answer is None else answer:
+            if not isinstance(job, Job):
+                raise PluginError(
+                    f"sereno_register_jobs returned {job!r}; decorate it with @job(...)"
+                )
+            if job.name in found:
+                raise PluginError(f"it declares the job '{job.name}' twice")
+            if other := self.plugin_of.get(job.name):
+                raise PluginError(
+                    f"plugins '{other}' and '{name}' both declare the job '{job.name}'; "
+                    f"'{other}' keeps it"
+                )
+            _check(job)
+            found[job.name] = job
+        return found
+
+    def check_chains(self) -> None:
+        """Fail plugins until every chain that is left works: each failure may break another's."""
+        while faults := chain_faults(self.jobs):
+            owners = {self.plugin_of[job]: fault for job, fault in reversed(faults.items())}
+            for owner, fault in owners.items():
+                self._fail(owner, fault)
+
+    def _fail(self, name: str, reason: str) -> None:
+        self.plugins = self.plugins.failed({name: reason})
+        self.jobs = {job: j for job, j in self.jobs.items() if self.plugin_of[job] != name}
+        self.settings.pop(name, None)
+        self.commands.pop(name, None)
+
+    def registry(self) -> Registry:
+        overrides = Overrides(self.chosen, self._is_complete())
+        jobs = overrides.jobs(self.jobs)
+        schedules = overrides.schedules(jobs)
+        problems = [*self._unknown_plugins(), *self.problems, *overrides.problems]
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+        self._check_strict()
+        return Registry(
+            plugins=self.plugins,
+            jobs=jobs,
+            plugin_of={name: self.plugin_of[name] for name in jobs},
+            settings=self.settings,
+            schedules=schedules,
+            commands=self.commands,
+            warnings=tuple(overrides.warnings),
+        )
+
+    def _is_complete(self) -> bool:
+        return not self.problems and all(
+            record.state == "loaded" for record in self.plugins.records.values()
+        )
+
+    def _unknown_plugins(self) -> list[str]:
+        """Return a sentence for each plugin that the settings name and nobody has installed."""
+        known = {plugin_key(name) for name in self.plugins.records}
+        named: list[tuple[str, tuple[str, ...]]]
+        named = [(plugin_key(n), ("disabled_plugins",)) for n in self.chosen.disabled_plugins]
+        named += [(n, ("plugins", n)) for n in self.chosen.plugins]
+        named += [(plugin_key(n), ("log", "plugins", n)) for n in self.chosen.log.plugins]
+        problems = []
+        for name, key in named:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f", did you mean '{near[0]}'?" if near else "; `sereno plugins` lists them"
+                place = self.chosen.place(*key)
+                problems.append(f"{place}: no plugin '{name}' is installed{hint}")
+        return problems
+
+    def _check_strict(self) -> None:
+        failed = [r for r in self.plugins.records.values() if r.state == "failed"]
+        if self.chosen.strict and failed:
+            raise PluginError("\n".join(f"plugin '{r.name}': {r.reason}" for r in failed))
+
+
+def _check(job: Job) -> None:
+    if job.policies.executor not in EXECUTORS:
+        near = get_close_matches(job.policies.executor, EXECUTORS, 1)
+        hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(EXECUTORS)}"
+        raise PluginError(f"job '{job.name}': unknown executor '{job.policies.executor}'{hint}")
+    for schedule in job.schedules:
+        job.checked_params(schedule.params)

@@ -1,0 +1,107 @@
+"""Tells plugins what happened: one after another, bounded in time, none able to hurt the rest.
+
+A hook that raises, hangs or exits is logged with its plugin's name. A plugin whose lifespan cannot
+be opened is failed, and its jobs do not run.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sereno.plugins.blame import describe
+from sereno.plugins.inspection import SPECS
+from sereno.plugins.registry import Registry
+
+log = logging.getLogger(__name__)
+
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+Lifespan = tuple[str, AbstractAsyncContextManager[Any]]
+
+
+def hook_of(event: object) -> str:
+    """Return the hook that hears `event`: RunStarted is heard by sereno_on_run_started."""
+    name = "sereno_on_" + _WORD.sub("_", type(event).__name__).lower()
+    if name not in SPECS:
+        raise TypeError(f"no hook hears a {type(event).__name__}")
+    return name
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Calls the hooks of the plugins in `registry`. `limit`: how long one call may take."""
+
+    registry: Registry
+    limit: timedelta = timedelta(seconds=10)
+    lifespan_limit: timedelta = timedelta(seconds=30)
+
+    async def emit(self, event: object) -> None:
+        """Tell `event` to each plugin that listens; return when all have heard it or timed out."""
+        hook = hook_of(event)
+        for plugin in self.registry.plugins.loaded:
+            found = self.registry.plugins.implementation(plugin, hook)
+            if found is not None:
+                call: Any = found.function
+                heard = call(event) if found.argnames else call()
+                await self._guarded(plugin, hook, heard, self.limit)
+
+    @asynccontextmanager
+    async def lifespans(self) -> AsyncIterator[Registry]:
+        """Open each plugin's lifespan, and close them in reverse order.
+
+        Gives the registry without the plugins that could not be opened, and uses it from then on.
+        """
+        opened: list[Lifespan] = []
+        try:
+            self.registry = self.registry.without(await self._open(opened))
+            yield self.registry
+        finally:
+            for plugin, lifespan in reversed(opened):
+                closing = lifespan.__aexit__(None, None, None)
+                await self._guarded(plugin, "sereno_lifespan", closing, self.lifespan_limit)
+
+    async def _open(self, opened: list[Lifespan]) -> dict[str, str]:
+        reasons = {}
+        for plugin in self.registry.plugins.loaded:
+            reason = await self._enter(plugin, opened)
+            if reason:
+                reasons[plugin] = f"sereno_lifespan: {reason}"
+        return reasons
+
+    async def _enter(self, plugin: str, opened: list[Lifespan]) -> str | None:
+        settings = self.registry.settings.get(plugin)
+        try:
+            lifespan = self.registry.plugins.call(plugin, "sereno_lifespan", settings=settings)
+            if lifespan is None:
+                return None
+            entering = lifespan.__aenter__()
+        except Exception as error:
+            return self._told(plugin, "sereno_lifespan", error)
+        reason = await self._guarded(plugin, "sereno_lifespan", entering, self.lifespan_limit)
+        if reason is None:
+            opened.append((plugin, lifespan))
+        return reason
+
+    async def _guarded(
+        self, plugin: str, hook: str, call: Awaitable[Any], limit: timedelta
+    ) -> str | None:
+        """Await `call`; return what went wrong, None when nothing did."""
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                await call
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return self._told(plugin, hook, error)
+        except (Exception, SystemExit) as error:
+            return self._told(plugin, hook, error)
+        return None
+
+    def _told(self, plugin: str, hook: str, error: BaseException) -> str:
+        log.error("hook failed", exc_info=error, extra={"plugin": plugin, "hook": hook})
+        return describe(error, self.registry.records[plugin].package)

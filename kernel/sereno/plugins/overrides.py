@@ -1,0 +1,98 @@
+"""Lays what the configuration says of jobs and schedules over what plugins declare."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from sereno.model.errors import SerenoError
+from sereno.model.job import Job
+from sereno.model.schedule import Schedule
+from sereno.plugins.registry import DeclaredSchedule
+from sereno.settings import JobSettings, ScheduleSettings, Settings
+from sereno.triggers import parse
+
+
+@dataclass(slots=True)
+class Overrides:
+    """Applies `settings`; keeps a sentence for each fault in `problems`.
+
+    `complete`: every plugin is loaded, so that a job which is not known cannot be one of a plugin
+    that failed or is disabled; else an unknown name is a warning.
+    """
+
+    settings: Settings
+    complete: bool
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def jobs(self, declared: Mapping[str, Job]) -> dict[str, Job]:
+        """Return `declared` with every ``[jobs."..."]`` over it."""
+        jobs = dict(declared)
+        for name, chosen in self.settings.jobs.items():
+            if name not in declared:
+                self._unknown(name, declared, ("jobs", name))
+                continue
+            try:
+                jobs[name] = _changed(declared[name], chosen)
+            except SerenoError as error:
+                self._fault(("jobs", name, "schedule"), str(error))
+        return jobs
+
+    def schedules(self, jobs: Mapping[str, Job]) -> dict[str, DeclaredSchedule]:
+        """Return the schedules of `jobs`, and beside them those of the configuration."""
+        found: dict[str, DeclaredSchedule] = {}
+        for job in jobs.values():
+            enabled = self.settings.jobs.get(job.name, _ENABLED).enabled
+            for schedule in job.schedules:
+                name = schedule.name(job.name)
+                found[name] = DeclaredSchedule(name, job.name, schedule, "plugin", enabled)
+        for name, chosen in self.settings.schedules.items():
+            key = ("schedules", name)
+            if name in found:
+                remedy = f'choose another name, or set `schedule` in [jobs."{found[name].job}"]'
+                self._fault(key, f"a plugin declares a schedule '{name}' already; {remedy}")
+            elif chosen.job not in jobs:
+                self._unknown(chosen.job, jobs, (*key, "job"))
+            else:
+                self._add(found, name, chosen, jobs[chosen.job])
+        return found
+
+    def _add(
+        self, found: dict[str, DeclaredSchedule], name: str, chosen: ScheduleSettings, job: Job
+    ) -> None:
+        try:
+            schedule = Schedule(
+                trigger=parse(chosen.trigger),
+                label=name,
+                params=job.checked_params(chosen.params),
+                start=chosen.start,
+                end=chosen.end,
+                jitter=chosen.jitter or None,
+                policies=chosen.policies,
+            )
+        except SerenoError as error:
+            self._fault(("schedules", name, "trigger"), f"schedule '{name}': {error}")
+        else:
+            found[name] = DeclaredSchedule(name, job.name, schedule, "config", chosen.enabled)
+
+    def _unknown(self, name: str, known: Iterable[str], key: tuple[str, ...]) -> None:
+        near = get_close_matches(name, list(known), 1)
+        hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
+        sentence = f"{self.settings.place(*key)}: no plugin declares a job '{name}'{hint}"
+        (self.problems if self.complete else self.warnings).append(sentence)
+
+    def _fault(self, key: tuple[str, ...], sentence: str) -> None:
+        self.problems.append(f"{self.settings.place(*key)}: {sentence}")
+
+
+_ENABLED = JobSettings()
+
+
+def _changed(job: Job, chosen: JobSettings) -> Job:
+    changed = job.changed(**chosen.policies)
+    if chosen.schedule is not None:
+        try:
+            changed = changed.changed(schedule=parse(chosen.schedule))
+        except SerenoError as error:
+            raise type(error)(f"job '{job.name}': {error}") from error
+    return changed

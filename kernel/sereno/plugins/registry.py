@@ -1,0 +1,70 @@
+"""What all plugins and the configuration have declared, once every clash is settled."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from sereno.model.errors import NotFoundError
+from sereno.model.job import Job
+from sereno.model.schedule import Origin, Schedule
+from sereno.plugins.loader import Plugins
+from sereno.plugins.record import PluginRecord
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSchedule:
+    """A schedule under its name. `enabled` false: it is known, and fires nothing."""
+
+    name: str
+    job: str
+    schedule: Schedule
+    origin: Origin
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """All jobs and schedules by name, and whose they are.
+
+    `settings`: each loaded plugin's Struct, None where it declares none. `commands`: by plugin.
+    `warnings`: sentences to be logged once logging stands.
+    """
+
+    plugins: Plugins
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+    plugin_of: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    schedules: Mapping[str, DeclaredSchedule] = field(default_factory=dict)
+    commands: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def records(self) -> Mapping[str, PluginRecord]:
+        """Return a record of each plugin by name: loaded, failed and disabled ones."""
+        return self.plugins.records
+
+    def job(self, name: str) -> Job:
+        """Return the job `name`. Raises NotFoundError with a suggestion."""
+        if name in self.jobs:
+            return self.jobs[name]
+        near = get_close_matches(name, self.jobs, 1)
+        hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
+        raise NotFoundError(f"there is no job '{name}'{hint}")
+
+    def settings_of(self, job: str) -> Any:
+        """Return the settings of the plugin that declares `job`."""
+        return self.settings.get(self.plugin_of[job])
+
+    def without(self, reasons: Mapping[str, str]) -> "Registry":
+        """Return this registry with the plugins in `reasons` failed and their jobs gone."""
+        jobs = {n: j for n, j in self.jobs.items() if self.plugin_of[n] not in reasons}
+        return replace(
+            self,
+            plugins=self.plugins.failed(reasons),
+            jobs=jobs,
+            plugin_of={name: self.plugin_of[name] for name in jobs},
+            settings={n: s for n, s in self.settings.items() if n not in reasons},
+            schedules={n: s for n, s in self.schedules.items() if s.job in jobs},
+            commands={n: c for n, c in self.commands.items() if n not in reasons},
+        )

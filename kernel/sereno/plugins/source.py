@@ -1,0 +1,51 @@
+"""Where plugins come from: the entry points of the group ``sereno``, and what a test hands in."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from sereno.plugins.record import PluginRecord
+
+GROUP = "sereno"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSource:
+    """A plugin that can be loaded: `load` imports it, and may raise anything."""
+
+    record: PluginRecord
+    load: Callable[[], Any]
+
+
+def installed() -> list[PluginSource]:
+    """Return the plugins that are installed, by name, so that every replica has the same order."""
+    found = {(point.name, point.value): point for point in entry_points(group=GROUP)}
+    return [_source(found[key]) for key in sorted(found)]
+
+
+def given(plugins: Iterable[tuple[str, Any]]) -> list[PluginSource]:
+    """Return plugins that are at hand as (name, module or object)."""
+    return [
+        PluginSource(PluginRecord(name=name, module=_module(plugin)), partial(_same, plugin))
+        for name, plugin in plugins
+    ]
+
+
+def _source(point: EntryPoint) -> PluginSource:
+    record = PluginRecord(
+        name=point.name,
+        distribution=point.dist.name if point.dist else "",
+        version=point.dist.version if point.dist else "",
+        module=point.module,
+    )
+    return PluginSource(record, point.load)
+
+
+def _same(plugin: Any) -> Any:
+    return plugin
+
+
+def _module(plugin: Any) -> str:
+    return str(getattr(plugin, "__name__", None) or type(plugin).__module__)
