@@ -1,6 +1,18 @@
 """What a plugin's author tests with: fakes that behave, signals instead of sleeps, fixtures."""
 
+from sereno.testing.clock import FakeClock
 from sereno.testing.context import RecordedRun, run_context
+from sereno.testing.declared import declared, declared_jobs
 from sereno.testing.recorder import Progress, RecordingReporter
+from sereno.testing.signals import Signals
 
-__all__ = ["Progress", "RecordedRun", "RecordingReporter", "run_context"]
+__all__ = [
+    "FakeClock",
+    "Progress",
+    "RecordedRun",
+    "RecordingReporter",
+    "Signals",
+    "declared",
+    "declared_jobs",
+    "run_context",
+]
