@@ -67,6 +67,27 @@ class Job:
             raise ParamsError(f"job '{self.name}': params do not fit: {error}") from error
         return dict(msgspec.to_builtins(value))
 
+    def params_rule(self) -> dict[str, Any] | None:
+        """Return what ``sereno.enqueue`` holds params to: by name, its JSON type and whether it is required."""
+        if self.params is None:
+            return None
+        schema = msgspec.json.schema(self.params)
+        body = schema["$defs"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
+        required = set(body.get("required", ()))
+        return {
+            name: {"type": _JSON_TYPES.get(str(rule.get("type"))), "required": name in required}
+            for name, rule in body.get("properties", {}).items()
+        }
+
+
+_JSON_TYPES = {
+    "integer": "number",
+    "number": "number",
+    "string": "string",
+    "boolean": "boolean",
+    "array": "array",
+    "object": "object",
+}
 
 Declared = Trigger | Schedule | Iterable[Trigger | Schedule]
 

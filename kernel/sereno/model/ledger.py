@@ -37,8 +37,9 @@ class OpenRange:
 class Entry:
     """A schedule as the firing loop sees it.
 
-    `definitions`: the versions in force after `settled_to`, oldest first, at least one. `version`: of the
-    watermark; a settlement that was planned on another one is refused.
+    `definitions`: the versions in force after `settled_to`, oldest first, at least one. `wake_at`: when the
+    leader is to look at it. `version`: of the watermark; a settlement that was planned on another one is
+    refused.
     """
 
     schedule_id: int
@@ -47,8 +48,10 @@ class Entry:
     definitions: tuple[Definition, ...]
     settled_to: datetime
     next_slot: datetime | None
+    wake_at: datetime
     version: int
     open: OpenRange | None = None
+    paused_until: datetime | None = None
 
     @property
     def current(self) -> Definition:
@@ -96,9 +99,11 @@ class Settlement:
     entry: Entry
     settled_to: datetime
     next_slot: datetime | None
+    wake_at: datetime | None
     slots: tuple[SlotVerdict, ...] = ()
-    range: SlotRange | None = None
+    ranges: tuple[SlotRange, ...] = ()
     runs: tuple[NewRun, ...] = ()
+    open: OpenRange | None = None
     cancel_previous: bool = False
 
 

@@ -66,7 +66,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended, written only while this node still owns the run.
 
     `state` ``queued``: it is tried again at `retry_at`. `result`: JSON text. `released`: the attempt was
-    never begun, so it does not count.
+    never begun, so it does not count. `first_line`: the number of the first of `lines`.
     """
 
     run_id: int
@@ -81,3 +81,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: datetime | None = None
     released: bool = False
     lines: tuple[LogLine, ...] = ()
+    first_line: int = 0

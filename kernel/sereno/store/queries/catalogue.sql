@@ -88,3 +88,43 @@ WITH s AS (
 INSERT INTO sereno.schedule_version (schedule_id, version, valid_from, state, trigger, starts_at, ends_at, jitter,
                                      params, policies, changed_by, reason)
 SELECT s.id, s.version, $16, $4, $8, $9, $10, $11, $12, $13, $6, $7 FROM s, n RETURNING version;
+
+-- name: schedules_of_users
+SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
+       w.settled_to, clock_timestamp() AS now
+  FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
+ WHERE s.origin = 'user' AND s.state <> 'removed' FOR UPDATE;
+
+-- name: database_now
+SELECT clock_timestamp();
+
+-- name: schedule_like
+-- $1 a name that is not known. The nearest that is.
+SELECT name FROM (SELECT name FROM sereno.schedule WHERE state <> 'removed'
+                  UNION SELECT name FROM sereno.job WHERE present) n
+ WHERE split_part(name, '.', 1) = split_part($1, '.', 1) OR name LIKE '%' || $1 || '%' OR $1 LIKE '%' || name || '%'
+ ORDER BY abs(length(name) - length($1)), name LIMIT 1;
+
+-- name: paused_since
+-- $1 schedule. When the pause that is going on began.
+SELECT valid_from FROM sereno.schedule_version v
+ WHERE v.schedule_id = $1 AND v.state = 'paused'
+   AND v.version > coalesce((SELECT max(x.version) FROM sereno.schedule_version x
+                              WHERE x.schedule_id = $1 AND x.state <> 'paused'), 0)
+ ORDER BY v.version LIMIT 1;
+
+-- name: runs_replay
+-- $1 job, $2 schedule, $3 slots, $4 params, $5 policies, $6 by. Runs on a person's word for slots that were skipped.
+INSERT INTO sereno.run (job, cause, schedule_id, slot, priority, params, policies, requested_by, concurrency_key)
+SELECT $1, 'person', $2, slot, coalesce((j.policies ->> 'priority')::smallint, 0), $4, $5, $6, 'schedule ' || $2::bigint
+  FROM unnest($3::timestamptz[]) AS slot JOIN sereno.job j ON j.name = $1 ORDER BY slot
+RETURNING id;
+
+-- name: schedule_forget
+-- $1 name. A removed schedule gives its name back; its history goes by its number.
+UPDATE sereno.schedule SET name = name || '#' || id WHERE name = $1 AND state = 'removed';
+
+-- name: schedule_told
+-- $1 by, $2 name, $3 declared
+WITH c AS (INSERT INTO sereno.change (by, subject, action, after) VALUES ($1, $2, 'create', $3))
+SELECT pg_notify('sereno', 'schedule');

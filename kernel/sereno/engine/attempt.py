@@ -1,0 +1,156 @@
+"""One attempt of a run: its deadline, its cancellation, and how it ended."""
+
+import asyncio
+import traceback
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from sereno.engine.clock import Clock
+from sereno.engine.context import RunContext
+from sereno.engine.executors.executor import Executor
+from sereno.engine.runlog import RunScope, current_run
+from sereno.model.errors import RunCancelled, RunSuperseded
+from sereno.model.job import Job
+from sereno.model.ledger import Claim
+from sereno.model.policies import Policies
+from sereno.model.retry import chance
+from sereno.model.run import Outcome, RunState
+
+MAX_RESULT_BYTES = 1_000_000
+MAX_ERROR_CHARACTERS = 20_000
+STOP_PATIENCE = timedelta(seconds=5)
+"""How long a job that was told to stop may take to do so before it is left behind."""
+
+Why = Literal["timeout", "cancelled", "superseded", "drained"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """An attempt that is under way on this node."""
+
+    claim: Claim
+    job: Job
+    policies: Policies
+    context: RunContext[Any]
+    executor: Executor
+    clock: Clock
+    scope: RunScope
+    why: Why | None = None
+    who: str | None = None
+    began: datetime | None = None
+    task: asyncio.Task[Any] | None = None
+    abandoned: bool = False
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self, why: Why, who: str | None = None) -> None:
+        """Ask the job to stop; the first reason given is the one that counts."""
+        if self.why is None:
+            self.why, self.who = why, who
+        self.context.stop.set()
+        self.told.set()
+
+    async def make(self) -> Outcome:
+        """Run the job to its end, its deadline or its cancellation, and say how it ended; never raises."""
+        self.began = self.clock.now()
+        current_run.set(self.scope)
+        self.task = asyncio.ensure_future(self._execute())
+        timeout = self.policies.timeout
+        limit = None if timeout is None else timeout.total_seconds()
+        told = asyncio.ensure_future(self.told.wait())
+        try:
+            await asyncio.wait({self.task, told}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if not self.task.done():
+                if self.why is None:
+                    self.stop("timeout")
+                self.task.cancel()
+                await asyncio.wait({self.task}, timeout=STOP_PATIENCE.total_seconds())
+        finally:
+            told.cancel()
+        if not self.task.done():
+            self.abandoned = True
+            self.task.add_done_callback(_swallow)
+        return self._outcome()
+
+    async def _execute(self) -> Any:
+        return await self.executor.execute(self.job, self.context, self.policies)
+
+    def _outcome(self) -> Outcome:
+        state, result, error, trace = self._verdict()
+        finished = self.clock.now()
+        retry_at = None
+        if state in ("failed", "timed_out") and self.why != "cancelled":
+            wait = self.policies.retry.wait(self.claim.attempt, chance())
+            if wait is not None:
+                state, retry_at = "queued", finished + wait
+        if self.why == "drained" and state != "succeeded":
+            state, retry_at = "queued", finished
+        first, lines = self.scope.take(last=True)
+        began = self.began or finished
+        return Outcome(
+            run_id=self.claim.run_id, job=self.claim.job, attempt=self.claim.attempt, state=state,
+            started_at=began, finished_at=max(finished, began), result=result, error=error,
+            traceback=trace, retry_at=retry_at, lines=lines, first_line=first,
+        )  # fmt: skip
+
+    def _verdict(self) -> tuple[RunState, bytes | None, str | None, str | None]:
+        assert self.task is not None
+        if self.abandoned:
+            return *_stopped(self), "(it did not stop when it was told to, and was left behind)"
+        if self.task.cancelled():
+            return *_stopped(self), None
+        raised = self.task.exception()
+        if raised is None:
+            if self.why == "timeout":
+                return *_stopped(self), None
+            return self._succeeded(self.task.result())
+        if self.why is not None and isinstance(raised, RunCancelled | asyncio.CancelledError):
+            return *_stopped(self), None
+        if isinstance(raised, RunSuperseded):
+            self.why = "superseded"
+        trace = "".join(traceback.format_exception(raised))
+        sentence = f"{type(raised).__name__}: {raised}"
+        state: RunState = "timed_out" if self.why == "timeout" else "failed"
+        return state, None, _cut(sentence), _cut(trace)
+
+    def _succeeded(self, value: Any) -> tuple[RunState, bytes | None, str | None, str | None]:
+        try:
+            result = msgspec.json.encode(value)
+        except (TypeError, ValueError, RecursionError) as error:
+            return "failed", None, f"its result is not JSON: {error}", None
+        if len(result) > MAX_RESULT_BYTES:
+            note = f"its result of {len(result)} bytes was not kept: the limit is {MAX_RESULT_BYTES}"
+            return "succeeded", None, note, None
+        if b"\\u0000" in result:
+            return "succeeded", None, "its result was not kept: it holds U+0000", None
+        return "succeeded", result, None, None
+
+
+def _stopped(attempt: Attempt) -> tuple[RunState, None, str]:
+    by = f" by {attempt.who}" if attempt.who else ""
+    match attempt.why:
+        case "timeout":
+            return "timed_out", None, f"it took longer than its timeout of {attempt.policies.timeout}"
+        case "drained":
+            return "failed", None, "its node was stopped before it had ended"
+        case "superseded":
+            return "lost", None, "another node has taken it over"
+        case "cancelled":
+            return "cancelled", None, f"cancelled{by}"
+        case None:
+            return "cancelled", None, "it cancelled itself"
+
+
+def _cut(text: str) -> str:
+    text = text.replace("\x00", "\\0")
+    if len(text) <= MAX_ERROR_CHARACTERS:
+        return text
+    half = MAX_ERROR_CHARACTERS // 2
+    return f"{text[:half]}\n… ({len(text)} characters, cut) …\n{text[-half:]}"
+
+
+def _swallow(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()

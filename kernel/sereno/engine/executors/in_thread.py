@@ -1,0 +1,59 @@
+"""Runs plain functions in threads."""
+
+import asyncio
+import contextvars
+import threading
+from typing import Any
+
+from sereno.engine.context import RunContext
+from sereno.engine.executors.executor import Executor
+from sereno.model.job import Job
+from sereno.model.policies import Policies
+
+
+class InThread(Executor):
+    """A thread for each attempt, at most `workers` of them.
+
+    A thread cannot be ended from outside: on cancellation the run is told to stop (``run.check`` and
+    ``run.progress`` raise), and a function that never asks is left behind. Threads are daemons, so that one
+    that hangs does not keep the process from ending.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.capacity = workers
+
+    async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
+        """Run the function in a thread, in a copy of this context."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(result)
+            elif isinstance(error, StopIteration):  # a future refuses it
+                done.set_exception(RuntimeError(f"the job raised {error!r}"))
+            else:
+                done.set_exception(error)
+
+        def work() -> None:
+            result, error = None, None
+            try:
+                result = job.function(context)
+            except BaseException as raised:  # noqa: BLE001 - SystemExit too is the job's outcome
+                error = raised
+            try:
+                loop.call_soon_threadsafe(settle, result, error)
+            except RuntimeError:
+                return  # the loop has ended: nobody waits any more
+
+        copy = contextvars.copy_context()
+        threading.Thread(
+            target=copy.run, args=(work,), name=f"{job.name} run {context.run_id}", daemon=True
+        ).start()
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            context.stop.set()
+            return await asyncio.shield(done)

@@ -1,0 +1,102 @@
+"""Which runs are under way or waiting, and whether one more may start: pure bookkeeping."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occupant:
+    """A run that is not over. `running` false: it waits in the queue. `foreign`: another node's."""
+
+    run_id: int
+    job: str
+    schedule_id: int | None = None
+    key: str | None = None
+    executor: str = "async"
+    running: bool = True
+    foreign: bool = False
+
+
+class Occupancy:
+    """What the leader knows of runs that are not over, its own and those that other nodes still drain.
+
+    `max_running`: over all jobs. `capacity`: places of an executor on this node.
+    """
+
+    def __init__(self, max_running: int, capacity: dict[str, int]) -> None:
+        self._max_running = max_running
+        self._capacity = capacity
+        self._runs: dict[int, Occupant] = {}
+        self._by_schedule: dict[int, set[int]] = {}
+        self._jobs: Counter[str] = Counter()
+        self._keys: Counter[str] = Counter()
+        self._executors: Counter[str] = Counter()
+        self._total = 0
+
+    def add(self, run: Occupant) -> None:
+        """Note `run`, in place of what was noted of it before."""
+        self.remove(run.run_id)
+        self._runs[run.run_id] = run
+        if run.schedule_id is not None:
+            self._by_schedule.setdefault(run.schedule_id, set()).add(run.run_id)
+        if run.running:
+            self._count(run, 1)
+
+    def remove(self, run_id: int) -> Occupant | None:
+        """Forget a run that is over."""
+        run = self._runs.pop(run_id, None)
+        if run is None:
+            return None
+        if run.schedule_id is not None:
+            runs = self._by_schedule[run.schedule_id]
+            runs.discard(run_id)
+            if not runs:
+                del self._by_schedule[run.schedule_id]
+        if run.running:
+            self._count(run, -1)
+        return run
+
+    def clear(self) -> None:
+        """Forget everything, as on losing the lead."""
+        self.__init__(self._max_running, self._capacity)  # type: ignore[misc]
+
+    def of_schedule(self, schedule_id: int) -> set[int]:
+        """Return the runs of a schedule that are not over."""
+        return self._by_schedule.get(schedule_id, set())
+
+    def foreign(self) -> list[int]:
+        """Return the runs that other nodes own."""
+        return [r.run_id for r in self._runs.values() if r.foreign]
+
+    def running(self) -> dict[str, int]:
+        """Return how many runs of each job are under way."""
+        return {job: n for job, n in self._jobs.items() if n}
+
+    def full_jobs(self, limits: dict[str, int]) -> list[str]:
+        """Return the jobs of `limits` that may start no more now."""
+        return [job for job, limit in limits.items() if self._jobs[job] >= limit]
+
+    def keys(self) -> list[str]:
+        """Return the concurrency keys in use."""
+        return [key for key, n in self._keys.items() if n]
+
+    def room(self) -> int:
+        """Return how many more runs may start, over all jobs."""
+        return max(0, self._max_running - self._total)
+
+    def admits(self, job: str, limit: int | None, key: str | None, executor: str) -> bool:
+        """Tell whether one more run of `job`, of which at most `limit` run at once, may start now."""
+        return (
+            self._total < self._max_running
+            and (limit is None or self._jobs[job] < limit)
+            and (key is None or not self._keys[key])
+            and self._executors[executor] < self._capacity.get(executor, self._max_running)
+        )
+
+    def _count(self, run: Occupant, by: int) -> None:
+        self._total += by
+        self._jobs[run.job] += by
+        if run.key is not None:
+            self._keys[run.key] += by
+        if not run.foreign:
+            self._executors[run.executor] += by

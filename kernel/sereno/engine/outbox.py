@@ -1,0 +1,99 @@
+"""Outcomes on their way to the database: in groups, and kept in memory while it is away."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
+
+from sereno.engine.backoff import Backoff
+from sereno.model.errors import StoreError, StoreUnavailableError
+from sereno.model.run import Outcome
+from sereno.store import runs
+from sereno.store.pool import Database
+
+log = logging.getLogger("sereno.outbox")
+
+Chains = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
+_GROUP = 500
+
+
+class Outbox:
+    """Writes what is put into it, oldest first; `written` hears of each, and whether it was still ours.
+
+    A job that ran is never forgotten: while the database is away its outcome waits here.
+    """
+
+    def __init__(
+        self, db: Database, node: UUID, chains: Chains, written: Callable[[Outcome, bool], None]
+    ) -> None:
+        self._db = db
+        self._node = node
+        self._chains = chains
+        self._written = written
+        self._waiting: list[Outcome] = []
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+
+    def put(self, outcome: Outcome) -> None:
+        """Have `outcome` written as soon as may be."""
+        self._waiting.append(outcome)
+        self._filled.set()
+        self._emptied.clear()
+
+    def holds(self, run_id: int) -> bool:
+        """Tell whether an outcome of this run still waits."""
+        return any(o.run_id == run_id for o in self._waiting)
+
+    async def drained(self) -> None:
+        """Return once everything is written."""
+        await self._emptied.wait()
+
+    async def work(self) -> None:
+        """Write for ever."""
+        backoff = Backoff()
+        while True:
+            await self._filled.wait()
+            group = self._waiting[:_GROUP]
+            try:
+                await self._write(group)
+            except StoreUnavailableError as error:
+                log.warning("outcomes wait: the database is away", extra={"waiting": len(self._waiting), "error": str(error)})
+                await asyncio.sleep(backoff.wait())
+                continue
+            backoff.reset()
+            del self._waiting[: len(group)]
+            if not self._waiting:
+                self._filled.clear()
+                self._emptied.set()
+
+    async def _write(self, group: list[Outcome]) -> None:
+        try:
+            ours = await runs.write_outcomes(self._db, self._node, group, self._chains)
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            if len(group) > 1:  # one that cannot be written may not hold up the others
+                for outcome in group:
+                    await self._write([outcome])
+                return
+            log.exception("an outcome cannot be written as it is", extra={"run": group[0].run_id})
+            await self._write_bare(group[0], error)
+            return
+        for outcome in group:
+            self._written(outcome, outcome.run_id in ours)
+
+    async def _write_bare(self, outcome: Outcome, error: StoreError) -> None:
+        bare = Outcome(
+            run_id=outcome.run_id, job=outcome.job, attempt=outcome.attempt, state=outcome.state,
+            started_at=outcome.started_at, finished_at=outcome.finished_at, retry_at=outcome.retry_at,
+            released=outcome.released, error=f"its outcome could not be kept in full: {error}",
+        )  # fmt: skip
+        try:
+            ours = await runs.write_outcomes(self._db, self._node, [bare], self._chains)
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            log.exception("an outcome is lost", extra={"run": outcome.run_id})
+            ours = set()
+        self._written(outcome, outcome.run_id in ours)

@@ -1,0 +1,77 @@
+"""Keeps what a run says: every stdlib log line of its context, also from its threads, up to a cap."""
+
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+
+from sereno.model.run import LogLine
+
+MAX_LINES = 2_000
+"""Lines kept of one attempt; the last kept line says that there were more."""
+
+MAX_MESSAGE = 8_000
+"""Characters kept of one line."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunScope:
+    """The attempt that a piece of code works for, and the lines it said that are not written yet."""
+
+    job: str
+    run_id: int
+    attempt: int
+    written: int = 0
+    dropped: int = 0
+    lines: list[LogLine] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+    def say(self, line: LogLine) -> None:
+        """Keep `line`, unless the cap is reached."""
+        with self.lock:
+            if self.written + len(self.lines) >= MAX_LINES:
+                self.dropped += 1
+            else:
+                self.lines.append(line)
+
+    def take(self, last: bool = False) -> tuple[int, tuple[LogLine, ...]]:
+        """Return the number of the first line not taken yet, and the lines; `last`: say what was dropped."""
+        with self.lock:
+            first, lines = self.written, self.lines
+            self.lines = []
+            self.written += len(lines)
+            if last and self.dropped:
+                text = f"{self.dropped} more lines were not kept: the limit is {MAX_LINES} an attempt"
+                lines.append(
+                    LogLine(at=datetime.now(UTC), level="WARNING", logger="sereno", message=text)  # noqa: TID251 - as logging stamps its records
+                )
+            return first, tuple(lines)
+
+
+current_run: ContextVar[RunScope | None] = ContextVar("sereno_run", default=None)
+"""The run that the current task or thread works for."""
+
+
+class RunLogHandler(logging.Handler):
+    """Puts every record that is logged in a run's context among that run's lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep `record` if it belongs to a run."""
+        scope = current_run.get()
+        if scope is None:
+            return
+        try:
+            message = self.format(record)
+        except Exception:  # noqa: BLE001 - a bad log call may not end the run
+            message = f"(a log line that could not be formatted: {record.msg!r:.200})"
+        if len(message) > MAX_MESSAGE:
+            message = message[:MAX_MESSAGE] + f" … ({len(message)} characters, cut)"
+        scope.say(
+            LogLine(
+                at=datetime.fromtimestamp(record.created, UTC),
+                level=record.levelname,
+                logger=record.name,
+                message=message.replace("\x00", "\\0"),
+            )
+        )

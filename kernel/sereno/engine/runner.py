@@ -1,0 +1,258 @@
+"""Runs what this node owns: starts attempts, passes their words on, hands their outcomes over."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sereno.engine.attempt import Attempt, Why
+from sereno.engine.clock import Clock
+from sereno.engine.context import RunContext
+from sereno.engine.executors.executor import Executor
+from sereno.engine.outbox import Chains, Outbox
+from sereno.engine.runlog import RunScope
+from sereno.model.errors import SerenoError, StoreError
+from sereno.model.events import RunFinished, RunStarted
+from sereno.model.job import Job
+from sereno.model.ledger import Claim
+from sereno.model.run import Outcome
+from sereno.store import runs
+from sereno.store.pool import Database
+from sereno.store.runs import Progress
+
+log = logging.getLogger("sereno.runner")
+
+WORDS_EVERY = 1.0
+"""Seconds between writes of progress, checkpoints and log lines of runs under way."""
+
+
+class Words:
+    """The newest words of one attempt, until they are written."""
+
+    def __init__(self, runner: "Runner", claim: Claim) -> None:
+        self._runner = runner
+        self._claim = claim
+        self._done: float | None = None
+        self._total: float | None = None
+        self._note: str | None = None
+        self._checkpoint: bytes | None = None
+        self._new = False
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Keep the newest progress."""
+        self._done, self._total, self._note, self._new = done, total, note, True
+
+    def checkpoint(self, value: Any) -> None:
+        """Keep the newest checkpoint."""
+        self._checkpoint, self._new = msgspec.json.encode(value), True
+
+    def take(self) -> Progress | None:
+        """Return what is new."""
+        if not self._new:
+            return None
+        self._new = False
+        words = Progress(
+            run_id=self._claim.run_id, attempt=self._claim.attempt, done=self._done, total=self._total,
+            note=self._note, checkpoint=self._checkpoint,
+        )  # fmt: skip
+        self._checkpoint = None
+        return words
+
+    def flush(self) -> Awaitable[None]:
+        """Write what is new."""
+        return self._runner.write_words([self])
+
+    def give_back(self, words: Progress) -> None:
+        """Take words back that could not be written, unless newer ones have come."""
+        if self._checkpoint is None:
+            self._checkpoint = words.checkpoint
+        self._new = True
+
+    async def fence(self, connection: Any) -> None:
+        """Hold the run's row in `connection`'s transaction."""
+        await runs.fence(connection, self._claim.run_id, self._claim.attempt, self._runner.node)
+
+
+class Runner:
+    """Makes the attempts of the runs that this node has claimed, leading or draining."""
+
+    def __init__(
+        self,
+        db: Database,
+        node: UUID,
+        clock: Clock,
+        jobs: Mapping[str, Job],
+        settings_of: Callable[[str], Any],
+        executors: Mapping[str, Executor],
+        chains: Chains,
+        *,
+        publish: Callable[[object], None],
+        ended: Callable[[Outcome], None],
+    ) -> None:
+        self.node = node
+        self._db = db
+        self._clock = clock
+        self._jobs = jobs
+        self._settings_of = settings_of
+        self._executors = executors
+        self._publish = publish
+        self._ended = ended
+        self._attempts: dict[int, Attempt] = {}
+        self._words: dict[int, Words] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._outbox = Outbox(db, node, chains, self._written)
+
+    @property
+    def attempts(self) -> Mapping[int, Attempt]:
+        """Attempts under way, by run."""
+        return self._attempts
+
+    def start(self, claim: Claim, at: datetime | None = None) -> None:
+        """Make an attempt of `claim`, at the instant `at` or now."""
+        task = asyncio.ensure_future(self._make(claim, at))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self, run_id: int, why: Why, who: str | None = None) -> bool:
+        """Ask a run to stop; return whether it is this node's."""
+        attempt = self._attempts.get(run_id)
+        if attempt is None:
+            return False
+        attempt.stop(why, who)
+        return True
+
+    def superseded(self, owned: Iterable[int]) -> None:
+        """Stop every attempt whose run is not among `owned` any more."""
+        still = set(owned)
+        for run_id, attempt in list(self._attempts.items()):
+            if run_id not in still:
+                log.warning("a run was taken over by another node", extra={"run": run_id})
+                attempt.stop("superseded")
+
+    async def drain(self, limit: timedelta) -> None:
+        """Wait for the runs under way, at most `limit`; then stop them, and write how all ended."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=limit.total_seconds())
+        for attempt in list(self._attempts.values()):
+            attempt.stop("drained")
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+        await self._outbox.drained()
+
+    async def work(self) -> None:
+        """Write outcomes and words for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._outbox.work())
+            group.create_task(self._write_words_for_ever())
+
+    async def write_words(self, words: Iterable[Words]) -> None:
+        """Write progress and checkpoints; raises StoreError."""
+        taken = [(w, p) for w in words if (p := w.take()) is not None]
+        if not taken:
+            return
+        try:
+            await runs.write_progress(self._db, self.node, [p for _, p in taken])
+        except StoreError:
+            for words_, progress in taken:
+                words_.give_back(progress)
+            raise
+
+    async def _make(self, claim: Claim, at: datetime | None) -> None:
+        try:
+            attempt = self._attempt(claim)
+        except SerenoError as error:
+            self._outbox.put(self._refused(claim, str(error)))
+            return
+        self._attempts[claim.run_id] = attempt
+        if at is not None and (wait := self._clock.until(at)) > 0:
+            await asyncio.wait({asyncio.ensure_future(attempt.told.wait())}, timeout=wait)
+            if attempt.why is not None:
+                self._outbox.put(self._released(claim))
+                self._forget(claim.run_id)
+                return
+        self._publish(
+            RunStarted(
+                run_id=claim.run_id, job=claim.job, attempt=claim.attempt, slot=claim.slot,
+                started_at=self._clock.now(),
+            )
+        )  # fmt: skip
+        outcome = await attempt.make()
+        self._forget(claim.run_id)
+        self._outbox.put(outcome)
+
+    def _forget(self, run_id: int) -> None:
+        self._attempts.pop(run_id, None)
+        self._words.pop(run_id, None)
+
+    def _attempt(self, claim: Claim) -> Attempt:
+        job = self._jobs[claim.job]
+        policies = job.policies.changed(claim.policies, f"run {claim.run_id}")
+        executor = self._executors.get(policies.executor)
+        if executor is None:
+            raise SerenoError(f"job '{job.name}': no executor is named '{policies.executor}'")
+        params: Any = job.checked_params(claim.params)
+        if job.params is not None:
+            params = msgspec.convert(params, job.params)
+        words = self._words[claim.run_id] = Words(self, claim)
+        now = self._clock.now()
+        context = RunContext(
+            run_id=claim.run_id, job=claim.job, attempt=claim.attempt, params=params,
+            settings=self._settings_of(claim.job), log=logging.getLogger(f"sereno.job.{claim.job}"),
+            reporter=words, slot=claim.slot, upstream=claim.upstream or {}, saved=claim.saved,
+            database_url=self._db.dsn, deadline=None if policies.timeout is None else now + policies.timeout,
+            clock=self._clock.now,
+        )  # fmt: skip
+        scope = RunScope(job=claim.job, run_id=claim.run_id, attempt=claim.attempt)
+        return Attempt(
+            claim=claim, job=job, policies=policies, context=context, executor=executor,
+            clock=self._clock, scope=scope,
+        )  # fmt: skip
+
+    def _refused(self, claim: Claim, error: str) -> Outcome:
+        now = self._clock.now()
+        return Outcome(
+            run_id=claim.run_id, job=claim.job, attempt=claim.attempt, state="failed", started_at=now,
+            finished_at=now, error=error,
+        )  # fmt: skip
+
+    def _released(self, claim: Claim) -> Outcome:
+        now = self._clock.now()
+        return Outcome(
+            run_id=claim.run_id, job=claim.job, attempt=claim.attempt, state="queued", started_at=now,
+            finished_at=now, retry_at=claim.slot or now, released=True,
+        )  # fmt: skip
+
+    def _written(self, outcome: Outcome, ours: bool) -> None:
+        if not ours:
+            log.warning("an outcome came too late: the run has another owner", extra={"run": outcome.run_id, "job": outcome.job})
+        self._ended(outcome)
+        if not outcome.released:
+            self._publish(
+                RunFinished(
+                    run_id=outcome.run_id, job=outcome.job, attempt=outcome.attempt,
+                    slot=None, state=outcome.state if ours else "lost",
+                    duration=outcome.finished_at - outcome.started_at, error=outcome.error,
+                )
+            )  # fmt: skip
+
+    async def _write_words_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(WORDS_EVERY)
+            try:
+                await self.write_words(list(self._words.values()))
+                await self._write_lines()
+            except StoreError as error:
+                log.debug("words of runs wait", extra={"error": str(error)})
+
+    async def _write_lines(self) -> None:
+        taken = []
+        for attempt in list(self._attempts.values()):
+            first, lines = attempt.scope.take()
+            if lines:
+                taken.append((attempt.claim.run_id, attempt.claim.attempt, first, lines))
+        if taken:
+            await runs.write_lines(self._db, taken)

@@ -1,0 +1,182 @@
+"""What the leader's code declares, brought into the database: jobs, and the schedules of plugins and config."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from sereno.model.declared import Declared
+from sereno.model.errors import LeaseLostError
+from sereno.model.job import Job
+from sereno.model.ledger import Definition, ScheduleState
+from sereno.model.schedule import Origin
+from sereno.store.pool import Database
+from sereno.store.sql import sql
+from sereno.triggers.coming import next_slot
+
+BY_CONFIG = "the configuration"
+BY_CODE = "the code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredJob:
+    """A job and the plugin that declares it."""
+
+    job: Job
+    plugin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedSchedule:
+    """A schedule as plugin or configuration declare it."""
+
+    name: str
+    job: str
+    origin: Origin
+    declared: Declared
+
+
+def fingerprint(jobs: Sequence[DeclaredJob], schedules: Sequence[NamedSchedule]) -> str:
+    """Return a digest that changes with anything that `register` would write."""
+    rows = [_job_row(j) for j in sorted(jobs, key=lambda j: j.job.name)]
+    named = sorted(schedules, key=lambda s: s.name)
+    found = [(s.name, s.job, s.origin, s.declared.to_json()) for s in named]
+    return sha256(msgspec.json.encode((rows, found))).hexdigest()
+
+
+async def register(
+    db: Database, term: int, jobs: Sequence[DeclaredJob], schedules: Sequence[NamedSchedule]
+) -> bool:
+    """Make the database know `jobs` and `schedules` and no others of plugins or config, under `term`.
+
+    Schedules that are no longer declared become orphaned, and active again when they come back. What a
+    person changed stays changed. Returns False when nothing has changed since the last time. Raises
+    LeaseLostError.
+    """
+    mark = fingerprint(jobs, schedules)
+    async with db.transaction() as connection:
+        if await connection.fetchval(sql("fence"), term) is None:
+            raise LeaseLostError(f"term {term} is over before its jobs were registered")
+        if await connection.fetchval(sql("catalogue_fingerprint")) == mark:
+            return False
+        await _register_jobs(connection, jobs)
+        await _register_schedules(connection, {s.name: s for s in schedules})
+        await _follow_users(connection, {j.job.name for j in jobs})
+        await connection.execute(sql("catalogue_record"), mark, term)
+    return True
+
+
+async def _register_jobs(connection: asyncpg.Connection, jobs: Sequence[DeclaredJob]) -> None:
+    rows = [_job_row(j) for j in jobs]
+    columns = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(8)]
+    await connection.execute(sql("jobs_register"), *columns)
+    await connection.execute(sql("jobs_absent"), [j.job.name for j in jobs])
+    await connection.execute(sql("job_stats_create"))
+
+
+def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
+    job = declared.job
+    return (
+        job.name, declared.plugin, job.description, job.policies.to_json(), list(job.after),
+        job.params_rule(), job.policies.overdue_after, job.policies.severity,
+    )  # fmt: skip
+
+
+async def _register_schedules(
+    connection: asyncpg.Connection, wanted: Mapping[str, NamedSchedule]
+) -> None:
+    known = {r["name"]: r for r in await connection.fetch(sql("schedules_declared"))}
+    new = [s for name, s in wanted.items() if name not in known]
+    if new:
+        await create(connection, new, BY_CODE)
+    for name, row in known.items():
+        schedule = wanted.get(name)
+        if schedule is None:
+            if row["state"] != "orphaned":
+                await change(connection, row, state="orphaned", action="orphan", by=BY_CODE,
+                             reason="no longer declared")  # fmt: skip
+            continue
+        state = _state(row, schedule.declared)
+        if state != row["state"] or schedule.declared.to_json() != row["declared"]:
+            await change(
+                connection, row, declared=schedule.declared.to_json(), state=state, action="declare",
+                by=BY_CODE if schedule.declared.enabled else BY_CONFIG,
+                reason="declared otherwise" if schedule.declared.enabled else "disabled",
+            )  # fmt: skip
+
+
+def _state(row: asyncpg.Record, declared: Declared) -> ScheduleState:
+    state: ScheduleState = row["state"]
+    if not declared.enabled:
+        return "paused"
+    if state == "orphaned" or (state == "paused" and row["declared"].get("enabled") is False):
+        return "active"
+    return state
+
+
+async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
+    """Orphan users' schedules whose job has gone, and take up those whose job is back."""
+    for row in await connection.fetch(sql("schedules_of_users")):
+        here = row["job"] in jobs
+        if here and row["state"] == "orphaned":
+            await change(connection, row, state="active", action="adopt", by=BY_CODE, reason="its job is back")
+        elif not here and row["state"] != "orphaned":
+            await change(connection, row, state="orphaned", action="orphan", by=BY_CODE,
+                         reason="its job is no longer declared")  # fmt: skip
+
+
+async def create(
+    connection: asyncpg.Connection,
+    schedules: Sequence[NamedSchedule],
+    by: str,
+    since: datetime | None = None,
+) -> None:
+    """Insert new schedules; slots after `since` (by default now) are theirs."""
+    now = since or (await connection.fetchval(sql("database_now")))
+    rows = []
+    for s in schedules:
+        d = s.declared
+        following = next_slot(d.definition(1, now, "active"), s.name, now) if d.enabled else None
+        rows.append(
+            (s.name, s.job, s.origin, d.to_json(), d.trigger, d.starts_at, d.ends_at, d.jitter, d.params,
+             d.policies, following)
+        )  # fmt: skip
+    columns = [list(c) for c in zip(*rows, strict=True)]
+    await connection.fetch(sql("schedules_create"), *columns, by, now)
+    for s in schedules:
+        if not s.declared.enabled:
+            row = await connection.fetchrow(sql("schedule_by_name"), s.name)
+            await change(connection, row, state="paused", action="pause", by=BY_CONFIG, reason="disabled")
+
+
+async def change(
+    connection: asyncpg.Connection,
+    row: asyncpg.Record,
+    *,
+    action: str,
+    by: str,
+    reason: str,
+    declared: dict[str, Any] | None = None,
+    overrides: dict[str, Any] | None = None,
+    state: ScheduleState | None = None,
+    paused_until: datetime | None = None,
+) -> Definition:
+    """Write a new version of the schedule that `row` (locked) holds; it rules slots after this instant."""
+    state = state or row["state"]
+    declared = row["declared"] if declared is None else declared
+    overrides = row["overrides"] if overrides is None else overrides
+    effective = Declared.from_json(declared, overrides)
+    since = max(row["now"], row["settled_to"])
+    definition = effective.definition(row["version"] + 1, since, state)
+    following = next_slot(definition, row["name"], since) if state == "active" else None
+    await connection.fetchval(
+        sql("schedule_change"), row["id"], declared, overrides, state,
+        paused_until if state == "paused" else None, by, reason, definition.trigger, definition.starts_at,
+        definition.ends_at, definition.jitter, definition.params, definition.policies, following, since,
+        since, action,
+    )  # fmt: skip
+    return definition

@@ -1,0 +1,114 @@
+"""Reads what is due and writes what became of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+
+from sereno.model.errors import LeaseLostError
+from sereno.model.ledger import Definition, Entry, OpenRange, Settlement
+from sereno.model.run import Verdict
+from sereno.store.pool import Database
+from sereno.store.sql import sql
+
+Started = dict[tuple[int, datetime], int]
+"""Ids of the runs that a settlement made, by schedule and slot."""
+
+
+async def agenda(db: Database, horizon: datetime, limit: int) -> list[Entry]:
+    """Return at most `limit` schedules that the leader must look at up to `horizon`, soonest first."""
+    return _entries(await db.fetch("agenda", horizon, limit))
+
+
+async def agenda_of(db: Database, schedules: Sequence[int]) -> list[Entry]:
+    """Return those of `schedules` that have anything to come."""
+    return _entries(await db.fetch("agenda_of", list(schedules)))
+
+
+async def settle(
+    db: Database, term: int, node: UUID, settlements: Sequence[Settlement]
+) -> tuple[set[int], Started]:
+    """Write `settlements` in one statement, each whole or not at all, under `term`.
+
+    Returns the schedules that were settled (the others have changed meanwhile: read them again) and the
+    runs that were made. Raises LeaseLostError when the term has moved on: then nothing was written.
+    """
+    async with db.connection() as connection:
+        rows = await connection.fetch(sql("settle"), term, node, *_columns(settlements))
+        if not rows and await connection.fetchval(sql("fence"), term) is None:
+            raise LeaseLostError(f"term {term} is over: its slots are another node's to settle")
+    started = {(r["schedule_id"], r["slot"]): r["run_id"] for r in rows if r["run_id"] is not None}
+    return {r["schedule_id"] for r in rows}, started
+
+
+def _columns(settlements: Sequence[Settlement]) -> list[list[Any]]:
+    marks = [
+        (
+            s.entry.schedule_id, s.entry.settled_to, s.settled_to, s.next_slot, s.wake_at, s.entry.version,
+            s.entry.job, s.open and s.open.first, s.open and f"{s.open.verdict} {s.open.reason}",
+        )
+        for s in settlements
+    ]  # fmt: skip
+    slots = [
+        (s.entry.schedule_id, v.slot, v.verdict, v.reason) for s in settlements for v in s.slots
+    ]
+    ranges = [
+        (s.entry.schedule_id, r.first, r.last, r.slots, r.verdict, r.reason)
+        for s in settlements
+        for r in s.ranges
+    ]
+    runs = [
+        (
+            s.entry.schedule_id, r.slot, s.entry.job, r.params, r.policies, r.priority, r.concurrency_key,
+            r.start,
+        )
+        for s in settlements
+        for r in s.runs
+    ]  # fmt: skip
+    return [*_turn(marks, 9), *_turn(slots, 4), *_turn(ranges, 6), *_turn(runs, 8)]
+
+
+def _turn(rows: list[Any], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
+def _entries(rows: list[asyncpg.Record]) -> list[Entry]:
+    return [_entry(list(group)) for _, group in groupby(rows, key=lambda r: r["id"])]
+
+
+def _entry(rows: list[asyncpg.Record]) -> Entry:
+    row = rows[0]
+    opened = None
+    if row["open_first"] is not None:
+        verdict, reason = row["open_what"].split(" ", 1)
+        opened = OpenRange(first=row["open_first"], verdict=cast(Verdict, verdict), reason=reason)
+    return Entry(
+        schedule_id=row["id"],
+        name=row["name"],
+        job=row["job"],
+        definitions=tuple(definition(r) for r in rows),
+        settled_to=row["settled_to"],
+        next_slot=row["next_slot"],
+        wake_at=row["wake_at"],
+        version=row["version"],
+        open=opened,
+        paused_until=row["paused_until"],
+    )
+
+
+def definition(row: asyncpg.Record) -> Definition:
+    """Return the version of a schedule that `row` holds, its number as ``v_version``."""
+    return Definition(
+        version=row["v_version"],
+        valid_from=row["valid_from"],
+        state=row["state"],
+        trigger=row["trigger"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        jitter=row["jitter"],
+        params=row["params"],
+        policies=row["policies"],
+    )

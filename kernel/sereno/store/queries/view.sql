@@ -1,0 +1,88 @@
+-- What people are shown: read by the command line and the console, written by nobody.
+
+-- name: view_jobs
+-- Every job that is declared now or has left runs behind, with its counts and what waits and runs.
+SELECT j.name, j.plugin, j.description, j.present, j.severity, j.after, j.policies, j.overdue_after, j.registered_at,
+       t.last_success_at, t.last_end_at, t.last_state, t.last_run, t.last_duration,
+       coalesce(t.succeeded, 0) AS succeeded, coalesce(t.failed, 0) AS failed, coalesce(t.missed, 0) AS missed,
+       coalesce(q.n, 0) AS queued, coalesce(x.n, 0) AS running, clock_timestamp() AS now
+  FROM sereno.job j
+  LEFT JOIN sereno.job_stat t ON t.job = j.name
+  LEFT JOIN (SELECT job, count(*) AS n FROM sereno.run WHERE state = 'queued' GROUP BY job) q ON q.job = j.name
+  LEFT JOIN (SELECT job, count(*) AS n FROM sereno.run WHERE state = 'running' GROUP BY job) x ON x.job = j.name
+ ORDER BY j.name;
+
+-- name: view_schedules
+-- $1 job or schedule, null: all. Each schedule that is not removed, as it stands.
+SELECT s.id, s.name, s.job, s.origin, s.state, s.paused_until, s.paused_by, s.paused_reason,
+       s.overrides <> '{}' AS overridden, w.next_slot, w.settled_to, v.version AS v_version, v.valid_from, v.trigger,
+       v.starts_at, v.ends_at, v.jitter, v.params, v.policies, clock_timestamp() AS now
+  FROM sereno.schedule s
+  JOIN sereno.watermark w ON w.schedule_id = s.id
+  JOIN sereno.schedule_version v ON v.schedule_id = s.id AND v.version = s.version
+ WHERE s.state <> 'removed' AND ($1::text IS NULL OR s.job = $1 OR s.name = $1)
+ ORDER BY s.job, s.name;
+
+-- name: view_runs
+-- $1 job, $2 states (each null: all), $3 at most. The newest first.
+SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.run_at, r.queued_at, r.started_at,
+       r.finished_at, r.attempt, coalesce(n.label, left(r.node::text, 8)) AS node, r.term, r.requested_by, r.error,
+       p.done, p.total, p.note
+  FROM sereno.run r
+  LEFT JOIN sereno.schedule s ON s.id = r.schedule_id
+  LEFT JOIN sereno.node n ON n.id = r.node
+  LEFT JOIN sereno.run_progress p ON p.run_id = r.id
+ WHERE ($1::text IS NULL OR r.job = $1) AND ($2::text[] IS NULL OR r.state = ANY ($2::text[]))
+ ORDER BY r.id DESC LIMIT $3;
+
+-- name: view_run
+-- $1 run
+SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.run_at, r.queued_at, r.started_at,
+       r.finished_at, r.attempt, coalesce(n.label, left(r.node::text, 8)) AS node, r.term, r.requested_by, r.error,
+       p.done, p.total, p.note, r.params, r.result, r.traceback, r.upstream, r.unique_key, r.concurrency_key,
+       r.losses, r.trace_context, p.checkpoint, c.requested_by AS cancelled_by, c.requested_at AS cancelled_at,
+       c.reason AS cancel_reason, k.verdict, k.reason AS verdict_reason, clock_timestamp() AS now
+  FROM sereno.run r
+  LEFT JOIN sereno.schedule s ON s.id = r.schedule_id
+  LEFT JOIN sereno.node n ON n.id = r.node
+  LEFT JOIN sereno.run_progress p ON p.run_id = r.id
+  LEFT JOIN sereno.cancel_request c ON c.run_id = r.id
+  LEFT JOIN sereno.slot k ON k.schedule_id = r.schedule_id AND k.slot = r.slot
+ WHERE r.id = $1;
+
+-- name: view_attempts
+-- $1 run. The attempts before its last, the first first.
+SELECT a.attempt, a.state, coalesce(n.label, left(a.node::text, 8)) AS node, a.term, a.started_at, a.finished_at,
+       a.error, a.traceback
+  FROM sereno.attempt a LEFT JOIN sereno.node n ON n.id = a.node
+ WHERE a.run_id = $1 ORDER BY a.attempt;
+
+-- name: view_lines
+-- $1 run, $2 at most. Its last log lines, the oldest first.
+SELECT attempt, at, level, logger, message
+  FROM (SELECT * FROM sereno.run_log WHERE run_id = $1 ORDER BY attempt DESC, line DESC LIMIT $2) l
+ ORDER BY attempt, line;
+
+-- name: view_slots
+-- $1 job, $2 first instant, $3 last instant, $4 at most. Verdicts of its slots, and ranges that touch the time between.
+SELECT s.name AS schedule, k.slot AS first_slot, k.slot AS last_slot, 1::bigint AS slots, k.verdict, k.reason, k.run_id,
+       k.term, k.decided_at, coalesce(n.label, left(t.node::text, 8)) AS node
+  FROM sereno.schedule s JOIN sereno.slot k ON k.schedule_id = s.id
+  LEFT JOIN sereno.term t ON t.term = k.term LEFT JOIN sereno.node n ON n.id = t.node
+ WHERE s.job = $1 AND k.slot BETWEEN $2 AND $3
+UNION ALL
+SELECT s.name, g.first_slot, g.last_slot, g.slots, g.verdict, g.reason, NULL, g.term, g.decided_at,
+       coalesce(n.label, left(t.node::text, 8))
+  FROM sereno.schedule s JOIN sereno.slot_range g ON g.schedule_id = s.id
+  LEFT JOIN sereno.term t ON t.term = g.term LEFT JOIN sereno.node n ON n.id = t.node
+ WHERE s.job = $1 AND g.first_slot <= $3 AND g.last_slot >= $2
+ ORDER BY 2, 1 LIMIT $4;
+
+-- name: view_history
+-- $1 job, $2 instant. Of each of its schedules the version that slots at that instant follow.
+SELECT s.name, w.settled_to, v.version AS v_version, v.valid_from, v.state, v.trigger, v.starts_at, v.ends_at,
+       v.jitter, v.params, v.policies, v.changed_by, v.changed_at, v.reason
+  FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
+  JOIN LATERAL (SELECT * FROM sereno.schedule_version v WHERE v.schedule_id = s.id AND v.valid_from < $2
+                 ORDER BY v.version DESC LIMIT 1) v ON true
+ WHERE s.job = $1 ORDER BY s.name;

@@ -1,0 +1,221 @@
+"""Reads and writes runs: claims, outcomes, chains, progress, losses."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from sereno.model.errors import LeaseLostError, RunSuperseded
+from sereno.model.ledger import Claim, Queued
+from sereno.model.run import LogLine, Outcome
+from sereno.store.errors import translated
+from sereno.store.keys import LOCK_CLASS
+from sereno.store.pool import Database
+from sereno.store.sql import sql
+
+
+async def enqueue(
+    db: Database,
+    job: str,
+    params: Mapping[str, Any],
+    *,
+    requested_by: str,
+    cause: str = "program",
+    run_at: datetime | None = None,
+    priority: int | None = None,
+    unique_key: str | None = None,
+    trace_context: str | None = None,
+) -> int:
+    """Queue a run and return its id; raises ParamsError on an unknown job or params that do not fit."""
+    found = await db.fetchval(
+        "enqueue", job, dict(params), run_at, priority, unique_key, requested_by, cause, trace_context
+    )
+    return int(found)
+
+
+async def ready(
+    db: Database, limit: int, jobs: Sequence[str], full: Sequence[str], keys: Sequence[str]
+) -> list[Queued]:
+    """Return at most `limit` runs of `jobs` whose instant has come, in the order in which they start.
+
+    `full`: jobs that may start no more now; `keys`: concurrency keys in use.
+    """
+    rows = await db.fetch("queue_ready", limit, list(jobs), list(full), list(keys))
+    return [
+        Queued(
+            run_id=r["id"], job=r["job"], priority=r["priority"], run_at=r["run_at"],
+            schedule_id=r["schedule_id"], concurrency_key=r["concurrency_key"],
+        )
+        for r in rows
+    ]  # fmt: skip
+
+
+async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> list[Claim]:
+    """Make `runs` this node's, where they are still queued; raises LeaseLostError."""
+    async with db.connection() as connection:
+        rows = await connection.fetch(sql("runs_claim"), term, node, list(runs))
+        if not rows and await connection.fetchval(sql("fence"), term) is None:
+            raise LeaseLostError(f"term {term} is over: its queue is another node's")
+    return [
+        Claim(
+            run_id=r["id"], job=r["job"], attempt=r["attempt"], losses=r["losses"], params=r["params"],
+            policies=r["policies"] or {}, priority=r["priority"], schedule_id=r["schedule_id"],
+            slot=r["slot"], run_at=r["run_at"], upstream=r["upstream"], saved=r["checkpoint"],
+            concurrency_key=r["concurrency_key"], trace_context=r["trace_context"],
+        )
+        for r in rows
+    ]  # fmt: skip
+
+
+async def write_outcomes(
+    db: Database,
+    node: UUID,
+    outcomes: Sequence[Outcome],
+    chains: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
+) -> set[int]:
+    """Write how attempts ended, and queue what is chained after them, all in one transaction.
+
+    `chains`: by upstream job, its downstream jobs, each with all of its upstreams. Returns the runs that
+    were still this node's; the others have another owner and were left alone.
+    """
+    columns = [
+        [o.run_id for o in outcomes], [o.attempt for o in outcomes], [o.state for o in outcomes],
+        [o.started_at for o in outcomes], [o.finished_at for o in outcomes],
+        [o.result for o in outcomes], [o.error for o in outcomes], [o.traceback for o in outcomes],
+        [o.retry_at for o in outcomes], [o.released for o in outcomes],
+    ]  # fmt: skip
+    chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
+    lines = any(o.lines for o in outcomes)
+    if not chained and not lines:
+        return {r["id"] for r in await db.fetch("outcomes_write", node, *columns)}
+    async with db.transaction() as connection:
+        rows = await connection.fetch(sql("outcomes_write"), node, *columns)
+        if chained:
+            await _chain(connection, rows, chains)
+        if lines:
+            said = [(o.run_id, o.attempt, o.first_line, o.lines) for o in outcomes if o.lines]
+            await _lines(connection, said)
+    return {r["id"] for r in rows}
+
+
+async def _chain(
+    connection: asyncpg.Connection,
+    rows: Sequence[asyncpg.Record],
+    chains: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
+) -> None:
+    singles: list[tuple[str, int]] = []
+    joins: list[tuple[str, tuple[str, ...], int]] = []
+    for row in rows:
+        if row["state"] != "succeeded":
+            continue
+        for downstream, upstreams in chains.get(row["job"], ()):
+            if len(upstreams) == 1:
+                singles.append((downstream, row["id"]))
+            else:
+                joins.append((downstream, upstreams, row["id"]))
+    if singles:
+        await connection.fetch(sql("chain_single"), [d for d, _ in singles], [r for _, r in singles])
+    for downstream, upstreams, run_id in sorted(joins):
+        await connection.fetchval(sql("chain_lock"), downstream)
+        await connection.execute(sql("chain_arrive"), downstream, run_id)
+        await connection.fetch(sql("chain_complete"), downstream, list(upstreams))
+
+
+async def write_lines(
+    db: Database, lines: Sequence[tuple[int, int, int, Sequence[LogLine]]]
+) -> None:
+    """Keep log lines: of each run its id, attempt, the number of the first line, the lines."""
+    async with db.connection() as connection:
+        await _lines(connection, lines)
+
+
+async def _lines(
+    connection: asyncpg.Connection, lines: Sequence[tuple[int, int, int, Sequence[LogLine]]]
+) -> None:
+    rows = [
+        (run_id, attempt, first + n, line.at, line.level, line.logger, line.message)
+        for run_id, attempt, first, said in lines
+        for n, line in enumerate(said)
+    ]
+    await connection.execute(sql("lines_write"), *[list(c) for c in zip(*rows, strict=True)])
+
+
+async def notify_end(db: Database) -> None:
+    """Wake the leader, when it is another node than the one whose runs ended."""
+    await db.execute("outcomes_retry")
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest words of one attempt. `checkpoint`: JSON bytes, None keeps the old one."""
+
+    run_id: int
+    attempt: int
+    done: float | None = None
+    total: float | None = None
+    note: str | None = None
+    checkpoint: bytes | None = None
+
+
+async def write_progress(db: Database, node: UUID, words: Sequence[Progress]) -> None:
+    """Keep the newest progress and checkpoints of attempts that are still this node's."""
+    await db.execute(
+        "progress_write", node, [w.run_id for w in words], [w.attempt for w in words],
+        [w.done for w in words], [w.total for w in words], [w.note for w in words],
+        [w.checkpoint for w in words],
+    )  # fmt: skip
+
+
+async def fence(connection: Any, run_id: int, attempt: int, node: UUID) -> None:
+    """Hold the run's row in `connection`'s transaction; raises RunSuperseded when it is another's."""
+    with translated():
+        row = await connection.fetchrow(sql("run_fence"), run_id, attempt, node)
+    if row is None:
+        raise RunSuperseded(
+            f"run {run_id}, attempt {attempt}: another node has taken it over; nothing may be written for it"
+        )
+
+
+async def active(db: Database) -> list[asyncpg.Record]:
+    """Return id, job, state, node, schedule_id, concurrency_key of all that runs or waits for a slot."""
+    return await db.fetch("runs_active")
+
+
+async def ended(db: Database, runs: Sequence[int]) -> list[int]:
+    """Return those of `runs` that are final, or gone."""
+    return [r["id"] for r in await db.fetch("runs_ended", list(runs))]
+
+
+async def cancel_requests(db: Database, node: UUID) -> list[asyncpg.Record]:
+    """Return run_id, requested_by, reason of this node's runs that somebody wants to stop."""
+    return await db.fetch("cancel_requests", node)
+
+
+async def request_cancel(db: Database, run_id: int, by: str, reason: str | None = None) -> str | None:
+    """End a queued run, ask a running one to stop; return the state it is in, None if unknown."""
+    state = await db.fetchval("cancel_request", run_id, by, reason)
+    return None if state is None else str(state)
+
+
+async def absent_owners(db: Database) -> dict[UUID, int]:
+    """Return the nodes that own runs though their presence is gone, with the sessions they still have."""
+    return {r["id"]: r["sessions"] for r in await db.fetch("absent_owners", LOCK_CLASS)}
+
+
+async def owned(db: Database, node: UUID) -> list[asyncpg.Record]:
+    """Return id, job, attempt, losses, policies of the runs that `node` owns."""
+    return await db.fetch("runs_of", node)
+
+
+async def lose(
+    db: Database, term: int, node: UUID, runs: Sequence[tuple[int, int, bool]], error: str
+) -> list[asyncpg.Record]:
+    """Take `runs` (id, attempt, again) from `node`; those that a transaction fences are left for later.
+
+    Returns id, job, state, schedule_id of those taken.
+    """
+    return await db.fetch(
+        "runs_lose", term, node, [r[0] for r in runs], [r[1] for r in runs], [r[2] for r in runs], error
+    )

@@ -1,0 +1,145 @@
+"""Changes of schedules by people, at run time: each a new version, told to the leader at once."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import asyncpg
+
+from sereno.model.declared import Declared
+from sereno.model.errors import DeclarationError, NotFoundError
+from sereno.model.ledger import Definition
+from sereno.store.catalogue import NamedSchedule, change, create
+from sereno.store.pool import Database
+from sereno.store.sql import sql
+from sereno.triggers.coming import coming
+
+MAX_REPLAY = 1_000
+"""Runs that a resume with ``run="all"`` may queue at most."""
+
+
+async def named(connection: asyncpg.Connection, name: str) -> list[asyncpg.Record]:
+    """Return, locked, the schedule `name` or all schedules of the job `name`; raises NotFoundError."""
+    row = await connection.fetchrow(sql("schedule_by_name"), name)
+    if row is not None:
+        return [row]
+    names = [r["name"] for r in await connection.fetch(sql("schedules_by_job"), name)]
+    if not names:
+        near = await connection.fetchval(sql("schedule_like"), name)
+        hint = f", did you mean '{near}'?" if near else ""
+        raise NotFoundError(f"there is no schedule, nor a job with schedules, named '{name}'{hint}")
+    return [await connection.fetchrow(sql("schedule_by_name"), n) for n in names]
+
+
+async def pause(
+    db: Database, name: str, *, by: str, reason: str = "", until: datetime | None = None
+) -> list[str]:
+    """Pause the schedule or all schedules of the job `name`; slots get the verdict `skipped`, "paused".
+
+    `until`: when it resumes by itself. Returns the names of those that were not paused before. Raises
+    NotFoundError, and DeclarationError when `until` is past.
+    """
+    changed = []
+    async with db.transaction() as connection:
+        for row in await named(connection, name):
+            if until is not None and until <= row["now"]:
+                raise DeclarationError(f"pause: until {until} is in the past, it is {row['now']:%F %T} UTC")
+            if row["state"] in ("active", "paused") and (row["state"] == "active" or row["paused_until"] != until):
+                await change(connection, row, state="paused", paused_until=until, action="pause", by=by,
+                             reason=reason)  # fmt: skip
+                changed.append(row["name"])
+    return changed
+
+
+async def resume(
+    db: Database, name: str, *, by: str, run: Literal["none", "last", "all"] = "none", reason: str = ""
+) -> tuple[list[str], list[int]]:
+    """Resume what `pause` paused; return the schedules resumed and the runs that were queued.
+
+    `run`: what becomes of the slots that fell into the pause, beside their verdict: nothing, a run for the
+    last, or one for each (at most MAX_REPLAY). Raises NotFoundError.
+    """
+    changed: list[str] = []
+    queued: list[int] = []
+    async with db.transaction() as connection:
+        for row in await named(connection, name):
+            if row["state"] != "paused":
+                continue
+            since = await connection.fetchval(sql("paused_since"), row["id"])
+            definition = await change(connection, row, state="active", action="resume", by=by, reason=reason)
+            changed.append(row["name"])
+            if run != "none" and since is not None:
+                queued += await _replay(connection, row, definition, since, run, by)
+    return changed, queued
+
+
+async def _replay(
+    connection: asyncpg.Connection,
+    row: asyncpg.Record,
+    definition: Definition,
+    since: datetime,
+    run: Literal["last", "all"],
+    by: str,
+) -> list[int]:
+    slots: list[datetime] = []
+    for slot in coming(definition, row["name"], since):
+        if slot > definition.valid_from:
+            break
+        slots.append(slot)
+        if len(slots) > MAX_REPLAY:
+            if run == "all":
+                raise DeclarationError(
+                    f"resume: more than {MAX_REPLAY} slots of '{row['name']}' fell into the pause; "
+                    "use --run last or none"
+                )
+            del slots[:-1]
+    chosen = slots[-1:] if run == "last" else slots
+    found = await connection.fetch(
+        sql("runs_replay"), row["job"], row["id"], chosen, definition.params, definition.policies, by
+    )
+    return [r["id"] for r in found]
+
+
+async def override(
+    db: Database, name: str, changes: Mapping[str, Any], *, by: str, reason: str = ""
+) -> Definition:
+    """Lay `changes` (fields of `Declared`, None takes one back) over one schedule.
+
+    The caller has checked them. Raises NotFoundError.
+    """
+    async with db.transaction() as connection:
+        row = await _one(connection, name)
+        overrides = {**row["overrides"], **{k: v for k, v in changes.items() if v is not None}}
+        for key in [k for k, v in changes.items() if v is None]:
+            overrides.pop(key, None)
+        return await change(connection, row, overrides=overrides, action="override", by=by, reason=reason)
+
+
+async def add(db: Database, name: str, job: str, declared: Declared, *, by: str) -> None:
+    """Create a user's schedule `name`; raises DeclarationError when the name is taken."""
+    async with db.transaction() as connection:
+        if await connection.fetchrow(sql("schedule_by_name"), name) is not None:
+            raise DeclarationError(f"there is a schedule '{name}' already; choose another label")
+        await connection.execute(sql("schedule_forget"), name)
+        schedule = NamedSchedule(name=name, job=job, origin="user", declared=declared)
+        await create(connection, [schedule], by)
+        await connection.execute(sql("schedule_told"), by, name, declared.to_json())
+
+
+async def remove(db: Database, name: str, *, by: str, reason: str = "") -> None:
+    """Remove a user's schedule; its history stays. Raises NotFoundError, DeclarationError for a plugin's."""
+    async with db.transaction() as connection:
+        row = await _one(connection, name)
+        if row["origin"] != "user" and row["state"] != "orphaned":
+            raise DeclarationError(
+                f"schedule '{name}' is declared by {row['origin']}; pause it, or take it out there"
+            )
+        await change(connection, row, state="removed", action="remove", by=by, reason=reason)
+
+
+async def _one(connection: asyncpg.Connection, name: str) -> asyncpg.Record:
+    rows = await named(connection, name)
+    if len(rows) > 1:
+        names = ", ".join(r["name"] for r in rows)
+        raise DeclarationError(f"job '{name}' has several schedules: {names}; name one of them")
+    return rows[0]

@@ -1,0 +1,269 @@
+"""Reads what people are shown: jobs, schedules, runs, slots and replicas, each as one plain value."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from sereno.model.errors import NotFoundError
+from sereno.model.ledger import Definition
+from sereno.model.run import LogLine
+from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
+from sereno.store.ledger import definition
+from sereno.store.pool import Database
+
+V = TypeVar("V", bound=msgspec.Struct)
+
+
+class ScheduleView(msgspec.Struct, kw_only=True):
+    """One schedule as it stands. `definition`: its newest version."""
+
+    id: int
+    name: str
+    job: str
+    origin: str
+    state: str
+    overridden: bool
+    definition: Definition
+    settled_to: datetime
+    next_slot: datetime | None = None
+    paused_until: datetime | None = None
+    paused_by: str | None = None
+    paused_reason: str | None = None
+
+
+class JobView(msgspec.Struct, kw_only=True):
+    """One job. `present`: some plugin declares it. `now`: the database's time of the reading."""
+
+    name: str
+    plugin: str
+    description: str
+    present: bool
+    severity: str
+    after: list[str]
+    policies: dict[str, Any]
+    registered_at: datetime
+    succeeded: int
+    failed: int
+    missed: int
+    queued: int
+    running: int
+    now: datetime
+    overdue_after: timedelta | None = None
+    last_success_at: datetime | None = None
+    last_end_at: datetime | None = None
+    last_state: str | None = None
+    last_run: int | None = None
+    last_duration: timedelta | None = None
+    schedules: list[ScheduleView] = []
+
+    @property
+    def overdue(self) -> timedelta:
+        """Return by how much the last success is older than it may be; zero when it is not."""
+        if self.overdue_after is None or not self.present:
+            return timedelta(0)
+        since = max(self.last_success_at or self.registered_at, self.registered_at)
+        return max(self.now - since - self.overdue_after, timedelta(0))
+
+
+class RunView(msgspec.Struct, kw_only=True):
+    """One run in a listing. `node`: its label. `done`, `total`, `note`: the newest progress."""
+
+    id: int
+    job: str
+    state: str
+    cause: str
+    priority: int
+    attempt: int
+    run_at: datetime
+    queued_at: datetime
+    schedule: str | None = None
+    slot: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    node: str | None = None
+    term: int | None = None
+    requested_by: str | None = None
+    error: str | None = None
+    done: float | None = None
+    total: float | None = None
+    note: str | None = None
+
+
+class AttemptView(msgspec.Struct, kw_only=True):
+    """One ended attempt that was not the run's last."""
+
+    attempt: int
+    state: str
+    node: str | None = None
+    term: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+
+class RunDetail(RunView, kw_only=True):
+    """All that is kept of one run. `verdict`: of its slot. `lines`: the last of its log."""
+
+    now: datetime
+    losses: int
+    params: dict[str, Any]
+    result: Any = None
+    traceback: str | None = None
+    upstream: dict[str, Any] | None = None
+    unique_key: str | None = None
+    concurrency_key: str | None = None
+    trace_context: str | None = None
+    checkpoint: Any = None
+    cancelled_by: str | None = None
+    cancelled_at: datetime | None = None
+    cancel_reason: str | None = None
+    verdict: str | None = None
+    verdict_reason: str | None = None
+    attempts: list[AttemptView] = []
+    lines: list[LogLine] = []
+
+
+class SlotView(msgspec.Struct, kw_only=True):
+    """What became of one slot, or of a range of `slots` that share a verdict. `node`: who decided."""
+
+    schedule: str
+    first_slot: datetime
+    last_slot: datetime
+    slots: int
+    verdict: str
+    term: int
+    decided_at: datetime
+    reason: str | None = None
+    run_id: int | None = None
+    node: str | None = None
+
+
+class RuleView(msgspec.Struct, kw_only=True):
+    """The version that a schedule's slots at some instant follow, and who made it."""
+
+    name: str
+    definition: Definition
+    settled_to: datetime
+    changed_by: str
+    changed_at: datetime
+    reason: str
+
+
+class NodeView(msgspec.Struct, kw_only=True):
+    """One replica. `present`: it holds its presence lock, so it is alive."""
+
+    id: UUID
+    label: str
+    pid: int
+    version: str
+    present: bool
+    running: int
+    started_at: datetime
+    seen_at: datetime
+    http: str | None = None
+    left_at: datetime | None = None
+
+
+class LeaderView(msgspec.Struct, kw_only=True):
+    """The newest term. `held`: somebody leads at this moment."""
+
+    term: int
+    held: bool
+    now: datetime
+    node: UUID | None = None
+    label: str | None = None
+    acquired_at: datetime | None = None
+    beat_at: datetime | None = None
+
+
+async def jobs(db: Database) -> list[JobView]:
+    """Return every job with its schedules, by name."""
+    found = _all(await db.fetch("view_jobs"), JobView)
+    by_name = {job.name: job for job in found}
+    for job in found:
+        job.schedules = []
+    for schedule in await schedules(db):
+        if schedule.job in by_name:
+            by_name[schedule.job].schedules.append(schedule)
+    return found
+
+
+async def schedules(db: Database, name: str | None = None) -> list[ScheduleView]:
+    """Return the schedules of the job `name`, or the one of that name; all of them for None."""
+    return [
+        ScheduleView(definition=definition(row), **_picked(row, ScheduleView))
+        for row in await db.fetch("view_schedules", name)
+    ]
+
+
+async def known_job(db: Database, name: str) -> None:
+    """Raise NotFoundError, with a suggestion, unless there is or was a job `name`."""
+    names = [row["name"] for row in await db.fetch("view_jobs")]
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
+        raise NotFoundError(f"there is no job '{name}' in this database{hint}")
+
+
+async def runs(
+    db: Database, *, job: str | None = None, states: Sequence[str] = (), limit: int = 20
+) -> list[RunView]:
+    """Return at most `limit` runs, the newest first."""
+    return _all(await db.fetch("view_runs", job, list(states) or None, limit), RunView)
+
+
+async def run(db: Database, run_id: int, *, lines: int = 20) -> RunDetail:
+    """Return one run with its attempts and its last `lines` log lines; raises NotFoundError."""
+    row = await db.fetchrow("view_run", run_id)
+    if row is None:
+        raise NotFoundError(f"there is no run {run_id}; `sereno runs` lists the newest")
+    detail = _one(row, RunDetail)
+    detail.attempts = _all(await db.fetch("view_attempts", run_id), AttemptView)
+    detail.lines = _all(await db.fetch("view_lines", run_id, lines), LogLine)
+    return detail
+
+
+async def slots(
+    db: Database, job: str, first: datetime, last: datetime, *, limit: int = 100
+) -> list[SlotView]:
+    """Return the verdicts of `job`'s slots in [first, last], and the ranges that touch it."""
+    return _all(await db.fetch("view_slots", job, first, last, limit), SlotView)
+
+
+async def rules(db: Database, job: str, at: datetime) -> list[RuleView]:
+    """Return what `job`'s schedules followed at the instant `at`."""
+    return [
+        RuleView(definition=definition(row), **_picked(row, RuleView))
+        for row in await db.fetch("view_history", job, at)
+    ]
+
+
+async def nodes(db: Database) -> list[NodeView]:
+    """Return the replicas that are alive or were seen within a day, the oldest first."""
+    return _all(await db.fetch("nodes_present", LOCK_CLASS), NodeView)
+
+
+async def leader(db: Database) -> LeaderView:
+    """Return who leads, or led last."""
+    found = _all(await db.fetch("leader_now", LOCK_CLASS, LEADER_LOCK), LeaderView)
+    if not found:
+        raise NotFoundError("the table sereno.leadership is empty; `sereno migrate` fills it")
+    return found[0]
+
+
+def _all(rows: Sequence[asyncpg.Record], view: type[V]) -> list[V]:
+    return [_one(row, view) for row in rows]
+
+
+def _one(row: asyncpg.Record, view: type[V]) -> V:
+    return view(**_picked(row, view))
+
+
+def _picked(row: asyncpg.Record, view: type[msgspec.Struct]) -> dict[str, Any]:
+    return {name: row[name] for name in view.__struct_fields__ if name in row}

@@ -1,0 +1,36 @@
+"""The coming slots of one version of a schedule: its trigger, jitter and window together."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from sereno.model.ledger import Definition
+from sereno.triggers.jitter import jitter
+from sereno.triggers.text import parse
+from sereno.triggers.trigger import Trigger
+
+
+@lru_cache(maxsize=65_536)
+def trigger_of(text: str, spread: timedelta | None, name: str) -> Trigger:
+    """Return the trigger of one version of the schedule `name`."""
+    trigger = parse(text).keyed(name)
+    return trigger if spread is None else jitter(trigger, spread, key=name)
+
+
+def next_slot(definition: Definition, name: str, after: datetime) -> datetime | None:
+    """Return the first slot after `after` that lies in the definition's window."""
+    trigger = trigger_of(definition.trigger, definition.jitter, name)
+    if definition.starts_at is not None and after < definition.starts_at:
+        after = definition.starts_at - timedelta(microseconds=1)
+    slot = trigger.next_after(after)
+    if slot is None or (definition.ends_at is not None and slot >= definition.ends_at):
+        return None
+    return slot
+
+
+def coming(definition: Definition, name: str, after: datetime) -> Iterator[datetime]:
+    """Yield the slots after `after` in the definition's window, soonest first."""
+    slot = next_slot(definition, name, after)
+    while slot is not None:
+        yield slot
+        slot = next_slot(definition, name, slot)
