@@ -1,0 +1,6 @@
+-- $1 day, $2 revision or NULL for the newest; the one made last where several choices were reported.
+SELECT id, name, day, zone, params_hash, revision, partial, created_at, html, csv, figures
+FROM sereno_reports.report
+WHERE day = $1 AND ($2::int IS NULL OR revision = $2)
+ORDER BY created_at DESC, revision DESC
+LIMIT 1
