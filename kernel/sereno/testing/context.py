@@ -52,7 +52,7 @@ def run_context(
         attempt=attempt,
         params=_params(job, params),
         settings=settings,
-        log=logging.getLogger(f"sereno.run.{name}"),
+        log=logging.getLogger(f"sereno.job.{name}"),
         reporter=RecordingReporter(),
         slot=slot,
         upstream=dict(upstream or {}),
