@@ -24,7 +24,6 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {
 }
 _HEAD = ("time", "level", "logger", "event")
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
-_encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
 def line_of(record: logging.LogRecord, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,8 +59,7 @@ class JsonLine(logging.Formatter):
         try:
             return _encoder.encode(line).decode()
         except (TypeError, ValueError, RecursionError, UnicodeError):
-            plain = {key: ascii(value) for key, value in line.items()}
-            return _encoder.encode(plain).decode()
+            return _encoder.encode({key: _plain(value) for key, value in line.items()}).decode()
 
 
 class TextLine(logging.Formatter):
@@ -77,6 +75,8 @@ class TextLine(logging.Formatter):
         line = line_of(record, self._facts())
         below = [str(line.pop(key)) for key in ("traceback", "stack") if key in line]
         _, level, logger, event = (line.pop(key) for key in _HEAD)
+        for key in ("node", "term", *(["error"] if below else [])):
+            line.pop(key, None)  # the same on every line of this terminal, or told below
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         shown = " ".join(f"{key}={_worded(value)}" for key, value in line.items())
         name = logger.removeprefix("sereno.")
@@ -99,8 +99,15 @@ def _event(record: logging.LogRecord) -> str:
         return redact(f"{record.msg} {record.args!r}")
 
 
+def _plain(value: Any) -> str:
+    return redact(str(value)).encode(errors="backslashreplace").decode()
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+
+
 def _worded(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
-    text = str(value)
+    text = _plain(value)
     return repr(text) if not text or any(c.isspace() or c == '"' for c in text) else text
