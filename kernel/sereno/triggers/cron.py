@@ -83,7 +83,7 @@ class Cron(Trigger):
         first, second = readings(zone, wall)
         if first == second:
             return wall, None
-        edge = jump(zone, first.replace(microsecond=0), second)
+        edge = jump(zone, first, second)
         begin = edge.astimezone(zone).replace(tzinfo=None, fold=0)
         end = begin + (second - first)
         if here.fold:

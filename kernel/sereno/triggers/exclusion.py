@@ -81,8 +81,8 @@ def except_on(
     for other in others:
         if other.zone not in (None, name):
             raise TriggerError(
-                f"trigger 'except_on': the exception {other.text!r:.120} follows {other.zone}, but the "
-                f"days are those of {name}; give both the same zone"
+                f"trigger 'except_on': the exception {other.text!r:.120} follows {other.zone}, but "
+                f"the days are those of {name}; give both the same zone"
             )
     found = ExceptOn(trigger, days, others, name)
     if found.next_after(EPOCH) is None:

@@ -29,7 +29,7 @@ class Trigger(ABC):
 
     @property
     def zone(self) -> str | None:
-        """The time zone whose calendar this trigger follows, None when it follows none or several."""
+        """The time zone whose calendar this trigger follows; None for none or several."""
         return None
 
     def keyed(self, key: str) -> "Trigger":

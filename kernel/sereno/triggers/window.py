@@ -64,9 +64,8 @@ def within(
     first = None if start is None else parse_instant(start, name)
     last = None if end is None else parse_instant(end, name)
     if first is not None and last is not None and first >= last:
-        raise TriggerError(
-            f"trigger 'within': start {format_instant(first)} is not before end {format_instant(last)}"
-        )
+        bounds = f"start {format_instant(first)} is not before end {format_instant(last)}"
+        raise TriggerError(f"trigger 'within': {bounds}")
     found = Within(trigger, first, last)
     if found.next_after(EPOCH if first is None else first - TICK) is None:
         raise TriggerError(f"trigger {found.text!r:.200}: its window holds no slot")

@@ -32,8 +32,9 @@ def zone_name(tz: str | ZoneInfo) -> str:
 def jump(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
     """Return the first UTC instant in (before, after] with another offset than `before`.
 
-    Both are whole seconds in UTC with exactly one change of offset between them.
+    There is exactly one change of offset between them, on a whole second as all are.
     """
+    before, after = before.replace(microsecond=0), after.replace(microsecond=0)
     offset = before.astimezone(zone).utcoffset()
     while after - before > SECOND:
         middle = before + (after - before) // 2 // SECOND * SECOND
