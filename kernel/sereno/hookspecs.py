@@ -2,9 +2,10 @@
 
 Three families, all with the prefix ``sereno_``:
 
-- ``sereno_register_<plural>``: plain functions, called once at start before any I/O. An exception or a
-  bad value marks the plugin ``failed``; the others go on.
-- ``sereno_lifespan``: one async context manager, entered before the first job and left after the last.
+- ``sereno_register_<plural>``: plain functions, called once at start before any I/O. An exception
+  or a bad value marks the plugin ``failed``; the others go on.
+- ``sereno_lifespan``: one async context manager, entered before the first job and left after the
+  last. One that fails marks its plugin ``failed``, and the plugin's jobs do not run.
 - ``sereno_on_<past participle>``: ``async def``, called one by one, each with a time limit; what it
   raises is logged and reaches neither another plugin nor the run.
 """

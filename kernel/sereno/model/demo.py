@@ -11,8 +11,8 @@ class Demo:
     """A plugin's part in the demonstration.
 
     `settings`: laid under ``[plugins.<name>]``, so that quick schedules and the demo's own sources
-    hold unless a person says otherwise. `background`: given the demo database's URL, returns what is
-    kept open while the demo runs (a source that keeps writing calls).
+    hold unless a person says otherwise. `background`: given the demo database's URL, returns what
+    is kept open while the demo runs (a source that keeps writing calls).
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)

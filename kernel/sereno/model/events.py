@@ -54,7 +54,7 @@ class LeaderChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOverdue:
-    """A job's last success is older than it may be; told once as it becomes so, once as it is over."""
+    """A job's last success is older than it may be; told as it becomes so and as it is over."""
 
     job: str
     severity: Severity

@@ -3,8 +3,9 @@
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -15,14 +16,16 @@ from sereno.model.schedule import Schedule, Trigger
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MAX_NAME = 120
+_KEYS = ("schedule", "after", "params", "description")
+_POLICIES = tuple(f.name for f in fields(Policies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A named piece of work.
 
-    `function` takes a RunContext and returns what JSON can hold (or None). `after`: names of jobs; once
-    all of them have succeeded, a run of this one is queued with their results. `params`: the
+    `function` takes a RunContext and returns what JSON can hold (or None). `after`: names of jobs;
+    once all of them have succeeded, a run of this one is queued with their results. `params`: the
     msgspec.Struct that a run's params must fit; None takes any JSON object.
     """
 
@@ -55,12 +58,11 @@ class Job:
         """
         if self.params is None:
             return dict(params)
-        unknown = set(params) - {f.encode_name for f in msgspec.structs.fields(self.params)}
-        if unknown:
-            known = ", ".join(f.encode_name for f in msgspec.structs.fields(self.params))
-            raise ParamsError(
-                f"job '{self.name}': unknown param '{min(unknown)}'; it takes {known or 'none'}"
-            )
+        known = [f.encode_name for f in msgspec.structs.fields(self.params)]
+        if unknown := set(params).difference(known):
+            near = get_close_matches(min(unknown), known, 1)
+            hint = f", did you mean '{near[0]}'?" if near else f"; it takes {', '.join(known)}"
+            raise ParamsError(f"job '{self.name}': unknown param '{min(unknown)}'{hint}")
         try:
             value = msgspec.convert(dict(params), self.params, strict=False)
         except (msgspec.ValidationError, ValueError) as error:
@@ -68,7 +70,7 @@ class Job:
         return dict(msgspec.to_builtins(value))
 
     def params_rule(self) -> dict[str, Any] | None:
-        """Return what ``sereno.enqueue`` holds params to: by name, its JSON type and whether it is required."""
+        """Return what ``sereno.enqueue`` holds params to: each one's JSON type, and if it is required."""
         if self.params is None:
             return None
         schema = msgspec.json.schema(self.params)
@@ -114,6 +116,13 @@ def job(
             f"of at most {_MAX_NAME} characters"
         )
 
+    for key in policies:
+        if key not in _POLICIES:
+            known = [*_KEYS, *_POLICIES]
+            near = get_close_matches(key, known, 1)
+            hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
+            raise DeclarationError(f"job '{name}': unknown key '{key}'{hint}")
+
     def declare(function: Callable[..., Any]) -> Job:
         chosen = dict(policies)
         if timeout is not None:
@@ -122,8 +131,8 @@ def job(
             chosen["executor"] = "async" if inspect.iscoroutinefunction(function) else "thread"
         elif chosen["executor"] == "async" and not inspect.iscoroutinefunction(function):
             raise DeclarationError(
-                f"job '{name}': executor 'async' wants an async def, {function.__name__} is a plain "
-                "function; choose 'thread' or 'process'"
+                f"job '{name}': executor 'async' wants an async def, {function.__name__} is a "
+                "plain function; choose 'thread' or 'process'"
             )
         return Job(
             name=name,
@@ -145,13 +154,15 @@ def _schedules(name: str, declared: Declared) -> tuple[Schedule, ...]:
         declared = (Schedule(trigger=declared),)
     elif isinstance(declared, str):
         raise DeclarationError(
-            f"job '{name}': schedule is the text {declared!r}; write cron({declared!r}) or every(...)"
+            f"job '{name}': schedule is the text {declared!r}; "
+            f"write cron({declared!r}) or every(...)"
         )
     found = tuple(s if isinstance(s, Schedule) else Schedule(trigger=s) for s in declared)
     labels = [s.label for s in found]
     if len(labels) != len(set(labels)):
         raise DeclarationError(
-            f"job '{name}': several schedules want a label each, to be told apart; given are {labels}"
+            f"job '{name}': several schedules want a label each, to be told apart; "
+            f"given are {labels}"
         )
     return found
 

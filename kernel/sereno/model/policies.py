@@ -1,9 +1,9 @@
 """The policies of a job, and how a schedule, the configuration or a person overrides them."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -24,13 +24,13 @@ class Policies:
 
     `grace`: how late a slot may start and still count as on time. `max_catch_up`: with
     ``catch_up="all"``, the newest so many missed slots run, the older are `missed`. `max_running`:
-    runs of this job at once, over all its schedules. `concurrency_key`: runs with the same key run one
-    after another; ``{name}`` in it stands for a param. `priority`: the higher starts first.
+    runs of this job at once, over all its schedules. `concurrency_key`: runs with the same key run
+    one after another; ``{name}`` in it stands for a param. `priority`: the higher starts first.
     `memory_limit_mb`: of a process executor's child.
     """
 
     timeout: timedelta | None = None
-    retry: Retry = Retry()
+    retry: Retry = field(default_factory=Retry)
     overlap: Overlap = "skip"
     catch_up: CatchUp = "last"
     max_catch_up: int | None = None
@@ -130,11 +130,15 @@ def _retry(value: Any, subject: str) -> Retry:
         value = {"attempts": value}
     if not isinstance(value, dict):
         raise DeclarationError(f"{subject}: retry is {value!r}, it must be a table or a number")
+    for name in value:
+        if name not in Retry.__struct_fields__:
+            near = get_close_matches(name, Retry.__struct_fields__, 1)
+            known = ", ".join(Retry.__struct_fields__)
+            hint = f", did you mean '{near[0]}'?" if near else f"; known are {known}"
+            raise DeclarationError(f"{subject}: retry: unknown key '{name}'{hint}")
     try:
         value = {k: _duration(v) if k in {"delay", "max_delay"} else v for k, v in value.items()}
         return msgspec.convert(value, Retry)
     except (msgspec.ValidationError, ValueError) as error:
-        raise DeclarationError(f"{subject}: retry: {error}") from error
-
-
-assert get_origin(Overlap) is Literal  # the choices above are read from the types
+        reason = str(error).removeprefix("retry: ")
+        raise DeclarationError(f"{subject}: retry: {reason}") from error

@@ -1,5 +1,6 @@
 """When a failed attempt is tried again: a pure rule."""
 
+import math
 import random
 from datetime import timedelta
 
@@ -7,6 +8,8 @@ import msgspec
 
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
+
+_LONGEST = timedelta(days=366)
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,12 +28,13 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise DeclarationError(f"retry: attempts is {self.attempts}, it must be at least 1")
-        if self.factor < 1:
-            raise DeclarationError(f"retry: factor is {self.factor}, it must be at least 1")
+        if not 1 <= self.factor <= 1000:
+            raise DeclarationError(f"retry: factor is {self.factor}, it must be from 1 to 1000")
         if not 0 <= self.jitter <= 1:
             raise DeclarationError(f"retry: jitter is {self.jitter}, it is a share from 0 to 1")
-        if self.delay < timedelta(0) or self.max_delay < timedelta(0):
-            raise DeclarationError("retry: delay and max_delay must not be negative")
+        for name, value in (("delay", self.delay), ("max_delay", self.max_delay)):
+            if not timedelta(0) <= value <= _LONGEST:
+                raise DeclarationError(f"retry: {name} is {value}, it must be from 0s to 366d")
 
     def wait(self, attempt: int, chance: float) -> timedelta | None:
         """Return how long to wait after `attempt` (from 1) failed, None when it was the last.
@@ -39,10 +43,15 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """
         if attempt >= self.attempts:
             return None
-        # The exponent is bounded: 2.0**1100 overflows long after max_delay rules.
-        seconds = self.delay.total_seconds() * self.factor ** min(attempt - 1, 200)
-        seconds = min(seconds, self.max_delay.total_seconds())
+        seconds = min(self._grown(attempt - 1), self.max_delay.total_seconds())
         return timedelta(seconds=seconds * (1 + self.jitter * (2 * chance - 1)))
+
+    def _grown(self, times: int) -> float:
+        delay = self.delay.total_seconds()
+        try:
+            return delay * self.factor**times
+        except OverflowError:  # past 1e308 seconds only max_delay rules
+            return math.inf if delay else 0.0
 
 
 def retry(

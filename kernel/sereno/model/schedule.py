@@ -30,9 +30,9 @@ class Trigger(Protocol):
 class Schedule:
     """One trigger of a job, with the params and policies that hold for its slots.
 
-    `label` tells several schedules of one job apart: the schedule's name is ``job`` or ``job@label``.
-    `start` is inclusive, `end` exclusive. `jitter` spreads slots over so much time, the same on every
-    replica.
+    `label` tells several schedules of one job apart: the schedule's name is ``job`` or
+    ``job@label``. `start` is inclusive, `end` exclusive. `jitter` spreads slots over so much time,
+    the same on every replica.
     """
 
     trigger: Trigger
@@ -66,7 +66,9 @@ def schedule(
         if value is not None and value.tzinfo is None:
             raise DeclarationError(f"schedule: {name} is {value}, it must carry a time zone")
     if start is not None and end is not None and start >= end:
-        raise DeclarationError(f"schedule: the window is empty, start {start} is not before end {end}")
+        raise DeclarationError(
+            f"schedule: the window is empty, start {start} is not before end {end}"
+        )
     return Schedule(
         trigger=trigger,
         label=label,

@@ -1,0 +1,109 @@
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sereno import DeclarationError, Retry
+from sereno.model.policies import Policies
+
+
+def test_durations_are_read_as_people_write_them() -> None:
+    changed = Policies().changed(
+        {"timeout": "5m", "grace": 90, "overdue_after": timedelta(hours=2)}
+    )
+
+    assert changed.timeout == timedelta(minutes=5)
+    assert changed.grace == timedelta(seconds=90)
+    assert changed.overdue_after == timedelta(hours=2)
+
+
+def test_what_is_not_named_stays() -> None:
+    before = Policies(priority=7, timeout=timedelta(minutes=1))
+
+    assert before.changed({"priority": 8}) == Policies(priority=8, timeout=timedelta(minutes=1))
+    assert before.changed({}) is before
+
+
+def test_none_takes_a_policy_back() -> None:
+    before = Policies(timeout=timedelta(minutes=1), max_running=1)
+
+    assert before.changed({"timeout": None, "max_running": None}) == Policies()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        3,
+        {"attempts": 3},
+        {"attempts": 3, "delay": "10s", "max_delay": 3600},
+        Retry(attempts=3),
+    ],
+)
+def test_retry_is_a_number_a_table_or_a_rule(written: object) -> None:
+    assert Policies().changed({"retry": written}).retry == Retry(attempts=3)
+
+
+def test_policies_come_back_from_json_as_they_were() -> None:
+    policies = Policies().changed(
+        {
+            "timeout": "90m",
+            "retry": {"attempts": 4, "delay": "250ms", "factor": 3, "jitter": 0},
+            "overlap": "cancel_previous",
+            "catch_up": "all",
+            "max_catch_up": 9,
+            "grace": "10s",
+            "max_running": 2,
+            "concurrency_key": "pbx-{site}",
+            "priority": -5,
+            "on_lost": "fail",
+            "executor": "process",
+            "memory_limit_mb": 512,
+            "overdue_after": "7h",
+            "severity": "critical",
+        }
+    )
+    unchanged = [f.name for f in fields(Policies) if _is_default(policies, f.name)]
+
+    assert unchanged == []
+    assert Policies().changed(policies.to_json()) == policies
+    assert Policies().changed(Policies().to_json()) == Policies()
+
+
+def _is_default(policies: Policies, name: str) -> bool:
+    return bool(getattr(policies, name) == getattr(Policies(), name))
+
+
+@pytest.mark.parametrize(
+    ("policy", "value", "sentence"),
+    [
+        ("timout", "5m", "job 'a.b': unknown policy 'timout', did you mean 'timeout'?"),
+        ("timeout", "0s", "job 'a.b': timeout is '0s', it must be longer than nothing"),
+        ("timeout", True, "job 'a.b': timeout is True: duration True: it is a bool; .*"),
+        ("timeout", "five", "job 'a.b': timeout is 'five': duration 'five': it cannot be read; .*"),
+        ("grace", None, "job 'a.b': grace is None: .*"),
+        (
+            "overlap",
+            "skp",
+            (
+                "job 'a.b': overlap is 'skp', it must be one of skip, queue, allow, cancel_previous, "
+                "did you mean 'skip'\\?"
+            ),
+        ),
+        ("severity", 3, "job 'a.b': severity is 3, it must be one of info, warning, critical"),
+        ("max_running", 0, "job 'a.b': max_running is 0, it must be a whole number from 1"),
+        ("max_running", True, "job 'a.b': max_running is True, it must be a whole number from 1"),
+        ("priority", 1.5, "job 'a.b': priority is 1.5, it must be a whole number from -32768"),
+        ("retry", "often", "job 'a.b': retry is 'often', it must be a table or a number"),
+        ("retry", {"attempts": 0}, "job 'a.b': retry: attempts is 0, it must be at least 1"),
+        (
+            "retry",
+            {"atempts": 2},
+            "job 'a.b': retry: unknown key 'atempts', did you mean 'attempts'\\?",
+        ),
+        ("executor", "", "job 'a.b': executor is '', it must be a text"),
+    ],
+)
+def test_a_bad_policy_is_refused_in_a_sentence(policy: str, value: Any, sentence: str) -> None:
+    with pytest.raises(DeclarationError, match=f"^{sentence}$".replace("'?$", "'\\?$")):
+        Policies().changed({policy: value}, "job 'a.b'")
