@@ -70,7 +70,7 @@ class Job:
         return dict(msgspec.to_builtins(value))
 
     def params_rule(self) -> dict[str, Any] | None:
-        """Return what ``sereno.enqueue`` holds params to: each one's JSON type, and if it is required."""
+        """Return what ``sereno.enqueue`` holds params to: JSON type of each, and if required."""
         if self.params is None:
             return None
         schema = msgspec.json.schema(self.params)
