@@ -1,7 +1,7 @@
 """Which runs are under way or waiting, and whether one more may start: pure bookkeeping."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,10 @@ class Occupant:
     executor: str = "async"
     running: bool = True
     foreign: bool = False
+
+    def waiting(self) -> "Occupant":
+        """Return this run as one that waits in the queue."""
+        return replace(self, running=False, foreign=False)
 
 
 class Occupancy:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sereno.engine.backoff import Backoff
 from sereno.model.errors import StoreError, StoreUnavailableError
+from sereno.model.job import Job
 from sereno.model.run import Outcome
 from sereno.store import runs
 from sereno.store.pool import Database
@@ -15,6 +16,16 @@ log = logging.getLogger("sereno.outbox")
 
 Chains = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
 _GROUP = 500
+
+
+def chains_of(jobs: Mapping[str, Job]) -> Chains:
+    """Return, by upstream job, its downstream jobs, each with all of its upstreams."""
+    found: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for job in jobs.values():
+        for upstream in job.after:
+            found.setdefault(upstream, []).append((job.name, job.after))
+    return found
+
 
 
 class Outbox:

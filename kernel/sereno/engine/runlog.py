@@ -48,6 +48,12 @@ class RunScope:
                 )
             return first, tuple(lines)
 
+    def give_back(self, lines: tuple[LogLine, ...]) -> None:
+        """Take lines back that could not be written."""
+        with self.lock:
+            self.lines[:0] = lines
+            self.written -= len(lines)
+
 
 current_run: ContextVar[RunScope | None] = ContextVar("sereno_run", default=None)
 """The run that the current task or thread works for."""

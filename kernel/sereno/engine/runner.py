@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -125,6 +126,11 @@ class Runner:
         attempt.stop(why, who)
         return True
 
+    def begins(self, run_id: int) -> bool:
+        """Tell whether an attempt of this run was claimed so lately that it has not begun."""
+        attempt = self._attempts.get(run_id)
+        return attempt is not None and attempt.began is None
+
     def superseded(self, owned: Iterable[int]) -> None:
         """Stop every attempt whose run is not among `owned` any more."""
         still = set(owned)
@@ -134,7 +140,13 @@ class Runner:
                 attempt.stop("superseded")
 
     async def drain(self, limit: timedelta) -> None:
-        """Wait for the runs under way, at most `limit`; then stop them, and write how all ended."""
+        """Wait for the runs under way, at most `limit`; then stop them, and write how all ended.
+
+        Those that have not begun yet are given back at once.
+        """
+        for attempt in list(self._attempts.values()):
+            if attempt.began is None:
+                attempt.stop("drained")
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=limit.total_seconds())
         for attempt in list(self._attempts.values()):
@@ -168,12 +180,10 @@ class Runner:
             self._outbox.put(self._refused(claim, str(error)))
             return
         self._attempts[claim.run_id] = attempt
-        if at is not None and (wait := self._clock.until(at)) > 0:
-            await asyncio.wait({asyncio.ensure_future(attempt.told.wait())}, timeout=wait)
-            if attempt.why is not None:
-                self._outbox.put(self._released(claim))
-                self._forget(claim.run_id)
-                return
+        if at is not None and not await self._reached(at, attempt):
+            self._forget(claim.run_id)
+            self._outbox.put(self._released(claim))
+            return
         self._publish(
             RunStarted(
                 run_id=claim.run_id, job=claim.job, attempt=claim.attempt, slot=claim.slot,
@@ -183,6 +193,16 @@ class Runner:
         outcome = await attempt.make()
         self._forget(claim.run_id)
         self._outbox.put(outcome)
+
+    async def _reached(self, at: datetime, attempt: Attempt) -> bool:
+        """Wait for the instant `at`; return False when the attempt was stopped before."""
+        while (wait := self._clock.until(at)) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await attempt.told.wait()
+            if attempt.why is not None:
+                return False
+        return True
 
     def _forget(self, run_id: int) -> None:
         self._attempts.pop(run_id, None)
@@ -253,6 +273,14 @@ class Runner:
         for attempt in list(self._attempts.values()):
             first, lines = attempt.scope.take()
             if lines:
-                taken.append((attempt.claim.run_id, attempt.claim.attempt, first, lines))
-        if taken:
-            await runs.write_lines(self._db, taken)
+                taken.append((attempt, first, lines))
+        if not taken:
+            return
+        try:
+            await runs.write_lines(
+                self._db, [(a.claim.run_id, a.claim.attempt, first, lines) for a, first, lines in taken]
+            )
+        except StoreError:
+            for attempt, _, lines in taken:
+                attempt.scope.give_back(lines)
+            raise

@@ -39,6 +39,12 @@ class Dispatcher:
     limit: timedelta = timedelta(seconds=10)
     lifespan_limit: timedelta = timedelta(seconds=30)
 
+    def hears(self, event: object) -> bool:
+        """Tell whether any plugin listens for events of this kind."""
+        hook = hook_of(event)
+        plugins = self.registry.plugins
+        return any(plugins.implementation(p, hook) is not None for p in plugins.loaded)
+
     async def emit(self, event: object) -> None:
         """Tell `event` to each plugin that listens; return when all have heard it or timed out."""
         hook = hook_of(event)

@@ -81,7 +81,8 @@ async def _register_jobs(connection: asyncpg.Connection, jobs: Sequence[Declared
 def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
     job = declared.job
     return (
-        job.name, declared.plugin, job.description, job.policies.to_json(), list(job.after),
+        job.name, declared.plugin, job.description, job.policies.to_json(),
+        msgspec.json.encode(job.after),  # as bytes: a list among lists would be read as a matrix
         job.params_rule(), job.policies.overdue_after, job.policies.severity,
     )  # fmt: skip
 

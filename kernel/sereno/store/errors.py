@@ -43,6 +43,8 @@ def translated() -> Iterator[None]:
     except asyncpg.InvalidParameterValueError as error:
         raise ParamsError(str(error)) from error
     except _LATER as error:
+        if isinstance(error, ValueError):  # the driver cannot encode an argument: a fault of ours
+            raise StoreError(_sentence(error)) from error
         raise StoreUnavailableError(_sentence(error)) from error
     except _SCHEMA as error:
         raise SchemaError(

@@ -23,6 +23,7 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
 
 
 def _encode(value: Any) -> bytes:
+    """Return jsonb's binary form; bytes are JSON text already."""
     return _JSONB_VERSION + (value if isinstance(value, bytes) else msgspec.json.encode(value))
 
 

@@ -1,4 +1,4 @@
-"""Reads what people are shown: jobs, schedules, runs, slots and replicas, each as one plain value."""
+"""Reads what people are shown: jobs, schedules, runs, slots and replicas, as plain values."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -130,7 +130,7 @@ class RunDetail(RunView, kw_only=True):
 
 
 class SlotView(msgspec.Struct, kw_only=True):
-    """What became of one slot, or of a range of `slots` that share a verdict. `node`: who decided."""
+    """What became of one slot, or of `slots` slots that share a verdict. `node`: who decided."""
 
     schedule: str
     first_slot: datetime

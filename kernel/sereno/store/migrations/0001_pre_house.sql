@@ -312,7 +312,7 @@ CREATE FUNCTION sereno.prune(older_than interval, keep_per_job integer, batch in
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     gone  bigint := 0;
-    some  bigint;
+    n      bigint;
     left_ integer := batch;
 BEGIN
     IF older_than <= interval '0' OR keep_per_job < 0 OR batch < 1 THEN
@@ -324,8 +324,8 @@ BEGIN
          WHERE r.state NOT IN ('queued', 'running') AND r.finished_at < clock_timestamp() - older_than
          ORDER BY r.id LIMIT left_
     ) DELETE FROM sereno.run r USING old WHERE r.id = old.id;
-    GET DIAGNOSTICS some = ROW_COUNT;
-    gone := gone + some; left_ := left_ - some;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    gone := gone + n; left_ := left_ - n;
     IF left_ > 0 THEN
         WITH oldest AS (
             SELECT j.name AS job, (SELECT r.id FROM sereno.run r WHERE r.job = j.name
@@ -335,21 +335,21 @@ BEGIN
             SELECT r.id FROM oldest o JOIN sereno.run r ON r.job = o.job AND r.id <= o.id
              WHERE r.state NOT IN ('queued', 'running') LIMIT left_
         ) DELETE FROM sereno.run r USING surplus s WHERE r.id = s.id;
-        GET DIAGNOSTICS some = ROW_COUNT;
-        gone := gone + some; left_ := left_ - some;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        gone := gone + n; left_ := left_ - n;
     END IF;
     IF left_ > 0 THEN
         WITH old AS (
             SELECT s.schedule_id, s.slot FROM sereno.slot s
              WHERE s.slot < clock_timestamp() - older_than LIMIT left_
         ) DELETE FROM sereno.slot s USING old WHERE s.schedule_id = old.schedule_id AND s.slot = old.slot;
-        GET DIAGNOSTICS some = ROW_COUNT;
-        gone := gone + some; left_ := left_ - some;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        gone := gone + n; left_ := left_ - n;
     END IF;
     IF left_ > 0 THEN
         DELETE FROM sereno.slot_range WHERE last_slot < clock_timestamp() - older_than;
-        GET DIAGNOSTICS some = ROW_COUNT;
-        gone := gone + some;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        gone := gone + n;
     END IF;
     RETURN gone;
 END $$;

@@ -1,0 +1,51 @@
+"""Carries the engine's events to metrics at once, and to plugins' hooks one after another."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from sereno.plugins import Dispatcher
+
+log = logging.getLogger("sereno.events")
+
+_MAX_WAITING = 10_000
+
+
+class Bus:
+    """`publish` never blocks and never raises; hooks that cannot keep up lose events, and are named."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._observers: list[Callable[[object], None]] = []
+        self._queue: asyncio.Queue[object] = asyncio.Queue(_MAX_WAITING)
+        self._dropped = 0
+
+    def observe(self, observer: Callable[[object], None]) -> None:
+        """Have `observer` told of every event, at once."""
+        self._observers.append(observer)
+
+    def publish(self, event: object) -> None:
+        """Tell everybody of `event`."""
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:
+                log.exception("an observer failed", extra={"event_kind": type(event).__name__})
+        if not self._dispatcher.hears(event):
+            return
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self._dropped += 1
+            if self._dropped & (self._dropped - 1) == 0:
+                log.error("hooks are too slow, events are lost", extra={"dropped": self._dropped})
+
+    async def work(self) -> None:
+        """Tell plugins for ever."""
+        while True:
+            await self._dispatcher.emit(await self._queue.get())
+            self._queue.task_done()
+
+    async def drained(self) -> None:
+        """Return once plugins have heard all."""
+        await self._queue.join()

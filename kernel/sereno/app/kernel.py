@@ -1,0 +1,146 @@
+"""One node, put together: pool, clock, runner, leader, and what they tell one another."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Any
+from uuid import UUID
+
+from sereno.app.bus import Bus
+from sereno.engine.backoff import Backoff
+from sereno.engine.clock import Clock
+from sereno.engine.executors.executor import Executor
+from sereno.engine.executors.in_loop import InLoop
+from sereno.engine.executors.in_thread import InThread
+from sereno.engine.leader import Leader
+from sereno.engine.occupancy import Occupancy
+from sereno.engine.runner import Runner
+from sereno.engine.status import Status
+from sereno.model.declared import Declared
+from sereno.model.errors import StoreError, StoreUnavailableError
+from sereno.plugins import Registry
+from sereno.settings import Settings, redact
+from sereno.store.catalogue import DeclaredJob, NamedSchedule
+from sereno.store.migrate import migrate
+from sereno.engine.outbox import chains_of
+from sereno.store.pool import Database
+from sereno.store.session import Node
+
+log = logging.getLogger("sereno.kernel")
+
+VERSION = version("sereno")
+
+
+class Kernel:
+    """A node from joining the cluster to leaving it. `dsn`: where the database is."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, dsn: str, status: Status, bus: Bus
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.status = status
+        self.clock = Clock()
+        self.db = Database(dsn, application=f"sereno {status.node}")
+        self._dsn = dsn
+        self._bus = bus
+        self._node = Node(status.node, 0)
+        self.runner: Runner | None = None
+        self.leader: Leader | None = None
+
+    async def join(self, http: str | None) -> None:
+        """Wait for the database, bring its schema up to date, and become one of its nodes."""
+        backoff = Backoff()
+        while True:
+            try:
+                applied = await migrate(self._dsn)
+                await self.db.open()
+                key = await self.db.fetchval(
+                    "node_join", self.status.node, self.status.label, os.getpid(), VERSION, http
+                )
+                break
+            except StoreUnavailableError as error:
+                await self.db.close()
+                sentence = redact(str(error))
+                if sentence != self.status.store_error:
+                    log.warning("waiting for the database", extra={"error": sentence})
+                self.status.store_error = sentence
+                await asyncio.sleep(backoff.wait())
+        for name in applied:
+            log.info("migrated", extra={"migration": name})
+        self.status.migrated = True
+        self.status.store_up, self.status.store_error = True, None
+        self._node = Node(self.status.node, key)
+
+    async def work(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        """Stand for the lead and run what is this node's, until `stop` is set and all runs are over."""
+        registry, settings = self.registry, self.settings
+        jobs = [DeclaredJob(job=j, plugin=registry.plugin_of[n]) for n, j in registry.jobs.items()]
+        declared = [
+            NamedSchedule(
+                name=s.name, job=s.job, origin=s.origin, declared=Declared.of(s.schedule, s.enabled)
+            )
+            for s in registry.schedules.values()
+        ]
+        executors: dict[str, Executor] = {"async": InLoop(), "thread": InThread(settings.threads)}
+        capacity = {name: e.capacity for name, e in executors.items() if e.capacity is not None}
+        occupancy = Occupancy(settings.max_running, capacity)
+        self.leader = leader = Leader(
+            settings.leader_database_url or self._dsn, self.db, self._node, self.clock, self.status, jobs,
+            declared, lease=settings.lease.total_seconds(), occupancy=occupancy, publish=self._bus.publish,
+        )  # fmt: skip
+        self.runner = runner = Runner(
+            self.db, self.status.node, self.clock, registry.jobs, registry.settings_of, executors,
+            chains_of(registry.jobs), publish=self._bus.publish, ended=leader.ended,
+        )  # fmt: skip
+        tasks: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(leader.stand(runner)),
+            asyncio.ensure_future(runner.work()),
+            asyncio.ensure_future(self._bus.work()),
+        ]
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            ready()
+            await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()  # a fault of ours: nothing of this ever returns
+            await self._leave(leader, runner)
+        finally:
+            for task in [stopping, *tasks]:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _leave(self, leader: Leader, runner: Runner) -> None:
+        self.status.leaving = True
+        limit = self.settings.drain_timeout
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.lease.total_seconds()):
+                await leader.leave()
+        if runner.attempts:
+            log.info("waiting for runs to end", extra={"running": len(runner.attempts)})
+        try:
+            async with asyncio.timeout(limit.total_seconds() + 10):
+                await runner.drain(limit)
+                await self._bus.drained()
+        except TimeoutError:
+            log.error("runs or their outcomes were left behind", extra={"running": len(runner.attempts)})
+        with suppress(StoreError):
+            await self.db.execute("node_leave", self.status.node)
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self.db.close()
+
+
+def node_label(settings: Settings) -> str:
+    """Return what people call this node: the setting, or the machine's name and process number."""
+    return settings.node_name or f"{os.uname().nodename}:{os.getpid()}"
+
+
+def new_status(settings: Settings, node: UUID) -> Status:
+    """Return the status of a node that has just begun."""
+    return Status(node=node, label=node_label(settings), version=VERSION)

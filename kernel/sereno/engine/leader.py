@@ -1,0 +1,179 @@
+"""Makes this node stand for the lead, lead, and stand again: the state machine of DESIGN.md section 4.
+
+    away ──session──► standing ──lock granted, term begun──► leading
+     ▲                  │  ▲                                   │
+     └── any error ─────┘  └──── hand-over ◄── leave() ────────┤
+     └──────────────── any doubt: the session is terminated ───┘
+
+Invariants: a node acts as leader only while its trust holds; whatever it writes carries the term; any error of
+the session means that the lock is lost; the presence lock is held in every state but `away`.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+
+from sereno.engine.backoff import Backoff
+from sereno.engine.clock import Clock, steady
+from sereno.engine.occupancy import Occupancy
+from sereno.engine.reign import Reign
+from sereno.engine.runner import Runner
+from sereno.engine.status import Status
+from sereno.engine.trust import Trust
+from sereno.engine.wakeup import Wakeup
+from sereno.model.errors import PoolerError, SerenoError
+from sereno.model.events import LeaderChanged
+from sereno.model.job import Job
+from sereno.model.run import Outcome
+from sereno.store import runs
+from sereno.store.catalogue import DeclaredJob, NamedSchedule
+from sereno.store.pool import Database
+from sereno.store.session import Node, NodeSession
+
+log = logging.getLogger("sereno.leader")
+
+POLL = 0.2
+"""Seconds between a follower's tries for the lock, spread by a quarter: at most 250 ms apart."""
+
+_SETTLED = 10.0
+"""Seconds after which a session counts as a good one: the next loss begins with the shortest wait."""
+
+
+class Leader:
+    """This node's part in the election. `lease`: seconds; `dsn`: a direct connection, no pooler."""
+
+    def __init__(
+        self,
+        dsn: str,
+        db: Database,
+        node: Node,
+        clock: Clock,
+        status: Status,
+        jobs: Sequence[DeclaredJob],
+        schedules: Sequence[NamedSchedule],
+        *,
+        lease: float,
+        occupancy: Occupancy,
+        publish: Callable[[object], None],
+    ) -> None:
+        self._dsn = dsn
+        self._db = db
+        self._node = node
+        self._clock = clock
+        self._status = status
+        self._declared = jobs
+        self._schedules = schedules
+        self._jobs: dict[str, Job] = {d.job.name: d.job for d in jobs}
+        self._lease = lease
+        self._call_limit = max(0.3, lease / 3)
+        self._publish = publish
+        self._trust = Trust(lease)
+        self._wakeup = Wakeup()
+        self._occupancy = occupancy
+        self._leaving = asyncio.Event()
+        self._left = asyncio.Event()
+
+    @property
+    def trusted(self) -> bool:
+        """Tell whether this node may act as leader at this moment."""
+        return self._trust.holds(steady())
+
+    def ended(self, outcome: Outcome) -> None:
+        """Hear that an outcome is written: a place is free, or a retry waits."""
+        old = self._occupancy.remove(outcome.run_id)
+        if outcome.state == "queued" and old is not None:
+            self._occupancy.add(old.waiting())
+        self._wakeup.ring("end")
+
+    async def leave(self) -> None:
+        """Give the lead up, for good; returns once it is given up. The presence lock stays."""
+        self._leaving.set()
+        self._wakeup.ring("leave")
+        await self._left.wait()
+
+    async def stand(self, runner: Runner) -> None:
+        """Stand for the lead, and lead, for ever; the database may come and go."""
+        backoff = Backoff()
+        while True:
+            session = self._session()
+            try:
+                await self._hold(session, runner, backoff)
+            except PoolerError as error:
+                self._away(str(error))
+                log.error("this node cannot lead", extra={"error": str(error)})
+                await self._rest(10.0)
+            except SerenoError as error:
+                self._away(str(error))
+                log.warning("the session is lost", extra={"error": str(error)})
+                await self._rest(backoff.wait())
+            finally:
+                session.terminate()
+
+    def _session(self) -> NodeSession:
+        return NodeSession(
+            self._dsn, lease=self._lease, timeout=self._call_limit, application=f"sereno {self._node.id}"
+        )
+
+    async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> None:
+        await session.open(self._wakeup.ring, lambda: self._wakeup.ring("lost"))
+        since = steady()
+        while not await session.claim_presence(self._node):
+            await asyncio.sleep(0.05)
+        runner.superseded(
+            [r["id"] for r in await runs.owned(self._db, self._node.id)]
+            + [r for r in runner.attempts if runner.begins(r)]
+        )
+        self._status.store_up, self._status.store_error = True, None
+        while not self._leaving.is_set():
+            sent = steady()
+            granted, now = await session.try_lead()
+            self._clock.observe(now, sent, steady())
+            self._status.clock_offset = self._clock.offset
+            if granted:
+                self._trust.extend(sent)
+                await self._lead(session, runner, since, backoff)
+            else:
+                backoff.reset()
+                await self._wakeup.wait(POLL * (0.75 + random.random() / 2))  # noqa: S311 - spreads load
+        self._left.set()
+        while True:  # draining: the presence lock says that our runs are not lost
+            await session.watch()
+            await asyncio.sleep(self._call_limit)
+
+    async def _lead(
+        self, session: NodeSession, runner: Runner, since: float, backoff: Backoff
+    ) -> None:
+        term = await session.begin_term(self._node, self._db)
+        reign = Reign(
+            self._db, session, self._node, term, self._clock, runner, self._occupancy, self._trust,
+            self._status, self._wakeup, self._jobs, lease=self._lease, publish=self._publish,
+        )  # fmt: skip
+        self._status.leading, self._status.term = True, term
+        self._status.leader_changes += 1
+        log.info("leading", extra={"term": term})
+        self._publish(LeaderChanged(node=str(self._node.id), term=term, leading=True, reason="lock granted"))
+        reason = "lost"
+        try:
+            await reign.rule(self._declared, self._schedules, since, self._leaving)
+            reason = "handed over"
+            await session.hand_over(term, reason)
+        finally:
+            if steady() - since > _SETTLED:
+                backoff.reset()
+            self._trust.end()
+            self._status.leading = False
+            self._occupancy.clear()
+            log.info("no longer leading", extra={"term": term, "reason": reason})
+            self._publish(LeaderChanged(node=str(self._node.id), term=term, leading=False, reason=reason))
+
+    def _away(self, error: str) -> None:
+        self._status.store_up, self._status.store_error = False, error
+        self._trust.end()
+        if self._leaving.is_set():
+            self._left.set()
+
+    async def _rest(self, seconds: float) -> None:
+        if self._leaving.is_set():
+            self._left.set()
+        await asyncio.sleep(seconds)

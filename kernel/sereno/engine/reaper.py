@@ -1,0 +1,67 @@
+"""Finds runs whose owner is gone, and has them tried again or lost."""
+
+import logging
+from collections.abc import Mapping
+from uuid import UUID
+
+from sereno.engine.clock import steady
+from sereno.model.errors import SerenoError
+from sereno.model.job import Job
+from sereno.model.run import LOST_ATTEMPTS
+from sereno.store import runs
+from sereno.store.pool import Database
+
+log = logging.getLogger("sereno.reaper")
+
+DEAD_AFTER = 1.0
+"""Seconds after which a node is gone that has neither its presence lock nor any other session, while ours has
+lasted: a crash. A node that only lost its lock (a terminated backend, a restarted server) has the whole lease to
+come back and keep its runs."""
+
+
+class Reaper:
+    """Used by the leader alone. `lease`: seconds."""
+
+    def __init__(self, db: Database, node: UUID, jobs: Mapping[str, Job], lease: float) -> None:
+        self._db = db
+        self._node = node
+        self._jobs = jobs
+        self._lease = lease
+        self._absent: dict[UUID, float] = {}
+
+    async def look(self, term: int, session_since: float) -> list[tuple[int, str, int | None]]:
+        """Take the runs of nodes that have been gone for long enough.
+
+        `session_since`: the steady time from which our own session has lasted. Returns id, state, schedule
+        of what was taken; LeaseLostError and StoreError come through.
+        """
+        now = steady()
+        sessions = await runs.absent_owners(self._db)
+        self._absent = {node: self._absent.get(node, now) for node in sessions if node != self._node}
+        taken: list[tuple[int, str, int | None]] = []
+        for node, since in self._absent.items():
+            # Were we connected before it went, then so was the server: it is the node that died.
+            crashed = sessions[node] == 0 and now - session_since > self._lease
+            if now - since >= (min(DEAD_AFTER, self._lease) if crashed else self._lease):
+                taken += await self._take(term, node)
+        return taken
+
+    async def _take(self, term: int, node: UUID) -> list[tuple[int, str, int | None]]:
+        owned = await runs.owned(self._db, node)
+        verdicts = [(r["id"], r["attempt"], self._again(r["job"], r["losses"], r["policies"])) for r in owned]
+        if not verdicts:
+            return []
+        gone = await runs.lose(self._db, term, node, verdicts, f"its node {node} died or was cut off")
+        for row in gone:
+            log.warning("a run lost its node", extra={"run": row["id"], "job": row["job"], "state": row["state"], "owner": str(node)})
+        return [(r["id"], r["state"], r["schedule_id"]) for r in gone]
+
+    def _again(self, job: str, losses: int, policies: dict[str, object] | None) -> bool:
+        declared = self._jobs.get(job)
+        if declared is None:
+            return False
+        try:
+            chosen = declared.policies.changed(policies or {}, f"job '{job}'")
+        except SerenoError:
+            chosen = declared.policies
+        return chosen.on_lost == "retry" and losses + 1 < LOST_ATTEMPTS

@@ -1,0 +1,185 @@
+"""What monitors read: one query for all jobs, at most once a second, whatever the number of runs kept.
+
+A look never fails and never takes longer than `patience`. While the database is away it shows the newest
+snapshot there is, says that the database is away, and tells how the time has gone on since.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from sereno.model.errors import SerenoError
+from sereno.model.policies import Severity
+from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
+from sereno.store.pool import Database
+
+_log = logging.getLogger(__name__)
+
+
+class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What the database knows of one job that is declared now; counts are since the job's first day.
+
+    Instants are seconds since the epoch, durations seconds. `fresh_at`: its last success, or when it was
+    declared. Once that is longer ago than `overdue_after`: `resumed_at`, since when a schedule of it is
+    active, and `unmet_slot`, the first slot due since that has a verdict. `active`, `paused`: how many of
+    its schedules are. `next_slot`: the first without a verdict; `due_by`: the same with its grace.
+    `queued_slot`: the oldest slot whose run waits for its first attempt. `running_since`: start of the
+    oldest run.
+    """
+
+    name: str
+    plugin: str
+    severity: Severity
+    after: list[str]
+    overdue_after: float | None
+    grace: float
+    timeout: float | None
+    fresh_at: float
+    succeeded: int
+    failed: int
+    timed_out: int
+    cancelled: int
+    lost: int
+    retried: int
+    late: int
+    coalesced: int
+    skipped: int
+    missed: int
+    last_success_at: float | None
+    last_end_at: float | None
+    last_state: str | None
+    last_run: int | None
+    last_duration: float | None
+    active: int
+    paused: int
+    next_slot: float | None
+    due_by: float | None
+    queued: int
+    queued_slot: float | None
+    running: int
+    running_since: float | None
+    resumed_at: float | None
+    unmet_slot: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What the database said at `now` (its own time). `led`: somebody holds the leader's lock.
+
+    `changed_at`: when schedules or declarations last changed.
+    """
+
+    now: datetime
+    term: int
+    leader: UUID | None
+    leader_label: str | None
+    acquired_at: datetime | None
+    beat_at: datetime | None
+    led: bool
+    changed_at: datetime | None
+    jobs: Mapping[str, JobFacts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """The newest snapshot, None before the first; `now`: the database's time, as far as we know it.
+
+    `error`: why the database cannot be asked, a sentence, None while it can.
+    """
+
+    snapshot: Snapshot | None
+    now: datetime | None
+    error: str | None
+
+    @property
+    def jobs(self) -> Mapping[str, JobFacts]:
+        """Return the jobs of the snapshot."""
+        return self.snapshot.jobs if self.snapshot else {}
+
+
+class Watch:
+    """Reads snapshots: one query at a time, one a second at the most, for however many readers.
+
+    `fresh`: seconds for which an answer (a failure as well) is given again. `patience`: seconds that a
+    reader waits. `steady`: a clock in seconds that only grows.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        fresh: float = 1.0,
+        patience: float = 2.0,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._fresh = fresh
+        self._patience = patience
+        self._steady = steady
+        self._reading: asyncio.Task[None] | None = None
+        self._asked_at = float("-inf")
+        self._snapshot: Snapshot | None = None
+        self._snapshot_at = 0.0
+        self._error: str | None = "the database has not been asked yet"
+
+    async def look(self) -> Glance:
+        """Return what the database says now or said less than `fresh` seconds ago; never raises."""
+        if self._reading is None and self._steady() - self._asked_at >= self._fresh:
+            self._asked_at = self._steady()
+            self._reading = asyncio.create_task(self._read())
+        if self._reading is not None:
+            left = self._asked_at + self._patience - self._steady()
+            await asyncio.wait({self._reading}, timeout=max(0.0, left))
+        return self._glance()
+
+    async def close(self) -> None:
+        """Give up a query that is under way."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+
+    def _glance(self) -> Glance:
+        error, now = self._error, None
+        if self._reading is not None:
+            waited = self._steady() - self._asked_at
+            error = f"the database has not answered for {waited:.0f} s"
+        if self._snapshot is not None:
+            now = self._snapshot.now + timedelta(seconds=self._steady() - self._snapshot_at)
+        return Glance(snapshot=self._snapshot, now=now, error=error)
+
+    async def _read(self) -> None:
+        asked_at = self._asked_at
+        try:
+            row = await self._database.fetchrow("watch_jobs", LOCK_CLASS, LEADER_LOCK)
+            self._snapshot, self._snapshot_at, self._error = _snapshot(row), asked_at, None
+        except SerenoError as error:
+            self._error = str(error)
+        except Exception as error:  # a reader must get an answer, whatever we got wrong
+            _log.exception("the state of jobs cannot be read")
+            self._error = f"the state of jobs cannot be read: {type(error).__name__}"
+        finally:
+            self._reading = None
+
+
+_decode = msgspec.json.Decoder(list[JobFacts]).decode
+
+
+def _snapshot(row: asyncpg.Record) -> Snapshot:
+    return Snapshot(
+        now=row["now"],
+        term=row["term"],
+        leader=row["node"],
+        leader_label=row["label"],
+        acquired_at=row["acquired_at"],
+        beat_at=row["beat_at"],
+        led=row["led"],
+        changed_at=row["changed_at"],
+        jobs={job.name: job for job in _decode(row["jobs"])},
+    )
