@@ -6,8 +6,8 @@ from sereno_reports.figures import Facts, Row
 
 WIDTH, HEIGHT = 960.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 12.0, 28.0
-LINES = 4
-_STEPS = (1, 2, 2.5, 5, 10)
+LINES = 5  # at most so many above the axis
+_STEPS = (1, 2, 2.5, 5)
 
 Layer = tuple[str, float, float]  # class, y, height
 
@@ -50,16 +50,17 @@ def layers_of(facts: Facts) -> tuple[tuple[str, int], ...]:
 
 def draw(hours: list[Row]) -> Chart:
     """Lay out one bar for each hour."""
-    step = _step(max((row.facts.calls for row in hours), default=0))
-    top = step * LINES
-    scale = (HEIGHT - TOP - BOTTOM) / top
+    most = max((row.facts.calls for row in hours), default=0)
+    step = _step(most)
+    lines = max(-(-most // step), 1)
+    scale = (HEIGHT - TOP - BOTTOM) / (step * lines)
     slot = (WIDTH - LEFT - RIGHT) / max(len(hours), 1)
     bars = tuple(
         _bar(row, LEFT + slot * (at + 0.16), slot * 0.68, scale) for at, row in enumerate(hours)
     )
     base = HEIGHT - BOTTOM
     return Chart(
-        bars, tuple((round(base - step * n * scale, 2), step * n) for n in range(LINES + 1))
+        bars, tuple((round(base - step * n * scale, 2), step * n) for n in range(lines + 1))
     )
 
 
@@ -75,11 +76,10 @@ def _bar(row: Row, x: float, width: float, scale: float) -> Bar:
 
 
 def _step(most: int) -> int:
-    """Return the distance of the lines: round, and enough for the highest bar."""
+    """Return the distance of the lines: the smallest round one with which LINES of them suffice."""
     magnitude = 1
     while True:
-        for step in _STEPS:
-            found = step * magnitude
-            if found == int(found) and found * LINES >= most:
-                return int(found)
+        for share in _STEPS:
+            if share * magnitude % 1 == 0 and share * magnitude * LINES >= most:
+                return int(share * magnitude)
         magnitude *= 10

@@ -1,6 +1,7 @@
 """``sereno reports``: list, show and export what is kept."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from sereno_reports.summary import summary
 
 T = TypeVar("T")
 
+_VARIABLE = "SERENO_DATABASE_URL"
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _database = click.option(
-    "--database-url", envvar="SERENO_DATABASE_URL", help="Where the reports are kept."
+    "--database-url", help="Where the reports are kept; the kernel's own database when not given."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 _revision = click.option("--revision", type=click.IntRange(1), help="The newest when not given.")
@@ -97,7 +99,7 @@ def export(
     row = _find(obj, database_url, day.date(), revision)
     content = _dump(row["figures"]) + "\n" if form == "json" else row[form]
     if output is None:
-        click.get_binary_stream("stdout").write(content.encode())
+        click.echo(content.encode(), nl=False)
         return
     try:
         # A byte-order mark: without it a spreadsheet takes the accents for something else.
@@ -121,11 +123,10 @@ def _find(obj: Any, database_url: str | None, day: date, revision: int | None) -
 
 def _ask(obj: Any, database_url: str | None, ask: Callable[[Any], Awaitable[T]]) -> T:
     """Connect, ask and disconnect; what goes wrong ends as a sentence."""
-    url = database_url or getattr(obj, "database_url", None)
+    # The kernel's comes before the environment: it knows what "embedded" stands for.
+    url = database_url or getattr(obj, "database_url", None) or os.environ.get(_VARIABLE)
     if not url:
-        raise click.UsageError(
-            "no database is known; give --database-url or set SERENO_DATABASE_URL"
-        )
+        raise click.UsageError(f"no database is known; give --database-url or set {_VARIABLE}")
 
     async def asked() -> T:
         async with connected(url) as database:

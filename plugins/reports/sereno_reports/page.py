@@ -1,6 +1,5 @@
 """Writes a report as one HTML page that needs nothing else: styles and chart are inside."""
 
-from collections.abc import Callable
 from datetime import date, datetime
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -9,12 +8,12 @@ import jinja2
 
 from sereno_reports.chart import draw, layers_of
 from sereno_reports.comparison import change
-from sereno_reports.figures import Facts, Figures
-from sereno_reports.settings import Language, Settings
+from sereno_reports.figures import Figures
+from sereno_reports.settings import Settings
 from sereno_reports.words import Words, words_in
 
 SMALL = 30  # below so many calls offered, a percentage says little
-SHOWN = 12
+SHOWN = 8
 
 
 @cache
@@ -69,30 +68,37 @@ def _against(figures: Figures, words: Words) -> dict[str, str]:
     usual = figures.comparison
     if usual is None or figures.partial:
         return {}
-    days = len(usual.days)
-    weekday = words.weekday(date.fromisoformat(figures.day))
-    measures: dict[str, Callable[[Facts, int], float | None]] = {
-        "offered": lambda facts, n: facts.offered / n,
-        "answered": lambda facts, n: facts.answered / n,
-        "abandoned": lambda facts, n: facts.abandoned / n,
-        "service_level": lambda facts, n: facts.service_level,
-        "handling": lambda facts, n: facts.handling_s,
-        "answer": lambda facts, n: facts.answer_s,
+    total, before, days = figures.total, usual.facts, len(usual.days)
+    changes = {
+        "offered": _change(words, change(total.offered, before.offered / days)),
+        "answered": _change(words, change(total.answered, before.answered / days)),
+        "abandoned": _change(words, change(total.abandoned, before.abandoned / days)),
+        "service_level": _points(words, total.service_level, before.service_level),
+        "handling": _change(words, change(total.handling_s, before.handling_s)),
+        "answer": _change(words, change(total.answer_s, before.answer_s)),
     }
-    found = {}
-    for name, measure in measures.items():
-        shift = change(measure(figures.total, 1), measure(usual.facts, days))
-        if shift is not None:
-            sign = "+" if shift >= 0 else "−"
-            found[name] = words.say(
-                "against" if days > 1 else "against_one",
-                change=sign + words.share(abs(shift)),
-                days=days,
-                weekday=_plural(weekday, days, words.language),
-            )
-    return found
+    key = "against" if days > 1 else "against_one"
+    weekday = words.weekday(date.fromisoformat(figures.day))
+    if days > 1 and words.language == "es" and not weekday.endswith("s"):
+        weekday += "s"  # sábados, domingos; English has its s in the text
+    return {
+        name: words.say(key, change=shift, days=days, weekday=weekday)
+        for name, shift in changes.items()
+        if shift is not None
+    }
 
 
-def _plural(weekday: str, days: int, language: Language) -> str:
-    """Return the Spanish plural; English adds its s in the text."""
-    return f"{weekday}s" if language == "es" and days > 1 and not weekday.endswith("s") else weekday
+def _change(words: Words, shift: float | None) -> str | None:
+    return None if shift is None else _sign(shift) + words.share(abs(shift))
+
+
+def _points(words: Words, value: float | None, usual: float | None) -> str | None:
+    """Compare two shares: the change of a percentage is told in points."""
+    if value is None or usual is None:
+        return None
+    shift = 100 * (value - usual)
+    return words.say("points", points=_sign(shift) + words.number(abs(shift), 1))
+
+
+def _sign(shift: float) -> str:
+    return "+" if shift >= 0 else "−"

@@ -43,3 +43,8 @@ async def test_history_is_pruned_batch_by_batch_until_nothing_is_left(
     assert result == {"deleted": 2500, "batches": 3, "complete": True}
     assert {tuple(row)[:3] for row in asked} == {(timedelta(days=7), 50, 1000)}
     assert len({row["at"] for row in asked}) == len(asked) == 4
+
+
+async def test_the_kernel_s_own_function_takes_what_is_asked(database: str) -> None:
+    run = run_context(history, settings=Settings(), database_url=database)
+    assert await history.function(run) == {"deleted": 0, "batches": 0, "complete": True}

@@ -1,0 +1,105 @@
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sereno_reports.commands import reports
+
+from .conftest import Make
+from .legs import Exchange
+
+Sereno = Callable[..., Result]
+
+
+@pytest.fixture
+def sereno(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> Sereno:
+    """Call ``sereno reports ...`` with the context that the kernel gives."""
+    monkeypatch.delenv("SERENO_DATABASE_URL", raising=False)
+
+    def call(*args: str, url: str | None = empty_database) -> Result:
+        return CliRunner().invoke(reports, args, obj=SimpleNamespace(database_url=url))
+
+    return call
+
+
+async def ask(sereno: Sereno, *args: str) -> Result:
+    return await asyncio.to_thread(sereno, *args)  # the commands have a loop of their own
+
+
+async def test_reports_are_listed_shown_and_exported(
+    pbx: Exchange, make: Make, sereno: Sereno, tmp_path: Path
+) -> None:
+    await pbx.queued(pbx.at("2026-11-16T10:00:00"), talk=60)
+    await pbx.queued(pbx.at("2026-11-17T10:00:00"), talk=60)
+    await make({"day": "2026-11-16"})
+    await make()
+    listed = json.loads((await ask(sereno, "list", "--json")).output)
+    assert [row["day"] for row in listed] == ["2026-11-17", "2026-11-16"]
+    assert listed[0]["total"]["answered"] == 1
+    assert "2026-11-17  daily" in (await ask(sereno, "list")).output
+    assert "offered                 1" in (await ask(sereno, "show", "2026-11-17")).output
+    shown = json.loads((await ask(sereno, "show", "2026-11-17", "--json")).output)
+    assert len(shown["figures"]["hours"]) == 24
+    for form, start in (("html", b"<!doctype"), ("csv", b"\xef\xbb\xbfsecci"), ("json", b"{")):
+        path = tmp_path / f"report.{form}"
+        result = await ask(
+            sereno, "export", "2026-11-17", "--format", form, "-o", str(path), "--json"
+        )
+        assert json.loads(result.output) == {"file": str(path), "format": form, "revision": 1}
+        assert path.read_bytes().startswith(start)
+    assert (await ask(sereno, "export", "2026-11-17")).output.startswith("<!doctype html>")
+
+
+async def test_an_older_revision_can_be_shown(pbx: Exchange, make: Make, sereno: Sereno) -> None:
+    for hour in (10, 11):
+        await pbx.queued(pbx.at(f"2026-11-17T{hour}:00:00"), talk=60)
+        await make()
+    newest = json.loads((await ask(sereno, "show", "2026-11-17", "--json")).output)
+    older = json.loads(
+        (await ask(sereno, "show", "2026-11-17", "--json", "--revision", "1")).output
+    )
+    assert (newest["revision"], newest["total"]["answered"]) == (2, 2)
+    assert (older["revision"], older["total"]["answered"]) == (1, 1)
+
+
+def test_before_the_first_report_the_list_says_how_to_make_one(sereno: Sereno) -> None:
+    assert "sereno trigger reports.daily --wait" in sereno("list").output
+    assert json.loads(sereno("list", "--json").output) == []
+
+
+def test_a_day_without_report_is_a_failure_with_its_remedy(sereno: Sereno) -> None:
+    result = sereno("show", "2026-11-17")
+    assert result.exit_code == 1
+    assert "no report of 2026-11-17 is kept; make one with: sereno trigger" in result.output
+
+
+def test_bad_usage_is_told(sereno: Sereno, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sereno("show", "17/11/2026").exit_code == 2
+    nowhere = sereno("list", url=None)
+    assert nowhere.exit_code == 2
+    assert "give --database-url or set SERENO_DATABASE_URL" in nowhere.output
+    away = sereno("list", "--database-url", "postgresql://nobody@127.0.0.1:1/none")
+    assert away.exit_code == 1
+    assert "the reports cannot be read" in away.output
+
+
+def test_the_environment_names_the_database(
+    sereno: Sereno, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERENO_DATABASE_URL", empty_database)
+    assert sereno("list", url=None).exit_code == 0
+    assert os.environ["SERENO_DATABASE_URL"] == empty_database
+
+
+async def test_a_file_that_cannot_be_written_is_told(
+    pbx: Exchange, make: Make, sereno: Sereno, tmp_path: Path
+) -> None:
+    await make()
+    result = await ask(sereno, "export", "2026-11-17", "-o", str(tmp_path / "none/report.html"))
+    assert result.exit_code == 1
+    assert "cannot be written: No such file or directory" in result.output

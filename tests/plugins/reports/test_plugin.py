@@ -1,0 +1,44 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from sereno import parse
+from sereno_reports import plugin
+from sereno_reports.demo import DEMO
+from sereno_reports.settings import Settings
+
+
+def triggers(**settings: Any) -> list[str]:
+    found = plugin.sereno_register_jobs(msgspec.convert(settings, Settings))
+    return [job.schedules[0].trigger.text for job in found]
+
+
+def test_the_report_is_made_at_eight_on_the_business_clock() -> None:
+    assert triggers(zone="America/Bogota") == [parse("0 8 * * * America/Bogota").text]
+    assert triggers(schedule="every 20s") == ["every 20s"]
+    assert triggers(enabled=False) == []
+
+
+def test_the_demo_s_settings_fit() -> None:
+    chosen = msgspec.convert(dict(DEMO.settings), Settings)
+    assert chosen.include_today
+    assert not chosen.calls_required
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"zone": "Bogota"}, "zone is 'Bogota', it must be an IANA name"),
+        ({"calls_table": "ivr.calls; drop"}, "it must be a name such as ivr.calls"),
+        ({"agent_channel": "("}, "agent_channel is no regular expression"),
+        ({"business_days": []}, "business_days is empty"),
+        ({"business_days": ["lunes"]}, "Invalid enum value 'lunes'"),
+        ({"language": "fr"}, "Invalid enum value 'fr'"),
+        ({"service_level_seconds": 0}, ">= 1"),
+        ({"schedule": "at eight"}, "at"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=sentence):
+        msgspec.convert(settings, Settings)
