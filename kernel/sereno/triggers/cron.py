@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.expression import DAYS, canonical
-from sereno.triggers.trigger import EPOCH, HORIZON, Trigger, in_utc
+from sereno.triggers.trigger import HORIZON, Trigger, in_utc
 from sereno.triggers.wall import WallClock, wall_clock
 from sereno.triggers.zone import SECOND, find_zone, jump, readings, zone_name
 
@@ -24,6 +24,9 @@ Gap = Literal["debian", "run", "skip"]
 Fold = Literal["debian", "first", "last", "both"]
 
 CALENDAR_CHANGE = timedelta(hours=3)
+PRESENT = datetime(
+    2026, 1, 1, tzinfo=UTC
+)  # zones once had other rules: what fired then may never fire
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def _declared(expression: str, tz: str, gap: Gap, fold: Fold) -> Cron:
                 f"{', '.join(allowed)}"
             )
     trigger = Cron(sys.intern(expression), sys.intern(tz), gap, fold)
-    if trigger.next_after(EPOCH) is None:
+    if trigger.next_after(PRESENT) is None:
         raise TriggerError(
             f"cron expression {expression!r:.80}: it never fires; no time of the calendar in {tz} "
             "matches it"

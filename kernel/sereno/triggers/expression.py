@@ -31,7 +31,8 @@ FIELDS = {
 }
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_ORDINALS = {name: n for n, name in enumerate(DAYS)} | {name: n for n, name in enumerate(MONTHS, 1)}
+_STEPPED_RANGE = re.compile(r"(?<![\w-])(\d{1,9})-(\d{1,9})/")
+_RANGE_OF_ONE = re.compile(r"(?<![\w-])(\d+)-\1(?![\w-])(/0*[1-9]\d*)?")
 
 
 def canonical(expression: str) -> str:
@@ -69,18 +70,19 @@ def for_croniter(expression: str) -> list[str]:
 
     Seconds come first when there are six. Raises TriggerError on what croniter would misread.
     """
-    fields = MACROS.get(expression, expression).lower().split()
-    for field in fields:
+    written = MACROS.get(expression, expression).split()
+    fields = [field.lower() for field in written]
+    fields[-2] = _named(fields[-2], MONTHS, 1)
+    fields[-1] = re.sub(r"(?<![\w-])7-(?=[0-6])", "0-", _named(fields[-1], DAYS, 0))
+    for at, field in enumerate(fields):
         if re.search(r"(^|,)[hr](\(|/|,|$)", field):
-            raise _refused(expression, f"{field.upper()!r} is random; use jitter to spread slots")
-    fields = [re.sub(r"(?<![\w-])(\w+)-\1(?![\w-])(/0*[1-9]\d*)?", r"\1", f) for f in fields]
-    for low, high in re.findall(r"(\w+)-(\w+)/", " ".join(fields)):
-        if _ordinal(low) > _ordinal(high):
-            wrap = f"{low}-{high}".upper()
-            raise _refused(
-                expression, f"range {wrap} wraps and cannot have a step; list its values"
-            )
-    fields[-1] = re.sub(r"(?<!\w)([0-7]|[a-z]{3})l(?!\w)", _last_weekday, fields[-1])
+            raise _refused(expression, f"{written[at]!r} is random; use jitter to spread slots")
+        if any(int(low) > int(high) for low, high in _STEPPED_RANGE.findall(field)):
+            reason = f"{written[at]!r} has a range that wraps with a step; list its values"
+            raise _refused(expression, reason)
+        field = re.sub(r"(?<!\w)0+(?=\d)", "", field)
+        fields[at] = _RANGE_OF_ONE.sub(r"\1", field)
+    fields[-1] = re.sub(r"(?<!\w)([0-7])l(?!\w)", r"l\1", fields[-1])
     month_days, week_days = fields[-3], fields[-1]
     special = "w" in month_days or re.search(r"#|l\d", week_days)
     if special and month_days[0] not in "*?" and week_days[0] not in "*?":
@@ -89,11 +91,11 @@ def for_croniter(expression: str) -> list[str]:
             "'#', 'W' and 'nL' cannot be joined with the other day field; put * there, and join "
             "two expressions with any_of",
         )
-    _try(expression, fields)
+    _try(expression, written, fields)
     return fields
 
 
-def _try(expression: str, fields: list[str]) -> None:
+def _try(expression: str, written: list[str], fields: list[str]) -> None:
     if croniter.is_valid(" ".join(fields), second_at_beginning=True):
         return
     names = list(FIELDS)[-len(fields) :]
@@ -101,10 +103,8 @@ def _try(expression: str, fields: list[str]) -> None:
         alone = ["*"] * len(fields)
         alone[at] = field
         if not croniter.is_valid(" ".join(alone), second_at_beginning=True):
-            written = MACROS.get(expression, expression).split()[at]
-            raise _refused(
-                expression, f"the {name} cannot be {written!r:.40}; it is {FIELDS[name]}"
-            )
+            reason = f"the {name} cannot be {written[at]!r:.40}; it is {FIELDS[name]}"
+            raise _refused(expression, reason)
     raise _refused(expression, "its fields cannot be joined in this way")
 
 
@@ -112,10 +112,10 @@ def _refused(expression: str, reason: str) -> TriggerError:
     return TriggerError(f"cron expression {expression!r:.80}: {reason}")
 
 
-def _ordinal(value: str) -> int:
-    return _ORDINALS.get(value, int(value) if value.isdecimal() else 0)
+def _named(field: str, names: tuple[str, ...], first: int) -> str:
+    """Return `field` with numbers for `names`, also before an L."""
 
+    def number(match: re.Match[str]) -> str:
+        return str(names.index(match[0]) + first) if match[0] in names else match[0]
 
-def _last_weekday(match: re.Match[str]) -> str:
-    day = match[1]
-    return f"l{DAYS.index(day) if day in DAYS else day}"
+    return re.sub(r"(?<![a-z])[a-z]{3}(?=l?(?![a-z]))", number, field)
