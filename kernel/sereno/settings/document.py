@@ -83,6 +83,8 @@ class _Scanner:
         if several:
             self._counts[key] = self._counts.get(key, -1) + 1
         key = self._newest(key)
+        for length in range(1, len(key)):
+            self.lines.setdefault(key[:length], line)
         self.at = self.text.find("]", self.at) + (2 if several else 1)
         self.lines[key] = line
         return key

@@ -20,6 +20,8 @@ def convert(value: Any, declared: Any, *, lax: bool) -> Any:
     Durations are read as people write them. Raises ValueError with the rule, as "it must be ...".
     """
     kind = inspect.type_info(declared)
+    if lax and value == "null" and _takes_none(kind):
+        return None
     try:
         prepared = _prepared(value, kind, lax)
         found = msgspec.convert(prepared, declared, strict=not lax, dec_hook=_foreign)
@@ -51,6 +53,10 @@ def _bare(kind: inspect.Type) -> inspect.Type:
         others = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
         return _bare(others[0]) if len(others) == 1 else kind
     return kind
+
+
+def _takes_none(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.UnionType) and kind.includes_none
 
 
 def _is_iso(value: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from sereno.model.errors import DeclarationError, SerenoError
-from sereno.settings.place import Key, Origin, dotted
+from sereno.settings.place import DEFAULT, Key, Origin, Place, dotted
 from sereno.settings.policy import POLICIES, read_policy
 from sereno.settings.rule import convert
 from sereno.settings.secret import hidden
@@ -55,7 +55,8 @@ class Reader:
 
     def fault(self, key: Key, sentence: str) -> None:
         """Keep a fault of what stands at `key`."""
-        self.problems.append(f"{self.origin.place(key).text}: {sentence}")
+        place = self.origin.place(key)
+        self.problems.append(sentence if place is DEFAULT else f"{place.text}: {sentence}")
 
     def _unknown(self, key: Key, value: Any, known: Sequence[Key]) -> None:
         place = self.origin.place(key)
@@ -100,7 +101,9 @@ class Reader:
     def _check_required(self, fields: Fields, table: Mapping[str, Any], key: Key) -> None:
         for name, info in fields.items():
             if info.required and name not in table:
-                self.fault(key, f"[{dotted(key)}] wants the key '{name}', which has no default")
+                variable = Place("environment", "").spelled((*key, name))
+                remedy = f"set it there or as {variable}"
+                self.fault(key, f"[{dotted(key)}] wants the key '{name}'; {remedy}")
 
     def _built(self, wanted: type[S], values: dict[str, Any], key: Key) -> S | None:
         try:
