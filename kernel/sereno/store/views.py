@@ -46,28 +46,18 @@ class JobView(msgspec.Struct, kw_only=True):
     severity: str
     after: list[str]
     policies: dict[str, Any]
-    registered_at: datetime
     succeeded: int
     failed: int
     missed: int
     queued: int
     running: int
     now: datetime
-    overdue_after: timedelta | None = None
     last_success_at: datetime | None = None
     last_end_at: datetime | None = None
     last_state: str | None = None
     last_run: int | None = None
     last_duration: timedelta | None = None
     schedules: list[ScheduleView] = []
-
-    @property
-    def overdue(self) -> timedelta:
-        """Return by how much the last success is older than it may be; zero when it is not."""
-        if self.overdue_after is None or not self.present:
-            return timedelta(0)
-        since = max(self.last_success_at or self.registered_at, self.registered_at)
-        return max(self.now - since - self.overdue_after, timedelta(0))
 
 
 class RunView(msgspec.Struct, kw_only=True):

@@ -2,7 +2,7 @@
 
 -- name: view_jobs
 -- Every job that is declared now or has left runs behind, with its counts and what waits and runs.
-SELECT j.name, j.plugin, j.description, j.present, j.severity, j.after, j.policies, j.overdue_after, j.registered_at,
+SELECT j.name, j.plugin, j.description, j.present, j.severity, j.after, j.policies,
        t.last_success_at, t.last_end_at, t.last_state, t.last_run, t.last_duration,
        coalesce(t.succeeded, 0) AS succeeded, coalesce(t.failed, 0) AS failed, coalesce(t.missed, 0) AS missed,
        coalesce(q.n, 0) AS queued, coalesce(x.n, 0) AS running, clock_timestamp() AS now

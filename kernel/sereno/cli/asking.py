@@ -1,0 +1,25 @@
+"""Asks the database one question and leaves it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sereno.cli.invocation import Invocation
+from sereno.store.pool import Database
+
+T = TypeVar("T")
+
+
+def ask(invocation: Invocation, question: Callable[[Database], Awaitable[T]]) -> T:
+    """Return what `question` finds in the database of this call."""
+    url = invocation.database_url  # before the loop: joining the embedded PostgreSQL blocks
+
+    async def answer() -> T:
+        database = Database(url, size=2, application="sereno cli")
+        await database.open()
+        try:
+            return await question(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(answer())

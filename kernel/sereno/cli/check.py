@@ -1,0 +1,98 @@
+"""``sereno check``: settings and plugins, without a database."""
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import click
+
+from sereno.cli.failure import FAILED, complain, remark
+from sereno.cli.forecast import Forecast, slots
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import exact, system_time
+from sereno.cli.options import as_json, pass_invocation
+from sereno.cli.output import Cell, Column, word, write, write_json, write_table
+from sereno.plugins import Registry
+from sereno.settings import find_file
+
+_COLUMNS = (
+    Column("schedule"),
+    Column("trigger", grows=True),
+    Column("next slots"),
+    Column("note", grows=True, wide=True),
+)
+_SLOTS = 3
+
+
+@click.command("check")
+@as_json
+@pass_invocation
+def command(invocation: Invocation, as_json: bool) -> None:
+    """Check settings and plugins without a database, and print the next slots.
+
+    Exit codes: 1 when a plugin cannot be loaded, 2 when the configuration is at fault.
+    """
+    registry = invocation.registry
+    failed = [r for r in registry.records.values() if r.state == "failed"]
+    now = system_time()
+    file = find_file(invocation.config, os.environ)
+    if as_json:
+        write_json({"settings": None if file is None else str(file), **_as_json(registry, now)})
+    else:
+        write(f"settings  {file or 'no file: defaults and environment'}")
+        write(f"plugins   {', '.join(_plugins(registry)) or 'none'}")
+        write(f"jobs      {len(registry.jobs)}, with {len(registry.schedules)} schedules")
+        write()
+        write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
+    sys.stdout.flush()
+    for warning in registry.warnings:
+        remark(warning)
+    for record in failed:
+        complain(f"plugin '{record.name}' cannot be loaded: {record.reason}")
+    if failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _plugins(registry: Registry) -> list[str]:
+    return [
+        f"{r.name} {r.version}".strip() if r.state == "loaded" else f"{r.name} ({r.state})"
+        for r in registry.records.values()
+    ]
+
+
+def _rows(registry: Registry, now: datetime) -> Iterator[list[Cell]]:
+    for declared in registry.schedules.values():
+        forecast = Forecast.declared(declared)
+        if not declared.enabled:
+            yield [forecast.name, forecast.definition.trigger, word("disabled"), ""]
+            continue
+        found = list(slots(forecast, now, _SLOTS))
+        if not found:
+            yield [forecast.name, forecast.definition.trigger, "none is to come", ""]
+        for n, slot in enumerate(found):
+            named = [forecast.name, forecast.definition.trigger] if n == 0 else ["", ""]
+            yield [*named, exact(slot.at), slot.note]
+
+
+def _as_json(registry: Registry, now: datetime) -> dict[str, Any]:
+    return {
+        "plugins": [
+            {"name": r.name, "version": r.version, "state": r.state, "reason": r.reason}
+            for r in registry.records.values()
+        ],
+        "jobs": sorted(registry.jobs),
+        "schedules": [
+            {
+                "schedule": declared.name,
+                "job": declared.job,
+                "origin": declared.origin,
+                "enabled": declared.enabled,
+                "trigger": declared.schedule.trigger.text,
+                "slots": [s.at for s in slots(Forecast.declared(declared), now, _SLOTS)],
+            }
+            for declared in registry.schedules.values()
+        ],
+        "warnings": registry.warnings,
+    }

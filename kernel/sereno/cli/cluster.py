@@ -1,0 +1,81 @@
+"""``sereno cluster``: the replicas, and which of them leads."""
+
+from datetime import datetime
+
+import click
+from rich.text import Text
+
+from sereno.cli.asking import ask
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import distance, lasting, moment
+from sereno.cli.options import as_json, pass_invocation
+from sereno.cli.output import Cell, Column, word, write, write_json, write_table
+from sereno.store import views
+from sereno.store.pool import Database
+from sereno.store.views import LeaderView, NodeView
+
+_COLUMNS = (
+    Column("node"),
+    Column("role"),
+    Column("runs", right=True),
+    Column("since"),
+    Column("seen"),
+    Column("version"),
+    Column("pid", wide=True, right=True),
+    Column("pages", wide=True),
+    Column("id", wide=True),
+)
+
+
+@click.command("cluster")
+@click.option("--all", "everything", is_flag=True, help="Also those that left within a day.")
+@as_json
+@pass_invocation
+def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
+    """Show the replicas, and which of them leads."""
+
+    async def question(db: Database) -> tuple[list[NodeView], LeaderView]:
+        return await views.nodes(db), await views.leader(db)
+
+    nodes, leader = ask(invocation, question)
+    nodes = [node for node in nodes if node.present or everything]
+    if as_json:
+        write_json({"leader": leader, "nodes": nodes})
+        return
+    write(_headline(leader))
+    write_table(_COLUMNS, [_row(node, leader) for node in nodes], "no replica is running")
+
+
+def _headline(leader: LeaderView) -> Text:
+    if leader.held and leader.acquired_at is not None:
+        since = f"{moment(leader.acquired_at, leader.now)} ({_ago(leader.acquired_at, leader.now)})"
+        beat = _ago(leader.beat_at, leader.now)
+        named = leader.label or str(leader.node)
+        facts = f", term {leader.term}, since {since}, last beat {beat}"
+        return Text.assemble("leader ", (named, "bold green"), facts)
+    if leader.term == 0:
+        return Text("no leader: none has led yet; `sereno run` starts a replica", style="bold red")
+    named = leader.label or str(leader.node)
+    ago = _ago(leader.beat_at, leader.now)
+    sentence = f"no leader: '{named}' led last, term {leader.term}, until {ago}"
+    return Text(sentence, style="bold red")
+
+
+def _ago(instant: datetime | None, now: datetime) -> str:
+    return distance(instant, now) or "never"
+
+
+def _row(node: NodeView, leader: LeaderView) -> list[Cell]:
+    leads = leader.held and node.id == leader.node
+    role = "leader" if leads else "standby" if node.present else "left" if node.left_at else "gone"
+    return [
+        node.label,
+        word(role),
+        str(node.running),
+        lasting(leader.now - node.started_at) if node.present else "-",
+        _ago(node.left_at or node.seen_at, leader.now),
+        node.version,
+        str(node.pid),
+        node.http or "-",
+        str(node.id)[:8],
+    ]

@@ -1,0 +1,80 @@
+"""Decides what a failure tells a person, and with which code the process ends.
+
+0    done
+1    the run or the check failed, or what it needs is away (database, leader, plugin)
+2    usage or configuration: the same call cannot succeed until something is changed
+130  Ctrl-C
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from sereno.cli.invocation import Invocation
+from sereno.model.errors import (
+    ConfigurationError,
+    DeclarationError,
+    NotFoundError,
+    ParamsError,
+    PoolerError,
+    SerenoError,
+    TriggerError,
+)
+from sereno.settings import redact
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+_USAGE_ERRORS = (
+    ConfigurationError,
+    DeclarationError,
+    NotFoundError,
+    ParamsError,
+    PoolerError,
+    TriggerError,
+)
+
+
+def exit_code(error: SerenoError) -> int:
+    """Return the code that `error` ends the process with."""
+    return USAGE if isinstance(error, _USAGE_ERRORS) else FAILED
+
+
+def complain(sentence: str) -> None:
+    """Write `sentence` on stderr, each of its lines marked, without the secrets in it."""
+    for line in redact(sentence).splitlines():
+        click.secho("sereno: ", fg="red", nl=False, err=True)
+        click.echo(line, err=True)
+
+
+def remark(sentence: str) -> None:
+    """Write on stderr what is worth knowing and no failure."""
+    click.secho(redact(sentence), dim=True, err=True)
+
+
+@contextmanager
+def told(invocation: Invocation) -> Iterator[None]:
+    """Turn what is raised inside into a sentence and a code; --debug lets the traceback out."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except SerenoError as error:
+        if invocation.debug:
+            raise
+        complain(str(error))
+        raise click.exceptions.Exit(exit_code(error)) from error
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        raise
+    except Exception as error:
+        if invocation.debug:
+            raise
+        complain(
+            f"{type(error).__name__}: {error}; that is a fault of sereno or of a plugin, "
+            "`sereno --debug ...` shows where"
+        )
+        raise click.exceptions.Exit(FAILED) from error

@@ -1,0 +1,122 @@
+"""Foretells the slots of a schedule, with a note where a change of the clock touches one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from sereno.cli.moments import moment
+from sereno.model.declared import Declared
+from sereno.model.ledger import Definition, ScheduleState
+from sereno.plugins import DeclaredSchedule, Registry
+from sereno.store.views import ScheduleView
+from sereno.triggers.coming import next_slot, trigger_of
+from sereno.triggers.trigger import EPOCH
+from sereno.triggers.zone import find_zone
+
+_STEP = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot. `wall`: in the zone of its trigger, where that is another than this machine's."""
+
+    at: datetime
+    wall: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """A schedule as it is declared or stored. `until`, `reason`: of its pause."""
+
+    name: str
+    job: str
+    definition: Definition
+    until: datetime | None = None
+    reason: str | None = None
+
+    @classmethod
+    def stored(cls, view: ScheduleView) -> "Forecast":
+        """Return what the database has."""
+        return cls(
+            name=view.name,
+            job=view.job,
+            definition=view.definition,
+            until=view.paused_until,
+            reason=view.paused_reason,
+        )
+
+    @classmethod
+    def declared(cls, schedule: DeclaredSchedule) -> "Forecast":
+        """Return what a plugin or the configuration declares."""
+        state: ScheduleState = "active" if schedule.enabled else "paused"
+        definition = Declared.of(schedule.schedule).definition(1, EPOCH, state)
+        reason = None if schedule.enabled else "disabled by the configuration"
+        return cls(name=schedule.name, job=schedule.job, definition=definition, reason=reason)
+
+    def headline(self, now: datetime) -> str:
+        """Return trigger and state in one line."""
+        if self.definition.state == "active":
+            return self.definition.trigger
+        until = f" until {moment(self.until, now)}" if self.until else ""
+        because = f" ({self.reason})" if self.reason else ""
+        return f"{self.definition.trigger}: {self.definition.state}{until}{because}, nothing runs"
+
+
+def forecasts(registry: Registry, name: str) -> list[Forecast]:
+    """Return the declared schedules of the job `name`, or the one of that name."""
+    found = registry.schedules.values()
+    return [Forecast.declared(s) for s in found if name in (s.job, s.name)]
+
+
+def slots(forecast: Forecast, now: datetime, count: int) -> Iterator[Slot]:
+    """Yield the next `count` slots after `now`; of a paused schedule those it would have."""
+    definition = forecast.definition
+    zone = _zone(forecast)
+    after = now
+    for _ in range(count):
+        found = next_slot(definition, forecast.name, after)
+        if found is None:
+            return
+        yield Slot(found, _wall(found, zone), "" if zone is None else _note(after, found, zone))
+        after = found
+
+
+def _zone(forecast: Forecast) -> tzinfo | None:
+    """Return the zone whose clock the trigger follows, None where no clock change can touch it."""
+    definition = forecast.definition
+    name = trigger_of(definition.trigger, definition.jitter, forecast.name).zone
+    return None if name is None or name == "UTC" else find_zone(name)
+
+
+def _wall(slot: datetime, zone: tzinfo | None) -> str:
+    if zone is None or slot.astimezone(zone).utcoffset() == slot.astimezone().utcoffset():
+        return ""
+    return f"{slot.astimezone(zone):%H:%M:%S} {zone}"
+
+
+def _note(before: datetime, slot: datetime, zone: tzinfo) -> str:
+    """Return what the clock did before `slot`, and which pass of an hour `slot` is in."""
+    here, past = slot.astimezone(zone), (slot - _STEP).astimezone(zone)
+    first = here.replace(fold=0).utcoffset()
+    second = here.replace(fold=1).utcoffset()
+    if first != second and first is not None and second is not None and first > second:
+        passes = "first" if here.fold == 0 else "second"
+        return f"the clock shows {here:%H:%M} twice; this is the {passes} time"
+    shift = _offset(slot, zone) - _offset(slot - _STEP, zone)
+    if shift > timedelta(0):
+        gap = (past + _STEP).replace(tzinfo=None)
+        return (
+            f"the clock skips {gap:%H:%M} to {gap + shift:%H:%M}; this is the first instant after"
+        )
+    moved = _offset(slot, zone) - _offset(before, zone)
+    if moved:
+        way = "forward" if moved > timedelta(0) else "back"
+        return (
+            f"the clock has gone {way} by {moved if moved > timedelta(0) else -moved} before this"
+        )
+    return ""
+
+
+def _offset(instant: datetime, zone: tzinfo) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta(0)

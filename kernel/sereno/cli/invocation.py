@@ -1,0 +1,57 @@
+"""What one call of ``sereno`` works with: global options, settings, plugins, the database's URL."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sereno.embedded import EmbeddedPostgres
+from sereno.plugins import Plugins, Registry, collect, load_plugins
+from sereno.settings import Settings, load_settings
+
+EMBEDDED = "embedded"
+
+
+@dataclass
+class Invocation:
+    """One call, and what the commands of plugins find as ``ctx.obj``.
+
+    `flags`: dotted settings that flags gave. `additions`: commands of plugins, once asked for.
+    `resources`: left when the call ends.
+    """
+
+    config: Path | None = None
+    debug: bool = False
+    flags: dict[str, Any] = field(default_factory=dict)
+    additions: dict[str, Any] | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Return the settings; raises ConfigurationError."""
+        return load_settings(file=self.config, environ=os.environ, flags=self.flags)
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """Return the plugins, imported and not asked for anything yet."""
+        return load_plugins(self.settings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Return what the plugins and the configuration declare; raises ConfigurationError."""
+        return collect(self.plugins, self.settings)
+
+    @cached_property
+    def database_url(self) -> str:
+        """Return the database's URL; where it is the embedded one, join it until the call ends."""
+        url = self.settings.database_url
+        if url != EMBEDDED:
+            return url
+        return self.resources.enter_context(self.embedded).dsn
+
+    @cached_property
+    def embedded(self) -> EmbeddedPostgres:
+        """Return the embedded PostgreSQL of these settings, not entered."""
+        return EmbeddedPostgres(self.settings.data_dir)

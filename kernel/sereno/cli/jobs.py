@@ -1,0 +1,99 @@
+"""``sereno jobs``: what there is, when it runs next, and how it went last."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import click
+import msgspec
+from rich.text import Text
+
+from sereno.cli.asking import ask
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import distance, lasting, moment
+from sereno.cli.options import as_json, pass_invocation
+from sereno.cli.output import Cell, Column, word, write_json, write_table
+from sereno.model.errors import StoreUnavailableError
+from sereno.observe.overdue import overdue_at, overdue_seconds
+from sereno.store import views
+from sereno.store.pool import Database
+from sereno.store.views import JobView, ScheduleView
+from sereno.store.watch import Watch
+
+_COLUMNS = (
+    Column("job"),
+    Column("schedule", grows=True),
+    Column("next slot"),
+    Column("in", wide=True),
+    Column("last"),
+    Column("ended"),
+    Column("took", wide=True, right=True),
+    Column("plugin", wide=True),
+    Column("overdue by"),
+)
+
+
+@click.command("jobs")
+@click.option("--plugin", metavar="NAME", help="Only the jobs of this plugin.")
+@click.option("--all", "everything", is_flag=True, help="Also jobs that are declared no more.")
+@as_json
+@pass_invocation
+def command(invocation: Invocation, plugin: str | None, everything: bool, as_json: bool) -> None:
+    """List the jobs: schedule, next slot, last run."""
+
+    async def question(db: Database) -> tuple[list[JobView], dict[str, timedelta]]:
+        return await views.jobs(db), await _overdue(db)
+
+    found, overdue = ask(invocation, question)
+    found = [j for j in found if (everything or j.present) and plugin in (None, j.plugin)]
+    if as_json:
+        write_json([_as_json(job, overdue) for job in found])
+        return
+    rows = [row for job in found for row in _rows(job, overdue)]
+    columns: tuple[Column, ...] = _COLUMNS
+    if not overdue:
+        rows, columns = [row[:-1] for row in rows], columns[:-1]
+    write_table(columns, rows, "no job is known to this database yet; `sereno run` brings them")
+
+
+async def _overdue(db: Database) -> dict[str, timedelta]:
+    """Return by how much jobs are overdue, of those that are."""
+    glance = await Watch(db, patience=10.0).look()
+    if glance.snapshot is None:
+        raise StoreUnavailableError(glance.error or "the database does not answer")
+    now, jobs = glance.snapshot.now.timestamp(), glance.jobs
+    found = {n: overdue_seconds(overdue_at(job, jobs, now), now) for n, job in jobs.items()}
+    return {name: timedelta(seconds=late) for name, late in found.items() if late > 0}
+
+
+def _as_json(job: JobView, overdue: dict[str, timedelta]) -> dict[str, object]:
+    found: dict[str, object] = msgspec.to_builtins(job, builtin_types=(timedelta, datetime))
+    return found | {"overdue": overdue.get(job.name, timedelta(0))}
+
+
+def _rows(job: JobView, overdue: dict[str, timedelta]) -> Iterator[list[Cell]]:
+    last: list[Cell] = [
+        word(job.last_state or ("running" if job.running else None)),
+        moment(job.last_end_at, job.now),
+        lasting(job.last_duration),
+        job.plugin if job.present else Text(f"{job.plugin} (gone)", style="yellow"),
+        Text(lasting(overdue[job.name]), style="bold red") if job.name in overdue else "",
+    ]
+    first: list[Cell] = [
+        job.name,
+        f"after {', '.join(job.after)}" if job.after else Text("by hand", style="dim"),
+        "-",
+        "",
+    ]
+    if not job.schedules:
+        yield [*first, *last]
+    for n, schedule in enumerate(job.schedules):
+        name = job.name if n == 0 else Text(schedule.name.removeprefix(job.name), style="dim")
+        yield [name, *_slot(schedule, job.now), *(last if n == 0 else [""] * len(last))]
+
+
+def _slot(schedule: ScheduleView, now: datetime) -> list[Cell]:
+    text = schedule.definition.trigger
+    if schedule.state != "active":
+        until = moment(schedule.paused_until, now) if schedule.paused_until else ""
+        return [text, word(schedule.state), f"until {until}" if until else ""]
+    return [text, moment(schedule.next_slot, now), distance(schedule.next_slot, now)]

@@ -1,0 +1,136 @@
+"""Writes what commands found: JSON for programs, tables on a terminal, plain text in a pipe."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sereno.cli.moments import ended
+
+Cell = str | Text
+_WIDE = 110
+_STYLES = {
+    "succeeded": "green",
+    "active": "green",
+    "loaded": "green",
+    "leader": "bold green",
+    "ran": "green",
+    "running": "cyan",
+    "late": "yellow",
+    "paused": "yellow",
+    "orphaned": "yellow",
+    "skipped": "yellow",
+    "coalesced": "yellow",
+    "cancelled": "yellow",
+    "disabled": "yellow",
+    "failed": "bold red",
+    "timed_out": "bold red",
+    "lost": "bold red",
+    "missed": "bold red",
+    "gone": "red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. `wide`: left out where there are under 110 columns. `grows`: it may wrap."""
+
+    title: str
+    wide: bool = False
+    right: bool = False
+    grows: bool = False
+
+
+def write_json(value: Any) -> None:
+    """Write `value` as one JSON document: instants in UTC, durations in seconds."""
+    plain = _plain(msgspec.to_builtins(value, builtin_types=(timedelta,)))
+    click.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            f"{key}_seconds" if isinstance(item, timedelta) else key: _plain(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def word(state: str | None) -> Text:
+    """Return a state in its colour."""
+    return Text(state or "-", style=_STYLES.get(state or "", ""))
+
+
+def write_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], empty: str = "nothing"
+) -> None:
+    """Write `rows` under `columns`: all of them in a pipe, what fits on a terminal."""
+    found = list(rows)
+    if not found:
+        click.echo(empty, err=True)
+    elif sys.stdout.isatty():
+        _write_fitting(columns, found)
+    else:
+        _write_plain(columns, found)
+
+
+def _write_fitting(columns: Sequence[Column], rows: list[Sequence[Cell]]) -> None:
+    console = Console()
+    shown = [i for i, c in enumerate(columns) if console.width >= _WIDE or not c.wide]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", leading=0)
+    for column in (columns[i] for i in shown):
+        table.add_column(
+            column.title.upper(),
+            justify="right" if column.right else "left",
+            no_wrap=not column.grows,
+            overflow="fold" if column.grows else "ellipsis",
+        )
+    for row in rows:
+        table.add_row(*(_as_text(row[i]) for i in shown))
+    console.print(table)
+
+
+def _write_plain(columns: Sequence[Column], rows: list[Sequence[Cell]]) -> None:
+    lines = [[c.title.upper() for c in columns], *([ended(str(cell)) for cell in r] for r in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+
+
+def write_facts(facts: Iterable[tuple[str, Cell | None]]) -> None:
+    """Write name and value in two columns, without those that have no value."""
+    known = [(name, value) for name, value in facts if value not in (None, "", "-")]
+    width = max((len(name) for name, _ in known), default=0)
+    for name, value in known:
+        write(Text.assemble((f"{name:<{width}}  ", "dim"), _as_text(value or "")))
+
+
+def write(text: Cell = "") -> None:
+    """Write one line, wrapped by nobody, with its colours on a terminal."""
+    if sys.stdout.isatty():
+        Console().print(_as_text(text), soft_wrap=True)
+    else:
+        click.echo(str(text))
+
+
+def title(text: str) -> None:
+    """Write a heading with an empty line before it."""
+    write()
+    write(Text(text, style="bold"))
+
+
+def _as_text(cell: Cell) -> Text:
+    return cell if isinstance(cell, Text) else Text(cell)

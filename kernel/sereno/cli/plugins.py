@@ -1,0 +1,60 @@
+"""``sereno plugins``: which are loaded, and why one is not."""
+
+import sys
+
+import click
+import msgspec
+
+from sereno.cli.failure import complain
+from sereno.cli.invocation import Invocation
+from sereno.cli.options import as_json, pass_invocation
+from sereno.cli.output import Cell, Column, word, write_json, write_table
+from sereno.model.errors import ConfigurationError, PluginError
+from sereno.plugins import PluginRecord
+
+_COLUMNS = (
+    Column("plugin"),
+    Column("version"),
+    Column("state"),
+    Column("jobs", right=True),
+    Column("package", wide=True),
+    Column("reason", grows=True),
+)
+
+
+@click.command("plugins")
+@as_json
+@pass_invocation
+def command(invocation: Invocation, as_json: bool) -> None:
+    """List the plugins, and why one is not loaded."""
+    fault = ""
+    jobs: dict[str, list[str]] = {}
+    try:
+        registry = invocation.registry
+    except (ConfigurationError, PluginError) as error:
+        fault = str(error)
+        records = [*invocation.plugins.records.values()]
+    else:
+        records = [*registry.records.values()]
+        for name, plugin in registry.plugin_of.items():
+            jobs.setdefault(plugin, []).append(name)
+    if as_json:
+        write_json([{**_record(record), "jobs": jobs.get(record.name, [])} for record in records])
+    else:
+        rows: list[list[Cell]] = [
+            [r.name, r.version or "-", word(r.state), _count(r, jobs), r.distribution, r.reason]
+            for r in records
+        ]
+        write_table(_COLUMNS, rows, "no plugin is installed; `sereno new-plugin NAME` writes one")
+    if fault:
+        sys.stdout.flush()
+        complain(fault)
+        raise click.exceptions.Exit(2)
+
+
+def _record(record: PluginRecord) -> dict[str, object]:
+    return dict(msgspec.to_builtins(record))
+
+
+def _count(record: PluginRecord, jobs: dict[str, list[str]]) -> str:
+    return str(len(jobs.get(record.name, []))) if record.state == "loaded" else "-"

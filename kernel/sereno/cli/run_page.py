@@ -1,0 +1,123 @@
+"""All that is kept of one run, on a page."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich.text import Text
+
+from sereno.cli.asking import ask
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import exact, lasting
+from sereno.cli.output import Cell, title, word, write, write_facts, write_json
+from sereno.cli.runs import progress
+from sereno.model.run import LogLine
+from sereno.store import views
+from sereno.store.pool import Database
+from sereno.store.views import AttemptView, RunDetail
+
+_LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
+
+
+def show(invocation: Invocation, run_id: int, lines: int, *, as_json: bool) -> None:
+    """Print the run `run_id` with its last `lines` log lines."""
+
+    async def question(db: Database) -> RunDetail:
+        return await views.run(db, run_id, lines=lines)
+
+    run = ask(invocation, question)
+    if as_json:
+        write_json(run)
+        return
+    write(Text.assemble((f"run {run.id}", "bold"), f" of job '{run.job}': ", word(run.state)))
+    write_facts(_facts(run))
+    tell_outcome(run)
+
+
+def tell_outcome(run: RunDetail) -> None:
+    """Print attempts, result, error and log."""
+    if run.attempts:
+        title("attempts")
+        for attempt in [*run.attempts, _last(run)]:
+            write(_attempt(attempt, run.now))
+    if run.result is not None:
+        title("result")
+        write(pretty(run.result))
+    if run.traceback or run.error:
+        title("error")
+        write(Text((run.traceback or run.error or "").rstrip(), style="red"))
+    if run.lines:
+        title("log, its last lines")
+        for line in run.lines:
+            write(_line(line))
+
+
+def pretty(value: Any) -> str:
+    """Return `value` as JSON, on one line where it is short."""
+    encoded = msgspec.json.encode(value)
+    return (encoded if len(encoded) <= 70 else msgspec.json.format(encoded, indent=2)).decode()
+
+
+def _facts(run: RunDetail) -> Iterator[tuple[str, Cell | None]]:
+    yield (
+        "cause",
+        f"{run.cause}, asked for by {run.requested_by}" if run.requested_by else run.cause,
+    )
+    if run.slot is not None:
+        yield "slot", f"{exact(run.slot)} of schedule '{run.schedule or '?'}'"
+    if run.verdict is not None:
+        yield (
+            "verdict",
+            f"{run.verdict}, {run.verdict_reason}" if run.verdict_reason else run.verdict,
+        )
+    yield "queued", exact(run.queued_at)
+    if run.state == "queued":
+        yield "starts", f"{exact(run.run_at)}, at the earliest"
+    yield "started", exact(run.started_at)
+    yield "finished", exact(run.finished_at)
+    if run.started_at is not None:
+        yield "took", lasting((run.finished_at or run.now) - run.started_at)
+    yield "attempt", f"{run.attempt}" + (f", {run.losses} lost" if run.losses else "")
+    yield "replica", f"{run.node}, term {run.term}" if run.node else None
+    yield "params", pretty(run.params) if run.params else None
+    yield "upstream", pretty(run.upstream) if run.upstream else None
+    yield "priority", str(run.priority) if run.priority else None
+    yield "unique key", run.unique_key
+    yield "in turn with", run.concurrency_key
+    yield "progress", progress(run)
+    yield "checkpoint", None if run.checkpoint is None else pretty(run.checkpoint)
+    if run.cancelled_by is not None:
+        because = f": {run.cancel_reason}" if run.cancel_reason else ""
+        yield "cancelled by", f"{run.cancelled_by}, {exact(run.cancelled_at)}{because}"
+
+
+def _last(run: RunDetail) -> AttemptView:
+    return AttemptView(
+        attempt=run.attempt if run.state != "queued" else run.attempt + 1,
+        state=run.state,
+        node=run.node,
+        term=run.term,
+        started_at=run.started_at if run.state != "queued" else None,
+        finished_at=run.finished_at,
+        error=run.error,
+    )
+
+
+def _attempt(attempt: AttemptView, now: datetime) -> Text:
+    took = ""
+    if attempt.started_at is not None:
+        took = f" after {lasting((attempt.finished_at or now) - attempt.started_at)}"
+    where = f" on {attempt.node}" if attempt.node else ""
+    error = f": {attempt.error}" if attempt.error else ""
+    return Text.assemble(f"{attempt.attempt}  ", word(attempt.state), f"{took}{where}{error}")
+
+
+def _line(line: LogLine) -> Text:
+    style = _LEVELS.get(line.level.upper(), "")
+    here = line.at.astimezone()
+    return Text.assemble(
+        (f"{here:%H:%M:%S}.{here.microsecond // 1000:03} ", "dim"),
+        (f"{line.level.lower():<8} ", style),
+        line.message,
+    )

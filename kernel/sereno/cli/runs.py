@@ -1,0 +1,90 @@
+"""``sereno runs``: the runs, the newest first."""
+
+import click
+from rich.text import Text
+
+from sereno.cli.asking import ask
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import ended, lasting, moment
+from sereno.cli.options import as_json, pass_invocation
+from sereno.cli.output import Cell, Column, word, write_json, write_table
+from sereno.store import views
+from sereno.store.pool import Database
+from sereno.store.views import LeaderView, RunView
+
+STATES = ("queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost")
+_COLUMNS = (
+    Column("run", right=True),
+    Column("job"),
+    Column("state"),
+    Column("cause"),
+    Column("slot", wide=True),
+    Column("started"),
+    Column("took", right=True),
+    Column("try", right=True, wide=True),
+    Column("node", wide=True),
+    Column("remark"),
+)
+
+
+@click.command("runs")
+@click.option("--job", metavar="JOB", help="Only the runs of this job.")
+@click.option(
+    "--state", "states", type=click.Choice(STATES), multiple=True, help="Only these states."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@as_json
+@pass_invocation
+def command(
+    invocation: Invocation, job: str | None, states: tuple[str, ...], limit: int, as_json: bool
+) -> None:
+    """List the runs, the newest first."""
+
+    async def question(db: Database) -> tuple[list[RunView], LeaderView]:
+        found = await views.runs(db, job=job, states=states, limit=limit)
+        if job is not None and not found:
+            await views.known_job(db, job)
+        return found, await views.leader(db)
+
+    found, leader = ask(invocation, question)
+    if as_json:
+        write_json(found)
+        return
+    write_table(_COLUMNS, [_row(run, leader) for run in found], "no run fits")
+
+
+def _row(run: RunView, leader: LeaderView) -> list[Cell]:
+    now = leader.now
+    took = None if run.started_at is None else (run.finished_at or now) - run.started_at
+    waits = run.state == "queued"
+    return [
+        str(run.id),
+        run.job,
+        word(run.state),
+        run.cause,
+        moment(run.slot, now),
+        f"at {moment(run.run_at, now)}" if waits else moment(run.started_at, now),
+        "-" if waits else lasting(took),
+        str(run.attempt or "-"),
+        run.node or "-",
+        remark(run),
+    ]
+
+
+def remark(run: RunView) -> Text:
+    """Return what is worth a word: progress while it runs, the error when it failed."""
+    if run.state == "running":
+        return Text(progress(run), style="cyan")
+    if run.error:
+        return Text(ended(run.error), style="" if run.state == "cancelled" else "red")
+    return Text("")
+
+
+def progress(run: RunView) -> str:
+    """Return how far `run` is: ``40% (400 of 1,000) reading``."""
+    if run.done is None:
+        return run.note or ""
+    words = f"{run.done:,g}"
+    if run.total:
+        words = f"{run.done / run.total:.0%} ({run.done:,g} of {run.total:,g})"
+    return f"{words} {run.note or ''}".strip()

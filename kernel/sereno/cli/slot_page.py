@@ -1,0 +1,188 @@
+"""Why a slot of a job did (not) run, in sentences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.text import Text
+
+from sereno.cli.asking import ask
+from sereno.cli.instants import read_instant
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import exact, lasting
+from sereno.cli.output import title, word, write, write_json
+from sereno.cli.run_page import tell_outcome
+from sereno.model.run import FINAL
+from sereno.store import views
+from sereno.store.pool import Database
+from sereno.store.views import RuleView, RunDetail, SlotView
+from sereno.triggers.coming import next_slot, trigger_of
+
+_TICK = timedelta(microseconds=1)
+_MINUTE = timedelta(minutes=1)
+_NEAR = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What was due in [at, until) and what became of it. `near`: verdicts of a day around."""
+
+    at: datetime
+    until: datetime
+    now: datetime
+    rules: list[RuleView]
+    slots: list[SlotView]
+    near: list[SlotView]
+    runs: dict[int, RunDetail]
+
+
+def show(invocation: Invocation, job: str, at: str, lines: int, *, as_json: bool) -> None:
+    """Print what became of `job`'s slots at the instant that the text `at` names."""
+
+    async def question(db: Database) -> _Answer:
+        return await _find(db, job, at, lines)
+
+    answer = ask(invocation, question)
+    if as_json:
+        write_json(_as_json(job, answer))
+        return
+    for n, rule in enumerate(answer.rules):
+        if n:
+            write()
+        for sentence in _sentences(rule, answer):
+            write(sentence)
+    if not answer.rules:
+        write(f"job '{job}' had no schedule at {exact(answer.at)}")
+    for run in answer.runs.values():
+        title(f"run {run.id}")
+        write(_run(run))
+        tell_outcome(run)
+
+
+async def _find(db: Database, job: str, at: str, lines: int) -> _Answer:
+    await views.known_job(db, job)
+    now = await db.fetchval("watch")
+    instant = read_instant(at, now)
+    # A time without seconds means its whole minute, as jitter and second fields fall into it.
+    until = instant + (_TICK if instant.second or instant.microsecond else _MINUTE)
+    found = await views.slots(db, job, instant, until - _TICK)
+    near = await views.slots(db, job, instant - _NEAR, instant + _NEAR, limit=10_000)
+    runs = {
+        slot.run_id: await views.run(db, slot.run_id, lines=lines)
+        for slot in found[:5]
+        if slot.run_id is not None
+    }
+    return _Answer(
+        at=instant,
+        until=until,
+        now=now,
+        rules=await views.rules(db, job, until),
+        slots=found,
+        near=near,
+        runs=runs,
+    )
+
+
+def _sentences(rule: RuleView, answer: _Answer) -> Iterator[Text | str]:
+    found = [s for s in answer.slots if s.schedule == rule.name]
+    due = _due(rule, answer)
+    for slot in found:
+        yield from _verdict(slot, rule)
+    if found:
+        return
+    if due is None:
+        yield f"At {exact(answer.at)} nothing was due of schedule '{rule.name}'."
+        yield from _why_not_due(rule, answer)
+    elif due > answer.now:
+        yield f"The slot {exact(due)} of schedule '{rule.name}' is still to come."
+        yield f"It follows '{rule.definition.trigger}'."
+    elif due > rule.settled_to:
+        yield f"The slot {exact(due)} of schedule '{rule.name}' is due and has no verdict yet."
+        yield "The next leader settles it; `sereno cluster` shows whether one leads."
+    else:
+        yield f"The slot {exact(due)} of schedule '{rule.name}' was due; its verdict is not kept."
+        yield "It is older than the retention of the history, or its row was deleted by hand."
+
+
+def _verdict(slot: SlotView, rule: RuleView) -> Iterator[Text | str]:
+    if slot.slots > 1:
+        span = f"{exact(slot.first_slot)} to {exact(slot.last_slot)}"
+        yield Text.assemble(
+            f"The slot is one of {slot.slots:,} of schedule '{slot.schedule}', {span}, that were ",
+            word(slot.verdict), f": {slot.reason}." if slot.reason else ".",
+        )  # fmt: skip
+    else:
+        verb = "" if slot.verdict in ("ran",) else "was "
+        words = {"late": "ran late", "ran": "ran on time"}.get(slot.verdict, slot.verdict)
+        yield Text.assemble(
+            f"The slot {exact(slot.first_slot)} of schedule '{slot.schedule}' ",
+            verb if slot.verdict != "late" else "",
+            Text(words, style=word(slot.verdict).style),
+            f": {slot.reason}." if slot.reason else ".",
+        )
+    definition = rule.definition
+    yield (
+        f"It followed '{definition.trigger}', version {definition.version} of the schedule, "
+        f"made by {rule.changed_by} at {exact(rule.changed_at)}"
+        + (f" ({rule.reason})." if rule.reason else ".")
+    )
+    policies = ", ".join(f"{name} = {value}" for name, value in definition.policies.items())
+    if policies:
+        yield f"Its own policies: {policies}."
+    leader = f"'{slot.node}'" if slot.node else "a replica that is not kept any more"
+    yield f"Decided at {exact(slot.decided_at)} by {leader}, leader of term {slot.term}."
+
+
+def _why_not_due(rule: RuleView, answer: _Answer) -> Iterator[str]:
+    definition = rule.definition
+    if definition.state in ("orphaned", "removed"):
+        at = exact(rule.changed_at)
+        yield f"The schedule was {definition.state} by {rule.changed_by} at {at}."
+    elif definition.starts_at is not None and answer.at < definition.starts_at:
+        yield f"Its window opens only at {exact(definition.starts_at)}."
+    elif definition.ends_at is not None and answer.at >= definition.ends_at:
+        yield f"Its window closed at {exact(definition.ends_at)}."
+    else:
+        yield f"It followed '{definition.trigger}'."
+        before = [s for s in answer.near if s.schedule == rule.name and s.last_slot < answer.at]
+        if before:
+            last = max(before, key=lambda s: s.last_slot)
+            yield f"The slot before it was {exact(last.last_slot)} ({last.verdict})."
+        after = next_slot(definition, rule.name, answer.at)
+        yield f"The slot after it: {exact(after)}." if after else "No slot comes after it."
+
+
+def _due(rule: RuleView, answer: _Answer) -> datetime | None:
+    if rule.definition.state in ("orphaned", "removed"):
+        return None
+    trigger = trigger_of(rule.definition.trigger, rule.definition.jitter, rule.name)
+    slot = trigger.next_after(answer.at - _TICK)
+    ends = rule.definition.ends_at
+    if slot is None or slot >= answer.until or (ends is not None and slot >= ends):
+        return None
+    return slot
+
+
+def _run(run: RunDetail) -> Text:
+    took = ""
+    if run.started_at is not None:
+        took = f" after {lasting((run.finished_at or run.now) - run.started_at)}"
+    where = f" on '{run.node}'" if run.node else ""
+    late = ""
+    if run.started_at is not None and run.slot is not None:
+        late = f", started {lasting(run.started_at - run.slot)} after its slot"
+    verb = "It " if run.state in FINAL else "It is "
+    return Text.assemble(verb, word(run.state), f"{took}{where}{late}, attempt {run.attempt}.")
+
+
+def _as_json(job: str, answer: _Answer) -> dict[str, Any]:
+    return {
+        "job": job,
+        "at": answer.at,
+        "slots": answer.slots,
+        "schedules": [
+            {"schedule": r.name, "rule": r, "due": _due(r, answer)} for r in answer.rules
+        ],
+        "runs": list(answer.runs.values()),
+    }

@@ -1,0 +1,93 @@
+"""``sereno trigger``: queues a run, and may wait for its end."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from sereno.cli.asking import ask
+from sereno.cli.failure import remark
+from sereno.cli.instants import read_instant
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import exact
+from sereno.cli.options import as_json, pass_invocation, requester
+from sereno.cli.output import write, write_json
+from sereno.cli.params import read_params
+from sereno.cli.waiting import follow
+from sereno.model.job import Job
+from sereno.store import runs
+from sereno.store.pool import Database
+
+
+@click.command("trigger")
+@click.argument("job")
+@click.option(
+    "-p", "--param", "pairs", metavar="KEY=VALUE", multiple=True, help="One param; repeat."
+)
+@click.option("--params", "document", metavar="JSON", help="All params as one JSON object.")
+@click.option("--at", metavar="TIME", help="When: 2026-03-01T08:00, 08:00 or +10m. [default: now]")
+@click.option("--priority", type=click.IntRange(-32768, 32767), help="The higher starts first.")
+@click.option(
+    "--unique-key", metavar="KEY", help="Not again while a run with this key is not over."
+)
+@click.option("--wait", is_flag=True, help="Wait for the end; exit 1 unless it succeeds.")
+@as_json
+@pass_invocation
+def command(
+    invocation: Invocation,
+    job: str,
+    pairs: tuple[str, ...],
+    document: str | None,
+    at: str | None,
+    priority: int | None,
+    unique_key: str | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Queue a run of JOB, now or later.
+
+    A param that is JSON counts as that, any other as text: -p full=true -p site=madrid.
+    """
+    params = read_params(pairs, document, _declared(invocation, job))
+
+    async def queue(db: Database) -> tuple[int, datetime | None]:
+        run_at = None if at is None else _future(at, await db.fetchval("watch"))
+        found = await runs.enqueue(
+            db,
+            job,
+            params,
+            requested_by=requester(),
+            cause="person",
+            run_at=run_at,
+            priority=priority,
+            unique_key=unique_key,
+        )
+        return found, run_at
+
+    run_id, run_at = ask(invocation, queue)
+    if wait:
+        follow(invocation, run_id, as_json=as_json)
+    elif as_json:
+        write_json({"run": run_id, "job": job, "state": "queued", "run_at": run_at})
+    else:
+        when = f", to start at {exact(run_at)}" if run_at else ""
+        write(f"run {run_id} of job '{job}' is queued{when}; `sereno show {run_id}` tells of it")
+
+
+def _declared(invocation: Invocation, name: str) -> Job | None:
+    """Return the job as this machine's plugins declare it; without it, the database is to judge."""
+    job = invocation.registry.jobs.get(name)
+    failed = [r.name for r in invocation.registry.records.values() if r.state == "failed"]
+    if job is None and failed:
+        remark(f"job '{name}' is not declared here; not loaded: {', '.join(failed)}")
+    return job
+
+
+def _future(text: str, now: Any) -> datetime:
+    found = read_instant(text, now)
+    if found <= now:
+        raise click.UsageError(
+            f"--at {text}: {exact(found)} is in the past, it is {exact(now)}; "
+            "leave --at out to run now"
+        )
+    return found
