@@ -8,6 +8,7 @@ venv=.venv
 python=$venv/bin/python
 stamp=$venv/.sereno-setup
 lock=.sereno/setup.lock
+ensurepip='from ensurepip import bootstrap' # a package of its own in Debian
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -25,11 +26,13 @@ up_to_date() {
 
 right_python() {
     if [ -n "${PYTHON:-}" ]; then
-        [ "$(real_python "$python")" = "$(real_python "$PYTHON")" ]
+        [ "$(installation "$python")" = "$(installation "$PYTHON")" ]
     else
         "$python" -S -c '' 2>/dev/null
     fi
 }
+
+installation() { "$1" -c 'import sys; print(sys.base_prefix, sys.version)' 2>/dev/null; }
 
 # Scripts in the environment name its absolute path: a checkout that was moved needs a new one.
 usable() {
@@ -66,7 +69,8 @@ enter() {
 # Print the interpreter behind a name, if it is new enough and has the modules. A shim of pyenv may
 # exist for a version that does not: only what runs counts.
 real_python() {
-    "$1" -c "import sys, ssl, venv${2:-}
+    "$1" -c "import sys, ssl, venv
+${2:-}
 if sys.version_info < (3, 11): sys.exit(1)
 print(getattr(sys, '_base_executable', sys.executable))" 2>/dev/null
 }
@@ -79,7 +83,7 @@ candidates() {
 }
 
 find_python() {
-    for needs in ', ensurepip' ''; do
+    for needs in "$ensurepip" ''; do
         for found in $(candidates); do
             if real_python "$found" "$needs"; then return; fi
         done
@@ -93,7 +97,7 @@ find_python() {
 
 make_venv() {
     base=$1
-    if real_python "$base" ', ensurepip' >/dev/null; then
+    if real_python "$base" "$ensurepip" >/dev/null; then
         "$base" -m venv --clear "$venv" >/dev/null
         return
     fi

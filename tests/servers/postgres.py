@@ -106,7 +106,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server: on a free port, and on the same port again after `stop` or `kill`."""
         if not self._data.exists():
-            self.programs.create(self._data, log=self._supervised.log, durable=False)
+            self.programs.create(self._data, durable=False)
             hba = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
             (self._data / "pg_hba.conf").write_text(hba)
         self._forget_readiness()

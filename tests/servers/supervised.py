@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ class Supervised:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise ServerError(f"{self.name} did not start: {self.log.read_text()[-3000:]}")
-            time.sleep(0.01)
+            threading.Event().wait(0.01)
 
     def stop(self) -> None:
         """Stop the server and keep its directory; do nothing if it has ended."""
