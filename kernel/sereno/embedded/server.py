@@ -140,8 +140,8 @@ class EmbeddedPostgres:
 
         One that a killed process left is removed by the next call.
         """
-        for place in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY_PREFIX}*"):
-            cls(place)._remove_if_abandoned()
+        for left in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY_PREFIX}*"):
+            cls(left)._remove_if_abandoned()
         with tempfile.TemporaryDirectory(prefix=_TEMPORARY_PREFIX) as place:
             if os.geteuid() == 0:
                 Path(place).chmod(0o711)  # the account that serves passes through
