@@ -19,7 +19,7 @@ from sereno_cleanup.settings import Settings
     severity="info",
 )
 async def history(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
-    """Delete what is older than history_days, and each job's runs beyond the newest history_keep."""
+    """Delete history past history_days, and each job's runs beyond the newest history_keep."""
     settings: Settings = run.settings
     age = timedelta(days=settings.history_days)
     deleted = batches = 0

@@ -1,4 +1,5 @@
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -11,7 +12,7 @@ from sereno_cleanup import plugin
 from sereno_cleanup.demo import DEMO, DIRECTORY
 from sereno_cleanup.logs import logs
 from sereno_cleanup.sessions import sessions
-from sereno_cleanup.settings import Settings
+from sereno_cleanup.settings import LogRule, Settings
 
 
 def jobs(**settings: Any) -> dict[str, str]:
@@ -76,3 +77,9 @@ async def test_the_demo_makes_sessions_and_files_that_the_jobs_delete(
         swept = await asyncio.to_thread(logs.function, run_context(logs, settings=settings))
         assert swept["deleted"] > 0
     assert not DIRECTORY.exists()
+
+
+@pytest.mark.parametrize("struct", [Settings, LogRule])
+def test_every_setting_is_documented(struct: type[msgspec.Struct]) -> None:
+    page = (Path(__file__).parents[3] / "docs/cleanup.md").read_text()
+    assert [name for name in struct.__struct_fields__ if f"| `{name}`" not in page] == []

@@ -1,5 +1,7 @@
+from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
 
@@ -42,3 +44,11 @@ def test_the_demo_s_settings_fit() -> None:
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=sentence):
         msgspec.convert(settings, Settings)
+
+
+def test_every_setting_and_command_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/reports.md").read_text()
+    assert [name for name in Settings.__struct_fields__ if f"| `{name}`" not in page] == []
+    (group,) = plugin.sereno_register_commands()
+    assert isinstance(group, click.Group)
+    assert [name for name in group.commands if f"sereno reports {name}" not in page] == []

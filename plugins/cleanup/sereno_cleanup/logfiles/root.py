@@ -58,6 +58,8 @@ def open_root(path: str) -> Iterator[Root]:
 
 def _check(given: str, resolved: Path) -> None:
     names = resolved.parts[1:]
+    if names[:1] == ("private",):  # where macOS keeps its /etc and /var
+        names = names[1:]
     if len(names) < 2:
         rule = "a root for log files is at least two levels deep, as /var/log"
     elif names[0] in _SYSTEM:

@@ -1,5 +1,6 @@
 -- The calls that began in [$1, $2), each made of its legs. $3: an agent's dstchannel, $4: the context in
 -- which an outbound call begins (regular expressions). {calls}: the quoted name of the table.
+-- Legs up to 6 hours around the day are read, so that a call over midnight is whole.
 -- Equal rows (two CDR backends loaded) count once. An answered call is written down on several legs;
 -- the rank chooses those that tell the agent's part: the phone's own leg (1), else a Local channel's (2),
 -- else the caller's leg in the queue (3), whose answer was the IVR's: it does not tell the wait.
@@ -19,8 +20,8 @@ WITH leg AS (
     least(greatest(duration, 0), 86400) AS duration,
     least(greatest(billsec, 0), 86400) AS billsec
   FROM {calls}
-  WHERE started_at >= $1::timestamptz - interval '12 hours'
-    AND started_at < $2::timestamptz + interval '12 hours'
+  WHERE started_at >= $1::timestamptz - interval '6 hours'
+    AND started_at < $2::timestamptz + interval '6 hours'
 ), ranked AS (
   SELECT *,
     CASE
