@@ -14,9 +14,11 @@ from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock
 from sereno.engine.executors.executor import Executor
 from sereno.engine.executors.in_loop import InLoop
+from sereno.engine.executors.in_process import InProcess
 from sereno.engine.executors.in_thread import InThread
 from sereno.engine.leader import Leader
 from sereno.engine.occupancy import Occupancy
+from sereno.engine.outbox import chains_of
 from sereno.engine.runner import Runner
 from sereno.engine.status import Status
 from sereno.model.declared import Declared
@@ -25,7 +27,6 @@ from sereno.plugins import Registry
 from sereno.settings import Settings, redact
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.migrate import migrate
-from sereno.engine.outbox import chains_of
 from sereno.store.pool import Database
 from sereno.store.session import Node
 
@@ -85,7 +86,11 @@ class Kernel:
             )
             for s in registry.schedules.values()
         ]
-        executors: dict[str, Executor] = {"async": InLoop(), "thread": InThread(settings.threads)}
+        executors: dict[str, Executor] = {
+            "async": InLoop(),
+            "thread": InThread(settings.threads),
+            "process": InProcess(settings.processes, self.status.node),
+        }
         capacity = {name: e.capacity for name, e in executors.items() if e.capacity is not None}
         occupancy = Occupancy(settings.max_running, capacity)
         self.leader = leader = Leader(
@@ -127,7 +132,9 @@ class Kernel:
                 await runner.drain(limit)
                 await self._bus.drained()
         except TimeoutError:
-            log.error("runs or their outcomes were left behind", extra={"running": len(runner.attempts)})
+            log.error(
+                "runs or their outcomes were left behind", extra={"running": len(runner.attempts)}
+            )
         with suppress(StoreError):
             await self.db.execute("node_leave", self.status.node)
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 from sereno.app.bus import Bus
 from sereno.app.kernel import Kernel, new_status
 from sereno.embedded import EmbeddedPostgres
+from sereno.engine.runlog import RunLogHandler
 from sereno.observe.logs import configure_logging
 from sereno.plugins import Dispatcher, collect, load_plugins
 from sereno.settings import Settings
@@ -26,6 +27,7 @@ async def serve(
     """
     status = new_status(settings, uuid4())
     configure_logging(settings.log, status=status)
+    logging.getLogger().addHandler(RunLogHandler())
     registry = collect(load_plugins(settings, extra=extra, entry_points=entry_points), settings)
     for warning in registry.warnings:
         log.warning("configuration", extra={"warning": warning})

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-import msgspec
-
 from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import Executor
+from sereno.engine.executors.executor import ChildError, Executor
+from sereno.engine.result import encode_result
 from sereno.engine.runlog import RunScope, current_run
 from sereno.model.errors import RunCancelled, RunSuperseded
 from sereno.model.job import Job
@@ -19,7 +18,6 @@ from sereno.model.policies import Policies
 from sereno.model.retry import chance
 from sereno.model.run import Outcome, RunState
 
-MAX_RESULT_BYTES = 1_000_000
 MAX_ERROR_CHARACTERS = 20_000
 STOP_PATIENCE = timedelta(seconds=5)
 """How long a job that was told to stop may take to do so before it is left behind."""
@@ -61,7 +59,9 @@ class Attempt:
         limit = None if timeout is None else timeout.total_seconds()
         told = asyncio.ensure_future(self.told.wait())
         try:
-            await asyncio.wait({self.task, told}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {self.task, told}, timeout=limit, return_when=asyncio.FIRST_COMPLETED
+            )
             if not self.task.done():
                 if self.why is None:
                     self.stop("timeout")
@@ -96,8 +96,7 @@ class Attempt:
         )  # fmt: skip
 
     def _verdict(self) -> tuple[RunState, bytes | None, str | None, str | None]:
-        assert self.task is not None
-        if self.abandoned:
+        if self.task is None or self.abandoned:
             return *_stopped(self), "(it did not stop when it was told to, and was left behind)"
         if self.task.cancelled():
             return *_stopped(self), None
@@ -110,29 +109,29 @@ class Attempt:
             return *_stopped(self), None
         if isinstance(raised, RunSuperseded):
             self.why = "superseded"
-        trace = "".join(traceback.format_exception(raised))
         sentence = f"{type(raised).__name__}: {raised}"
+        trace: str | None = "".join(traceback.format_exception(raised))
+        if isinstance(raised, ChildError):  # told by another process, where it was raised
+            sentence, trace = str(raised), raised.traceback
         state: RunState = "timed_out" if self.why == "timeout" else "failed"
-        return state, None, _cut(sentence), _cut(trace)
+        return state, None, _cut(sentence), _cut(trace or "") or None
 
     def _succeeded(self, value: Any) -> tuple[RunState, bytes | None, str | None, str | None]:
-        try:
-            result = msgspec.json.encode(value)
-        except (TypeError, ValueError, RecursionError) as error:
-            return "failed", None, f"its result is not JSON: {error}", None
-        if len(result) > MAX_RESULT_BYTES:
-            note = f"its result of {len(result)} bytes was not kept: the limit is {MAX_RESULT_BYTES}"
-            return "succeeded", None, note, None
-        if b"\\u0000" in result:
-            return "succeeded", None, "its result was not kept: it holds U+0000", None
-        return "succeeded", result, None, None
+        found = encode_result(value)
+        if found.error is not None:
+            return "failed", None, _cut(found.error), None
+        return "succeeded", found.text, found.note, None
 
 
 def _stopped(attempt: Attempt) -> tuple[RunState, None, str]:
     by = f" by {attempt.who}" if attempt.who else ""
     match attempt.why:
         case "timeout":
-            return "timed_out", None, f"it took longer than its timeout of {attempt.policies.timeout}"
+            return (
+                "timed_out",
+                None,
+                f"it took longer than its timeout of {attempt.policies.timeout}",
+            )
         case "drained":
             return "failed", None, "its node was stopped before it had ended"
         case "superseded":

@@ -39,6 +39,9 @@ POLL = 0.2
 _SETTLED = 10.0
 """Seconds after which a session counts as a good one: the next loss begins with the shortest wait."""
 
+_PRESENCE_AGAIN = 0.05
+"""Seconds between tries for the presence lock, which an ended session of this node lets go soon."""
+
 
 class Leader:
     """This node's part in the election. `lease`: seconds; `dsn`: a direct connection, no pooler."""
@@ -112,14 +115,17 @@ class Leader:
 
     def _session(self) -> NodeSession:
         return NodeSession(
-            self._dsn, lease=self._lease, timeout=self._call_limit, application=f"sereno {self._node.id}"
+            self._dsn,
+            lease=self._lease,
+            timeout=self._call_limit,
+            application=f"sereno {self._node.id}",
         )
 
     async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> None:
         await session.open(self._wakeup.ring, lambda: self._wakeup.ring("lost"))
         since = steady()
         while not await session.claim_presence(self._node):
-            await asyncio.sleep(0.05)
+            await self._wakeup.wait(_PRESENCE_AGAIN)
         runner.superseded(
             [r["id"] for r in await runs.owned(self._db, self._node.id)]
             + [r for r in runner.attempts if runner.begins(r)]
@@ -152,7 +158,9 @@ class Leader:
         self._status.leading, self._status.term = True, term
         self._status.leader_changes += 1
         log.info("leading", extra={"term": term})
-        self._publish(LeaderChanged(node=str(self._node.id), term=term, leading=True, reason="lock granted"))
+        self._publish(
+            LeaderChanged(node=str(self._node.id), term=term, leading=True, reason="lock granted")
+        )
         reason = "lost"
         try:
             await reign.rule(self._declared, self._schedules, since, self._leaving)
@@ -165,7 +173,9 @@ class Leader:
             self._status.leading = False
             self._occupancy.clear()
             log.info("no longer leading", extra={"term": term, "reason": reason})
-            self._publish(LeaderChanged(node=str(self._node.id), term=term, leading=False, reason=reason))
+            self._publish(
+                LeaderChanged(node=str(self._node.id), term=term, leading=False, reason=reason)
+            )
 
     def _away(self, error: str) -> None:
         self._status.store_up, self._status.store_error = False, error

@@ -27,7 +27,6 @@ def chains_of(jobs: Mapping[str, Job]) -> Chains:
     return found
 
 
-
 class Outbox:
     """Writes what is put into it, oldest first; `written` hears of each, and whether it was still ours.
 
@@ -69,7 +68,10 @@ class Outbox:
             try:
                 await self._write(group)
             except StoreUnavailableError as error:
-                log.warning("outcomes wait: the database is away", extra={"waiting": len(self._waiting), "error": str(error)})
+                log.warning(
+                    "outcomes wait: the database is away",
+                    extra={"waiting": len(self._waiting), "error": str(error)},
+                )
                 await asyncio.sleep(backoff.wait())
                 continue
             backoff.reset()

@@ -59,7 +59,9 @@ def plan(
     due, settled_to = _due(entry, until)
     complete = settled_to is None
     active = [d for d in due if d.held is None]
-    verdicts = {d.slot: SlotVerdict(slot=d.slot, verdict="skipped", reason=d.held) for d in due if d.held}
+    verdicts = {
+        d.slot: SlotVerdict(slot=d.slot, verdict="skipped", reason=d.held) for d in due if d.held
+    }
     if not complete and policies.catch_up == "all" and policies.max_catch_up is not None:
         # Which are the newest so many is not known yet: leave them to the next go.
         keep = active[-policies.max_catch_up :]
@@ -124,7 +126,12 @@ def _catch_up(
         chosen = active if policies.max_catch_up is None else active[-policies.max_catch_up :]
         if not complete and policies.max_catch_up is not None:
             chosen = []
-        _mark(active[: len(active) - len(chosen)], "missed", "older than max_catch_up allows", verdicts)
+        _mark(
+            active[: len(active) - len(chosen)],
+            "missed",
+            "older than max_catch_up allows",
+            verdicts,
+        )
         return chosen
     if policies.catch_up == "none":
         chosen = [d for d in active if now - d.slot <= policies.grace]
@@ -134,7 +141,9 @@ def _catch_up(
     if not complete:
         _mark(active, "coalesced", "into a later slot", verdicts)
         return []
-    _mark(active[:-1], "coalesced", f"into the slot {active[-1].slot:%Y-%m-%dT%H:%M:%S.%fZ}", verdicts)
+    _mark(
+        active[:-1], "coalesced", f"into the slot {active[-1].slot:%Y-%m-%dT%H:%M:%S.%fZ}", verdicts
+    )
     return active[-1:]
 
 
@@ -221,7 +230,13 @@ def _ranges(
         if n == 0 and before is not None and (before.verdict, before.reason) == (verdict, reason):
             first = before.first
         ranges.append(
-            SlotRange(first=first, last=members[-1].slot, slots=len(members), verdict=verdict, reason=reason)
+            SlotRange(
+                first=first,
+                last=members[-1].slot,
+                slots=len(members),
+                verdict=verdict,
+                reason=reason,
+            )
         )
         opened = OpenRange(first=first, verdict=verdict, reason=reason)
     return tuple(slots), tuple(ranges), opened
@@ -238,7 +253,9 @@ def _next(entry: Entry, upto: datetime, complete: bool) -> tuple[datetime | None
         return None, None
     if current.state == "paused":
         wake = upto + QUIET
-        return None, wake if entry.paused_until is None else min(wake, max(entry.paused_until, upto))
+        return None, wake if entry.paused_until is None else min(
+            wake, max(entry.paused_until, upto)
+        )
     following = next_slot(current, entry.name, upto)
     if following is None:
         return None, None

@@ -37,7 +37,9 @@ class Reaper:
         """
         now = steady()
         sessions = await runs.absent_owners(self._db)
-        self._absent = {node: self._absent.get(node, now) for node in sessions if node != self._node}
+        self._absent = {
+            node: self._absent.get(node, now) for node in sessions if node != self._node
+        }
         taken: list[tuple[int, str, int | None]] = []
         for node, since in self._absent.items():
             # Were we connected before it went, then so was the server: it is the node that died.
@@ -48,12 +50,25 @@ class Reaper:
 
     async def _take(self, term: int, node: UUID) -> list[tuple[int, str, int | None]]:
         owned = await runs.owned(self._db, node)
-        verdicts = [(r["id"], r["attempt"], self._again(r["job"], r["losses"], r["policies"])) for r in owned]
+        verdicts = [
+            (r["id"], r["attempt"], self._again(r["job"], r["losses"], r["policies"]))
+            for r in owned
+        ]
         if not verdicts:
             return []
-        gone = await runs.lose(self._db, term, node, verdicts, f"its node {node} died or was cut off")
+        gone = await runs.lose(
+            self._db, term, node, verdicts, f"its node {node} died or was cut off"
+        )
         for row in gone:
-            log.warning("a run lost its node", extra={"run": row["id"], "job": row["job"], "state": row["state"], "owner": str(node)})
+            log.warning(
+                "a run lost its node",
+                extra={
+                    "run": row["id"],
+                    "job": row["job"],
+                    "state": row["state"],
+                    "owner": str(node),
+                },
+            )
         return [(r["id"], r["state"], r["schedule_id"]) for r in gone]
 
     def _again(self, job: str, losses: int, policies: dict[str, object] | None) -> bool:

@@ -111,7 +111,9 @@ class Reign:
         if steady() >= self._next_refill:
             await self._refill()
         await self._fire()
-        if steady() >= self._next_queue or (self._queued_at is not None and steady() >= self._queued_at):
+        if steady() >= self._next_queue or (
+            self._queued_at is not None and steady() >= self._queued_at
+        ):
             await self._start_queued()
         if self._occupancy.foreign() and steady() >= self._next_foreign:
             await self._look_after_foreign()
@@ -121,7 +123,12 @@ class Reign:
     def _pause(self) -> float:
         """Return the seconds until something is due again."""
         now = steady()
-        waits = [self._next_beat - now, self._next_refill - now, self._next_queue - now, self._next_cancel - now]
+        waits = [
+            self._next_beat - now,
+            self._next_refill - now,
+            self._next_queue - now,
+            self._next_cancel - now,
+        ]
         wake = self._agenda.next_wake()
         if wake is not None:
             waits.append(self._clock.until(wake - LOOKAHEAD))
@@ -185,14 +192,23 @@ class Reign:
             policies = self._policies_of(entry)
             now = self._clock.now()
             settlement = plan(
-                entry, policies, now, now + LOOKAHEAD, occupied=bool(self._occupancy.of_schedule(entry.schedule_id))
+                entry,
+                policies,
+                now,
+                now + LOOKAHEAD,
+                occupied=bool(self._occupancy.of_schedule(entry.schedule_id)),
             )
         except SerenoError as error:
-            log.error("a schedule cannot be planned", extra={"schedule": entry.name, "job": entry.job, "error": str(error)})
+            log.error(
+                "a schedule cannot be planned",
+                extra={"schedule": entry.name, "job": entry.job, "error": str(error)},
+            )
             return None
         if not settlement.runs:
             return settlement
-        return _with_runs(settlement, tuple(self._admitted(entry, policies, r) for r in settlement.runs))
+        return _with_runs(
+            settlement, tuple(self._admitted(entry, policies, r) for r in settlement.runs)
+        )
 
     def _admitted(self, entry: Entry, policies: Policies, run: NewRun) -> NewRun:
         """Decide whether `run` starts at its slot or waits in the queue for its place."""
@@ -275,14 +291,18 @@ class Reign:
 
     async def _resume(self) -> None:
         while self._to_resume:
-            await schedules.resume(self._db, self._to_resume.pop(), by="sereno", reason="the pause is over")
+            await schedules.resume(
+                self._db, self._to_resume.pop(), by="sereno", reason="the pause is over"
+            )
             self._next_refill = 0.0
 
     async def _start_queued(self) -> None:
         self._next_queue = steady() + QUEUE_EVERY
         self._queued_at = None
         while room := self._occupancy.room():
-            limits = {n: j.policies.max_running for n, j in self._jobs.items() if j.policies.max_running}
+            limits = {
+                n: j.policies.max_running for n, j in self._jobs.items() if j.policies.max_running
+            }
             queued = await runs.ready(
                 self._db, min(room, BATCH), list(self._jobs), self._occupancy.full_jobs(limits),
                 self._occupancy.keys(),
@@ -291,7 +311,9 @@ class Reign:
             for q in queued:
                 job = self._jobs[q.job]
                 executor = job.policies.executor
-                if self._occupancy.admits(q.job, job.policies.max_running, q.concurrency_key, executor):
+                if self._occupancy.admits(
+                    q.job, job.policies.max_running, q.concurrency_key, executor
+                ):
                     self._occupancy.add(
                         Occupant(
                             run_id=q.run_id, job=q.job, schedule_id=q.schedule_id, key=q.concurrency_key,
@@ -311,7 +333,9 @@ class Reign:
     async def _claim(self, chosen: list[int]) -> None:
         claims: dict[int, Claim] = {}
         try:
-            claims = {c.run_id: c for c in await runs.claim(self._db, self.term, self._node.id, chosen)}
+            claims = {
+                c.run_id: c for c in await runs.claim(self._db, self.term, self._node.id, chosen)
+            }
         finally:
             for run_id in chosen:
                 if run_id not in claims:
@@ -326,7 +350,13 @@ class Reign:
             old = self._occupancy.remove(run_id)
             if state == "queued" and schedule_id is not None and old is not None:
                 self._occupancy.add(
-                    Occupant(run_id=run_id, job=old.job, schedule_id=schedule_id, key=old.key, running=False)
+                    Occupant(
+                        run_id=run_id,
+                        job=old.job,
+                        schedule_id=schedule_id,
+                        key=old.key,
+                        running=False,
+                    )
                 )
             self._next_queue = 0.0
         for run_id in await runs.ended(self._db, self._occupancy.foreign()):

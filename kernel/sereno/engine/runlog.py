@@ -42,7 +42,9 @@ class RunScope:
             self.lines = []
             self.written += len(lines)
             if last and self.dropped:
-                text = f"{self.dropped} more lines were not kept: the limit is {MAX_LINES} an attempt"
+                text = (
+                    f"{self.dropped} more lines were not kept: the limit is {MAX_LINES} an attempt"
+                )
                 lines.append(
                     LogLine(at=datetime.now(UTC), level="WARNING", logger="sereno", message=text)  # noqa: TID251 - as logging stamps its records
                 )
@@ -69,7 +71,7 @@ class RunLogHandler(logging.Handler):
             return
         try:
             message = self.format(record)
-        except Exception:  # noqa: BLE001 - a bad log call may not end the run
+        except Exception:
             message = f"(a log line that could not be formatted: {record.msg!r:.200})"
         if len(message) > MAX_MESSAGE:
             message = message[:MAX_MESSAGE] + f" … ({len(message)} characters, cut)"

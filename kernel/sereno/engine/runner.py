@@ -248,7 +248,10 @@ class Runner:
 
     def _written(self, outcome: Outcome, ours: bool) -> None:
         if not ours:
-            log.warning("an outcome came too late: the run has another owner", extra={"run": outcome.run_id, "job": outcome.job})
+            log.warning(
+                "an outcome came too late: the run has another owner",
+                extra={"run": outcome.run_id, "job": outcome.job},
+            )
         self._ended(outcome)
         if not outcome.released:
             self._publish(
@@ -278,7 +281,8 @@ class Runner:
             return
         try:
             await runs.write_lines(
-                self._db, [(a.claim.run_id, a.claim.attempt, first, lines) for a, first, lines in taken]
+                self._db,
+                [(a.claim.run_id, a.claim.attempt, first, lines) for a, first, lines in taken],
             )
         except StoreError:
             for attempt, _, lines in taken:

@@ -134,6 +134,11 @@ def job(
                 f"job '{name}': executor 'async' wants an async def, {function.__name__} is a "
                 "plain function; choose 'thread' or 'process'"
             )
+        if chosen["executor"] == "process" and "<" in function.__qualname__:
+            raise DeclarationError(
+                f"job '{name}': executor 'process' finds its function by name, and "
+                f"{function.__qualname__} is made inside another; move it to the module's top level"
+            )
         return Job(
             name=name,
             function=function,

@@ -81,7 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `node_name`: a label for people; a node's identity is a random id. `lease`: how long a leader
     that fell silent is trusted. `drain_timeout`: how long a stopping node waits for its runs.
-    `threads`: workers of the thread executor. `max_running`: runs at once over all jobs and nodes.
+    `threads`, `processes`: attempts at once of those
+    executors. `max_running`: runs at once over all jobs and nodes.
     `strict`: a plugin that fails stops the start. `plugins`: unread tables, see `plugin_settings`.
     `origin`: where each key was set.
     """
@@ -93,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease = timedelta(seconds=5)
     drain_timeout: timedelta = timedelta(seconds=30)
     threads: Count = 5
+    processes: Count = 4
     max_running: Count = 100
     strict: bool = False
     disabled_plugins: tuple[str, ...] = ()

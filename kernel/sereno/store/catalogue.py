@@ -124,7 +124,14 @@ async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
     for row in await connection.fetch(sql("schedules_of_users")):
         here = row["job"] in jobs
         if here and row["state"] == "orphaned":
-            await change(connection, row, state="active", action="adopt", by=BY_CODE, reason="its job is back")
+            await change(
+                connection,
+                row,
+                state="active",
+                action="adopt",
+                by=BY_CODE,
+                reason="its job is back",
+            )
         elif not here and row["state"] != "orphaned":
             await change(connection, row, state="orphaned", action="orphan", by=BY_CODE,
                          reason="its job is no longer declared")  # fmt: skip
@@ -151,7 +158,9 @@ async def create(
     for s in schedules:
         if not s.declared.enabled:
             row = await connection.fetchrow(sql("schedule_by_name"), s.name)
-            await change(connection, row, state="paused", action="pause", by=BY_CONFIG, reason="disabled")
+            await change(
+                connection, row, state="paused", action="pause", by=BY_CONFIG, reason="disabled"
+            )
 
 
 async def change(

@@ -29,8 +29,12 @@ _LATER = (
     OSError,
     asyncio.TimeoutError,
 )
-_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError,
-           asyncpg.UndefinedFunctionError)
+_SCHEMA = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedFunctionError,
+)
 
 
 @contextmanager

@@ -63,7 +63,10 @@ async def migrate(dsn: str) -> list[str]:
                 for migration in missing:
                     await connection.execute(migration.text)
                     await connection.execute(
-                        sql("migration_record"), migration.number, migration.name, migration.checksum
+                        sql("migration_record"),
+                        migration.number,
+                        migration.name,
+                        migration.checksum,
                     )
             return [m.name for m in missing]
         finally:

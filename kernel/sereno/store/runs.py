@@ -31,7 +31,15 @@ async def enqueue(
 ) -> int:
     """Queue a run and return its id; raises ParamsError on an unknown job or params that do not fit."""
     found = await db.fetchval(
-        "enqueue", job, dict(params), run_at, priority, unique_key, requested_by, cause, trace_context
+        "enqueue",
+        job,
+        dict(params),
+        run_at,
+        priority,
+        unique_key,
+        requested_by,
+        cause,
+        trace_context,
     )
     return int(found)
 
@@ -117,7 +125,9 @@ async def _chain(
             else:
                 joins.append((downstream, upstreams, row["id"]))
     if singles:
-        await connection.fetch(sql("chain_single"), [d for d, _ in singles], [r for _, r in singles])
+        await connection.fetch(
+            sql("chain_single"), [d for d, _ in singles], [r for _, r in singles]
+        )
     for downstream, upstreams, run_id in sorted(joins):
         await connection.fetchval(sql("chain_lock"), downstream)
         await connection.execute(sql("chain_arrive"), downstream, run_id)
@@ -193,7 +203,9 @@ async def cancel_requests(db: Database, node: UUID) -> list[asyncpg.Record]:
     return await db.fetch("cancel_requests", node)
 
 
-async def request_cancel(db: Database, run_id: int, by: str, reason: str | None = None) -> str | None:
+async def request_cancel(
+    db: Database, run_id: int, by: str, reason: str | None = None
+) -> str | None:
     """End a queued run, ask a running one to stop; return the state it is in, None if unknown."""
     state = await db.fetchval("cancel_request", run_id, by, reason)
     return None if state is None else str(state)
@@ -217,5 +229,11 @@ async def lose(
     Returns id, job, state, schedule_id of those taken.
     """
     return await db.fetch(
-        "runs_lose", term, node, [r[0] for r in runs], [r[1] for r in runs], [r[2] for r in runs], error
+        "runs_lose",
+        term,
+        node,
+        [r[0] for r in runs],
+        [r[1] for r in runs],
+        [r[2] for r in runs],
+        error,
     )

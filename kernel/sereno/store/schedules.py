@@ -43,8 +43,12 @@ async def pause(
     async with db.transaction() as connection:
         for row in await named(connection, name):
             if until is not None and until <= row["now"]:
-                raise DeclarationError(f"pause: until {until} is in the past, it is {row['now']:%F %T} UTC")
-            if row["state"] in ("active", "paused") and (row["state"] == "active" or row["paused_until"] != until):
+                raise DeclarationError(
+                    f"pause: until {until} is in the past, it is {row['now']:%F %T} UTC"
+                )
+            if row["state"] in ("active", "paused") and (
+                row["state"] == "active" or row["paused_until"] != until
+            ):
                 await change(connection, row, state="paused", paused_until=until, action="pause", by=by,
                              reason=reason)  # fmt: skip
                 changed.append(row["name"])
@@ -52,7 +56,12 @@ async def pause(
 
 
 async def resume(
-    db: Database, name: str, *, by: str, run: Literal["none", "last", "all"] = "none", reason: str = ""
+    db: Database,
+    name: str,
+    *,
+    by: str,
+    run: Literal["none", "last", "all"] = "none",
+    reason: str = "",
 ) -> tuple[list[str], list[int]]:
     """Resume what `pause` paused; return the schedules resumed and the runs that were queued.
 
@@ -66,7 +75,9 @@ async def resume(
             if row["state"] != "paused":
                 continue
             since = await connection.fetchval(sql("paused_since"), row["id"])
-            definition = await change(connection, row, state="active", action="resume", by=by, reason=reason)
+            definition = await change(
+                connection, row, state="active", action="resume", by=by, reason=reason
+            )
             changed.append(row["name"])
             if run != "none" and since is not None:
                 queued += await _replay(connection, row, definition, since, run, by)
@@ -95,7 +106,13 @@ async def _replay(
             del slots[:-1]
     chosen = slots[-1:] if run == "last" else slots
     found = await connection.fetch(
-        sql("runs_replay"), row["job"], row["id"], chosen, definition.params, definition.policies, by
+        sql("runs_replay"),
+        row["job"],
+        row["id"],
+        chosen,
+        definition.params,
+        definition.policies,
+        by,
     )
     return [r["id"] for r in found]
 
@@ -112,7 +129,9 @@ async def override(
         overrides = {**row["overrides"], **{k: v for k, v in changes.items() if v is not None}}
         for key in [k for k, v in changes.items() if v is None]:
             overrides.pop(key, None)
-        return await change(connection, row, overrides=overrides, action="override", by=by, reason=reason)
+        return await change(
+            connection, row, overrides=overrides, action="override", by=by, reason=reason
+        )
 
 
 async def add(db: Database, name: str, job: str, declared: Declared, *, by: str) -> None:

@@ -76,7 +76,9 @@ class NodeSession:
                         )
                     self._pid = connection.get_server_pid()
                     await connection.execute(
-                        sql("session_lease"), str(round(self._lease * 1000)), str(max(1, round(self._lease / 3)))
+                        sql("session_lease"),
+                        str(round(self._lease * 1000)),
+                        str(max(1, round(self._lease / 3))),
                     )
                     await connection.add_listener(CHANNEL, lambda *a: on_notify(str(a[3])))
                 connection.add_termination_listener(lambda _: on_lost())

@@ -1,6 +1,6 @@
 """Reads what people are shown: jobs, schedules, runs, slots and replicas, as plain values."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -192,13 +192,22 @@ async def schedules(db: Database, name: str | None = None) -> list[ScheduleView]
     ]
 
 
-async def known_job(db: Database, name: str) -> None:
-    """Raise NotFoundError, with a suggestion, unless there is or was a job `name`."""
-    names = [row["name"] for row in await db.fetch("view_jobs")]
-    if name not in names:
-        near = get_close_matches(name, names, 1)
-        hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
-        raise NotFoundError(f"there is no job '{name}' in this database{hint}")
+async def known_job(db: Database, name: str, declared: Collection[str] = ()) -> None:
+    """Raise NotFoundError, with a suggestion, unless there is or was a job `name` in the database.
+
+    `declared`: names that are known elsewhere.
+    """
+    names = {row["name"] for row in await db.fetch("view_jobs")}
+    if name in names:
+        return
+    if name in declared:
+        raise NotFoundError(
+            f"job '{name}' is declared here, but no replica has brought it to this database yet; "
+            "`sereno run` starts one"
+        )
+    near = get_close_matches(name, sorted(names.union(declared)), 1)
+    hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
+    raise NotFoundError(f"there is no job '{name}' in this database{hint}")
 
 
 async def runs(

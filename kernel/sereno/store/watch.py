@@ -1,7 +1,7 @@
-"""What monitors read: one query for all jobs, at most once a second, whatever the number of runs kept.
+"""What monitors read: one query for all jobs, once a second at most, however many runs are kept.
 
-A look never fails and never takes longer than `patience`. While the database is away it shows the newest
-snapshot there is, says that the database is away, and tells how the time has gone on since.
+A look never fails and never takes longer than `patience`. While the database is away it shows the
+newest snapshot there is, says that the database is away, and tells how far time has gone on since.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What the database knows of one job that is declared now; counts are since the job's first day.
+    """What the database knows of one job that is declared now; counts are since its first day.
 
-    Instants are seconds since the epoch, durations seconds. `fresh_at`: its last success, or when it was
-    declared. Once that is longer ago than `overdue_after`: `resumed_at`, since when a schedule of it is
-    active, and `unmet_slot`, the first slot due since that has a verdict. `active`, `paused`: how many of
-    its schedules are. `next_slot`: the first without a verdict; `due_by`: the same with its grace.
-    `queued_slot`: the oldest slot whose run waits for its first attempt. `running_since`: start of the
-    oldest run.
+    Instants are seconds since the epoch, durations seconds. `fresh_at`: its last success, or when
+    it was declared. Once that is longer ago than `overdue_after`: `resumed_at`, since when a
+    schedule of it is active, and `unmet_slot`, the first slot due since that has a verdict.
+    `active`, `paused`: how many of its schedules are. `next_slot`: the first without a verdict;
+    `due_by`: the same with its grace. `queued_slot`: the oldest slot whose run waits for its
+    first attempt. `running_since`: start of the oldest run.
     """
 
     name: str
@@ -107,8 +107,8 @@ class Glance:
 class Watch:
     """Reads snapshots: one query at a time, one a second at the most, for however many readers.
 
-    `fresh`: seconds for which an answer (a failure as well) is given again. `patience`: seconds that a
-    reader waits. `steady`: a clock in seconds that only grows.
+    `fresh`: seconds for which an answer (a failure as well) is given again. `patience`: seconds
+    that a reader waits. `steady`: a clock in seconds that only grows.
     """
 
     def __init__(

@@ -1,12 +1,20 @@
 """What every executor promises."""
 
 from abc import ABC, abstractmethod
-from datetime import timedelta
 from typing import Any
 
 from sereno.engine.context import RunContext
+from sereno.model.errors import RunError
 from sereno.model.job import Job
 from sereno.model.policies import Policies
+
+
+class ChildError(RunError):
+    """What a job raised in another process, or how that process ended; `traceback`: its text."""
+
+    def __init__(self, sentence: str, traceback: str | None = None) -> None:
+        super().__init__(sentence)
+        self.traceback = traceback
 
 
 class Executor(ABC):
@@ -22,6 +30,3 @@ class Executor(ABC):
         Cancelling this coroutine asks the function to stop; it returns as soon as the function has, or
         raises at once where the function cannot be made to stop. Raises what the function raised.
         """
-
-    async def close(self, timeout: timedelta) -> None:
-        """Let go of what is held between attempts."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
+from sereno.engine.result import encode_result
 from sereno.model.job import Job
 from sereno.model.policies import Policies
 
@@ -40,8 +41,8 @@ class InThread(Executor):
         def work() -> None:
             result, error = None, None
             try:
-                result = job.function(context)
-            except BaseException as raised:  # noqa: BLE001 - SystemExit too is the job's outcome
+                result = encode_result(job.function(context))  # a large one would hold the loop up
+            except BaseException as raised:
                 error = raised
             try:
                 loop.call_soon_threadsafe(settle, result, error)

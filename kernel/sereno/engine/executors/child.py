@@ -1,0 +1,215 @@
+"""The other side of a process executor: one attempt in a process of its own.
+
+It ends with its parent, however that ends: the socket that joins them is then at its end, and on Linux the
+kernel sends a signal as well (a job may hold the interpreter's lock for ever).
+"""
+
+import asyncio
+import ctypes
+import importlib
+import inspect
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from queue import SimpleQueue
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sereno.engine.clock import steady
+from sereno.engine.context import RunContext
+from sereno.engine.executors.wire import (
+    Checkpointed,
+    Flush,
+    Flushed,
+    Order,
+    Progressed,
+    Raised,
+    Report,
+    Returned,
+    Said,
+    Start,
+    Stop,
+    decode_order,
+    framed,
+)
+from sereno.engine.result import encode_result
+from sereno.model.errors import RunCancelled, RunSuperseded, StoreUnavailableError
+from sereno.model.job import Job
+from sereno.store import runs
+
+_PR_SET_PDEATHSIG = 1
+
+
+class _Line:
+    """The socket to the parent: reports go out whole, orders come in on a thread."""
+
+    def __init__(self, joined: socket.socket) -> None:
+        self._socket = joined
+        self._lock = threading.Lock()
+        self._flushed: SimpleQueue[Flushed] = SimpleQueue()
+        self.stop = threading.Event()
+        self._on_stop: Callable[[], None] | None = None
+
+    def receive(self) -> Order:
+        size = int.from_bytes(self._exactly(4), "big")
+        return decode_order(self._exactly(size))
+
+    def send(self, report: Report) -> None:
+        with self._lock:
+            self._socket.sendall(framed(report))
+
+    def flush(self) -> None:
+        self.send(Flush())
+        error = self._flushed.get().error
+        if error is not None:
+            raise StoreUnavailableError(error)
+
+    def listen(self, on_stop: Callable[[], None]) -> None:
+        """Hear orders for ever, on this thread."""
+        self._on_stop = on_stop
+        while True:
+            match self.receive():
+                case Stop():
+                    self.stop.set()
+                    on_stop()
+                case Flushed() as answer:
+                    self._flushed.put(answer)
+                case Start():
+                    pass
+
+    def _exactly(self, size: int) -> bytes:
+        found = bytearray()
+        while len(found) < size:
+            try:
+                part = self._socket.recv(size - len(found))
+            except OSError:
+                part = b""
+            if not part:  # the parent is gone: nobody waits for us any more
+                os.killpg(os.getpgid(0), signal.SIGKILL)
+            found += part
+        return bytes(found)
+
+
+class _Reporter:
+    """Passes a run's words on to the parent."""
+
+    def __init__(self, line: _Line, start: Start) -> None:
+        self._line = line
+        self._start = start
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        self._line.send(Progressed(done, total, note))
+
+    def checkpoint(self, value: Any) -> None:
+        self._line.send(Checkpointed(value))
+
+    async def flush(self) -> None:
+        await asyncio.to_thread(self._line.flush)
+
+    async def fence(self, connection: Any) -> None:
+        await runs.fence(
+            connection, self._start.run_id, self._start.attempt, UUID(self._start.node)
+        )
+
+
+class _Logs(logging.Handler):
+    def __init__(self, line: _Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record)
+        except Exception:  # a bad log call may not end the run
+            text = f"(a log line that could not be formatted: {record.msg!r:.200})"
+        self._line.send(Said(record.name, record.levelno, text, record.created))
+
+
+def main() -> None:
+    """Do what the parent asks for over the file descriptor in ``argv[1]``."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear
+    line = _Line(socket.socket(fileno=int(sys.argv[1])))
+    start = line.receive()
+    if not isinstance(start, Start):
+        raise TypeError(f"the first order is {start!r}, no Start")
+    if start.memory_limit_mb is not None:
+        limit = start.memory_limit_mb * 1024 * 1024
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    sys.path[:] = start.path
+    root = logging.getLogger()
+    root.handlers[:] = [_Logs(line)]
+    root.setLevel(start.log_level)
+    try:
+        report: Report = Returned(encode_result(_call(start, line)))
+    except BaseException as error:  # whatever it is, the parent is to hear of it
+        report = _raised(error)
+    line.send(report)
+    logging.shutdown()
+    os._exit(0)  # threads that the job left behind may not keep the process
+
+
+def _call(start: Start, line: _Line) -> Any:
+    declared: Any = importlib.import_module(start.module)
+    for part in start.name.split("."):
+        declared = getattr(declared, part)
+    function = declared.function if isinstance(declared, Job) else declared
+    params = start.params
+    if isinstance(declared, Job) and declared.params is not None:
+        params = msgspec.convert(params, declared.params)
+    settings = start.settings
+    if start.settings_type is not None:
+        module, name = start.settings_type.split(":")
+        settings = msgspec.convert(
+            settings, getattr(importlib.import_module(module), name), strict=False
+        )
+    began = steady()
+
+    def now() -> datetime:
+        return start.now + timedelta(seconds=steady() - began)
+
+    context: RunContext[Any] = RunContext(
+        run_id=start.run_id, job=start.job, attempt=start.attempt, params=params, settings=settings,
+        log=logging.getLogger(f"sereno.job.{start.job}"), reporter=_Reporter(line, start),
+        slot=start.slot, upstream=start.upstream, saved=start.saved, database_url=start.database_url,
+        deadline=start.deadline, clock=now, stop=line.stop,
+    )  # fmt: skip
+    if inspect.iscoroutinefunction(function):
+        return asyncio.run(_await(function, context, line))
+    threading.Thread(target=line.listen, args=(lambda: None,), daemon=True).start()
+    return function(context)
+
+
+async def _await(function: Callable[..., Any], context: RunContext[Any], line: _Line) -> Any:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(function(context))
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    threading.Thread(target=line.listen, args=(stop,), daemon=True).start()
+    return await task
+
+
+def _raised(error: BaseException) -> Raised:
+    kind = "error"
+    if isinstance(error, RunCancelled | asyncio.CancelledError):
+        kind = "cancelled"
+    elif isinstance(error, RunSuperseded):
+        kind = "superseded"
+    text = f"{type(error).__name__}: {error}" if kind == "error" else str(error)
+    return Raised(text, "".join(traceback.format_exception(error)), kind)
+
+
+if __name__ == "__main__":
+    main()

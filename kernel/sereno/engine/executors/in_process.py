@@ -1,0 +1,145 @@
+"""Runs jobs in processes of their own: bounded in memory, killed at their deadline, their crash theirs alone."""
+
+import asyncio
+import inspect
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sereno.engine.context import RunContext
+from sereno.engine.executors.executor import ChildError, Executor
+from sereno.engine.executors.wire import (
+    Checkpointed,
+    Flush,
+    Flushed,
+    Progressed,
+    Raised,
+    Report,
+    Returned,
+    Said,
+    Start,
+    Stop,
+    decode_report,
+    framed,
+)
+from sereno.engine.result import Encoded
+from sereno.model.errors import RunCancelled, RunSuperseded, StoreError
+from sereno.model.job import Job
+from sereno.model.policies import Policies
+
+STOP_PATIENCE = 1.0
+"""Seconds that a job which was told to stop has, before its process is killed."""
+
+
+class InProcess(Executor):
+    """A new process, and process group, for each attempt; at most `processes` at once.
+
+    The job's function must be found by its name in its module. A job that takes more than
+    ``memory_limit_mb`` meets MemoryError.
+    """
+
+    def __init__(self, processes: int, node: UUID) -> None:
+        self.capacity = processes
+        self._node = node
+
+    async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
+        """Run the function in a child; on cancellation ask it to stop, then kill its process group."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "sereno.engine.executors.child", str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),), start_new_session=True, stdin=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        reader, writer = await asyncio.open_connection(sock=ours)
+        writer.write(framed(self._start(job, context, policies)))
+        hearing = asyncio.ensure_future(_hear(reader, writer, context))
+        try:
+            ended = await asyncio.shield(hearing)
+        except asyncio.CancelledError:
+            context.stop.set()
+            writer.write(framed(Stop()))
+            await asyncio.wait({hearing}, timeout=STOP_PATIENCE)
+            ended = hearing.result() if hearing.done() else None
+            if ended is None:
+                raise
+        finally:
+            hearing.cancel()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            code = await process.wait()
+            writer.close()
+        return _result(ended, code)
+
+    def _start(self, job: Job, context: RunContext[Any], policies: Policies) -> Start:
+        function = inspect.unwrap(job.function)
+        settings = context.settings
+        kind = type(settings)
+        typed = isinstance(settings, msgspec.Struct)
+        return Start(
+            path=sys.path, module=function.__module__, name=function.__qualname__,
+            run_id=context.run_id, job=context.job, attempt=context.attempt, node=str(self._node),
+            params=context.params, settings=settings,
+            settings_type=f"{kind.__module__}:{kind.__qualname__}" if typed else None,
+            slot=context.slot, upstream=dict(context.upstream), saved=context.saved,
+            database_url=context.database_url, deadline=context.deadline, now=context.now(),
+            memory_limit_mb=policies.memory_limit_mb, log_level=logging.getLogger().level,
+        )  # fmt: skip
+
+
+async def _hear(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: RunContext[Any]
+) -> Returned | Raised | None:
+    """Take the child's reports until its last; None when it ended without one."""
+    while True:
+        try:
+            size = int.from_bytes(await reader.readexactly(4), "big")
+            report: Report = decode_report(await reader.readexactly(size))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        match report:
+            case Returned() | Raised():
+                return report
+            case Progressed(done, total, note):
+                context.reporter.progress(done, total, note)
+            case Checkpointed(value):
+                context.reporter.checkpoint(value)
+            case Flush():
+                writer.write(framed(await _flushed(context)))
+            case Said(logger, level, message, at):
+                record = logging.LogRecord(logger, level, "", 0, message, None, None)
+                record.created = at
+                logging.getLogger(logger).handle(record)
+
+
+async def _flushed(context: RunContext[Any]) -> Flushed:
+    try:
+        await context.reporter.flush()
+    except StoreError as error:
+        return Flushed(str(error))
+    return Flushed()
+
+
+def _result(ended: Returned | Raised | None, code: int) -> Encoded:
+    match ended:
+        case Returned(result):
+            return result
+        case Raised(sentence, _, "cancelled"):
+            raise RunCancelled(sentence)
+        case Raised(sentence, _, "superseded"):
+            raise RunSuperseded(sentence)
+        case Raised(sentence, trace):
+            raise ChildError(sentence, trace)
+        case None:
+            how = (
+                f"was ended by {signal.Signals(-code).name}"
+                if code < 0
+                else f"exited with code {code}"
+            )
+            raise ChildError(f"its process {how} before the job had returned")

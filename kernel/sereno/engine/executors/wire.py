@@ -1,0 +1,107 @@
+"""What a process executor and its child say to each other: framed JSON over a socket pair."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sereno.engine.result import Encoded
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The child's work. `path`: the parent's ``sys.path``. `now`: the database's time."""
+
+    path: list[str]
+    module: str
+    name: str
+    run_id: int
+    job: str
+    attempt: int
+    node: str
+    params: Any
+    settings: Any
+    settings_type: str | None
+    slot: datetime | None
+    upstream: dict[str, Any]
+    saved: Any
+    database_url: str
+    deadline: datetime | None
+    now: datetime
+    memory_limit_mb: int | None
+    log_level: int
+
+
+class Stop(msgspec.Struct, frozen=True, tag=True):
+    """The run is to stop."""
+
+
+class Progressed(msgspec.Struct, frozen=True, tag=True):
+    """``run.progress``."""
+
+    done: float
+    total: float | None
+    note: str
+
+
+class Checkpointed(msgspec.Struct, frozen=True, tag=True):
+    """``run.checkpoint``."""
+
+    value: Any
+
+
+class Said(msgspec.Struct, frozen=True, tag=True):
+    """A log record: logger, level, text, seconds since 1970."""
+
+    logger: str
+    level: int
+    message: str
+    at: float
+
+
+class Flush(msgspec.Struct, frozen=True, tag=True):
+    """``run.flush``: answered by `Flushed`."""
+
+
+class Flushed(msgspec.Struct, frozen=True, tag=True):
+    """What was said before `Flush` is durable; `error` when it could not be made so."""
+
+    error: str | None = None
+
+
+class Returned(msgspec.Struct, frozen=True, tag=True):
+    """The function returned."""
+
+    result: Encoded
+
+
+class Raised(msgspec.Struct, frozen=True, tag=True):
+    """The function raised. `kind`: ``error``, ``cancelled`` or ``superseded``."""
+
+    sentence: str
+    traceback: str
+    kind: str = "error"
+
+
+Order = Start | Stop | Flushed
+Report = Progressed | Checkpointed | Said | Flush | Returned | Raised
+
+_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed)
+_reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(
+    Progressed | Checkpointed | Said | Flush | Returned | Raised
+)
+
+
+def decode_order(body: bytes) -> Order:
+    """Read what the parent sent."""
+    return _orders.decode(body)
+
+
+def decode_report(body: bytes) -> Report:
+    """Read what the child sent."""
+    return _reports.decode(body)
+
+
+def framed(message: Order | Report) -> bytes:
+    """Return `message` as its length in 4 bytes, then JSON."""
+    body = msgspec.json.encode(message)
+    return len(body).to_bytes(4, "big") + body

@@ -1,0 +1,34 @@
+"""What becomes of the value that a job returns: JSON, of bounded size."""
+
+from typing import Any
+
+import msgspec
+
+MAX_RESULT_BYTES = 1_000_000
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """A result as it is kept: its JSON text, a note when it was not kept, an error when it is no JSON."""
+
+    text: bytes | None = None
+    note: str | None = None
+    error: str | None = None
+
+
+def encode_result(value: Any) -> Encoded:
+    """Return `value` as JSON text, or why it is not kept."""
+    if isinstance(value, Encoded):
+        return value
+    try:
+        text = msgspec.json.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        return Encoded(error=f"its result is not JSON: {error}")
+    if len(text) > MAX_RESULT_BYTES:
+        return Encoded(
+            note=f"its result of {len(text)} bytes was not kept: the limit is {MAX_RESULT_BYTES}"
+        )
+    if b"\\u0000" in text:
+        return Encoded(
+            note="its result was not kept: it holds U+0000, which PostgreSQL cannot keep"
+        )
+    return Encoded(text=text)
