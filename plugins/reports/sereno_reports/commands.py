@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ _database = click.option(
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 _revision = click.option("--revision", type=click.IntRange(1), help="The newest when not given.")
+_params = click.option("--params", default="", help="As listed; the one made last when not given.")
 
 
 @click.group()
@@ -46,32 +47,48 @@ def list_reports(obj: Any, limit: int, as_json: bool, database_url: str | None) 
     if not rows:
         click.echo("no report is kept yet; make one with: sereno trigger reports.daily --wait")
         return
-    line = "{:<10}  {:<7}  {:>3}  {:>7}  {:>8}  {:>9}  {:<20}  {}"
+    line = "{:<10}  {:<7}  {:<6}  {:>3}  {:>7}  {:>8}  {:>9}  {:<16}  {}"
     click.echo(
-        line.format("DAY", "NAME", "REV", "OFFERED", "ANSWERED", "ABANDONED", "ZONE", "MADE (UTC)")
+        line.format(
+            *(
+                "DAY",
+                "NAME",
+                "PARAMS",
+                "REV",
+                "OFFERED",
+                "ANSWERED",
+                "ABANDONED",
+                "MADE (UTC)",
+                "ZONE",
+            )
+        )
     )
     for row in rows:
         total = msgspec.convert(row["figures"], Figures).total
-        made = f"{row['created_at']:%Y-%m-%d %H:%M}" + (
-            "  (day not over)" if row["partial"] else ""
-        )
+        made = f"{row['created_at'].astimezone(UTC):%Y-%m-%d %H:%M}"
+        zone = row["zone"] + ("  (day not over)" if row["partial"] else "")
         counts = (total.offered, total.answered, total.abandoned)
-        click.echo(
-            line.format(str(row["day"]), row["name"], row["revision"], *counts, row["zone"], made)
-        )
+        known = (str(row["day"]), row["name"], row["params_hash"][:6], row["revision"])
+        click.echo(line.format(*known, *counts, made, zone))
 
 
 @reports.command()
 @click.argument("day", type=_DAY)
 @_revision
+@_params
 @_json
 @_database
 @click.pass_obj
 def show(
-    obj: Any, day: datetime, revision: int | None, as_json: bool, database_url: str | None
+    obj: Any,
+    day: datetime,
+    revision: int | None,
+    params: str,
+    as_json: bool,
+    database_url: str | None,
 ) -> None:
     """Show the figures of DAY (as 2026-01-31)."""
-    row = _find(obj, database_url, day.date(), revision)
+    row = _find(obj, database_url, day.date(), revision, params)
     if as_json:
         click.echo(_dump(_listed(row) | {"figures": row["figures"]}))
     else:
@@ -83,6 +100,7 @@ def show(
 @click.option("--format", "form", type=click.Choice(["html", "csv", "json"]), default="html")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path))
 @_revision
+@_params
 @_json
 @_database
 @click.pass_obj
@@ -92,11 +110,12 @@ def export(
     form: str,
     output: Path | None,
     revision: int | None,
+    params: str,
     as_json: bool,
     database_url: str | None,
 ) -> None:
     """Write the report of DAY to a file, or to standard output when no file is named."""
-    row = _find(obj, database_url, day.date(), revision)
+    row = _find(obj, database_url, day.date(), revision, params)
     content = _dump(row["figures"]) + "\n" if form == "json" else row[form]
     if output is None:
         click.echo(content.encode(), nl=False)
@@ -110,10 +129,13 @@ def export(
     click.echo(_dump(told) if as_json else f"{output}: revision {row['revision']} of {row['day']}")
 
 
-def _find(obj: Any, database_url: str | None, day: date, revision: int | None) -> dict[str, Any]:
-    row = _ask(obj, database_url, lambda database: shelf.find(database, day, revision))
+def _find(
+    obj: Any, database_url: str | None, day: date, revision: int | None, params: str
+) -> dict[str, Any]:
+    row = _ask(obj, database_url, lambda database: shelf.find(database, day, revision, params))
     if row is None:
         which = "" if revision is None else f" with revision {revision}"
+        which += f" and params {params}" if params else ""
         raise click.ClickException(
             f"no report of {day}{which} is kept; make one with: "
             f"sereno trigger reports.daily -p day={day} --wait"

@@ -90,11 +90,16 @@ async def newest(connection: Any, limit: int) -> list[dict[str, Any]]:
     return [dict(row) for row in await connection.fetch(query("list_reports"), limit)]
 
 
-async def find(connection: Any, day: date, revision: int | None) -> dict[str, Any] | None:
-    """Return the report of `day`, its newest revision when `revision` is None."""
+async def find(
+    connection: Any, day: date, revision: int | None, params: str
+) -> dict[str, Any] | None:
+    """Return the report of `day` whose params_hash begins with `params`.
+
+    Its newest revision when `revision` is None; the one made last where several fit.
+    """
     if await connection.fetchval("SELECT to_regclass($1)", TABLE) is None:
         return None
-    row = await connection.fetchrow(query("get_report"), day, revision)
+    row = await connection.fetchrow(query("get_report"), day, revision, params)
     return None if row is None else dict(row)
 
 

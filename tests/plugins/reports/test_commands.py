@@ -67,6 +67,19 @@ async def test_an_older_revision_can_be_shown(pbx: Exchange, make: Make, sereno:
     assert (older["revision"], older["total"]["answered"]) == (1, 1)
 
 
+async def test_reports_made_with_other_choices_are_told_apart(
+    pbx: Exchange, make: Make, sereno: Sereno
+) -> None:
+    await make()
+    await make(language="en")
+    listed = json.loads((await ask(sereno, "list", "--json")).output)
+    pages = [
+        (await ask(sereno, "export", "2026-11-17", "--params", row["params"][:6])).output
+        for row in listed
+    ]
+    assert ['lang="en"' in page for page in pages] == [True, False]
+
+
 def test_before_the_first_report_the_list_says_how_to_make_one(sereno: Sereno) -> None:
     assert "sereno trigger reports.daily --wait" in sereno("list").output
     assert json.loads(sereno("list", "--json").output) == []

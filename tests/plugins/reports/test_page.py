@@ -92,7 +92,7 @@ def test_a_day_that_is_not_over_and_a_small_sample_are_told() -> None:
     assert "cifras parciales" in to_html(some_figures(partial=True), Settings(), NOW)
     tally = Tally(DAY, 20, 5)
     tally.add(Call(started_at=DAY.start, length=30, reached=True))
-    assert "Muestra pequeña: con 1 llamadas" in to_html(tally.figures(), Settings(), NOW)
+    assert "Muestra pequeña (1 ofrecidas)" in to_html(tally.figures(), Settings(), NOW)
 
 
 def test_what_callers_and_operators_write_stays_text() -> None:
