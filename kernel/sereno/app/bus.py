@@ -12,7 +12,8 @@ _MAX_WAITING = 10_000
 
 
 class Bus:
-    """`publish` never blocks and never raises; hooks that cannot keep up lose events, and are named."""
+    """`publish` never blocks and never raises; hooks that cannot keep up lose events, and are
+    named."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher

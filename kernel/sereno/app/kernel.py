@@ -77,7 +77,8 @@ class Kernel:
         self._node = Node(self.status.node, key)
 
     async def work(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
-        """Stand for the lead and run what is this node's, until `stop` is set and all runs are over."""
+        """Stand for the lead and run what is this node's, until `stop` is set and all runs are
+        over."""
         registry, settings = self.registry, self.settings
         jobs = [DeclaredJob(job=j, plugin=registry.plugin_of[n]) for n, j in registry.jobs.items()]
         declared = [
@@ -94,13 +95,28 @@ class Kernel:
         capacity = {name: e.capacity for name, e in executors.items() if e.capacity is not None}
         occupancy = Occupancy(settings.max_running, capacity)
         self.leader = leader = Leader(
-            settings.leader_database_url or self._dsn, self.db, self._node, self.clock, self.status, jobs,
-            declared, lease=settings.lease.total_seconds(), occupancy=occupancy, publish=self._bus.publish,
-        )  # fmt: skip
+            settings.leader_database_url or self._dsn,
+            self.db,
+            self._node,
+            self.clock,
+            self.status,
+            jobs,
+            declared,
+            lease=settings.lease.total_seconds(),
+            occupancy=occupancy,
+            publish=self._bus.publish,
+        )
         self.runner = runner = Runner(
-            self.db, self.status.node, self.clock, registry.jobs, registry.settings_of, executors,
-            chains_of(registry.jobs), publish=self._bus.publish, ended=leader.ended,
-        )  # fmt: skip
+            self.db,
+            self.status.node,
+            self.clock,
+            registry.jobs,
+            registry.settings_of,
+            executors,
+            chains_of(registry.jobs),
+            publish=self._bus.publish,
+            ended=leader.ended,
+        )
         tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(leader.stand(runner)),
             asyncio.ensure_future(runner.work()),

@@ -51,7 +51,8 @@ class Attempt:
         self.told.set()
 
     async def make(self) -> Outcome:
-        """Run the job to its end, its deadline or its cancellation, and say how it ended; never raises."""
+        """Run the job to its end, its deadline or its cancellation, and say how it ended; never
+        raises."""
         self.began = self.clock.now()
         current_run.set(self.scope)
         self.task = asyncio.ensure_future(self._execute())
@@ -90,10 +91,19 @@ class Attempt:
         first, lines = self.scope.take(last=True)
         began = self.began or finished
         return Outcome(
-            run_id=self.claim.run_id, job=self.claim.job, attempt=self.claim.attempt, state=state,
-            started_at=began, finished_at=max(finished, began), result=result, error=error,
-            traceback=trace, retry_at=retry_at, lines=lines, first_line=first,
-        )  # fmt: skip
+            run_id=self.claim.run_id,
+            job=self.claim.job,
+            attempt=self.claim.attempt,
+            state=state,
+            started_at=began,
+            finished_at=max(finished, began),
+            result=result,
+            error=error,
+            traceback=trace,
+            retry_at=retry_at,
+            lines=lines,
+            first_line=first,
+        )
 
     def _verdict(self) -> tuple[RunState, bytes | None, str | None, str | None]:
         if self.task is None or self.abandoned:

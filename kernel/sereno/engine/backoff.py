@@ -4,7 +4,7 @@ import random
 
 
 class Backoff:
-    """Waits that double from `first` to `longest` seconds, spread by a half so that replicas part."""
+    """Waits that double from `first` to `longest` seconds, spread by half so that replicas part."""
 
     def __init__(self, first: float = 0.05, longest: float = 2.0) -> None:
         self._first, self._longest, self._next = first, longest, first

@@ -16,8 +16,8 @@ def steady() -> float:
 class Clock:
     """Tells the database's time from samples of it.
 
-    A sample's error is at most half its round trip, so the quickest one of the last minute is believed,
-    and a later one only when it is quicker or proves the old one wrong.
+    A sample's error is at most half its round trip, so the quickest one of the last minute is
+    believed, and a later one only when it is quicker or proves the old one wrong.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,8 @@ class Clock:
         return time.time() - steady() - self._offset
 
     def observe(self, there: datetime, sent: float, received: float) -> None:
-        """Take a sample: the database said `there` to a statement sent and answered at these steady times."""
+        """Take a sample: the database said `there` to a statement sent and answered at these steady
+        times."""
         trip = received - sent
         offset = (there - _EPOCH).total_seconds() - (sent + received) / 2
         stale = received - self._taken > _FORGET_AFTER

@@ -36,8 +36,8 @@ class Reporter(Protocol):
 class RunContext(Generic[P]):
     """One attempt of one run.
 
-    `params`: the job's Struct, or a dict where it declares none. `upstream`: results of the runs that
-    this one was chained after, by job name. `settings`: the plugin's Struct. `saved`: the last
+    `params`: the job's Struct, or a dict where it declares none. `upstream`: results of the runs
+    that this one was chained after, by job name. `settings`: the plugin's Struct. `saved`: the last
     checkpoint of this run's earlier attempts, None at first. `slot`: None for ad-hoc runs.
     `database_url`: the kernel's own database (a secret: never log it).
     """
@@ -72,12 +72,12 @@ class RunContext(Generic[P]):
             raise RunCancelled(f"run {self.run_id} of job '{self.job}' has been asked to stop")
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
-        """Say how far the run is; cheap, never blocks, and a point where a thread can be cancelled."""
+        """Say how far the run is; cheap, never blocks, and where a thread can be cancelled."""
         self.check()
         self.reporter.progress(done, total, note)
 
     def checkpoint(self, value: Any) -> None:
-        """Keep `value` (what JSON can hold) for the next attempt; durable after `flush` or the end."""
+        """Keep `value` (JSON) for the next attempt; durable after `flush` or the end."""
         self.reporter.checkpoint(value)
 
     async def flush(self) -> None:

@@ -1,12 +1,14 @@
-"""Makes this node stand for the lead, lead, and stand again: the state machine of DESIGN.md section 4.
+"""Makes this node stand for the lead, lead, and stand again: the state machine of DESIGN.md section
+4.
 
     away ──session──► standing ──lock granted, term begun──► leading
      ▲                  │  ▲                                   │
      └── any error ─────┘  └──── hand-over ◄── leave() ────────┤
      └──────────────── any doubt: the session is terminated ───┘
 
-Invariants: a node acts as leader only while its trust holds; whatever it writes carries the term; any error of
-the session means that the lock is lost; the presence lock is held in every state but `away`.
+Invariants: a node acts as leader only while its trust holds; whatever it writes carries the term;
+any error of the session means that the lock is lost; the presence lock is held in every state but
+`away`.
 """
 
 import asyncio
@@ -37,7 +39,7 @@ POLL = 0.2
 """Seconds between a follower's tries for the lock, spread by a quarter: at most 250 ms apart."""
 
 _SETTLED = 10.0
-"""Seconds after which a session counts as a good one: the next loss begins with the shortest wait."""
+"""Seconds after which a session counts as good: the next loss begins with the shortest wait."""
 
 _PRESENCE_AGAIN = 0.05
 """Seconds between tries for the presence lock, which an ended session of this node lets go soon."""
@@ -141,7 +143,7 @@ class Leader:
                 await self._lead(session, runner, since, backoff)
             else:
                 backoff.reset()
-                await self._wakeup.wait(POLL * (0.75 + random.random() / 2))  # noqa: S311 - spreads load
+                await self._wakeup.wait(POLL * (0.75 + random.random() / 2))  # noqa: S311
         self._left.set()
         while True:  # draining: the presence lock says that our runs are not lost
             await session.watch()
@@ -152,9 +154,20 @@ class Leader:
     ) -> None:
         term = await session.begin_term(self._node, self._db)
         reign = Reign(
-            self._db, session, self._node, term, self._clock, runner, self._occupancy, self._trust,
-            self._status, self._wakeup, self._jobs, lease=self._lease, publish=self._publish,
-        )  # fmt: skip
+            self._db,
+            session,
+            self._node,
+            term,
+            self._clock,
+            runner,
+            self._occupancy,
+            self._trust,
+            self._status,
+            self._wakeup,
+            self._jobs,
+            lease=self._lease,
+            publish=self._publish,
+        )
         self._status.leading, self._status.term = True, term
         self._status.leader_changes += 1
         log.info("leading", extra={"term": term})

@@ -22,7 +22,8 @@ class Occupant:
 
 
 class Occupancy:
-    """What the leader knows of runs that are not over, its own and those that other nodes still drain.
+    """What the leader knows of runs that are not over, its own and those that other nodes still
+    drain.
 
     `max_running`: over all jobs. `capacity`: places of an executor on this node.
     """
@@ -89,7 +90,7 @@ class Occupancy:
         return max(0, self._max_running - self._total)
 
     def admits(self, job: str, limit: int | None, key: str | None, executor: str) -> bool:
-        """Tell whether one more run of `job`, of which at most `limit` run at once, may start now."""
+        """Tell whether a run of `job`, of which at most `limit` run at once, may start now."""
         return (
             self._total < self._max_running
             and (limit is None or self._jobs[job] < limit)

@@ -28,7 +28,8 @@ def chains_of(jobs: Mapping[str, Job]) -> Chains:
 
 
 class Outbox:
-    """Writes what is put into it, oldest first; `written` hears of each, and whether it was still ours.
+    """Writes what is put into it, oldest first; `written` hears of each, and whether it was still
+    ours.
 
     A job that ran is never forgotten: while the database is away its outcome waits here.
     """
@@ -98,10 +99,16 @@ class Outbox:
 
     async def _write_bare(self, outcome: Outcome, error: StoreError) -> None:
         bare = Outcome(
-            run_id=outcome.run_id, job=outcome.job, attempt=outcome.attempt, state=outcome.state,
-            started_at=outcome.started_at, finished_at=outcome.finished_at, retry_at=outcome.retry_at,
-            released=outcome.released, error=f"its outcome could not be kept in full: {error}",
-        )  # fmt: skip
+            run_id=outcome.run_id,
+            job=outcome.job,
+            attempt=outcome.attempt,
+            state=outcome.state,
+            started_at=outcome.started_at,
+            finished_at=outcome.finished_at,
+            retry_at=outcome.retry_at,
+            released=outcome.released,
+            error=f"its outcome could not be kept in full: {error}",
+        )
         try:
             ours = await runs.write_outcomes(self._db, self._node, [bare], self._chains)
         except StoreUnavailableError:

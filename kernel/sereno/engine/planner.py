@@ -2,14 +2,18 @@
 
 Every slot in (watermark, until] gets exactly one verdict, in the order of these rules:
 
-1. while the schedule was paused: `skipped`, "paused"; before its window opened: `skipped`, "outside its
+1. while the schedule was paused: `skipped`, "paused"; before its window opened: `skipped`, "outside
+its
    window". After its window closed, and while it is orphaned or removed, nothing is due.
-2. catch-up, over what is left: the newest slot runs. Older ones: ``last``: `coalesced` into the newest;
-   ``all``: they run one after another, at most `max_catch_up` of them, the older are `missed`; ``none``: only
-   those run that are no later than `grace`, the others (the newest too) are `missed`.
-3. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``: `skipped`
-   (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it waits its turn;
-   ``allow``: it starts.
+2. catch-up, over what is left: the newest slot runs. Older ones: ``last``: `coalesced` into the
+newest;
+   ``all``: they run one after another, at most `max_catch_up` of them, the older are `missed`;
+   ``none``: only those run that are no later than `grace`, the others (the newest too) are
+   `missed`.
+3. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
+`skipped`
+   (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it waits its
+   turn; ``allow``: it starts.
 4. what runs is `ran`, or `late` when the instant is more than `grace` after the slot.
 """
 
@@ -54,7 +58,8 @@ def plan(
     """Settle `entry` up to `until`.
 
     `now` decides lateness; `until` may be a little after it, to have runs ready at their slots.
-    `occupied`: a run of the schedule is not over. `policies`: of the job, overridden by the schedule's.
+    `occupied`: a run of the schedule is not over. `policies`: of the job, overridden by the
+    schedule's.
     """
     due, settled_to = _due(entry, until)
     complete = settled_to is None
@@ -76,13 +81,21 @@ def plan(
     upto = max(until, entry.settled_to) if settled_to is None else settled_to
     following, wake = _next(entry, upto, complete)
     return Settlement(
-        entry=entry, settled_to=upto, next_slot=following, wake_at=wake, slots=slots, ranges=ranges,
-        runs=runs, open=opened, cancel_previous=cancel,
-    )  # fmt: skip
+        entry=entry,
+        settled_to=upto,
+        next_slot=following,
+        wake_at=wake,
+        slots=slots,
+        ranges=ranges,
+        runs=runs,
+        open=opened,
+        cancel_previous=cancel,
+    )
 
 
 def _due(entry: Entry, until: datetime) -> tuple[list[_Due], datetime | None]:
-    """Return the slots to settle, and the last of them when there are more than can be settled at once."""
+    """Return the slots to settle, and the last of them when there are more than can be settled at
+    once."""
     found: list[_Due] = []
     for definition, after, last in _segments(entry, until):
         if definition.state in ("orphaned", "removed"):
@@ -135,8 +148,12 @@ def _catch_up(
         return chosen
     if policies.catch_up == "none":
         chosen = [d for d in active if now - d.slot <= policies.grace]
-        _mark([d for d in active if now - d.slot > policies.grace], "missed",
-              "later than its grace, and catch_up is none", verdicts)  # fmt: skip
+        _mark(
+            [d for d in active if now - d.slot > policies.grace],
+            "missed",
+            "later than its grace, and catch_up is none",
+            verdicts,
+        )
         return chosen
     if not complete:
         _mark(active, "coalesced", "into a later slot", verdicts)
@@ -213,7 +230,8 @@ def concurrency_key(template: str, params: dict[str, object]) -> str:
 def _ranges(
     entry: Entry, verdicts: list[SlotVerdict]
 ) -> tuple[tuple[SlotVerdict, ...], tuple[SlotRange, ...], OpenRange | None]:
-    """Fold neighbours that share a verdict and reason into ranges; one may go on from the last tick."""
+    """Fold neighbours that share a verdict and reason into ranges; one may go on from the last
+    tick."""
     slots: list[SlotVerdict] = []
     ranges: list[SlotRange] = []
     opened = entry.open if not verdicts else None

@@ -14,9 +14,9 @@ from sereno.store.pool import Database
 log = logging.getLogger("sereno.reaper")
 
 DEAD_AFTER = 1.0
-"""Seconds after which a node is gone that has neither its presence lock nor any other session, while ours has
-lasted: a crash. A node that only lost its lock (a terminated backend, a restarted server) has the whole lease to
-come back and keep its runs."""
+"""Seconds after which a node is gone that has neither its presence lock nor any other session,
+while ours has lasted: a crash. A node that only lost its lock (a terminated backend, a restarted
+server) has the whole lease to come back and keep its runs."""
 
 
 class Reaper:
@@ -32,8 +32,8 @@ class Reaper:
     async def look(self, term: int, session_since: float) -> list[tuple[int, str, int | None]]:
         """Take the runs of nodes that have been gone for long enough.
 
-        `session_since`: the steady time from which our own session has lasted. Returns id, state, schedule
-        of what was taken; LeaseLostError and StoreError come through.
+        `session_since`: the steady time from which our own session has lasted. Returns id, state,
+        schedule of what was taken; LeaseLostError and StoreError come through.
         """
         now = steady()
         sessions = await runs.absent_owners(self._db)

@@ -1,8 +1,8 @@
 """What a leader does, from taking the lead to losing it: the firing loop.
 
-One loop does it all in turn: heartbeat, slots, queue, losses. So a loop that hangs stops beating, and loses the
-lead. Slots are settled a little before their instant (`LOOKAHEAD`), and their runs begin at it: the start itself
-waits for no round trip.
+One loop does it all in turn: heartbeat, slots, queue, losses. So a loop that hangs stops beating,
+and loses the lead. Slots are settled a little before their instant (`LOOKAHEAD`), and their runs
+begin at it: the start itself waits for no round trip.
 """
 
 import asyncio
@@ -91,7 +91,8 @@ class Reign:
         session_since: float,
         leaving: asyncio.Event,
     ) -> None:
-        """Lead until `leaving` is set; raises LeaseLostError or StoreError when the lead is lost before."""
+        """Lead until `leaving` is set; raises LeaseLostError or StoreError when the lead is lost
+        before."""
         self._session_since = session_since
         await catalogue.register(self._db, self.term, jobs, declared)
         await self._load()
@@ -164,11 +165,15 @@ class Reign:
             mine = row["node"] == self._node.id
             self._occupancy.add(
                 Occupant(
-                    run_id=row["id"], job=row["job"], schedule_id=row["schedule_id"],
-                    key=row["concurrency_key"], executor=self._executor(row["job"]),
-                    running=row["state"] == "running", foreign=row["state"] == "running" and not mine,
+                    run_id=row["id"],
+                    job=row["job"],
+                    schedule_id=row["schedule_id"],
+                    key=row["concurrency_key"],
+                    executor=self._executor(row["job"]),
+                    running=row["state"] == "running",
+                    foreign=row["state"] == "running" and not mine,
                 )
-            )  # fmt: skip
+            )
 
     async def _refill(self) -> None:
         """Read what comes up to the horizon; the agenda holds nothing else."""
@@ -218,10 +223,13 @@ class Reign:
         if start:  # a place is held until the run has its number
             self._occupancy.add(
                 Occupant(
-                    run_id=-entry.schedule_id, job=entry.job, schedule_id=entry.schedule_id,
-                    key=run.concurrency_key, executor=policies.executor,
+                    run_id=-entry.schedule_id,
+                    job=entry.job,
+                    schedule_id=entry.schedule_id,
+                    key=run.concurrency_key,
+                    executor=policies.executor,
                 )
-            )  # fmt: skip
+            )
         return run if start == run.start else _queued(run)
 
     async def _settle(self, settlements: list[Settlement]) -> None:
@@ -250,20 +258,27 @@ class Reign:
             run_id = made[entry.schedule_id, run.slot]
             self._occupancy.add(
                 Occupant(
-                    run_id=run_id, job=entry.job, schedule_id=entry.schedule_id, key=run.concurrency_key,
-                    executor=self._executor(entry.job), running=run.start,
+                    run_id=run_id,
+                    job=entry.job,
+                    schedule_id=entry.schedule_id,
+                    key=run.concurrency_key,
+                    executor=self._executor(entry.job),
+                    running=run.start,
                 )
-            )  # fmt: skip
+            )
             if run.start:
                 self._runner.start(_claim(entry, run, run_id), run.slot)
         for verdict in settlement.slots:
             if verdict.verdict != "ran":
                 self._publish(
                     SlotSettled(
-                        job=entry.job, schedule=entry.name, slot=verdict.slot, verdict=verdict.verdict,
+                        job=entry.job,
+                        schedule=entry.name,
+                        slot=verdict.slot,
+                        verdict=verdict.verdict,
                         reason=verdict.reason or "",
                     )
-                )  # fmt: skip
+                )
         self._go_on(settlement)
 
     def _go_on(self, settlement: Settlement) -> None:
@@ -281,13 +296,19 @@ class Reign:
         self._agenda.put(
             [
                 Entry(
-                    schedule_id=entry.schedule_id, name=entry.name, job=entry.job,
+                    schedule_id=entry.schedule_id,
+                    name=entry.name,
+                    job=entry.job,
                     definitions=(held[-1] if held else entry.definitions[0], *keep),
-                    settled_to=settlement.settled_to, next_slot=settlement.next_slot, wake_at=wake,
-                    version=entry.version, open=settlement.open, paused_until=entry.paused_until,
+                    settled_to=settlement.settled_to,
+                    next_slot=settlement.next_slot,
+                    wake_at=wake,
+                    version=entry.version,
+                    open=settlement.open,
+                    paused_until=entry.paused_until,
                 )
             ]
-        )  # fmt: skip
+        )
 
     async def _resume(self) -> None:
         while self._to_resume:
@@ -304,9 +325,12 @@ class Reign:
                 n: j.policies.max_running for n, j in self._jobs.items() if j.policies.max_running
             }
             queued = await runs.ready(
-                self._db, min(room, BATCH), list(self._jobs), self._occupancy.full_jobs(limits),
+                self._db,
+                min(room, BATCH),
+                list(self._jobs),
+                self._occupancy.full_jobs(limits),
                 self._occupancy.keys(),
-            )  # fmt: skip
+            )
             chosen = []
             for q in queued:
                 job = self._jobs[q.job]
@@ -316,10 +340,13 @@ class Reign:
                 ):
                     self._occupancy.add(
                         Occupant(
-                            run_id=q.run_id, job=q.job, schedule_id=q.schedule_id, key=q.concurrency_key,
+                            run_id=q.run_id,
+                            job=q.job,
+                            schedule_id=q.schedule_id,
+                            key=q.concurrency_key,
                             executor=executor,
                         )
-                    )  # fmt: skip
+                    )
                     chosen.append(q.run_id)
             if not chosen:
                 break
@@ -384,22 +411,39 @@ class Reign:
 
 def _with_runs(settlement: Settlement, chosen: tuple[NewRun, ...]) -> Settlement:
     return Settlement(
-        entry=settlement.entry, settled_to=settlement.settled_to, next_slot=settlement.next_slot,
-        wake_at=settlement.wake_at, slots=settlement.slots, ranges=settlement.ranges, runs=chosen,
-        open=settlement.open, cancel_previous=settlement.cancel_previous,
-    )  # fmt: skip
+        entry=settlement.entry,
+        settled_to=settlement.settled_to,
+        next_slot=settlement.next_slot,
+        wake_at=settlement.wake_at,
+        slots=settlement.slots,
+        ranges=settlement.ranges,
+        runs=chosen,
+        open=settlement.open,
+        cancel_previous=settlement.cancel_previous,
+    )
 
 
 def _queued(run: NewRun) -> NewRun:
     return NewRun(
-        slot=run.slot, params=run.params, policies=run.policies, priority=run.priority,
-        concurrency_key=run.concurrency_key, start=False,
-    )  # fmt: skip
+        slot=run.slot,
+        params=run.params,
+        policies=run.policies,
+        priority=run.priority,
+        concurrency_key=run.concurrency_key,
+        start=False,
+    )
 
 
 def _claim(entry: Entry, run: NewRun, run_id: int) -> Claim:
     return Claim(
-        run_id=run_id, job=entry.job, attempt=1, losses=0, params=run.params, policies=run.policies,
-        priority=run.priority, schedule_id=entry.schedule_id, slot=run.slot,
+        run_id=run_id,
+        job=entry.job,
+        attempt=1,
+        losses=0,
+        params=run.params,
+        policies=run.policies,
+        priority=run.priority,
+        schedule_id=entry.schedule_id,
+        slot=run.slot,
         concurrency_key=run.concurrency_key,
-    )  # fmt: skip
+    )

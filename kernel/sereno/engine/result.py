@@ -8,7 +8,8 @@ MAX_RESULT_BYTES = 1_000_000
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """A result as it is kept: its JSON text, a note when it was not kept, an error when it is no JSON."""
+    """A result as it is kept: its JSON text, a note when it was not kept, an error when it is no
+    JSON."""
 
     text: bytes | None = None
     note: str | None = None

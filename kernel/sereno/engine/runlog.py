@@ -1,4 +1,4 @@
-"""Keeps what a run says: every stdlib log line of its context, also from its threads, up to a cap."""
+"""Keeps what a run says: every stdlib log line of its context and threads, up to a cap."""
 
 import logging
 from contextvars import ContextVar
@@ -17,7 +17,7 @@ MAX_MESSAGE = 8_000
 
 @dataclass(slots=True, kw_only=True)
 class RunScope:
-    """The attempt that a piece of code works for, and the lines it said that are not written yet."""
+    """The attempt that code works for, and the lines it said that are not written yet."""
 
     job: str
     run_id: int
@@ -36,7 +36,8 @@ class RunScope:
                 self.lines.append(line)
 
     def take(self, last: bool = False) -> tuple[int, tuple[LogLine, ...]]:
-        """Return the number of the first line not taken yet, and the lines; `last`: say what was dropped."""
+        """Return the number of the first line not taken yet, and the lines; `last`: say what was
+        dropped."""
         with self.lock:
             first, lines = self.written, self.lines
             self.lines = []

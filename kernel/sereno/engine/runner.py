@@ -57,9 +57,13 @@ class Words:
             return None
         self._new = False
         words = Progress(
-            run_id=self._claim.run_id, attempt=self._claim.attempt, done=self._done, total=self._total,
-            note=self._note, checkpoint=self._checkpoint,
-        )  # fmt: skip
+            run_id=self._claim.run_id,
+            attempt=self._claim.attempt,
+            done=self._done,
+            total=self._total,
+            note=self._note,
+            checkpoint=self._checkpoint,
+        )
         self._checkpoint = None
         return words
 
@@ -186,10 +190,13 @@ class Runner:
             return
         self._publish(
             RunStarted(
-                run_id=claim.run_id, job=claim.job, attempt=claim.attempt, slot=claim.slot,
+                run_id=claim.run_id,
+                job=claim.job,
+                attempt=claim.attempt,
+                slot=claim.slot,
                 started_at=self._clock.now(),
             )
-        )  # fmt: skip
+        )
         outcome = await attempt.make()
         self._forget(claim.run_id)
         self._outbox.put(outcome)
@@ -220,31 +227,55 @@ class Runner:
         words = self._words[claim.run_id] = Words(self, claim)
         now = self._clock.now()
         context = RunContext(
-            run_id=claim.run_id, job=claim.job, attempt=claim.attempt, params=params,
-            settings=self._settings_of(claim.job), log=logging.getLogger(f"sereno.job.{claim.job}"),
-            reporter=words, slot=claim.slot, upstream=claim.upstream or {}, saved=claim.saved,
-            database_url=self._db.dsn, deadline=None if policies.timeout is None else now + policies.timeout,
+            run_id=claim.run_id,
+            job=claim.job,
+            attempt=claim.attempt,
+            params=params,
+            settings=self._settings_of(claim.job),
+            log=logging.getLogger(f"sereno.job.{claim.job}"),
+            reporter=words,
+            slot=claim.slot,
+            upstream=claim.upstream or {},
+            saved=claim.saved,
+            database_url=self._db.dsn,
+            deadline=None if policies.timeout is None else now + policies.timeout,
             clock=self._clock.now,
-        )  # fmt: skip
+        )
         scope = RunScope(job=claim.job, run_id=claim.run_id, attempt=claim.attempt)
         return Attempt(
-            claim=claim, job=job, policies=policies, context=context, executor=executor,
-            clock=self._clock, scope=scope,
-        )  # fmt: skip
+            claim=claim,
+            job=job,
+            policies=policies,
+            context=context,
+            executor=executor,
+            clock=self._clock,
+            scope=scope,
+        )
 
     def _refused(self, claim: Claim, error: str) -> Outcome:
         now = self._clock.now()
         return Outcome(
-            run_id=claim.run_id, job=claim.job, attempt=claim.attempt, state="failed", started_at=now,
-            finished_at=now, error=error,
-        )  # fmt: skip
+            run_id=claim.run_id,
+            job=claim.job,
+            attempt=claim.attempt,
+            state="failed",
+            started_at=now,
+            finished_at=now,
+            error=error,
+        )
 
     def _released(self, claim: Claim) -> Outcome:
         now = self._clock.now()
         return Outcome(
-            run_id=claim.run_id, job=claim.job, attempt=claim.attempt, state="queued", started_at=now,
-            finished_at=now, retry_at=claim.slot or now, released=True,
-        )  # fmt: skip
+            run_id=claim.run_id,
+            job=claim.job,
+            attempt=claim.attempt,
+            state="queued",
+            started_at=now,
+            finished_at=now,
+            retry_at=claim.slot or now,
+            released=True,
+        )
 
     def _written(self, outcome: Outcome, ours: bool) -> None:
         if not ours:
@@ -256,11 +287,15 @@ class Runner:
         if not outcome.released:
             self._publish(
                 RunFinished(
-                    run_id=outcome.run_id, job=outcome.job, attempt=outcome.attempt,
-                    slot=None, state=outcome.state if ours else "lost",
-                    duration=outcome.finished_at - outcome.started_at, error=outcome.error,
+                    run_id=outcome.run_id,
+                    job=outcome.job,
+                    attempt=outcome.attempt,
+                    slot=None,
+                    state=outcome.state if ours else "lost",
+                    duration=outcome.finished_at - outcome.started_at,
+                    error=outcome.error,
                 )
-            )  # fmt: skip
+            )
 
     async def _write_words_for_ever(self) -> None:
         while True:

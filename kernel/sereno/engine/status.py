@@ -8,8 +8,9 @@ from uuid import UUID
 class Status:
     """One node's view of itself; changes as it runs.
 
-    `clock_offset`, `loop_lag`: seconds. `leader_*`: whom the database names, as last read. `store_error`: why the
-    database is not usable, a sentence without secrets, None while it is. `leaving`: SIGTERM has come.
+    `clock_offset`, `loop_lag`: seconds. `leader_*`: whom the database names, as last read.
+    `store_error`: why the database is not usable, a sentence without secrets, None while it is.
+    `leaving`: SIGTERM has come.
     """
 
     node: UUID

@@ -1,13 +1,16 @@
 """How long a leader may believe that it leads: a pure rule on the steady clock."""
 
 MARGIN = 0.1
-"""Share of the lease that is given away, for clocks that run at different speeds and scheduling delays."""
+"""Share of the lease that is given away, for clocks that run at different speeds and scheduling
+delays."""
 
 
 class Trust:
-    """The leader trusts itself until the last good heartbeat was *sent* plus the lease less a margin.
+    """The leader trusts itself until the last good heartbeat was *sent* plus the lease less a
+    margin.
 
-    The server counts its lease from when it last heard us, which is later; so our trust always ends first.
+    The server counts its lease from when it last heard us, which is later; so our trust always ends
+    first.
     """
 
     def __init__(self, lease: float) -> None:

@@ -1,4 +1,4 @@
-"""What wakes the firing loop between its instants: notifications and ends of runs, each kind once."""
+"""What wakes the firing loop between its instants: notifications and ends of runs."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,5 @@
-"""A schedule as it is kept: what was declared, what a person changed since, and what follows from both."""
+"""A schedule as it is kept: what was declared, what a person changed since, and what follows from
+both."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,7 +46,13 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     def definition(self, version: int, valid_from: datetime, state: ScheduleState) -> Definition:
         """Return this as a version of its schedule."""
         return Definition(
-            version=version, valid_from=valid_from, state=state, trigger=self.trigger,
-            starts_at=self.starts_at, ends_at=self.ends_at, jitter=self.jitter, params=self.params,
+            version=version,
+            valid_from=valid_from,
+            state=state,
+            trigger=self.trigger,
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            jitter=self.jitter,
+            params=self.params,
             policies=self.policies,
-        )  # fmt: skip
+        )

@@ -26,7 +26,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRange:
-    """The range of slots that ends at the watermark and grows while its verdict and reason go on."""
+    """The range of slots that ends at the watermark and grows while its verdict goes on."""
 
     first: datetime
     verdict: Verdict
@@ -37,9 +37,9 @@ class OpenRange:
 class Entry:
     """A schedule as the firing loop sees it.
 
-    `definitions`: the versions in force after `settled_to`, oldest first, at least one. `wake_at`: when the
-    leader is to look at it. `version`: of the watermark; a settlement that was planned on another one is
-    refused.
+    `definitions`: the versions in force after `settled_to`, oldest first, at least one. `wake_at`:
+    when the leader is to look at it. `version`: of the watermark; a settlement that was planned on
+    another one is refused.
     """
 
     schedule_id: int

@@ -23,8 +23,8 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
 }
 
 LOST_ATTEMPTS = 3
-"""A run whose owner died is tried again at most so often, whatever its retry policy says: a job that
-kills its process may not depose one leader after another for ever."""
+"""A run whose owner died is tried again at most so often, whatever its retry policy says: a job
+that kills its process may not depose one leader after another for ever."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +65,8 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended, written only while this node still owns the run.
 
-    `state` ``queued``: it is tried again at `retry_at`. `result`: JSON text. `released`: the attempt was
-    never begun, so it does not count. `first_line`: the number of the first of `lines`.
+    `state` ``queued``: it is tried again at `retry_at`. `result`: JSON text. `released`: the
+    attempt was never begun, so it does not count. `first_line`: the number of the first of `lines`.
     """
 
     run_id: int

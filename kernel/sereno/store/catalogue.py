@@ -1,4 +1,5 @@
-"""What the leader's code declares, brought into the database: jobs, and the schedules of plugins and config."""
+"""What the leader's code declares, brought into the database: jobs, and the schedules of plugins
+and config."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,11 +52,12 @@ def fingerprint(jobs: Sequence[DeclaredJob], schedules: Sequence[NamedSchedule])
 async def register(
     db: Database, term: int, jobs: Sequence[DeclaredJob], schedules: Sequence[NamedSchedule]
 ) -> bool:
-    """Make the database know `jobs` and `schedules` and no others of plugins or config, under `term`.
+    """Make the database know `jobs` and `schedules` and no others of plugins or config, under
+    `term`.
 
-    Schedules that are no longer declared become orphaned, and active again when they come back. What a
-    person changed stays changed. Returns False when nothing has changed since the last time. Raises
-    LeaseLostError.
+    Schedules that are no longer declared become orphaned, and active again when they come back.
+    What a person changed stays changed. Returns False when nothing has changed since the last time.
+    Raises LeaseLostError.
     """
     mark = fingerprint(jobs, schedules)
     async with db.transaction() as connection:
@@ -81,10 +83,15 @@ async def _register_jobs(connection: asyncpg.Connection, jobs: Sequence[Declared
 def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
     job = declared.job
     return (
-        job.name, declared.plugin, job.description, job.policies.to_json(),
+        job.name,
+        declared.plugin,
+        job.description,
+        job.policies.to_json(),
         msgspec.json.encode(job.after),  # as bytes: a list among lists would be read as a matrix
-        job.params_rule(), job.policies.overdue_after, job.policies.severity,
-    )  # fmt: skip
+        job.params_rule(),
+        job.policies.overdue_after,
+        job.policies.severity,
+    )
 
 
 async def _register_schedules(
@@ -98,16 +105,26 @@ async def _register_schedules(
         schedule = wanted.get(name)
         if schedule is None:
             if row["state"] != "orphaned":
-                await change(connection, row, state="orphaned", action="orphan", by=BY_CODE,
-                             reason="no longer declared")  # fmt: skip
+                await change(
+                    connection,
+                    row,
+                    state="orphaned",
+                    action="orphan",
+                    by=BY_CODE,
+                    reason="no longer declared",
+                )
             continue
         state = _state(row, schedule.declared)
         if state != row["state"] or schedule.declared.to_json() != row["declared"]:
             await change(
-                connection, row, declared=schedule.declared.to_json(), state=state, action="declare",
+                connection,
+                row,
+                declared=schedule.declared.to_json(),
+                state=state,
+                action="declare",
                 by=BY_CODE if schedule.declared.enabled else BY_CONFIG,
                 reason="declared otherwise" if schedule.declared.enabled else "disabled",
-            )  # fmt: skip
+            )
 
 
 def _state(row: asyncpg.Record, declared: Declared) -> ScheduleState:
@@ -133,8 +150,14 @@ async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
                 reason="its job is back",
             )
         elif not here and row["state"] != "orphaned":
-            await change(connection, row, state="orphaned", action="orphan", by=BY_CODE,
-                         reason="its job is no longer declared")  # fmt: skip
+            await change(
+                connection,
+                row,
+                state="orphaned",
+                action="orphan",
+                by=BY_CODE,
+                reason="its job is no longer declared",
+            )
 
 
 async def create(
@@ -150,9 +173,20 @@ async def create(
         d = s.declared
         following = next_slot(d.definition(1, now, "active"), s.name, now) if d.enabled else None
         rows.append(
-            (s.name, s.job, s.origin, d.to_json(), d.trigger, d.starts_at, d.ends_at, d.jitter, d.params,
-             d.policies, following)
-        )  # fmt: skip
+            (
+                s.name,
+                s.job,
+                s.origin,
+                d.to_json(),
+                d.trigger,
+                d.starts_at,
+                d.ends_at,
+                d.jitter,
+                d.params,
+                d.policies,
+                following,
+            )
+        )
     columns = [list(c) for c in zip(*rows, strict=True)]
     await connection.fetch(sql("schedules_create"), *columns, by, now)
     for s in schedules:
@@ -175,7 +209,8 @@ async def change(
     state: ScheduleState | None = None,
     paused_until: datetime | None = None,
 ) -> Definition:
-    """Write a new version of the schedule that `row` (locked) holds; it rules slots after this instant."""
+    """Write a new version of the schedule that `row` (locked) holds; it rules slots after this
+    instant."""
     state = state or row["state"]
     declared = row["declared"] if declared is None else declared
     overrides = row["overrides"] if overrides is None else overrides
@@ -184,9 +219,23 @@ async def change(
     definition = effective.definition(row["version"] + 1, since, state)
     following = next_slot(definition, row["name"], since) if state == "active" else None
     await connection.fetchval(
-        sql("schedule_change"), row["id"], declared, overrides, state,
-        paused_until if state == "paused" else None, by, reason, definition.trigger, definition.starts_at,
-        definition.ends_at, definition.jitter, definition.params, definition.policies, following, since,
-        since, action,
-    )  # fmt: skip
+        sql("schedule_change"),
+        row["id"],
+        declared,
+        overrides,
+        state,
+        paused_until if state == "paused" else None,
+        by,
+        reason,
+        definition.trigger,
+        definition.starts_at,
+        definition.ends_at,
+        definition.jitter,
+        definition.params,
+        definition.policies,
+        following,
+        since,
+        since,
+        action,
+    )
     return definition

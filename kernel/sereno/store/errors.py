@@ -52,12 +52,13 @@ def translated() -> Iterator[None]:
         raise StoreUnavailableError(_sentence(error)) from error
     except _SCHEMA as error:
         raise SchemaError(
-            f"the database's schema does not fit this version of sereno ({error}); run 'sereno migrate'"
+            f"the database's schema does not fit this version of sereno ({error}); "
+            "run 'sereno migrate'"
         ) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreError(
-            f"the database role may not do this ({error}); sereno needs CREATE on the database once, for "
-            "its schema 'sereno', and to own that schema"
+            f"the database role may not do this ({error}); sereno needs CREATE on the database "
+            "once, for its schema 'sereno', and to own that schema"
         ) from error
     except asyncpg.PostgresError as error:
         raise StoreError(_sentence(error)) from error

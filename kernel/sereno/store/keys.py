@@ -1,7 +1,7 @@
 """Advisory lock keys: what they are, so that no two uses meet.
 
-Two-part keys, as ``pg_locks`` shows them: classid is the house's mark, objid the lock. Nodes' presence
-locks are their numbers, from 1 up; the leader's is 0.
+Two-part keys, as ``pg_locks`` shows them: classid is the house's mark, objid the lock. Nodes'
+presence locks are their numbers, from 1 up; the leader's is 0.
 """
 
 LOCK_CLASS = 0x5E7E

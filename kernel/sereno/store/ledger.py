@@ -19,7 +19,7 @@ Started = dict[tuple[int, datetime], int]
 
 
 async def agenda(db: Database, horizon: datetime, limit: int) -> list[Entry]:
-    """Return at most `limit` schedules that the leader must look at up to `horizon`, soonest first."""
+    """Return at most `limit` schedules that have their instant up to `horizon`, soonest first."""
     return _entries(await db.fetch("agenda", horizon, limit))
 
 
@@ -33,8 +33,9 @@ async def settle(
 ) -> tuple[set[int], Started]:
     """Write `settlements` in one statement, each whole or not at all, under `term`.
 
-    Returns the schedules that were settled (the others have changed meanwhile: read them again) and the
-    runs that were made. Raises LeaseLostError when the term has moved on: then nothing was written.
+    Returns the schedules that were settled (the others have changed meanwhile: read them again) and
+    the runs that were made. Raises LeaseLostError when the term has moved on: then nothing was
+    written.
     """
     async with db.connection() as connection:
         rows = await connection.fetch(sql("settle"), term, node, *_columns(settlements))
@@ -47,11 +48,18 @@ async def settle(
 def _columns(settlements: Sequence[Settlement]) -> list[list[Any]]:
     marks = [
         (
-            s.entry.schedule_id, s.entry.settled_to, s.settled_to, s.next_slot, s.wake_at, s.entry.version,
-            s.entry.job, s.open and s.open.first, s.open and f"{s.open.verdict} {s.open.reason}",
+            s.entry.schedule_id,
+            s.entry.settled_to,
+            s.settled_to,
+            s.next_slot,
+            s.wake_at,
+            s.entry.version,
+            s.entry.job,
+            s.open and s.open.first,
+            s.open and f"{s.open.verdict} {s.open.reason}",
         )
         for s in settlements
-    ]  # fmt: skip
+    ]
     slots = [
         (s.entry.schedule_id, v.slot, v.verdict, v.reason) for s in settlements for v in s.slots
     ]
@@ -62,12 +70,18 @@ def _columns(settlements: Sequence[Settlement]) -> list[list[Any]]:
     ]
     runs = [
         (
-            s.entry.schedule_id, r.slot, s.entry.job, r.params, r.policies, r.priority, r.concurrency_key,
+            s.entry.schedule_id,
+            r.slot,
+            s.entry.job,
+            r.params,
+            r.policies,
+            r.priority,
+            r.concurrency_key,
             r.start,
         )
         for s in settlements
         for r in s.runs
-    ]  # fmt: skip
+    ]
     return [*_turn(marks, 9), *_turn(slots, 4), *_turn(ranges, 6), *_turn(runs, 8)]
 
 

@@ -1,8 +1,9 @@
-"""Brings the schema to what this code needs: numbered files, checksummed, forward only, one at a time.
+"""Brings the schema to what this code needs: numbered files, checksummed, forward only, one at a
+time.
 
-Files are ``NNNN_{pre|post}_<what>.sql``: *pre* is safe while older replicas still run, *post* only once
-none does. Each is applied in a transaction of its own, under an advisory lock that a second migrator waits
-for; what is applied already is compared by checksum.
+Files are ``NNNN_{pre|post}_<what>.sql``: *pre* is safe while older replicas still run, *post* only
+once none does. Each is applied in a transaction of its own, under an advisory lock that a second
+migrator waits for; what is applied already is compared by checksum.
 """
 
 import hashlib
@@ -47,8 +48,8 @@ def migrations() -> tuple[Migration, ...]:
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing at `dsn` and return the names of the files applied.
 
-    Raises SchemaError when an applied file has another checksum or the database knows newer ones, and
-    StoreUnavailableError when there is no database.
+    Raises SchemaError when an applied file has another checksum or the database knows newer ones,
+    and StoreUnavailableError when there is no database.
     """
     with translated():
         connection = await asyncpg.connect(dsn, timeout=10, statement_cache_size=0)
@@ -79,8 +80,8 @@ def _compare(known: dict[int, asyncpg.Record]) -> None:
         mine = ours.get(number)
         if mine is None:
             raise SchemaError(
-                f"the database has migration {row['name']}, which this version of sereno does not know: "
-                "it was migrated by a newer one; upgrade this replica"
+                f"the database has migration {row['name']}, which this version of sereno does not "
+                "know: it was migrated by a newer one; upgrade this replica"
             )
         if mine.checksum != row["checksum"]:
             raise SchemaError(
@@ -90,7 +91,7 @@ def _compare(known: dict[int, asyncpg.Record]) -> None:
 
 
 async def pending(connection: asyncpg.Connection) -> list[str]:
-    """Return the names of migrations that the database lacks; raises SchemaError as `migrate` does."""
+    """Return the names of the migrations that are missing; raises SchemaError as `migrate` does."""
     if await connection.fetchval(sql("migration_table_exists")) is None:
         return [m.name for m in migrations()]
     known = {r["number"]: r for r in await connection.fetch(sql("migrations_applied"))}

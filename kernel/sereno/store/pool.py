@@ -41,7 +41,8 @@ async def prepare_connection(connection: asyncpg.Connection) -> None:
 class Database:
     """A pool of connections to `dsn`; every statement has a time limit (seconds) and a name.
 
-    Works through a transaction pooler: no session state, and no prepared statements where one is seen.
+    Works through a transaction pooler: no session state, and no prepared statements where one is
+    seen.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ async def enqueue(
     unique_key: str | None = None,
     trace_context: str | None = None,
 ) -> int:
-    """Queue a run and return its id; raises ParamsError on an unknown job or params that do not fit."""
+    """Queue a run and return its id; raises ParamsError on an unknown job or unfit params."""
     found = await db.fetchval(
         "enqueue",
         job,
@@ -47,18 +47,22 @@ async def enqueue(
 async def ready(
     db: Database, limit: int, jobs: Sequence[str], full: Sequence[str], keys: Sequence[str]
 ) -> list[Queued]:
-    """Return at most `limit` runs of `jobs` whose instant has come, in the order in which they start.
+    """Return at most `limit` runs of `jobs` whose instant has come, in their order.
 
     `full`: jobs that may start no more now; `keys`: concurrency keys in use.
     """
     rows = await db.fetch("queue_ready", limit, list(jobs), list(full), list(keys))
     return [
         Queued(
-            run_id=r["id"], job=r["job"], priority=r["priority"], run_at=r["run_at"],
-            schedule_id=r["schedule_id"], concurrency_key=r["concurrency_key"],
+            run_id=r["id"],
+            job=r["job"],
+            priority=r["priority"],
+            run_at=r["run_at"],
+            schedule_id=r["schedule_id"],
+            concurrency_key=r["concurrency_key"],
         )
         for r in rows
-    ]  # fmt: skip
+    ]
 
 
 async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> list[Claim]:
@@ -69,13 +73,23 @@ async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> lis
             raise LeaseLostError(f"term {term} is over: its queue is another node's")
     return [
         Claim(
-            run_id=r["id"], job=r["job"], attempt=r["attempt"], losses=r["losses"], params=r["params"],
-            policies=r["policies"] or {}, priority=r["priority"], schedule_id=r["schedule_id"],
-            slot=r["slot"], run_at=r["run_at"], upstream=r["upstream"], saved=r["checkpoint"],
-            concurrency_key=r["concurrency_key"], trace_context=r["trace_context"],
+            run_id=r["id"],
+            job=r["job"],
+            attempt=r["attempt"],
+            losses=r["losses"],
+            params=r["params"],
+            policies=r["policies"] or {},
+            priority=r["priority"],
+            schedule_id=r["schedule_id"],
+            slot=r["slot"],
+            run_at=r["run_at"],
+            upstream=r["upstream"],
+            saved=r["checkpoint"],
+            concurrency_key=r["concurrency_key"],
+            trace_context=r["trace_context"],
         )
         for r in rows
-    ]  # fmt: skip
+    ]
 
 
 async def write_outcomes(
@@ -86,15 +100,21 @@ async def write_outcomes(
 ) -> set[int]:
     """Write how attempts ended, and queue what is chained after them, all in one transaction.
 
-    `chains`: by upstream job, its downstream jobs, each with all of its upstreams. Returns the runs that
-    were still this node's; the others have another owner and were left alone.
+    `chains`: by upstream job, its downstream jobs, each with all of its upstreams. Returns the runs
+    that were still this node's; the others have another owner and were left alone.
     """
     columns = [
-        [o.run_id for o in outcomes], [o.attempt for o in outcomes], [o.state for o in outcomes],
-        [o.started_at for o in outcomes], [o.finished_at for o in outcomes],
-        [o.result for o in outcomes], [o.error for o in outcomes], [o.traceback for o in outcomes],
-        [o.retry_at for o in outcomes], [o.released for o in outcomes],
-    ]  # fmt: skip
+        [o.run_id for o in outcomes],
+        [o.attempt for o in outcomes],
+        [o.state for o in outcomes],
+        [o.started_at for o in outcomes],
+        [o.finished_at for o in outcomes],
+        [o.result for o in outcomes],
+        [o.error for o in outcomes],
+        [o.traceback for o in outcomes],
+        [o.retry_at for o in outcomes],
+        [o.released for o in outcomes],
+    ]
     chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
     lines = any(o.lines for o in outcomes)
     if not chained and not lines:
@@ -172,24 +192,30 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 async def write_progress(db: Database, node: UUID, words: Sequence[Progress]) -> None:
     """Keep the newest progress and checkpoints of attempts that are still this node's."""
     await db.execute(
-        "progress_write", node, [w.run_id for w in words], [w.attempt for w in words],
-        [w.done for w in words], [w.total for w in words], [w.note for w in words],
+        "progress_write",
+        node,
+        [w.run_id for w in words],
+        [w.attempt for w in words],
+        [w.done for w in words],
+        [w.total for w in words],
+        [w.note for w in words],
         [w.checkpoint for w in words],
-    )  # fmt: skip
+    )
 
 
 async def fence(connection: Any, run_id: int, attempt: int, node: UUID) -> None:
-    """Hold the run's row in `connection`'s transaction; raises RunSuperseded when it is another's."""
+    """Hold the run's row in `connection`'s transaction; raises RunSuperseded."""
     with translated():
         row = await connection.fetchrow(sql("run_fence"), run_id, attempt, node)
     if row is None:
         raise RunSuperseded(
-            f"run {run_id}, attempt {attempt}: another node has taken it over; nothing may be written for it"
+            f"run {run_id}, attempt {attempt}: another node has taken it over; "
+            "nothing may be written for it"
         )
 
 
 async def active(db: Database) -> list[asyncpg.Record]:
-    """Return id, job, state, node, schedule_id, concurrency_key of all that runs or waits for a slot."""
+    """Return id, job, state, node, schedule_id, concurrency_key of what runs or waits."""
     return await db.fetch("runs_active")
 
 
@@ -199,7 +225,7 @@ async def ended(db: Database, runs: Sequence[int]) -> list[int]:
 
 
 async def cancel_requests(db: Database, node: UUID) -> list[asyncpg.Record]:
-    """Return run_id, requested_by, reason of this node's runs that somebody wants to stop."""
+    """Return run_id, requested_by, reason of this node's runs that are to stop."""
     return await db.fetch("cancel_requests", node)
 
 
@@ -212,7 +238,7 @@ async def request_cancel(
 
 
 async def absent_owners(db: Database) -> dict[UUID, int]:
-    """Return the nodes that own runs though their presence is gone, with the sessions they still have."""
+    """Return the nodes that own runs but lack their presence lock, and how many sessions each has."""
     return {r["id"]: r["sessions"] for r in await db.fetch("absent_owners", LOCK_CLASS)}
 
 
@@ -224,7 +250,7 @@ async def owned(db: Database, node: UUID) -> list[asyncpg.Record]:
 async def lose(
     db: Database, term: int, node: UUID, runs: Sequence[tuple[int, int, bool]], error: str
 ) -> list[asyncpg.Record]:
-    """Take `runs` (id, attempt, again) from `node`; those that a transaction fences are left for later.
+    """Take `runs` (id, attempt, again) from `node`; those that are fenced are left for later.
 
     Returns id, job, state, schedule_id of those taken.
     """

@@ -19,7 +19,7 @@ MAX_REPLAY = 1_000
 
 
 async def named(connection: asyncpg.Connection, name: str) -> list[asyncpg.Record]:
-    """Return, locked, the schedule `name` or all schedules of the job `name`; raises NotFoundError."""
+    """Return, locked, the schedule `name` or all of the job `name`; raises NotFoundError."""
     row = await connection.fetchrow(sql("schedule_by_name"), name)
     if row is not None:
         return [row]
@@ -34,10 +34,11 @@ async def named(connection: asyncpg.Connection, name: str) -> list[asyncpg.Recor
 async def pause(
     db: Database, name: str, *, by: str, reason: str = "", until: datetime | None = None
 ) -> list[str]:
-    """Pause the schedule or all schedules of the job `name`; slots get the verdict `skipped`, "paused".
+    """Pause the schedule or all schedules of the job `name`; slots get the verdict `skipped`,
+    "paused".
 
-    `until`: when it resumes by itself. Returns the names of those that were not paused before. Raises
-    NotFoundError, and DeclarationError when `until` is past.
+    `until`: when it resumes by itself. Returns the names of those that were not paused before.
+    Raises NotFoundError, and DeclarationError when `until` is past.
     """
     changed = []
     async with db.transaction() as connection:
@@ -49,8 +50,15 @@ async def pause(
             if row["state"] in ("active", "paused") and (
                 row["state"] == "active" or row["paused_until"] != until
             ):
-                await change(connection, row, state="paused", paused_until=until, action="pause", by=by,
-                             reason=reason)  # fmt: skip
+                await change(
+                    connection,
+                    row,
+                    state="paused",
+                    paused_until=until,
+                    action="pause",
+                    by=by,
+                    reason=reason,
+                )
                 changed.append(row["name"])
     return changed
 
@@ -65,8 +73,8 @@ async def resume(
 ) -> tuple[list[str], list[int]]:
     """Resume what `pause` paused; return the schedules resumed and the runs that were queued.
 
-    `run`: what becomes of the slots that fell into the pause, beside their verdict: nothing, a run for the
-    last, or one for each (at most MAX_REPLAY). Raises NotFoundError.
+    `run`: what becomes of the slots that fell into the pause, beside their verdict: nothing, a run
+    for the last, or one for each (at most MAX_REPLAY). Raises NotFoundError.
     """
     changed: list[str] = []
     queued: list[int] = []
@@ -146,7 +154,8 @@ async def add(db: Database, name: str, job: str, declared: Declared, *, by: str)
 
 
 async def remove(db: Database, name: str, *, by: str, reason: str = "") -> None:
-    """Remove a user's schedule; its history stays. Raises NotFoundError, DeclarationError for a plugin's."""
+    """Remove a user's schedule; its history stays. Raises NotFoundError, DeclarationError for a
+    plugin's."""
     async with db.transaction() as connection:
         row = await _one(connection, name)
         if row["origin"] != "user" and row["state"] != "orphaned":

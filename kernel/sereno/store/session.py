@@ -1,9 +1,9 @@
-"""The node's one dedicated session: its presence lock, the leader's lock, the heartbeat, the wake-ups.
+"""The node's one dedicated session: its presence lock, the leader's lock, heartbeat and wake-ups.
 
-The session is a lease: the server ends it after `lease` without a word from us (``idle_session_timeout``,
-which alone catches a frozen process), on a cut network (keepalives, user timeout) and when the client has
-gone during a statement. Whatever goes wrong on it means that it is lost: it is terminated, never closed,
-because a close waits for a server that may be unreachable.
+The session is a lease: the server ends it after `lease` without a word from us
+(``idle_session_timeout``, which alone catches a frozen process), on a cut network (keepalives, user
+timeout) and when the client has gone during a statement. Whatever goes wrong on it means that it is
+lost: it is terminated, never closed, because a close waits for a server that may be unreachable.
 """
 
 import asyncio
@@ -70,8 +70,8 @@ class NodeSession:
                 async with asyncio.timeout(max(self._timeout, 2.0)):
                     if await is_pooled(connection):
                         raise PoolerError(
-                            "a pooler stands between sereno and Postgres, where a session lock means "
-                            "nothing and two replicas could lead; set leader_database_url "
+                            "a pooler stands between sereno and Postgres, where a session lock "
+                            "means nothing and two replicas could lead; set leader_database_url "
                             "(SERENO_LEADER_DATABASE_URL) to a direct connection"
                         )
                     self._pid = connection.get_server_pid()
@@ -94,7 +94,7 @@ class NodeSession:
                 connection.terminate()
 
     async def claim_presence(self, node: Node) -> bool:
-        """Take the node's presence lock; an older session of this node that still holds it is ended."""
+        """Take the node's presence lock; an older session of this node that holds it is ended."""
         row = await self._call("presence_lock", LOCK_CLASS, node.key)
         return bool(row["granted"])
 
@@ -104,7 +104,7 @@ class NodeSession:
         return bool(row["granted"]), row["now"]
 
     async def begin_term(self, node: Node, database: Database) -> int:
-        """Begin a new term; writers of the old one who keep their fence open for too long are ended."""
+        """Begin a new term; writers of the old one who keep a fence open too long are ended."""
         call = asyncio.ensure_future(
             self._call("term_begin", node.id, self._pid, LOCK_CLASS, LEADER_LOCK)
         )
@@ -147,6 +147,6 @@ class NodeSession:
                 async with asyncio.timeout(self._timeout):
                     return await self._connection.fetchrow(sql(name), *args)
         except BaseException:
-            # Also on cancellation: a statement whose answer nobody read may have been granted unseen.
+            # Also on cancellation: what nobody read the answer of may have been granted unseen.
             self.terminate()
             raise

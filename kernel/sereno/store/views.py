@@ -12,9 +12,13 @@ import msgspec
 from sereno.model.errors import NotFoundError
 from sereno.model.ledger import Definition
 from sereno.model.run import LogLine
+from sereno.settings import redact
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.ledger import definition
 from sereno.store.pool import Database
+
+_SPOKEN = ("error", "traceback", "message", "note")
+"""What a job said in its own words, which may hold a password."""
 
 V = TypeVar("V", bound=msgspec.Struct)
 
@@ -265,4 +269,6 @@ def _one(row: asyncpg.Record, view: type[V]) -> V:
 
 
 def _picked(row: asyncpg.Record, view: type[msgspec.Struct]) -> dict[str, Any]:
-    return {name: row[name] for name in view.__struct_fields__ if name in row}
+    known = row.keys()
+    found = {name: row[name] for name in view.__struct_fields__ if name in known}
+    return found | {name: redact(found[name]) for name in _SPOKEN if found.get(name)}

@@ -16,7 +16,6 @@ import asyncpg
 import msgspec
 
 from sereno.model.errors import SerenoError
-from sereno.model.policies import Severity
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database
 
@@ -36,7 +35,7 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     name: str
     plugin: str
-    severity: Severity
+    severity: str
     after: list[str]
     overdue_after: float | None
     grace: float

@@ -1,7 +1,7 @@
 """The other side of a process executor: one attempt in a process of its own.
 
-It ends with its parent, however that ends: the socket that joins them is then at its end, and on Linux the
-kernel sends a signal as well (a job may hold the interpreter's lock for ever).
+It ends with its parent, however that ends: the socket that joins them is then at its end, and on
+Linux the kernel sends a signal as well (a job may hold the interpreter's lock for ever).
 """
 
 import asyncio
@@ -179,11 +179,21 @@ def _call(start: Start, line: _Line) -> Any:
         return start.now + timedelta(seconds=steady() - began)
 
     context: RunContext[Any] = RunContext(
-        run_id=start.run_id, job=start.job, attempt=start.attempt, params=params, settings=settings,
-        log=logging.getLogger(f"sereno.job.{start.job}"), reporter=_Reporter(line, start),
-        slot=start.slot, upstream=start.upstream, saved=start.saved, database_url=start.database_url,
-        deadline=start.deadline, clock=now, stop=line.stop,
-    )  # fmt: skip
+        run_id=start.run_id,
+        job=start.job,
+        attempt=start.attempt,
+        params=params,
+        settings=settings,
+        log=logging.getLogger(f"sereno.job.{start.job}"),
+        reporter=_Reporter(line, start),
+        slot=start.slot,
+        upstream=start.upstream,
+        saved=start.saved,
+        database_url=start.database_url,
+        deadline=start.deadline,
+        clock=now,
+        stop=line.stop,
+    )
     if inspect.iscoroutinefunction(function):
         return asyncio.run(_await(function, context, line))
     threading.Thread(target=line.listen, args=(lambda: None,), daemon=True).start()

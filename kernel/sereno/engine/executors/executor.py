@@ -27,6 +27,7 @@ class Executor(ABC):
     async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
         """Run `job` once.
 
-        Cancelling this coroutine asks the function to stop; it returns as soon as the function has, or
-        raises at once where the function cannot be made to stop. Raises what the function raised.
+        Cancelling this coroutine asks the function to stop; it returns as soon as the function has,
+        or raises at once where the function cannot be made to stop. Raises what the function
+        raised.
         """

@@ -1,4 +1,5 @@
-"""Runs jobs in processes of their own: bounded in memory, killed at their deadline, their crash theirs alone."""
+"""Runs jobs in processes of their own: bounded in memory, killed at their deadline, their crash
+theirs alone."""
 
 import asyncio
 import inspect
@@ -50,13 +51,18 @@ class InProcess(Executor):
         self._node = node
 
     async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
-        """Run the function in a child; on cancellation ask it to stop, then kill its process group."""
+        """Run the function in a child; on cancellation ask it to stop, then kill it."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sereno.engine.executors.child", str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),), start_new_session=True, stdin=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                "sereno.engine.executors.child",
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL,
+            )
         reader, writer = await asyncio.open_connection(sock=ours)
         writer.write(framed(self._start(job, context, policies)))
         hearing = asyncio.ensure_future(_hear(reader, writer, context))
@@ -83,14 +89,25 @@ class InProcess(Executor):
         kind = type(settings)
         typed = isinstance(settings, msgspec.Struct)
         return Start(
-            path=sys.path, module=function.__module__, name=function.__qualname__,
-            run_id=context.run_id, job=context.job, attempt=context.attempt, node=str(self._node),
-            params=context.params, settings=settings,
+            path=sys.path,
+            module=function.__module__,
+            name=function.__qualname__,
+            run_id=context.run_id,
+            job=context.job,
+            attempt=context.attempt,
+            node=str(self._node),
+            params=context.params,
+            settings=settings,
             settings_type=f"{kind.__module__}:{kind.__qualname__}" if typed else None,
-            slot=context.slot, upstream=dict(context.upstream), saved=context.saved,
-            database_url=context.database_url, deadline=context.deadline, now=context.now(),
-            memory_limit_mb=policies.memory_limit_mb, log_level=logging.getLogger().level,
-        )  # fmt: skip
+            slot=context.slot,
+            upstream=dict(context.upstream),
+            saved=context.saved,
+            database_url=context.database_url,
+            deadline=context.deadline,
+            now=context.now(),
+            memory_limit_mb=policies.memory_limit_mb,
+            log_level=logging.getLogger().level,
+        )
 
 
 async def _hear(

@@ -15,9 +15,9 @@ from sereno.model.policies import Policies
 class InThread(Executor):
     """A thread for each attempt, at most `workers` of them.
 
-    A thread cannot be ended from outside: on cancellation the run is told to stop (``run.check`` and
-    ``run.progress`` raise), and a function that never asks is left behind. Threads are daemons, so that one
-    that hangs does not keep the process from ending.
+    A thread cannot be ended from outside: on cancellation the run is told to stop (``run.check``
+    and ``run.progress`` raise), and a function that never asks is left behind. Threads are daemons,
+    so that one that hangs does not keep the process from ending.
     """
 
     def __init__(self, workers: int) -> None:
