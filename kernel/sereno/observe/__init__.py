@@ -1,1 +1,1 @@
-"""."""
+"""What the kernel shows of itself: metrics, health, overdue jobs, logs."""

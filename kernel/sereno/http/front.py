@@ -1,0 +1,61 @@
+"""The front page: how things stand, for a person who opens the address."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from sereno.model.duration import format_duration, parse_duration
+
+_TEMPLATE = Template(files(__package__).joinpath("front.html").read_text("utf-8"))
+_ROW = Template(
+    '<tr><td>$name</td><td class="$state">$state</td><td>$last</td><td>$next</td></tr>\n'
+)
+
+
+def front_page(report: Mapping[str, Any]) -> str:
+    """Return the page that tells `report`, which `observe.health` made."""
+    node, leader = report["node"], report["leader"] or {}
+    now = report["store"]["now"]
+    rows = [_row(task, now) for task in report["tasks"]]
+    hidden = report["tasks_total"] - len(rows)
+    if hidden:
+        rows.append(f'<tr><td colspan="4">and {hidden} more, see /health/tasks</td></tr>')
+    return _TEMPLATE.substitute(
+        status=escape(report["status"]),
+        problems="".join(f"<li>{escape(problem)}</li>" for problem in report["problems"]),
+        version=escape(report["version"]),
+        node=escape(node["label"]),
+        role=escape(node["role"]),
+        leader=escape(leader.get("label") or "nobody"),
+        term=leader.get("term", 0),
+        store="up" if report["store"]["up"] else "away",
+        rows="".join(rows) or '<tr><td colspan="4">No job is declared yet.</td></tr>',
+    )
+
+
+def _row(task: Mapping[str, Any], now: str | None) -> str:
+    last = task["last_run"]
+    ended = f"{escape(str(last['state']))}, {_apart(last['ended_at'], now)}" if last else "never"
+    return _ROW.substitute(
+        name=escape(task["name"]),
+        state=escape(task["state"]),
+        last=ended,
+        next="paused" if task["paused"] else _apart(task["next_run_at"], now) or "none",
+    )
+
+
+def _apart(instant: str | None, now: str | None) -> str:
+    """Tell how far `instant` is from `now`, as a person would."""
+    if instant is None or now is None:
+        return ""
+    seconds = (datetime.fromisoformat(instant) - datetime.fromisoformat(now)).total_seconds()
+    distance = abs(seconds)
+    for unit in (86400, 3600, 60):
+        if distance >= 2 * unit:
+            distance -= distance % unit
+            break
+    words = format_duration(parse_duration(round(distance)))
+    return f"in {words}" if seconds > 0 else f"{words} ago"

@@ -1,0 +1,146 @@
+"""Says how the cluster, this node and each task are: plain values for JSON, computed from what is
+known.
+
+`status` is ``down`` when nothing can be fired (the database is away, nobody leads), ``degraded``
+when something needs a look (an overdue job, a plugin that failed), else ``ok``. `problems` says
+why, in sentences.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sereno.engine.status import Status
+from sereno.model.duration import format_duration, parse_duration
+from sereno.observe.metrics import PluginFacts
+from sereno.observe.overdue import overdue_at, overdue_seconds
+from sereno.settings import redact
+from sereno.store.watch import Glance, JobFacts
+
+
+def health(
+    status: Status, glance: Glance, plugins: Sequence[PluginFacts], limit: int = 1000
+) -> dict[str, Any]:
+    """Return the whole report, with at most `limit` tasks."""
+    snapshot = glance.snapshot
+    told = tasks(glance)
+    down = _down(status, glance)
+    problems = down + _degraded(told, plugins)
+    return {
+        "status": "down" if down else "degraded" if problems else "ok",
+        "problems": problems,
+        "version": status.version,
+        "node": {"id": str(status.node), "label": status.label, "role": status.role},
+        "leader": snapshot
+        and {
+            "id": snapshot.leader and str(snapshot.leader),
+            "label": snapshot.leader_label,
+            "term": snapshot.term,
+            "since": _iso(snapshot.acquired_at),
+            "heartbeat": _iso(snapshot.beat_at),
+            "alive": snapshot.led and glance.error is None,
+        },
+        "store": {
+            "up": glance.error is None,
+            "error": glance.error and redact(glance.error),
+            "migrated": status.migrated,
+            "now": _iso(glance.now),
+        },
+        "plugins": [
+            {"name": p.name, "version": p.version, "state": p.state, "reason": redact(p.reason)}
+            for p in plugins
+        ],
+        "tasks_total": len(told),
+        "tasks": told[:limit],
+    }
+
+
+def readiness(status: Status) -> str | None:
+    """Return why this node is not ready to take part, a sentence, or None when it is."""
+    if status.leaving:
+        return "this node is leaving: it finishes its runs and fires nothing more"
+    if not status.store_up or status.store_error is not None:
+        return f"the database cannot be used: {redact(status.store_error or 'it is away')}"
+    if not status.migrated:
+        return "the database's schema is not migrated yet: run 'sereno migrate', or wait for a node"
+    return None
+
+
+def tasks(glance: Glance) -> list[dict[str, Any]]:
+    """Return what is known of each job, the overdue ones first, then by name."""
+    if glance.snapshot is None or glance.now is None:
+        return []
+    read_at, now = glance.snapshot.now.timestamp(), glance.now.timestamp()
+    found = [_task(job, glance.jobs, read_at, now) for job in glance.jobs.values()]
+    return sorted(found, key=lambda task: (-task["overdue_seconds"], task["name"]))
+
+
+def _task(
+    job: JobFacts, jobs: Mapping[str, JobFacts], read_at: float, now: float
+) -> dict[str, Any]:
+    overdue = overdue_seconds(overdue_at(job, jobs, read_at), now)
+    return {
+        "name": job.name,
+        "plugin": job.plugin,
+        "state": _state(job, overdue),
+        "severity": job.severity,
+        "overdue_seconds": round(overdue, 3),
+        "paused": job.paused > 0 and not job.active,
+        "running": job.running,
+        "queued": job.queued,
+        "next_run_at": _instant(job.next_slot),
+        "last_success_at": _instant(job.last_success_at),
+        "last_run": job.last_run
+        and {
+            "id": job.last_run,
+            "state": job.last_state,
+            "ended_at": _instant(job.last_end_at),
+            "seconds": job.last_duration and round(job.last_duration, 3),
+        },
+    }
+
+
+def _state(job: JobFacts, overdue: float) -> str:
+    if overdue:
+        return "overdue"
+    if job.running:
+        return "running"
+    if job.paused and not job.active:
+        return "paused"
+    if job.last_state is None:
+        return "waiting"
+    return "ok" if job.last_state == "succeeded" else job.last_state
+
+
+def _down(status: Status, glance: Glance) -> list[str]:
+    if glance.error is not None:
+        return [redact(status.store_error or glance.error)]
+    if glance.snapshot is not None and not glance.snapshot.led:
+        return ["no node leads: slots are not fired until one does, and are settled then"]
+    return []
+
+
+def _degraded(told: list[dict[str, Any]], plugins: Sequence[PluginFacts]) -> list[str]:
+    late = [
+        f"job '{task['name']}' has been overdue for "
+        f"{format_duration(parse_duration(round(task['overdue_seconds'])))} ({task['severity']})"
+        for task in told
+        if task["overdue_seconds"]
+    ]
+    more = [f"{len(late) - 10} more jobs are overdue"] if len(late) > 10 else []
+    failed = [
+        f"plugin '{plugin.name}' is not loaded: {redact(plugin.reason)}"
+        for plugin in plugins
+        if plugin.state == "failed"
+    ]
+    return late[:10] + more + failed
+
+
+def _instant(seconds: float | None) -> str | None:
+    return None if seconds is None else _iso(datetime.fromtimestamp(seconds, UTC))
+
+
+def _iso(instant: datetime | None) -> str | None:
+    if instant is None:
+        return None
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

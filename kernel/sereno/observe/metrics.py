@@ -1,0 +1,201 @@
+"""Decides which series there are: this node's own, and those of jobs as the database tells them.
+
+Every replica shows the jobs' series, so that they outlive the leader. While the database is away
+`sereno_store_up` is 0, the jobs' counts stay as they were last read, and what is overdue goes on
+growing. docs/metrics.md tells each series; a test compares.
+"""
+
+import asyncio
+import platform
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from sereno.engine.status import Status
+from sereno.model.events import RunFinished, RunStarted
+from sereno.model.run import Cause
+from sereno.observe.exposition import Page, labels, wants_openmetrics
+from sereno.observe.histogram import Histogram
+from sereno.observe.process import process_figures
+from sereno.observe.rows import COLUMNS, Row, Table, table
+from sereno.store.watch import Glance, Watch
+
+DURATIONS = (0.05, 0.25, 1.0, 5.0, 15.0, 30.0, 60.0, 180.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0)
+LATENESSES = (0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
+_MEASURED = frozenset({"succeeded", "failed", "queued"})
+_CAUSES: tuple[Cause, ...] = ("slot", "person", "program", "chain", "retry")
+_AT_ONCE = 500
+
+
+class PluginFacts(Protocol):
+    """What is shown of a plugin."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Its distribution's version."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """What became of it: loaded, failed, disabled."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why it is not loaded."""
+        ...
+
+
+class Metrics:
+    """The metrics page of this node.
+
+    `job_limit`: with more jobs than that, the jobs of a plugin are shown together.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        watch: Watch,
+        plugins: Callable[[], Sequence[PluginFacts]],
+        *,
+        job_limit: int = 1000,
+    ) -> None:
+        self._status = status
+        self._watch = watch
+        self._plugins = plugins
+        self._limit = job_limit
+        self._requested: dict[str, int] = dict.fromkeys(_CAUSES, 0)
+        self._durations = Histogram(
+            "sereno_run_duration_seconds",
+            "How long attempts took on this node that ended by themselves.",
+            DURATIONS,
+        )
+        self._latenesses = Histogram(
+            "sereno_slot_lateness_seconds",
+            "How long after its slot a run began on this node.",
+            LATENESSES,
+        )
+
+    def run_started(self, event: RunStarted, cause: Cause = "slot") -> None:
+        """Count a run that began on this node, and how late it was."""
+        if event.attempt > 1:
+            return
+        self._requested[cause] += 1
+        if event.slot is not None:
+            late = (event.started_at - event.slot).total_seconds()
+            self._latenesses.observe(event.job, max(0.0, late), event.run_id, time.time())
+
+    def run_finished(self, event: RunFinished) -> None:
+        """Measure an attempt that ended on this node."""
+        if event.state in _MEASURED:
+            seconds = event.duration.total_seconds()
+            self._durations.observe(event.job, max(0.0, seconds), event.run_id, time.time())
+
+    async def page(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the page and its content type, in the format that an Accept header asks for."""
+        glance = await self._watch.look()
+        page = Page(openmetrics=wants_openmetrics(accept))
+        self._write_node(page, glance)
+        self._write_process(page)
+        await self._write_jobs(page, table(glance, self._limit))
+        return page.text(), page.content_type
+
+    def _write_node(self, page: Page, glance: Glance) -> None:
+        status, snapshot = self._status, glance.snapshot
+        build = labels({"version": status.version, "python": platform.python_version()})
+        term = max(status.term, snapshot.term if snapshot else 0)
+        changed = snapshot.changed_at if snapshot else None
+        single: tuple[tuple[str, str, float], ...] = (
+            ("sereno_leader", "1 on the node that leads, else 0.", int(status.leading)),
+            ("sereno_leader_term", "The newest term: one is added with each new leader.", term),
+            (
+                "sereno_leader_changes_total",
+                "How often this node took or lost the lead.",
+                status.leader_changes,
+            ),
+            (
+                "sereno_store_up",
+                "1 while this node can read the database, else 0.",
+                int(glance.error is None),
+            ),
+            (
+                "sereno_event_loop_lag_seconds",
+                "How late this node's event loop last was.",
+                status.loop_lag,
+            ),
+            (
+                "sereno_event_loop_blocked_total",
+                "How often a job kept this node's event loop from its work.",
+                status.loop_blocked,
+            ),
+            (
+                "sereno_clock_offset_seconds",
+                "How far this machine's clock is ahead of the database's.",
+                status.clock_offset,
+            ),
+            (
+                "sereno_configuration_changed_timestamp_seconds",
+                "When jobs or schedules were last changed, 0 when never.",
+                changed.timestamp() if changed else 0,
+            ),
+        )
+        page.family("sereno_build_info", "gauge", "The version that this node runs.", [(build, 1)])
+        page.family(
+            "sereno_plugin_info",
+            "gauge",
+            "The installed plugins, and what became of each.",
+            [
+                (labels({"plugin": p.name, "version": p.version, "state": p.state}), 1)
+                for p in self._plugins()
+            ],
+        )
+        for name, meaning, value in single:
+            page.family(name, _kind(name), meaning, [("", value)])
+        page.family(
+            "sereno_runs_started_total",
+            "counter",
+            "Runs that began on this node, by who or what asked for them.",
+            [(labels({"cause": cause}), n) for cause, n in self._requested.items()],
+        )
+
+    def _write_process(self, page: Page) -> None:
+        for name, meaning, value in process_figures():
+            page.family(name, _kind(name), meaning, [("", value)])
+
+    async def _write_jobs(self, page: Page, jobs: Table) -> None:
+        written = None
+        for n, column in enumerate(COLUMNS):
+            if column.name != written:
+                page.family(column.name, column.kind, column.meaning)
+                written = column.name
+            name, tail = column.name, column.tail
+            page.lines([f"{name}{row.head}{tail} {row.values[n]}\n" for row in jobs.rows])
+            await asyncio.sleep(0)  # a page of many jobs must not hold up the firing loop
+        page.family(
+            "sereno_job_overdue_seconds",
+            "gauge",
+            "For how long the job has been overdue, 0 when it is not.",
+            jobs.overdue,
+        )
+        for histogram in (self._durations, self._latenesses):
+            await _write_histogram(page, histogram, jobs.rows)
+
+
+async def _write_histogram(page: Page, histogram: Histogram, rows: Sequence[Row]) -> None:
+    page.family(histogram.name, "histogram", histogram.meaning)
+    histogram.forget([member for row in rows for member in row.members])
+    for start in range(0, len(rows), _AT_ONCE):
+        page.lines(
+            histogram.lines(row.head, row.members, exemplars=page.openmetrics)
+            for row in rows[start : start + _AT_ONCE]
+        )
+        await asyncio.sleep(0)
+
+
+def _kind(name: str) -> Literal["counter", "gauge"]:
+    return "counter" if name.endswith("_total") else "gauge"
