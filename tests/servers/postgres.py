@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,18 +48,10 @@ def installed_programs() -> dict[int, PostgresPrograms]:
         if major and int(major[1]) >= OLDEST and Path(place, "initdb").exists():
             found[int(major[1])] = PostgresPrograms(Path(place), int(major[1]), account)
     with contextlib.suppress(EmbeddedError):
-        embedded = find_programs(_copies())
+        # Where root's account cannot reach the virtual environment, a copy is left there.
+        embedded = find_programs(Path("/var/lib/sereno"))
         found[embedded.major] = embedded
     return dict(sorted(found.items(), reverse=True))
-
-
-def _copies() -> Path:
-    """Return where a copy of the embedded programs goes when root's account cannot reach them."""
-    place = Path(tempfile.gettempdir()) / f"sereno-tests-{os.geteuid()}"
-    place.mkdir(mode=0o755, exist_ok=True)
-    if place.lstat().st_uid != os.geteuid():
-        raise ServerError(f"'{place}' belongs to somebody else")
-    return place
 
 
 class PostgresServer:

@@ -41,13 +41,19 @@ def _copied(package: Path, base: Path) -> Path:
     found = next(site.glob(f"{_PACKAGE}-*.dist-info"), None)
     target = base / (found.stem if found else _PACKAGE)
     if not target.exists():
+        base.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".copy-", dir=base))
         for part in (f"{_PACKAGE}/pginstall{MAJOR}", f"{_PACKAGE}/.dylibs", f"{_PACKAGE}.libs"):
             if (site / part).exists():
                 shutil.copytree(site / part, fresh / part, symlinks=True)
         for place in (fresh, fresh / _PACKAGE):
             place.chmod(0o755)
-        fresh.rename(target)
+        try:
+            fresh.rename(target)
+        except OSError:  # another process was faster
+            shutil.rmtree(fresh)
+            if not target.exists():
+                raise
         for other in base.glob(f"{_PACKAGE}-*"):
             if other != target:
                 shutil.rmtree(other, ignore_errors=True)
