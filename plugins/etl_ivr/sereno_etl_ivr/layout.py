@@ -1,0 +1,121 @@
+"""Decides how the columns that a source has today become the columns of the target: pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sereno import RunError
+from sereno_etl_ivr.table import Kind, Table
+
+Family = Literal["text", "binary", "bits", "number", "moment", "instant", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column as the source's catalogue describes it. `unicode`: its text is UTF-8 there."""
+
+    name: str
+    type: str
+    family: Family
+    nullable: bool
+    unicode: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """What the catalogue says; `indexed`: the columns that an index begins with."""
+
+    columns: tuple[SourceColumn, ...]
+    primary_key: tuple[str, ...] = ()
+    indexed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutCell:
+    """One cell of each row: where it comes from, and what it is called in the target.
+
+    `extra`: the target has no such column; the cell goes into `extra` under the source's name.
+    """
+
+    source: SourceColumn
+    name: str
+    kind: Kind
+    extra: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one source's table is read and written. Cells are in the order of their source's names.
+
+    `key`: cells that tell which row a changed row was; empty when nothing does.
+    """
+
+    table: Table
+    cells: tuple[LayoutCell, ...]
+    cursor: LayoutCell
+    key: tuple[LayoutCell, ...]
+    indexed: bool
+
+    @property
+    def mapped(self) -> tuple[LayoutCell, ...]:
+        """Return the cells that have a column in the target."""
+        return tuple(cell for cell in self.cells if not cell.extra)
+
+    @property
+    def extras(self) -> tuple[LayoutCell, ...]:
+        """Return the cells that go into `extra`."""
+        return tuple(cell for cell in self.cells if cell.extra)
+
+
+def match(table: Table, source: SourceTable, name: str) -> Layout:
+    """Lay `table` over what the source has; raise RunError when the source lacks what it needs.
+
+    `name`: the source's table, for the error. The order of the source's columns does not matter.
+    """
+    by_name = {column.name.lower(): column for column in source.columns}
+    cells: dict[str, LayoutCell] = {}
+    for column in table.columns:
+        found = next((by_name[n] for n in column.known_as if n in by_name), None)
+        if found is not None:
+            cells[found.name] = LayoutCell(found, column.name, column.kind)
+    _check(table, cells.values(), name, source)
+    for other in source.columns:
+        if other.name not in cells:
+            cells[other.name] = LayoutCell(other, f"extra_{other.name}", "text", extra=True)
+    ordered = tuple(cells[n] for n in sorted(cells))
+    cursor = next(cell for cell in ordered if cell.name == table.cursor)
+    return Layout(
+        table=table,
+        cells=ordered,
+        cursor=cursor,
+        key=_key(table, source, ordered),
+        indexed=cursor.source.name in source.indexed,
+    )
+
+
+def _check(table: Table, cells: Iterable[LayoutCell], name: str, source: SourceTable) -> None:
+    missing = set(table.required) - {cell.name for cell in cells}
+    if not source.columns:
+        raise RunError(
+            f"source table '{name}' is not there, or may not be read; "
+            "check plugins.etl_ivr.source_table and the user's rights"
+        )
+    if missing:
+        has = ", ".join(column.name for column in source.columns)
+        raise RunError(
+            f"source table '{name}': column '{min(missing)}' is missing, and {table.name} cannot "
+            f"be synced without it; it has {has}"
+        )
+
+
+def _key(
+    table: Table, source: SourceTable, cells: tuple[LayoutCell, ...]
+) -> tuple[LayoutCell, ...]:
+    by_source = {cell.source.name: cell for cell in cells}
+    if source.primary_key:
+        return tuple(by_source[name] for name in source.primary_key)
+    by_name = {cell.name: cell for cell in cells}
+    for key in table.keys:
+        if all(name in by_name for name in key):
+            return tuple(by_name[name] for name in key)
+    return ()

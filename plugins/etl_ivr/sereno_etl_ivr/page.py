@@ -1,0 +1,66 @@
+"""What travels from a source to the target: a range of positions, and the rows found in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sereno_etl_ivr import position
+
+DELIMITER = "\x1f"
+"""Between cells; a cell that holds it makes COPY fail, and the page is then read row by row."""
+
+Cell = bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Every row whose position is in [start, end); `part` i of n when one second holds too many.
+
+    The parts are disjoint and together complete, and rows with the same key are in the same part.
+    """
+
+    start: int
+    end: int
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def is_null(self) -> bool:
+        """Tell whether these are the rows whose cursor is NULL."""
+        return self.start == position.NULL
+
+    def split(self, parts: int) -> list["Range"]:
+        """Return this range in so many parts."""
+        return [Range(self.start, self.end, part, parts) for part in range(parts)]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of a range as COPY text: content, position and the layout's cells.
+
+    `null`: how NULL is written. `rows`, and `nulls` where `null` could be a value too: what the
+    source counted; the target counts again.
+    """
+
+    range: Range
+    rows: int
+    copy: Sequence[bytes]
+    null: str
+    nulls: int | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of the text."""
+        return sum(map(len, self.copy))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as the source shows it, when its page could not be copied as a whole."""
+
+    content: str
+    position: int
+    cells: tuple[Cell, ...]
+
+
+class PageDamaged(Exception):  # noqa: N818 - no error of the run: the page is read again, row by row
+    """The text of a page does not hold what the source counted."""

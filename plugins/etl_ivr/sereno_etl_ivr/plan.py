@@ -1,0 +1,66 @@
+"""Decides which ranges a sync reads, from the watermark and the source's own clock: pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sereno_etl_ivr import position
+from sereno_etl_ivr.page import Range
+from sereno_etl_ivr.shifts import furthest_back
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What the source holds when a run starts: the first and last position, and NULL cursors.
+
+    `clock`: the source's time, aware UTC.
+    """
+
+    first: int | None
+    last: int | None
+    nulls: bool
+    clock: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A range that is read page by page. `advances`: its pages move the watermark."""
+
+    range: Range
+    advances: bool
+
+
+def wall(clock: datetime, zone: ZoneInfo) -> int:
+    """Return the position that the clock on the source's wall shows at `clock`."""
+    return position.position(clock.astimezone(zone).replace(tzinfo=None))
+
+
+def segments(
+    extent: Extent, watermark: int | None, overlap: timedelta, zone: ZoneInfo
+) -> Iterator[Segment]:
+    """Yield what to read, in the order to read it.
+
+    The flow of time comes first: from `overlap` behind the watermark (further where the clock has
+    just been put back, for then the watermark may stand an hour ahead of the wall) up to the
+    source's present. Then what lies outside of it, which may have come at any time.
+    """
+    present = wall(extent.clock, zone)
+    start = position.OLDEST if watermark is None else behind(watermark, overlap, zone)
+    if extent.first is not None and extent.last is not None:
+        start = max(start, extent.first)
+        if start < present:
+            yield Segment(Range(start, present), advances=True)
+        if extent.first < position.OLDEST:
+            yield Segment(Range(extent.first, position.OLDEST), advances=False)
+        if extent.last >= present:
+            end = position.successor(extent.last)
+            yield Segment(Range(present, end), advances=False)
+    if extent.nulls:
+        yield Segment(Range(position.NULL, position.NULL + 1), advances=False)
+
+
+def behind(watermark: int, overlap: timedelta, zone: ZoneInfo) -> int:
+    """Return where to read from so that rows late by at most `overlap` are read again."""
+    moment = position.moment(watermark)
+    return position.earlier(watermark, overlap + furthest_back(zone, moment))

@@ -1,0 +1,222 @@
+"""Reads calls from MariaDB and MySQL through aiomysql."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiomysql
+from pymysql.converters import encoders
+
+from sereno_etl_ivr.errors import SourceAwayError, SourceError
+from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
+from sereno_etl_ivr.page import Page, Range, Row
+from sereno_etl_ivr.plan import Extent
+from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.source import mysql_text as text
+
+_CONNECT_SECONDS = 10
+_CALL_SECONDS = 90
+_LONGEST_PAGE = 64 * 2**20
+_ROWS_AT_ONCE = 100
+_UNICODE = {"utf8", "utf8mb3", "utf8mb4", "ascii"}
+_FAMILIES: dict[str, Family] = {
+    **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext"), "text"),
+    **dict.fromkeys(("enum", "set", "json"), "text"),
+    **dict.fromkeys(("tinyblob", "blob", "mediumblob", "longblob"), "binary"),
+    **dict.fromkeys(("binary", "varbinary"), "binary"),
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "decimal"), "number"),
+    **dict.fromkeys(("float", "double"), "number"),
+    "bit": "bits",
+    "datetime": "moment",
+    "timestamp": "instant",
+}
+
+
+class MysqlSource:
+    """A table of MariaDB or MySQL; see `Source`. Cells arrive as bytes, nothing is converted."""
+
+    def __init__(self, connection: Any, place: str, database: str, table: str) -> None:
+        self._connection = connection
+        self._place = place
+        schema, _, name = table.rpartition(".")
+        self._schema = schema or database
+        self._name = name
+        self._table = text.quoted_table(table)
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str, table: str) -> AsyncIterator["MysqlSource"]:
+        """Connect, and make the session read-only."""
+        parts = urlsplit(url)
+        place = f"{parts.hostname or 'localhost'}:{parts.port or 3306}"
+        database = unquote(parts.path.lstrip("/"))
+        with _translated(place):
+            connection = await aiomysql.connect(
+                host=parts.hostname or "localhost",
+                port=parts.port or 3306,
+                user=unquote(parts.username or ""),
+                password=unquote(parts.password or ""),
+                db=database or None,
+                charset="utf8mb4",
+                use_unicode=False,
+                autocommit=True,
+                connect_timeout=_CONNECT_SECONDS,
+                conv=dict(encoders),  # no decoders: every cell stays the bytes that came
+            )
+        try:
+            source = cls(connection, place, database, table)
+            await source._prepare()
+            yield source
+        finally:
+            # Not ensure_closed(): it would wait for the rest of a result that nobody wants.
+            connection.close()
+
+    async def describe(self) -> SourceTable:
+        """Read the table's columns, key and indexes from the catalogue."""
+        names = {"schema": self._literal(self._schema), "table": self._literal(self._name)}
+        columns = await self._all(query("mysql_columns").format(**names))
+        indexes = await self._all(query("mysql_indexes").format(**names))
+        primary = tuple(_text(name) for index, _, name in indexes if index == b"PRIMARY")
+        first = frozenset(_text(name) for _, number, name in indexes if int(number) == 1)
+        return SourceTable(tuple(_column(*row) for row in columns), primary, first)
+
+    async def extent(self, layout: Layout) -> Extent:
+        """Read the first and last position, and the source's clock."""
+        name = text.quoted(layout.cursor.source.name)
+        nulls = query("mysql_has_nulls").format(table=self._table, cursor=name)
+        first, last, has_nulls, clock = await self._one(
+            query("mysql_extent").format(
+                position=text.position_of(layout.cursor),
+                cursor=name,
+                table=self._table,
+                nulls=nulls if layout.cursor.source.nullable else "0",
+            )
+        )
+        return Extent(
+            first=None if first is None else int(first),
+            last=None if last is None else int(last),
+            nulls=bool(int(has_nulls)),
+            clock=datetime.fromisoformat(_text(clock)).replace(tzinfo=UTC),
+        )
+
+    async def bound(self, layout: Layout, within: Range, rows: int) -> int | None:
+        """Return the position of the row after the first `rows` ones, None when there is none."""
+        found = await self._all(
+            query("mysql_bound").format(
+                position=text.position_of(layout.cursor),
+                cursor=text.quoted(layout.cursor.source.name),
+                table=self._table,
+                where=text.where(layout, within),
+                rows=rows,
+            )
+        )
+        return int(found[0][0]) if found else None
+
+    async def count(self, layout: Layout, within: Range, limit: int) -> int:
+        """Count the rows, up to `limit`."""
+        where = text.where(layout, within)
+        counting = query("mysql_count").format(table=self._table, where=where, limit=limit)
+        return int((await self._one(counting))[0])
+
+    async def page(self, layout: Layout, within: Range) -> Page:
+        """Read all rows of a range as COPY text, in one statement and so of one instant."""
+        rows, nulls, lines = await self._one(
+            query("mysql_page").format(
+                nulls=text.null_count(layout),
+                line=text.line(layout),
+                table=self._table,
+                where=text.where(layout, within),
+            )
+        )
+        return Page(
+            range=within,
+            rows=int(rows),
+            copy=(lines, b"\n") if lines else (),
+            null=text.NULL_TEXT,
+            nulls=int(nulls or 0),
+        )
+
+    async def rows(self, layout: Layout, within: Range) -> AsyncGenerator[Sequence[Row], None]:
+        """Read the rows of a range cell by cell, a few at a time."""
+        reading = query("mysql_rows").format(
+            content=text.content(layout),
+            position=text.position_of(layout.cursor),
+            cells=",".join(text.cell(cell.source) for cell in layout.cells),
+            table=self._table,
+            where=text.where(layout, within),
+        )
+        async with self._cursor(aiomysql.SSCursor) as cursor:
+            await _limited(cursor.execute(reading))
+            while found := await _limited(cursor.fetchmany(_ROWS_AT_ONCE)):
+                yield [Row(_text(row[0]), int(row[1]), tuple(row[2:])) for row in found]
+
+    async def _prepare(self) -> None:
+        packet, version = await self._one("SELECT @@max_allowed_packet, VERSION()")
+        maria = "mariadb" in _text(version).lower()
+        await self._run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        await self._run("SET SESSION TRANSACTION READ ONLY")
+        await self._run(
+            query("mysql_session").format(
+                length=min(int(packet) - 1024, _LONGEST_PAGE),
+                limit="max_statement_time = 60" if maria else "max_execution_time = 60000",
+            )
+        )
+
+    async def _run(self, statement: str) -> None:
+        await self._all(statement)
+
+    async def _one(self, statement: str) -> tuple[Any, ...]:
+        return (await self._all(statement))[0]
+
+    async def _all(self, statement: str) -> Sequence[tuple[Any, ...]]:
+        async with self._cursor(aiomysql.Cursor) as cursor:
+            await _limited(cursor.execute(statement))
+            return list(await cursor.fetchall())
+
+    @asynccontextmanager
+    async def _cursor(self, kind: Any) -> AsyncIterator[Any]:
+        async with self._turn:
+            with _translated(self._place):
+                async with self._connection.cursor(kind) as cursor:
+                    yield cursor
+
+    def _literal(self, value: str) -> str:
+        return str(self._connection.escape(value))
+
+
+def _column(name: bytes, kind: bytes, nullable: bytes, charset: bytes | None) -> SourceColumn:
+    family = _FAMILIES.get(_text(kind).lower(), "other")
+    return SourceColumn(
+        name=_text(name),
+        type=_text(kind).lower(),
+        family=family,
+        nullable=nullable.upper() == b"YES",
+        unicode=charset is not None and _text(charset) in _UNICODE and kind.lower() != b"enum",
+    )
+
+
+async def _limited(call: Awaitable[Any]) -> Any:
+    async with asyncio.timeout(_CALL_SECONDS):
+        return await call
+
+
+def _text(value: bytes) -> str:
+    return value.decode()
+
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (aiomysql.OperationalError, aiomysql.InterfaceError, OSError, TimeoutError) as error:
+        raise SourceAwayError(f"source {place}: {_sentence(error)}") from error
+    except aiomysql.Error as error:
+        raise SourceError(f"source {place}: {_sentence(error)}") from error
+
+
+def _sentence(error: Exception) -> str:
+    return str(error.args[-1]) if error.args else type(error).__name__

@@ -1,0 +1,163 @@
+"""Reads calls from PostgreSQL through asyncpg."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from sereno_etl_ivr.errors import SourceAwayError, SourceError
+from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
+from sereno_etl_ivr.page import DELIMITER, Page, Range, Row
+from sereno_etl_ivr.plan import Extent
+from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.source import postgres_text as text
+
+_CONNECT_SECONDS = 10
+_CALL_SECONDS = 90
+_ROWS_AT_ONCE = 100
+_SESSION = {
+    "application_name": "sereno etl_ivr source",
+    "default_transaction_read_only": "on",
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "iso_8601",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "statement_timeout": "60s",
+    "jit": "off",
+}
+_FAMILIES: dict[str, Family] = {"timestamp": "moment", "timestamptz": "instant", "bytea": "binary"}
+
+
+class PostgresSource:
+    """A table of PostgreSQL; see `Source`."""
+
+    def __init__(self, connection: Any, place: str, table: str) -> None:
+        self._connection = connection
+        self._place = place
+        self._table = text.quoted_table(table)
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str, table: str) -> AsyncIterator["PostgresSource"]:
+        """Connect with a read-only session."""
+        parts = urlsplit(url)
+        place = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
+        with _translated(place):
+            connection = await asyncpg.connect(
+                url,
+                timeout=_CONNECT_SECONDS,
+                command_timeout=_CALL_SECONDS,
+                server_settings=_SESSION,
+            )
+        try:
+            yield cls(connection, place, table)
+        finally:
+            connection.terminate()  # nothing of ours is open: the session only reads
+
+    async def describe(self) -> SourceTable:
+        """Read the table's columns, key and indexes from the catalogue."""
+        columns = await self._all(query("postgres_columns"), self._table)
+        indexes = await self._all(query("postgres_indexes"), self._table)
+        return SourceTable(
+            columns=tuple(
+                SourceColumn(c["name"], c["type"], _FAMILIES.get(c["type"], "text"), c["nullable"])
+                for c in columns
+            ),
+            primary_key=tuple(i["name"] for i in indexes if i["is_primary"]),
+            indexed=frozenset(i["name"] for i in indexes if i["number"] == 1),
+        )
+
+    async def extent(self, layout: Layout) -> Extent:
+        """Read the first and last position, and the source's clock."""
+        (found,) = await self._all(
+            query("postgres_extent").format(
+                position=text.position_of(layout.cursor),
+                cursor=text.quoted(layout.cursor.source.name),
+                table=self._table,
+            )
+        )
+        return Extent(found["first"], found["last"], found["nulls"], found["clock"])
+
+    async def bound(self, layout: Layout, within: Range, rows: int) -> int | None:
+        """Return the position of the row after the first `rows` ones, None when there is none."""
+        found = await self._all(
+            query("postgres_bound").format(
+                position=text.position_of(layout.cursor),
+                cursor=text.quoted(layout.cursor.source.name),
+                table=self._table,
+                where=text.where(layout, within),
+                rows=rows,
+            )
+        )
+        return int(found[0][0]) if found else None
+
+    async def count(self, layout: Layout, within: Range, limit: int) -> int:
+        """Count the rows, up to `limit`."""
+        where = text.where(layout, within)
+        counting = query("postgres_count").format(table=self._table, where=where, limit=limit)
+        return int((await self._all(counting))[0][0])
+
+    async def page(self, layout: Layout, within: Range) -> Page:
+        """Read all rows of a range as COPY text, in one statement and so of one instant."""
+        chunks: list[bytes] = []
+
+        async def keep(chunk: bytes) -> None:
+            chunks.append(bytes(chunk))
+
+        async with self._turn:
+            with _translated(self._place):
+                status = await self._connection.copy_from_query(
+                    self._reading(layout, within),
+                    output=keep,
+                    format="text",
+                    delimiter=DELIMITER,
+                    null=text.NULL_TEXT,
+                    encoding="utf8",
+                )
+        return Page(within, int(status.split()[-1]), (b"".join(chunks),), text.NULL_TEXT)
+
+    async def rows(self, layout: Layout, within: Range) -> AsyncGenerator[Sequence[Row], None]:
+        """Read the rows of a range cell by cell, a few at a time."""
+        found = await self._all(self._reading(layout, within))
+        for at in range(0, len(found), _ROWS_AT_ONCE):
+            yield [_row(record) for record in found[at : at + _ROWS_AT_ONCE]]
+
+    def _reading(self, layout: Layout, within: Range) -> str:
+        return query("postgres_page").format(
+            content=text.content(layout),
+            position=text.position_of(layout.cursor),
+            cells=",".join(text.cell(cell.source) for cell in layout.cells),
+            table=self._table,
+            where=text.where(layout, within),
+        )
+
+    async def _all(self, statement: str, *arguments: Any) -> Sequence[Any]:
+        async with self._turn:
+            with _translated(self._place):
+                return list(await self._connection.fetch(statement, *arguments))
+
+
+def _row(record: Any) -> Row:
+    content, at, *cells = record
+    return Row(content, at, tuple(None if cell is None else cell.encode() for cell in cells))
+
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.InterfaceError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+    ) as error:
+        raise SourceAwayError(f"source {place}: {error or type(error).__name__}") from error
+    except asyncpg.PostgresError as error:
+        raise SourceError(f"source {place}: {error}") from error

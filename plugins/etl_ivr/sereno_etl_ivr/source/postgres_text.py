@@ -1,0 +1,52 @@
+"""Writes the SQL with which PostgreSQL hands out a page of rows as COPY text: pure."""
+
+from sereno_etl_ivr import position
+from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
+from sereno_etl_ivr.page import Range
+
+NULL_TEXT = "\\N"
+_LAST = 9999_12_31_23_59_59
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_table(name: str) -> str:
+    """Quote ``table`` or ``schema.table``."""
+    return ".".join(map(quoted, name.split(".", 1)))
+
+
+def cell(column: SourceColumn) -> str:
+    """Write a column's value as text, or NULL."""
+    return f"{quoted(column.name)}::text"
+
+
+def content(layout: Layout) -> str:
+    """Write the hash of all cells."""
+    return f"md5(ROW({','.join(cell(c.source) for c in layout.cells)})::text)"
+
+
+def position_of(cursor: LayoutCell) -> str:
+    """Write the position of a row."""
+    name = quoted(cursor.source.name)
+    return f"coalesce(to_char({name},'YYYYMMDDHH24MISS')::bigint,{position.NULL})"
+
+
+def where(layout: Layout, within: Range) -> str:
+    """Write the condition of a range; the cursor stands alone, for its index."""
+    name = quoted(layout.cursor.source.name)
+    if within.is_null:
+        condition = f"{name} IS NULL"
+    else:
+        condition = f"{name} >= '{position.moment(within.start)}'"
+        last = "10000-01-01" if within.end > _LAST else position.moment(within.end)
+        condition += f" AND {name} < '{last}'"
+    if within.parts > 1:
+        keys = layout.key or layout.cells
+        row = f"ROW({','.join(cell(c.source) for c in keys)})::text"
+        # Eight hex digits of the hash, as a number of 0 or more.
+        number = f"('x'||left(md5({row}),8))::bit(32)::bigint"
+        condition += f" AND {number} % {within.parts} = {within.part}"
+    return condition

@@ -1,0 +1,40 @@
+"""What a sync asks of a source, whatever server that is."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from sereno_etl_ivr.layout import Layout, SourceTable
+from sereno_etl_ivr.page import Page, Range, Row
+from sereno_etl_ivr.plan import Extent
+
+
+class Source(Protocol):
+    """One read-only connection; calls take turns on it. Raises SourceError.
+
+    Each statement is short and reads one range of the cursor's index: no cursor stays open, no
+    transaction spans two calls.
+    """
+
+    async def describe(self) -> SourceTable:
+        """Read the table's columns, key and indexes from the catalogue."""
+        ...
+
+    async def extent(self, layout: Layout) -> Extent:
+        """Read the first and last position, and the source's clock."""
+        ...
+
+    async def bound(self, layout: Layout, within: Range, rows: int) -> int | None:
+        """Return the position of the row after the first `rows` ones, None when there is none."""
+        ...
+
+    async def count(self, layout: Layout, within: Range, limit: int) -> int:
+        """Count the rows, up to `limit`."""
+        ...
+
+    async def page(self, layout: Layout, within: Range) -> Page:
+        """Read all rows of a range as COPY text, in one statement and so of one instant."""
+        ...
+
+    def rows(self, layout: Layout, within: Range) -> AsyncGenerator[Sequence[Row], None]:
+        """Read the rows of a range cell by cell, a few at a time: for a page that was damaged."""
+        ...

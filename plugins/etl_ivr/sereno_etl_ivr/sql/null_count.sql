@@ -1,0 +1,1 @@
+(SELECT sum(num_nulls({cells})) FROM pg_temp.page)

@@ -1,0 +1,1 @@
+SELECT count(*) FROM (SELECT FROM {table} WHERE {where} LIMIT {limit}) AS counted

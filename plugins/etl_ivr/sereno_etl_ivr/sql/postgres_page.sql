@@ -1,0 +1,1 @@
+SELECT {content}, {position}, {cells} FROM {table} WHERE {where}

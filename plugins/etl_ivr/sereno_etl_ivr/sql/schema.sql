@@ -1,0 +1,61 @@
+-- The tables of the target. Applied once for each version, under a lock: see target/schema.py.
+CREATE SCHEMA IF NOT EXISTS ivr;
+
+CREATE TABLE IF NOT EXISTS ivr.calls (
+  source text NOT NULL,
+  uniqueid text,
+  linkedid text,
+  sequence bigint,
+  calldate timestamp,            -- as the source has it; NULL where it is no real time: see extra
+  started_at timestamptz,        -- the same instant; NULL when it cannot be known
+  time_note text,                -- why started_at is not simply calldate in the source's zone
+  src text,
+  dst text,
+  dcontext text,
+  clid text,
+  channel text,
+  dstchannel text,
+  lastapp text,
+  lastdata text,
+  duration integer,
+  billsec integer,
+  disposition text,
+  amaflags text,
+  accountcode text,
+  peeraccount text,
+  userfield text,
+  extra jsonb,                   -- the source's other columns, by name
+  position bigint NOT NULL,      -- the cursor, as a number that orders impossible dates too
+  content uuid NOT NULL,         -- the hash of all cells, as the source shows them
+  ordinal integer NOT NULL,      -- among rows that are equal in everything
+  loaded_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT calls_once UNIQUE (source, position, content, ordinal)
+);
+CREATE INDEX IF NOT EXISTS calls_started_at ON ivr.calls (started_at);
+
+CREATE TABLE IF NOT EXISTS ivr.watermarks (
+  source text NOT NULL,
+  table_name text NOT NULL,
+  position bigint,               -- every row before it that was there at moved_at has been loaded
+  cursor text,                   -- the same for people
+  holder uuid,                   -- the run that may move it; another that takes it ends the first
+  moved_at timestamptz,
+  PRIMARY KEY (source, table_name)
+);
+
+CREATE TABLE IF NOT EXISTS ivr.rejects (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  source text NOT NULL,
+  table_name text NOT NULL,
+  position bigint NOT NULL,
+  content uuid NOT NULL,
+  copies integer NOT NULL,       -- rows equal in everything
+  reason text NOT NULL,
+  raw jsonb NOT NULL,            -- each cell as text, or {"hex": ...} where it is none
+  run_id bigint,
+  rejected_at timestamptz NOT NULL DEFAULT now(),
+  seen_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT rejects_once UNIQUE (source, table_name, position, content)
+);
+
+CREATE TABLE IF NOT EXISTS ivr.schema_version (version integer NOT NULL);

@@ -1,0 +1,1 @@
+SELECT max(version) FROM ivr.schema_version

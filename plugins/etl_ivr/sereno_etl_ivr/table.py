@@ -1,0 +1,58 @@
+"""What is known of Asterisk's tables, and the table in PostgreSQL that each becomes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "integer", "bigint", "timestamp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the target, and the names under which sources have it, the likeliest first."""
+
+    name: str
+    kind: Kind = "text"
+    names: tuple[str, ...] = ()
+
+    @property
+    def known_as(self) -> tuple[str, ...]:
+        """Return the names to look for at the source."""
+        return self.names or (self.name,)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How one kind of table is moved.
+
+    `cursor`: the column by whose local time rows are paged. `instant`: the column that gets the
+    cursor as an instant. `keys`: sets of columns that tell which row a changed row was, the best
+    first, for sources without a primary key. `required`: a source without these is refused.
+    """
+
+    name: str
+    target: str
+    cursor: str
+    instant: str
+    columns: tuple[Column, ...]
+    keys: tuple[tuple[str, ...], ...]
+    required: tuple[str, ...]
+
+
+CDR = Table(
+    name="cdr",
+    target="ivr.calls",
+    cursor="calldate",
+    instant="started_at",
+    columns=(
+        Column("calldate", "timestamp", ("calldate", "start")),
+        *map(Column, ("clid", "src", "dst", "dcontext", "channel", "dstchannel")),
+        *map(Column, ("lastapp", "lastdata")),
+        Column("duration", "integer"),
+        Column("billsec", "integer"),
+        *map(Column, ("disposition", "amaflags", "accountcode", "peeraccount", "userfield")),
+        *map(Column, ("uniqueid", "linkedid")),
+        Column("sequence", "bigint"),
+    ),
+    keys=(("uniqueid", "linkedid", "sequence"), ("uniqueid", "linkedid"), ("uniqueid",)),
+    required=("calldate", "uniqueid"),
+)

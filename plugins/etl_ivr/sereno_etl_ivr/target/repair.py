@@ -1,0 +1,128 @@
+"""Finds the rows of a page that cannot be loaded, so that the others can."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from sereno_etl_ivr.layout import Layout
+from sereno_etl_ivr.page import DELIMITER, Cell, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that cannot be loaded. `raw`: its cells by the source's names, as JSON."""
+
+    content: str
+    position: int
+    reason: str
+    raw: str
+
+
+class Repair:
+    """Fills the staging table `page` from rows that came cell by cell, and names those it refuses.
+
+    A text that PostgreSQL cannot hold is found here; any other fault by the server's own casts,
+    which are tried on ever smaller halves: a page with one bad row costs about two tries of it.
+    """
+
+    def __init__(self, layout: Layout, pour: str) -> None:
+        self._layout = layout
+        self._pour = pour
+
+    async def stage(self, connection: Any, rows: AsyncIterator[Sequence[Row]]) -> list[Reject]:
+        """Fill `page` in the open transaction."""
+        kept: list[Row] = []
+        rejects: list[Reject] = []
+        async for some in rows:
+            lines = []
+            for row in some:
+                if reason := self._unwritable(row):
+                    rejects.append(self._reject(row, reason))
+                else:
+                    lines.append(self._line(len(kept), row))
+                    kept.append(row)
+            await _copy(connection, b"".join(lines))
+        faults = await self._poured(connection, 0, len(kept))
+        return rejects + [self._reject(kept[number], reason) for number, reason in faults]
+
+    async def _poured(self, connection: Any, start: int, end: int) -> list[tuple[int, str]]:
+        if start == end:
+            return []
+        try:
+            async with connection.transaction():  # a savepoint
+                await connection.execute(self._pour, start, end)
+        except asyncpg.DataError as error:
+            if end - start == 1:
+                return [(start, str(error))]
+            middle = (start + end) // 2
+            left = await self._poured(connection, start, middle)
+            return left + await self._poured(connection, middle, end)
+        return []
+
+    def _unwritable(self, row: Row) -> str | None:
+        for cell, value in zip(self._layout.cells, row.cells, strict=True):
+            if value is None:
+                continue
+            if b"\0" in value:
+                return f"column '{cell.source.name}' holds U+0000, which PostgreSQL cannot keep"
+            try:
+                value.decode()
+            except UnicodeDecodeError as error:
+                return f"column '{cell.source.name}' is no UTF-8: {error.reason} at {error.start}"
+        return None
+
+    def _line(self, number: int, row: Row) -> bytes:
+        """Write a row of raw_page. A time that is none becomes NULL, and is put aside as it was."""
+        aside: dict[str, str] = {}
+        cells = [str(number).encode(), row.content.encode(), str(row.position).encode()]
+        for cell, value in zip(self._layout.cells, row.cells, strict=True):
+            if cell.kind == "timestamp" and value is not None and not _is_time(value):
+                aside[cell.source.name] = value.decode()
+                value = None
+            cells.append(_escaped(value))
+        cells.append(_escaped(json.dumps(aside).encode() if aside else None))
+        return DELIMITER.encode().join(cells) + b"\n"
+
+    def _reject(self, row: Row, reason: str) -> Reject:
+        names = (cell.source.name for cell in self._layout.cells)
+        raw = {name: _shown(value) for name, value in zip(names, row.cells, strict=True)}
+        return Reject(row.content, row.position, reason, json.dumps(raw))
+
+
+async def _copy(connection: Any, lines: bytes) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield lines
+
+    await connection.copy_to_table(
+        "raw_page", schema_name="pg_temp", source=chunks(), delimiter=DELIMITER, encoding="utf8"
+    )
+
+
+def _escaped(cell: Cell) -> bytes:
+    if cell is None:
+        return b"\\N"
+    for plain, coded in ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\x1f", b"\\x1f")):
+        cell = cell.replace(plain, coded)
+    return cell
+
+
+def _is_time(value: bytes) -> bool:
+    try:
+        datetime.fromisoformat(value.decode())
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(cell: Cell) -> Any:
+    if cell is None:
+        return None
+    try:
+        text = cell.decode()
+    except UnicodeDecodeError:
+        return {"hex": cell.hex()}
+    return {"hex": cell.hex()} if "\0" in text else text

@@ -1,0 +1,88 @@
+"""Writes the target's SQL for one layout: pure."""
+
+from dataclasses import dataclass
+
+from sereno_etl_ivr.layout import Layout, LayoutCell
+from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.table import Kind
+
+_TYPES: dict[Kind, str] = {
+    "text": "text",
+    "integer": "integer",
+    "bigint": "bigint",
+    "timestamp": "timestamp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """`stage` makes the session's two staging tables; `pour` and `merge` are run for each page."""
+
+    stage: str
+    pour: str
+    merge: str
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def statements(layout: Layout, *, count_nulls: bool) -> Statements:
+    """Return the statements for `layout`. `count_nulls`: let `merge` count what COPY made NULL."""
+    cells = layout.cells
+    names = [quoted(cell.name) for cell in cells]
+    return Statements(
+        stage=query("stage").format(
+            columns=", ".join(f"{quoted(c.name)} {_TYPES[c.kind]}" for c in cells),
+            texts=", ".join(f"{name} text" for name in names),
+        ),
+        pour=query("pour").format(
+            cells=", ".join(names),
+            casts=", ".join(f"{quoted(c.name)}::{_TYPES[c.kind]}" for c in cells),
+        ),
+        merge=_merge(layout, count_nulls),
+    )
+
+
+def _merge(layout: Layout, count_nulls: bool) -> str:
+    table = layout.table
+    cursor = f"page.{quoted(layout.cursor.name)}"
+    epoch = query("epoch")
+    written = {quoted(cell.name): f"page.{quoted(cell.name)}" for cell in layout.mapped}
+    written["extra"] = _extra(layout)
+    written[quoted(table.instant)] = query("instant").format(cursor=cursor, epoch=epoch)
+    written["time_note"] = query("time_note").format(cursor=cursor, epoch=epoch)
+    nulls = ", ".join(quoted(cell.name) for cell in layout.cells)
+    return query("merge").format(
+        target=table.target,
+        cursor=cursor,
+        held_key=_key([_held(cell) for cell in layout.key]),
+        page_key=_key([f"page.{quoted(cell.name)}" for cell in layout.key]),
+        columns=", ".join(written),
+        values=", ".join(written.values()),
+        named_values=", ".join(f"{value} AS {name}" for name, value in written.items()),
+        news=", ".join(f"new.{name}" for name in written),
+        nulls=query("null_count").format(cells=nulls) if count_nulls else "0",
+    )
+
+
+def _key(expressions: list[str]) -> str:
+    return f"ROW ({', '.join(expressions)})::text" if expressions else "NULL::text"
+
+
+def _held(cell: LayoutCell) -> str:
+    return f"extra ->> {_literal(cell.source.name)}" if cell.extra else quoted(cell.name)
+
+
+def _extra(layout: Layout) -> str:
+    if not layout.extras:
+        return "page.aside"
+    keys = ", ".join(_literal(cell.source.name) for cell in layout.extras)
+    values = ", ".join(f"page.{quoted(cell.name)}" for cell in layout.extras)
+    built = f"jsonb_object(ARRAY[{keys}], ARRAY[{values}])"
+    return f"CASE WHEN page.aside IS NULL THEN {built} ELSE {built} || page.aside END"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

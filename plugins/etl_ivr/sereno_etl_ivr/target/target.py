@@ -1,0 +1,204 @@
+"""Writes pages into the target, each in one transaction with its rejects and its watermark."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from sereno import RunSuperseded
+from sereno_etl_ivr import position
+from sereno_etl_ivr.layout import Layout
+from sereno_etl_ivr.page import DELIMITER, Page, PageDamaged, Range, Row
+from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.shifts import shifts
+from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.target.connection import connected, translated
+from sereno_etl_ivr.target.repair import Reject, Repair
+from sereno_etl_ivr.target.schema import ensure_schema
+from sereno_etl_ivr.target.statements import statements
+
+Fence = Callable[[Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction. `watermark`: the position that it completes, None when it completes none."""
+
+    range: Range
+    watermark: int | None
+
+
+class Target:
+    """One session in the target, which holds the lock of one source's table. Raises TargetError.
+
+    `fence`: called in each transaction; what it raises rolls the batch back.
+    """
+
+    def __init__(self, connection: Any, url: str, source: str, table: str, fence: Fence) -> None:
+        self._connection = connection
+        self._url = url
+        self._source = source
+        self._table = table
+        self._fence = fence
+        self._token: UUID = uuid4()
+        self._columns: list[str] = []
+        self._merge = ""
+        self._repair: Repair
+        self._zone = ZoneInfo("UTC")
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(
+        cls, url: str, source: str, table: str, fence: Fence
+    ) -> AsyncIterator["Target"]:
+        """Connect, and make the tables that are missing."""
+        async with connected(url) as connection:
+            with translated(url):
+                await ensure_schema(connection)
+            yield cls(connection, url, source, table, fence)
+
+    async def lock(self) -> bool:
+        """Take the lock of this source's table; False when another session has it."""
+        with translated(self._url):
+            taken = await self._connection.fetchval(query("lock"), self._source, self._table)
+        return bool(taken)
+
+    async def hold(self) -> int | None:
+        """Become the one who may move the watermark, and return where it stands."""
+        with translated(self._url):
+            found = await self._connection.fetchval(
+                query("hold"), self._source, self._table, self._token
+            )
+        return None if found is None else int(found)
+
+    async def prepare(self, layout: Layout, zone: ZoneInfo, *, count_nulls: bool) -> None:
+        """Make the staging tables for `layout`. `zone`: of the source's local times."""
+        written = statements(layout, count_nulls=count_nulls)
+        self._columns = ["content", "position", *(cell.name for cell in layout.cells)]
+        self._merge = written.merge
+        self._repair = Repair(layout, written.pour)
+        self._zone = zone
+        with translated(self._url):
+            await self._connection.execute(written.stage)
+
+    async def load(self, page: Page, batch: Batch) -> Tally:
+        """Merge a page as it came. Raises PageDamaged when it must be read cell by cell."""
+        try:
+            async with self._transaction(batch.watermark):
+                copied = await self._copy(page)
+                merged = await self._merged(batch.range)
+                if copied != page.rows or (page.nulls or 0) != (merged["nulls"] or 0):
+                    raise PageDamaged(
+                        f"{copied} rows of {page.rows}, {merged['nulls']} NULLs of {page.nulls}"
+                    )
+        except asyncpg.DataError as error:
+            raise PageDamaged(str(error)) from error
+        return _tally(merged, batch)
+
+    async def load_rows(
+        self, rows: AsyncIterator[Sequence[Row]], batch: Batch, run_id: int
+    ) -> Tally:
+        """Merge rows that came cell by cell; those that do not fit go to the rejects."""
+        async with self._transaction(batch.watermark):
+            rejects = await self._repair.stage(self._connection, rows)
+            merged = await self._merged(batch.range)
+            new = await self._reject(rejects, run_id)
+        tally = _tally(merged, batch)
+        tally.read += len(rejects)
+        tally.rejected = new
+        tally.still_rejected = len(rejects) - new
+        tally.repaired = 1
+        return tally
+
+    async def finish(self, watermark: int | None) -> int | None:
+        """Move the watermark a last time, wait until all is on disk, and return where it stands."""
+        async with self._transaction(watermark, durable=True) as reached:
+            return reached
+
+    @asynccontextmanager
+    async def _transaction(
+        self, watermark: int | None, *, durable: bool = False
+    ) -> AsyncIterator[int | None]:
+        """Open a transaction: fenced, the watermark's row locked and moved; give its position."""
+        cursor = None if watermark is None else position.text(watermark)
+        with translated(self._url):
+            async with self._connection.transaction():
+                if durable:
+                    await self._connection.execute(query("durable"))
+                await self._fence(self._connection)
+                held = await self._connection.fetchrow(
+                    query("move"), self._source, self._table, self._token, watermark, cursor
+                )
+                if held is None:
+                    raise RunSuperseded(
+                        f"source '{self._source}', table '{self._table}': another run has taken "
+                        "the watermark; this one ends, and what it has not committed is undone"
+                    )
+                yield held[0]
+
+    async def _copy(self, page: Page) -> int:
+        async def chunks() -> AsyncIterator[bytes]:
+            for chunk in page.copy:
+                yield chunk
+
+        status = await self._connection.copy_to_table(
+            "page",
+            schema_name="pg_temp",
+            columns=self._columns,
+            source=chunks(),
+            format="text",
+            delimiter=DELIMITER,
+            null=page.null,
+            encoding="utf8",
+        )
+        return int(status.split()[-1])
+
+    async def _merged(self, within: Range) -> Any:
+        found = []
+        if not within.is_null:
+            start, end = position.moment(within.start), position.moment(within.end)
+            found = shifts(self._zone, start, end)
+        return await self._connection.fetchrow(
+            self._merge,
+            self._source,
+            within.start,
+            within.end,
+            self._zone.key,
+            [shift.start for shift in found],
+            [shift.end for shift in found],
+            [shift.before for shift in found],
+            [shift.after for shift in found],
+        )
+
+    async def _reject(self, rejects: Sequence[Reject], run_id: int) -> int:
+        if not rejects:
+            return 0
+        return int(
+            await self._connection.fetchval(
+                query("reject"),
+                self._source,
+                self._table,
+                [reject.position for reject in rejects],
+                [UUID(reject.content) for reject in rejects],
+                [reject.reason for reject in rejects],
+                [reject.raw for reject in rejects],
+                run_id,
+            )
+        )
+
+
+def _tally(merged: Any, batch: Batch) -> Tally:
+    """Read the counts of a merge. In a part of a second, rows of other parts seem to be gone."""
+    whole = batch.range.parts == 1
+    return Tally(
+        read=merged["staged"],
+        inserted=merged["inserted"],
+        updated=merged["updated"],
+        unchanged=merged["staged"] - merged["inserted"] - merged["updated"],
+        vanished=merged["gone"] - merged["updated"] if whole else 0,
+        batches=1,
+    )
