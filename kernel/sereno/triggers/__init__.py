@@ -2,13 +2,15 @@
 
 The text, in config, database, command line and API alike::
 
-    trigger  := KIND argument*                    a colon after KIND is allowed
-    argument := word | name=value | (trigger)     a value may be quoted, as JSON quotes
+    trigger  := KIND argument*                  # a colon after KIND is allowed
+    argument := word | name=value | (trigger)   # a value may be quoted, as JSON quotes
 
-    cron 0 8 * * * Europe/Madrid                  5 fields, or 6 with the second first, or a macro;
-    cron 30 2 * * * Europe/Madrid gap=skip fold=both        without a zone: UTC
-    every 6h anchor=2026-01-01T00:30:00Z          without an anchor: the epoch
-    once 2026-03-01T08:00:00Z                     or ``once 2026-03-01T09:00 Europe/Madrid``
+    cron 0 8 * * * Europe/Madrid                # UTC if no zone is named
+    cron 0 30 8 * * MON-FRI                     # six fields: the second comes first
+    cron @daily Europe/Madrid gap=skip fold=both
+    every 6h anchor=2026-01-01T00:30:00Z        # the epoch if there is no anchor
+    once 2026-03-01T08:00:00Z
+    once 2026-03-01T09:00 Europe/Madrid
     any_of (cron 0 8 * * * UTC) (every 7h)
     except_on (cron 0 8 * * * UTC) 2026-12-25 (cron 0 0 1 1 * UTC) tz=UTC
     within (every 6h) start=2026-01-01T00:00:00Z end=2026-07-01T00:00:00Z

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.expression import DAYS, canonical
-from sereno.triggers.trigger import HORIZON, Trigger, in_utc
+from sereno.triggers.trigger import Trigger, in_utc
 from sereno.triggers.wall import WallClock, wall_clock
 from sereno.triggers.zone import SECOND, find_zone, jump, readings, zone_name
 
@@ -24,6 +24,7 @@ Gap = Literal["debian", "run", "skip"]
 Fold = Literal["debian", "first", "last", "both"]
 
 CALENDAR_CHANGE = timedelta(hours=3)
+HORIZON = timedelta(days=50 * 366)  # as far as croniter looks
 PRESENT = datetime(
     2026, 1, 1, tzinfo=UTC
 )  # zones once had other rules: what fired then may never fire

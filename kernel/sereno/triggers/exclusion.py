@@ -6,10 +6,11 @@ from zoneinfo import ZoneInfo
 
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
-from sereno.triggers.trigger import EPOCH, HORIZON, Trigger, require_trigger
+from sereno.triggers.trigger import EPOCH, Trigger, require_trigger
 from sereno.triggers.zone import find_zone, jump, readings, zone_name
 
 DAY = timedelta(days=1)
+TEN_YEARS = timedelta(days=3653)
 TICK = timedelta(microseconds=1)
 
 
@@ -23,13 +24,20 @@ class ExceptOn(Trigger):
     tz: str
 
     def next_after(self, instant: datetime) -> datetime | None:
-        """Return the first slot after `instant` whose day counts, or None if 50 years have none."""
+        """Return the first slot after `instant` whose day is not left out, or None.
+
+        None also after ten years without one, and a hundred days that would have had one.
+        """
         zone = find_zone(self.tz)
         first = slot = self.trigger.next_after(instant)
-        while first is not None and slot is not None and slot - first < HORIZON:
+        skipped = 0
+        while first is not None and slot is not None:
             day = slot.astimezone(zone).date()
             if not self._leaves_out(day, zone):
                 return slot
+            skipped += 1
+            if skipped > 100 and slot - first > TEN_YEARS:
+                return None
             begin, again = _begin(day + DAY, zone)
             slot = self.trigger.next_after((begin if begin > slot else again) - TICK)
         return None

@@ -2,12 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sereno.model.errors import TriggerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HORIZON = timedelta(days=50 * 366)  # nothing for so long counts as never
 
 
 class Trigger(ABC):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.instant import format_instant, parse_instant
-from sereno.triggers.trigger import EPOCH, Trigger, require_trigger
+from sereno.triggers.trigger import EPOCH, Trigger, in_utc, require_trigger
 from sereno.triggers.zone import zone_name
 
 TICK = timedelta(microseconds=1)
@@ -23,6 +23,7 @@ class Within(Trigger):
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first slot strictly after `instant` that lies within."""
+        instant = in_utc(instant)
         if self.start is not None and instant < self.start:
             instant = self.start - TICK
         slot = self.trigger.next_after(instant)

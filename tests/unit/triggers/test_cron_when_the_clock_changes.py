@@ -10,7 +10,7 @@ from sereno.triggers import Cron, cron
 
 
 def check(trigger: Cron, after: str, expected: str) -> None:
-    """Compare slots after the local time `after` with `expected`, all written day, time and offset."""
+    """Compare slots after `after` with `expected`, each a local day, time and offset."""
     zone = ZoneInfo(trigger.tz)
     wanted = expected.split()
     found = islice(trigger.slots(datetime.fromisoformat(after)), len(wanted))
@@ -72,7 +72,8 @@ def test_a_fixed_time_that_the_clock_repeats_runs_the_first_time_alone(
         ("*/30 3 * * *", "Pacific/Chatham", "2025-04-05T12:00Z",
          "06.03:00+1345 06.03:30+1345 06.03:00+1245 06.03:30+1245 07.03:00+1245"),
         ("0 0 2 * * *", "Europe/Madrid", "2025-10-25T12:00Z", "26.02:00+0200 27.02:00+0100"),
-        ("*/30 59 2 * * *", "Europe/Madrid", "2025-10-26T02:59:30+02", "26.02:59+0100 26.02:59+0100"),
+        ("*/30 59 2 * * *", "Europe/Madrid", "2025-10-26T02:59:30+02",
+         "26.02:59+0100 26.02:59+0100"),
     ],
 )  # fmt: skip
 def test_an_expression_that_begins_with_a_star_follows_real_time(
