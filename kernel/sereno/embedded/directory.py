@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from sereno.embedded.account import Account
 from sereno.embedded.remedy import REMEDY
 from sereno.model.errors import EmbeddedError
 
@@ -25,3 +26,12 @@ def data_directory() -> Path:
     if sys.platform == "darwin":
         return home / "Library" / "Application Support" / "sereno"
     return home / ".local" / "share" / "sereno"
+
+
+def make_directory(path: Path, account: Account | None) -> None:
+    """Make a directory and those above it; where root makes them, `account` may pass through."""
+    for place in (*reversed(path.parents), path):
+        if not place.exists():
+            place.mkdir(exist_ok=True)
+            if account:
+                place.chmod(0o755)  # whatever root's umask

@@ -38,7 +38,7 @@ from typing import IO, Self
 from urllib.parse import quote
 
 from sereno.embedded.account import Account
-from sereno.embedded.directory import data_directory
+from sereno.embedded.directory import data_directory, make_directory
 from sereno.embedded.programs import PostgresPrograms
 from sereno.embedded.remedy import REMEDY
 from sereno.embedded.wheel import MAJOR, find_programs
@@ -164,11 +164,7 @@ class EmbeddedPostgres:
                 f" \" $ ` \\ or a line's end: choose another data directory, {REMEDY}"
             )
         account = Account.to_serve(self._root)
-        for place in (*reversed(self._base.parents), self._base):
-            if not place.exists():
-                place.mkdir(exist_ok=True)
-                if account:
-                    place.chmod(0o755)  # whatever root's umask: the account passes through
+        make_directory(self._base, account)
         for place in {self._root, self._sockets}:
             with contextlib.suppress(FileExistsError):
                 place.mkdir(mode=0o700)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from sereno.embedded.account import Account
+from sereno.embedded.directory import make_directory
 from sereno.embedded.programs import PostgresPrograms
 from sereno.embedded.remedy import REMEDY
 from sereno.model.errors import EmbeddedError
@@ -32,6 +33,7 @@ def find_programs(base: Path) -> PostgresPrograms:
     account = Account.to_serve(base / f"postgresql-{MAJOR}")
     programs = Path(f"pginstall{MAJOR}") / "bin"
     if account and not account.can_reach(package / programs / "postgres"):
+        make_directory(base, account)
         package = _copied(package, base)
     return PostgresPrograms(package / programs, MAJOR, account)
 
@@ -41,7 +43,6 @@ def _copied(package: Path, base: Path) -> Path:
     found = next(site.glob(f"{_PACKAGE}-*.dist-info"), None)
     target = base / (found.stem if found else _PACKAGE)
     if not target.exists():
-        base.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".copy-", dir=base))
         for part in (f"{_PACKAGE}/pginstall{MAJOR}", f"{_PACKAGE}/.dylibs", f"{_PACKAGE}.libs"):
             if (site / part).exists():
