@@ -16,7 +16,7 @@ def _unknown(jobs: Mapping[str, Job]) -> dict[str, str]:
     for name, job in jobs.items():
         for upstream in job.after:
             if upstream not in jobs:
-                near = get_close_matches(upstream, jobs, 1)
+                near = get_close_matches(upstream, [n for n in jobs if n != name], 1)
                 hint = f", did you mean '{near[0]}'?" if near else ""
                 faults[name] = (
                     f"job '{name}' comes after '{upstream}', which no loaded plugin declares{hint}"
@@ -49,7 +49,9 @@ def _way_back(name: str, jobs: Mapping[str, Job]) -> list[str]:
 
 
 def _walked(name: str, last: str, came_from: Mapping[str, str]) -> list[str]:
-    path = [name, last] if last != name else [name]
-    while path[-1] != name:
-        path.append(came_from[path[-1]])
-    return [*reversed(path), name] if len(path) == 1 else list(reversed(path))
+    """Return the jobs in the order in which they would run, `name` at both ends."""
+    path = [name]
+    while last != name:
+        path.append(last)
+        last = came_from[last]
+    return [*path, name]

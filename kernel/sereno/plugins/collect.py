@@ -110,11 +110,12 @@ class _Collector:
         self.commands.pop(name, None)
 
     def registry(self) -> Registry:
-        overrides = Overrides(self.chosen, self._is_complete())
+        overrides = Overrides(self.chosen, self.plugins.records)
         jobs = overrides.jobs(self.jobs)
         schedules = overrides.schedules(jobs)
-        problems = [*self._unknown_plugins(), *self.problems, *overrides.problems]
-        if problems:
+        problems = [*self._unknown_plugins(), *self.problems]
+        # A plugin whose settings are at fault has declared nothing: its jobs only seem unknown.
+        if problems := problems or overrides.problems:
             raise ConfigurationError("\n".join(problems))
         self._check_strict()
         return Registry(
@@ -125,11 +126,6 @@ class _Collector:
             schedules=schedules,
             commands=self.commands,
             warnings=tuple(overrides.warnings),
-        )
-
-    def _is_complete(self) -> bool:
-        return not self.problems and all(
-            record.state == "loaded" for record in self.plugins.records.values()
         )
 
     def _unknown_plugins(self) -> list[str]:

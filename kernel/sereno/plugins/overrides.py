@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from sereno.model.errors import SerenoError
 from sereno.model.job import Job
 from sereno.model.schedule import Schedule
+from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule
-from sereno.settings import JobSettings, ScheduleSettings, Settings
+from sereno.settings import JobSettings, ScheduleSettings, Settings, plugin_key
 from sereno.triggers import parse
 
 
@@ -16,12 +17,13 @@ from sereno.triggers import parse
 class Overrides:
     """Applies `settings`; keeps a sentence for each fault in `problems`.
 
-    `complete`: every plugin is loaded, so that a job which is not known cannot be one of a plugin
-    that failed or is disabled; else an unknown name is a warning.
+    `records`: of all plugins. A job that nobody declares is a fault, but no more than a warning
+    where it may be one of a plugin that failed, or that is disabled and bears the first word of its
+    name.
     """
 
     settings: Settings
-    complete: bool
+    records: Mapping[str, PluginRecord]
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -79,7 +81,11 @@ class Overrides:
         near = get_close_matches(name, list(known), 1)
         hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
         sentence = f"{self.settings.place(*key)}: no plugin declares a job '{name}'{hint}"
-        (self.problems if self.complete else self.warnings).append(sentence)
+        (self.warnings if self._is_excused(name) else self.problems).append(sentence)
+
+    def _is_excused(self, job: str) -> bool:
+        states = {plugin_key(name): record.state for name, record in self.records.items()}
+        return "failed" in states.values() or states.get(job.partition(".")[0]) == "disabled"
 
     def _fault(self, key: tuple[str, ...], sentence: str) -> None:
         self.problems.append(f"{self.settings.place(*key)}: {sentence}")

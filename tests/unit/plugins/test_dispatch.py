@@ -1,0 +1,212 @@
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sereno import LeaderChanged, hookimpl, job
+from sereno.plugins import Dispatcher, Registry, collect, load_plugins
+from sereno.settings import Settings
+
+EVENT = LeaderChanged(node="n", term=1, leading=True, reason="first")
+SHORT = timedelta(milliseconds=50)
+
+
+def registry(*plugins: tuple[str, Any]) -> Registry:
+    settings = Settings()
+    return collect(load_plugins(settings, extra=plugins, entry_points=False), settings)
+
+
+def listener(heard: Any) -> Any:
+    @hookimpl
+    async def sereno_on_leader_changed(event: LeaderChanged) -> None:
+        await heard(event)
+
+    return SimpleNamespace(sereno_on_leader_changed=sereno_on_leader_changed)
+
+
+def keeper(open_and_close: Any) -> Any:
+    @hookimpl
+    def sereno_lifespan(settings: Any) -> Any:
+        return asynccontextmanager(open_and_close)()
+
+    @hookimpl
+    def sereno_register_jobs() -> Any:
+        async def work(run: Any) -> None: ...
+
+        return [job(f"{open_and_close.__name__}.work")(work)]
+
+    return SimpleNamespace(
+        sereno_lifespan=sereno_lifespan, sereno_register_jobs=sereno_register_jobs
+    )
+
+
+async def test_each_plugin_hears_an_event_after_the_one_before_it() -> None:
+    order: list[str] = []
+
+    async def slow(event: LeaderChanged) -> None:
+        order.append("slow begins")
+        await asyncio.sleep(0)
+        order.append("slow ends")
+
+    async def quick(event: LeaderChanged) -> None:
+        order.append(f"quick hears of term {event.term}")
+
+    await Dispatcher(registry(("a", listener(slow)), ("b", listener(quick)))).emit(EVENT)
+
+    assert order == ["slow begins", "slow ends", "quick hears of term 1"]
+
+
+@pytest.mark.parametrize(
+    "fault", [ValueError("x"), SystemExit(1), asyncio.CancelledError(), TimeoutError()]
+)
+async def test_a_hook_that_raises_reaches_no_other_plugin(
+    fault: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = []
+
+    async def bad(event: LeaderChanged) -> None:
+        raise fault
+
+    async def good(event: LeaderChanged) -> None:
+        heard.append(event)
+
+    await Dispatcher(registry(("bad", listener(bad)), ("good", listener(good)))).emit(EVENT)
+
+    assert heard == [EVENT]
+    record = next(r for r in caplog.records if r.levelno == logging.ERROR)
+    assert record.message == "hook failed"
+    assert vars(record)["plugin"] == "bad"
+    assert vars(record)["hook"] == "sereno_on_leader_changed"
+
+
+async def test_a_hook_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    heard = []
+
+    async def hang(event: LeaderChanged) -> None:
+        await asyncio.Event().wait()
+
+    async def good(event: LeaderChanged) -> None:
+        heard.append(event)
+
+    plugins = registry(("a", listener(hang)), ("b", listener(good)))
+    await Dispatcher(plugins, limit=SHORT).emit(EVENT)
+
+    assert heard == [EVENT]
+    assert [r.message for r in caplog.records if r.levelno == logging.ERROR] == ["hook failed"]
+
+
+async def test_cancelling_the_kernel_is_no_fault_of_a_plugin() -> None:
+    began = asyncio.Event()
+
+    async def hang(event: LeaderChanged) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(Dispatcher(registry(("a", listener(hang)))).emit(EVENT))
+    await began.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_event_that_no_hook_hears_is_an_error_of_the_kernel() -> None:
+    with pytest.raises(TypeError, match="no hook hears a SimpleNamespace"):
+        await Dispatcher(registry()).emit(SimpleNamespace())
+
+
+async def test_lifespans_open_in_order_and_close_in_reverse() -> None:
+    order: list[str] = []
+
+    async def first() -> AsyncIterator[None]:
+        order.append("first opens")
+        yield
+        order.append("first closes")
+
+    async def second() -> AsyncIterator[None]:
+        order.append("second opens")
+        yield
+        order.append("second closes")
+
+    async with Dispatcher(registry(("a", keeper(first)), ("b", keeper(second)))).lifespans():
+        order.append("work")
+
+    assert order == ["first opens", "second opens", "work", "second closes", "first closes"]
+
+
+async def test_a_lifespan_that_fails_takes_its_own_jobs_away_and_no_others() -> None:
+    closed = []
+
+    async def good() -> AsyncIterator[None]:
+        yield
+        closed.append("good")
+
+    async def bad() -> AsyncIterator[None]:
+        raise OSError("no route to the PBX")
+        yield
+
+    async def hang() -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
+    plugins = registry(("a", keeper(bad)), ("b", keeper(good)), ("c", keeper(hang)))
+    dispatcher = Dispatcher(plugins, lifespan_limit=SHORT)
+
+    async with dispatcher.lifespans() as left:
+        assert set(left.jobs) == {"good.work"}
+        assert left.records["a"].state == "failed"
+        assert left.records["a"].reason == "sereno_lifespan: OSError: no route to the PBX"
+        assert left.records["c"].reason == "sereno_lifespan: TimeoutError: no message"
+        assert left.plugins.loaded == ["b"]
+        assert dispatcher.registry is left
+    assert closed == ["good"]
+
+
+async def test_a_lifespan_that_cannot_be_closed_keeps_none_open() -> None:
+    closed = []
+
+    async def good() -> AsyncIterator[None]:
+        yield
+        closed.append("good")
+
+    async def bad() -> AsyncIterator[None]:
+        yield
+        raise ValueError("x")
+
+    async with Dispatcher(registry(("a", keeper(good)), ("b", keeper(bad)))).lifespans():
+        pass
+
+    assert closed == ["good"]
+
+
+async def test_lifespans_close_too_when_the_work_inside_fails() -> None:
+    closed = []
+
+    async def good() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            closed.append("good")
+
+    with pytest.raises(KeyError):
+        async with Dispatcher(registry(("a", keeper(good)))).lifespans():
+            raise KeyError
+
+    assert closed == ["good"]
+
+
+async def test_what_is_no_context_manager_fails_its_plugin() -> None:
+    @hookimpl
+    def sereno_lifespan(settings: Any) -> Any:
+        return 5
+
+    plugins = registry(("a", SimpleNamespace(sereno_lifespan=sereno_lifespan)))
+
+    async with Dispatcher(plugins).lifespans() as left:
+        assert left.records["a"].state == "failed"
+        assert "__aenter__" in left.records["a"].reason
