@@ -31,7 +31,11 @@ async def sessions(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
             note = f"table {settings.sessions_table} does not exist"
             run.log.info("no table of sessions", extra={"table": settings.sessions_table})
             return {"deleted": 0, "batches": 0, "complete": True, "note": note}
-        return await _delete(run, database, table, settings.sessions_batch)
+        result = await _delete(run, database, table, settings.sessions_batch)
+        if not await database.fetchval(query("is_indexed"), table):
+            result["note"] = f"{settings.sessions_table} has no index on expire_date: it is slow"
+            run.log.warning("no index on expire_date", extra={"table": settings.sessions_table})
+        return result
 
 
 async def _delete(

@@ -1,22 +1,18 @@
 """The job that makes the daily report."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from sereno import RunContext, cron, job, retry
-from sereno_reports.comparison import compared, days_to_compare
 from sereno_reports.database import connected
 from sereno_reports.day import BusinessDay, day_at, previous_day
-from sereno_reports.page import to_html
+from sereno_reports.figures import Figures
+from sereno_reports.making import Maker
 from sereno_reports.settings import Settings
-from sereno_reports.sheet import to_csv
-from sereno_reports.shelf import Report, figures_of, keep, prepare
-from sereno_reports.source import CallsMissingError, read_figures
-from sereno_reports.words import words_in
-
-NAME = "daily"
+from sereno_reports.shelf import Kept, prepare
+from sereno_reports.source import CallsMissingError
 
 
 class DailyParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,37 +36,58 @@ class DailyParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def daily(run: RunContext[DailyParams]) -> dict[str, Any]:
     """Make the report of the last business day, or of the day that the params name.
 
-    A slot that runs late still reports its own day. Made again, it keeps a new revision only when
-    the figures have changed.
+    A slot that runs late still reports its own day. Made again, a report is kept only where its
+    figures have changed; a scheduled run looks again at the days before, for late rows.
     """
     settings: Settings = run.settings
-    day = chosen_day(run.params, settings, run.slot or run.now())
     now = run.now()
+    day = chosen_day(run.params, settings, run.slot or now)
     if day.start > now:
         raise ValueError(f"day is {day.date}, it has not begun in {day.zone}")
     async with connected(settings.database_url or run.database_url) as database:
+        await prepare(database)
+        maker = Maker(database, settings, now, _fence(run, settings))
         try:
-            figures = await read_figures(database, day, settings, partial=now < day.end)
+            figures, kept = await maker.make(day)
         except CallsMissingError as error:
             if settings.calls_required:
                 raise
             return {"day": day.date.isoformat(), "revision": None, "note": str(error)}
-        await prepare(database)
-        earlier = await figures_of(database, NAME, settings.digest, days_to_compare(day.date))
-        figures.comparison = compared(earlier)
-        run.progress(1, 2, note=f"{figures.total.calls} calls read")
-        report = Report(
-            name=NAME,
-            params_hash=settings.digest,
-            figures=figures,
-            html=to_html(figures, settings, now),
-            csv=to_csv(figures, words_in(settings.language)),
-        )
-        kept = await keep(database, report, _fence(run, settings))
+        revised = [] if run.params.day else await _revised(run, maker, day)
     run.log.info(
         "report made",
         extra={"day": figures.day, "revision": kept.revision, "changed": kept.changed},
     )
+    return _told(figures, kept) | {"revised": revised}
+
+
+def chosen_day(params: DailyParams, settings: Settings, at: datetime) -> BusinessDay:
+    """Return the day to report; raise ValueError when `day` is none."""
+    if params.day is not None:
+        try:
+            return BusinessDay(date.fromisoformat(params.day), settings.zone)
+        except ValueError as error:
+            raise ValueError(f"day is '{params.day}', it must be like 2026-01-31") from error
+    if params.include_today or settings.include_today:
+        return day_at(at, settings.zone)
+    return previous_day(at, settings.zone, settings.business_days)
+
+
+async def _revised(run: RunContext[Any], maker: Maker, day: BusinessDay) -> list[str]:
+    """Make the reports of the days before again; return the days whose figures have changed."""
+    before = [day.date - timedelta(days=back) for back in range(1, maker.settings.recheck_days + 1)]
+    found = []
+    for done, figures in enumerate(await maker.kept(before), start=1):
+        earlier = BusinessDay(date.fromisoformat(figures.day), figures.zone)
+        _, kept = await maker.make(earlier)
+        run.progress(done, len(before), note=f"looked again at {figures.day}")
+        if kept.changed:
+            found.append(figures.day)
+            run.log.info("report revised", extra={"day": figures.day, "revision": kept.revision})
+    return sorted(found)
+
+
+def _told(figures: Figures, kept: Kept) -> dict[str, Any]:
     total = figures.total
     return {
         "day": figures.day,
@@ -84,18 +101,6 @@ async def daily(run: RunContext[DailyParams]) -> dict[str, Any]:
         "abandoned": total.abandoned,
         "handling_s": total.handling_s,
     }
-
-
-def chosen_day(params: DailyParams, settings: Settings, at: datetime) -> BusinessDay:
-    """Return the day to report; raise ValueError when `day` is none."""
-    if params.day is not None:
-        try:
-            return BusinessDay(date.fromisoformat(params.day), settings.zone)
-        except ValueError as error:
-            raise ValueError(f"day is '{params.day}', it must be like 2026-01-31") from error
-    if params.include_today or settings.include_today:
-        return day_at(at, settings.zone)
-    return previous_day(at, settings.zone, settings.business_days)
 
 
 def _fence(run: RunContext[Any], settings: Settings) -> Any:

@@ -26,7 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `schedule`: a text that `sereno.parse` reads; 08:00 in `zone` when None. `agent_channel` and
     `outbound_context`: PostgreSQL's regular expressions for the dstchannel of an agent, and for
     the context in which an outbound or internal call begins. `include_today`: report the day that
-    is not over yet. `calls_required`: false makes a missing table of calls no failure.
+    is not over yet. `recheck_days`: so many reports before are made again, for late rows.
+    `calls_required`: false makes a missing table of calls no failure.
     """
 
     database_url: str | None = None
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     agent_channel: str = AGENT_CHANNEL
     outbound_context: str = OUTBOUND_CONTEXT
     include_today: bool = False
+    recheck_days: Annotated[int, Meta(ge=0, le=35)] = 3
 
     def __post_init__(self) -> None:
         quoted(self.calls_table)

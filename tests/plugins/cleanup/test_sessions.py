@@ -132,3 +132,10 @@ async def test_the_sessions_may_be_in_another_schema_and_database(
             database_url="postgresql://nobody@127.0.0.1:1/none",
         )
         assert (await sessions.function(run))["deleted"] == 2
+
+
+async def test_a_table_without_index_is_told(empty_database: str) -> None:
+    async with table(empty_database) as connection:
+        await connection.execute("DROP INDEX django_session_expire_date")
+        result = await sessions.function(run_on(empty_database))
+    assert result["note"] == "django_session has no index on expire_date: it is slow"

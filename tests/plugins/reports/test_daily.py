@@ -36,6 +36,7 @@ async def test_at_eight_the_day_before_is_reported_and_kept(pbx: Exchange, make:
         "answered": 1,
         "abandoned": 0,
         "handling_s": 60.0,
+        "revised": [],
     }
     (row,) = await kept(pbx)
     assert (row["name"], str(row["day"]), row["zone"]) == ("daily", "2026-11-17", MADRID)
@@ -59,6 +60,17 @@ async def test_late_rows_raise_a_new_revision_and_keep_the_old(pbx: Exchange, ma
     again = await make()
     assert (again["revision"], again["changed"], again["answered"]) == (2, True, 2)
     assert [row["revision"] for row in await kept(pbx)] == [1, 2]
+
+
+async def test_each_morning_looks_again_at_the_days_before(pbx: Exchange, make: Make) -> None:
+    for day in (13, 14, 15, 16):
+        await pbx.queued(pbx.at(f"2026-11-{day}T10:00:00"), talk=60)
+        await make({"day": f"2026-11-{day}"})
+    for day in (13, 15):
+        await pbx.queued(pbx.at(f"2026-11-{day}T11:00:00"), talk=60)
+    assert (await make())["revised"] == ["2026-11-15"]
+    assert (await make())["revised"] == []
+    assert (await make(now=NOW - timedelta(days=1)))["revised"] == ["2026-11-13"]
 
 
 async def test_other_choices_make_another_report_of_the_same_day(pbx: Exchange, make: Make) -> None:

@@ -1,0 +1,46 @@
+"""Makes and keeps the report of one day."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sereno_reports.comparison import compared, days_to_compare
+from sereno_reports.day import BusinessDay
+from sereno_reports.figures import Figures
+from sereno_reports.page import to_html
+from sereno_reports.settings import Settings
+from sereno_reports.sheet import to_csv
+from sereno_reports.shelf import Kept, Report, figures_of, keep
+from sereno_reports.source import read_figures
+from sereno_reports.words import words_in
+
+NAME = "daily"
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What all reports of one run have in common. `fence`: see ``RunContext.fence``."""
+
+    connection: Any
+    settings: Settings
+    now: datetime
+    fence: Callable[[Any], Awaitable[None]]
+
+    async def make(self, day: BusinessDay) -> tuple[Figures, Kept]:
+        """Make the report of `day`, and keep it where its figures are new."""
+        settings = self.settings
+        figures = await read_figures(self.connection, day, settings, partial=self.now < day.end)
+        figures.comparison = compared(await self.kept(days_to_compare(day.date)))
+        report = Report(
+            name=NAME,
+            params_hash=settings.digest,
+            figures=figures,
+            html=to_html(figures, settings, self.now),
+            csv=to_csv(figures, words_in(settings.language)),
+        )
+        return figures, await keep(self.connection, report, self.fence)
+
+    async def kept(self, days: list[date]) -> list[Figures]:
+        """Return the figures of those `days` that have a report and were over."""
+        return await figures_of(self.connection, NAME, self.settings.digest, days)
