@@ -238,7 +238,7 @@ async def request_cancel(
 
 
 async def absent_owners(db: Database) -> dict[UUID, int]:
-    """Return the nodes that own runs but lack their presence lock, and how many sessions each has."""
+    """Return the nodes that own runs but lack their presence lock, and their sessions."""
     return {r["id"]: r["sessions"] for r in await db.fetch("absent_owners", LOCK_CLASS)}
 
 

@@ -269,6 +269,6 @@ def _one(row: asyncpg.Record, view: type[V]) -> V:
 
 
 def _picked(row: asyncpg.Record, view: type[msgspec.Struct]) -> dict[str, Any]:
-    known = row.keys()
+    known = frozenset(row.keys())
     found = {name: row[name] for name in view.__struct_fields__ if name in known}
     return found | {name: redact(found[name]) for name in _SPOKEN if found.get(name)}

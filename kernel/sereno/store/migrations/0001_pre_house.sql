@@ -69,7 +69,8 @@ CREATE TABLE sereno.job_stat (
     last_end_at     timestamptz,
     last_state      text,
     last_run        bigint,
-    last_duration   interval
+    last_duration   interval,
+    pruned_run      bigint NOT NULL DEFAULT 0     -- runs up to here may have been deleted by sereno.prune
 ) WITH (fillfactor = 50);
 
 CREATE TABLE sereno.schedule (
@@ -224,6 +225,12 @@ CREATE TABLE sereno.chain_arrival (               -- successes that a fan-in has
     PRIMARY KEY (downstream, upstream)
 );
 
+CREATE TABLE sereno.history (
+    one             boolean PRIMARY KEY DEFAULT true CHECK (one),
+    slots_kept_from timestamptz                   -- older slots may have been deleted by sereno.prune
+);
+INSERT INTO sereno.history DEFAULT VALUES;
+
 CREATE TABLE sereno.change (                      -- who changed what, and why
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -312,8 +319,9 @@ CREATE FUNCTION sereno.prune(older_than interval, keep_per_job integer, batch in
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     gone  bigint := 0;
-    n      bigint;
+    n     bigint;
     left_ integer := batch;
+    since timestamptz := clock_timestamp() - older_than;
 BEGIN
     IF older_than <= interval '0' OR keep_per_job < 0 OR batch < 1 THEN
         RAISE EXCEPTION 'prune: older_than must be positive, keep_per_job not negative, batch at least 1'
@@ -321,10 +329,14 @@ BEGIN
     END IF;
     WITH old AS (
         SELECT r.id FROM sereno.run r
-         WHERE r.state NOT IN ('queued', 'running') AND r.finished_at < clock_timestamp() - older_than
+         WHERE r.state NOT IN ('queued', 'running') AND r.finished_at < since
          ORDER BY r.id LIMIT left_
-    ) DELETE FROM sereno.run r USING old WHERE r.id = old.id;
-    GET DIAGNOSTICS n = ROW_COUNT;
+    ), deleted AS (
+        DELETE FROM sereno.run r USING old WHERE r.id = old.id RETURNING r.job, r.id
+    ), noted AS (
+        UPDATE sereno.job_stat j SET pruned_run = greatest(j.pruned_run, d.id)
+          FROM (SELECT job, max(id) AS id FROM deleted GROUP BY job) d WHERE j.job = d.job
+    ) SELECT count(*) INTO n FROM deleted;
     gone := gone + n; left_ := left_ - n;
     IF left_ > 0 THEN
         WITH oldest AS (
@@ -334,21 +346,33 @@ BEGIN
         ), surplus AS (
             SELECT r.id FROM oldest o JOIN sereno.run r ON r.job = o.job AND r.id <= o.id
              WHERE r.state NOT IN ('queued', 'running') LIMIT left_
-        ) DELETE FROM sereno.run r USING surplus s WHERE r.id = s.id;
-        GET DIAGNOSTICS n = ROW_COUNT;
+        ), deleted AS (
+            DELETE FROM sereno.run r USING surplus s WHERE r.id = s.id RETURNING r.job, r.id
+        ), noted AS (
+            UPDATE sereno.job_stat j SET pruned_run = greatest(j.pruned_run, d.id)
+              FROM (SELECT job, max(id) AS id FROM deleted GROUP BY job) d WHERE j.job = d.job
+        ) SELECT count(*) INTO n FROM deleted;
         gone := gone + n; left_ := left_ - n;
     END IF;
     IF left_ > 0 THEN
         WITH old AS (
-            SELECT s.schedule_id, s.slot FROM sereno.slot s
-             WHERE s.slot < clock_timestamp() - older_than LIMIT left_
-        ) DELETE FROM sereno.slot s USING old WHERE s.schedule_id = old.schedule_id AND s.slot = old.slot;
-        GET DIAGNOSTICS n = ROW_COUNT;
+            SELECT s.schedule_id, s.slot FROM sereno.slot s WHERE s.slot < since LIMIT left_
+        ), deleted AS (
+            DELETE FROM sereno.slot s USING old
+             WHERE s.schedule_id = old.schedule_id AND s.slot = old.slot RETURNING s.slot
+        ), noted AS (
+            UPDATE sereno.history SET slots_kept_from = greatest(slots_kept_from, since)
+             WHERE EXISTS (SELECT 1 FROM deleted)
+        ) SELECT count(*) INTO n FROM deleted;
         gone := gone + n; left_ := left_ - n;
     END IF;
     IF left_ > 0 THEN
-        DELETE FROM sereno.slot_range WHERE last_slot < clock_timestamp() - older_than;
-        GET DIAGNOSTICS n = ROW_COUNT;
+        WITH deleted AS (
+            DELETE FROM sereno.slot_range WHERE last_slot < since RETURNING last_slot
+        ), noted AS (
+            UPDATE sereno.history SET slots_kept_from = greatest(slots_kept_from, since)
+             WHERE EXISTS (SELECT 1 FROM deleted)
+        ) SELECT count(*) INTO n FROM deleted;
         gone := gone + n;
     END IF;
     RETURN gone;

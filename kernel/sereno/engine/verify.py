@@ -1,0 +1,192 @@
+"""Proves that every slot got one verdict: recomputes what was due and holds the ledger against it.
+
+What was due follows from the versions of each schedule, which are kept; the ledger must name each
+slot once, in a row of its own or within a range, and nothing else; a slot that ran must have its
+run, unless history has been pruned.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from sereno.model.ledger import Definition
+from sereno.store.ledger import definition
+from sereno.store.pool import Database
+from sereno.store.sql import sql
+from sereno.triggers.coming import trigger_of
+
+MAX_FAULTS = 1_000
+_PREFETCH = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One slot whose account is wrong. `kind`: ``lost``, ``doubled``, ``unexpected`` or ``run
+    missing``."""
+
+    kind: str
+    schedule: str
+    slot: datetime
+    detail: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """What `verify` found. `verdicts`: slots by verdict; `unsettled`: due by now, no leader has
+    come by."""
+
+    since: datetime
+    until: datetime
+    schedules: int = 0
+    slots: int = 0
+    unsettled: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether every slot has exactly one verdict."""
+        return not self.counts
+
+    def fault(self, kind: str, schedule: str, slot: datetime, detail: str) -> None:
+        """Note a fault; only so many are kept, all are counted."""
+        self.counts[kind] += 1
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(Fault(kind=kind, schedule=schedule, slot=slot, detail=detail))
+
+
+async def verify(db: Database, since: timedelta) -> Account:
+    """Hold the ledger of the last `since` against what was due; one snapshot of the database."""
+    async with (
+        db.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        rows = await connection.fetch(sql("verify_schedules"))
+        now = await connection.fetchval(sql("database_now"))
+        start = now - since
+        if rows:
+            start = max(start, rows[0]["kept_from"] or start)
+        account = Account(since=start, until=now)
+        names = {r["id"]: r["name"] for r in rows}
+        for row in rows:
+            await _schedule(connection, row, account)
+        for row in await connection.fetch(sql("verify_doubled"), start):
+            name = names.get(row["schedule_id"], f"schedule {row['schedule_id']}")
+            runs = ", ".join(str(r) for r in row["runs"])
+            account.fault(
+                "doubled", name, row["slot"], f"runs {runs} claim it; the ledger does not"
+            )
+    return account
+
+
+async def _schedule(connection: asyncpg.Connection, row: asyncpg.Record, account: Account) -> None:
+    versions = [definition(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]
+    account.schedules += 1
+    until = min(row["settled_to"], account.until)
+    ledger = _Ledger(row["name"], row["pruned_run"], account)
+    ranges = await connection.fetch(sql("verify_ranges"), row["id"], account.since, until)
+    await ledger.hold(
+        expected(versions, row["name"], account.since, until),
+        _rows(connection, row["id"], account.since, until),
+        ranges,
+    )
+    account.unsettled += sum(1 for _ in expected(versions, row["name"], until, account.until))
+
+
+def expected(
+    versions: list[Definition], name: str, after: datetime, until: datetime
+) -> Iterator[datetime]:
+    """Yield every slot in (after, until] that `versions` made due, soonest first."""
+    for n, version in enumerate(versions):
+        first = max(after, version.valid_from)
+        last = min(until, versions[n + 1].valid_from) if n + 1 < len(versions) else until
+        if first >= last or version.state in ("orphaned", "removed"):
+            continue
+        trigger = trigger_of(version.trigger, version.jitter, name)
+        slot = trigger.next_after(first)
+        while slot is not None and slot <= last:
+            if version.ends_at is not None and slot >= version.ends_at:
+                break
+            yield slot
+            slot = trigger.next_after(slot)
+
+
+async def _rows(
+    connection: asyncpg.Connection, schedule_id: int, after: datetime, until: datetime
+) -> AsyncIterator[asyncpg.Record]:
+    cursor = connection.cursor(sql("verify_slots"), schedule_id, after, until, prefetch=_PREFETCH)
+    async for row in cursor:
+        yield row
+
+
+class _Ledger:
+    """Walks through expected slots, rows and ranges side by side; all are in order."""
+
+    def __init__(self, schedule: str, pruned_run: int, account: Account) -> None:
+        self._schedule = schedule
+        self._pruned_run = pruned_run
+        self._account = account
+
+    async def hold(
+        self,
+        slots: Iterator[datetime],
+        rows: AsyncIterator[asyncpg.Record],
+        ranges: list[asyncpg.Record],
+    ) -> None:
+        """Hold `rows` and `ranges` against `slots`."""
+        row = await anext(rows, None)
+        waiting = list(reversed(ranges))
+        current, counted = (waiting.pop() if waiting else None), 0
+        for slot in slots:
+            self._account.slots += 1
+            while current is not None and current["last_slot"] < slot:
+                self._close(current, counted)
+                current, counted = (waiting.pop() if waiting else None), 0
+            while row is not None and row["slot"] < slot:
+                self._unexpected(row)
+                row = await anext(rows, None)
+            inside = current is not None and current["first_slot"] <= slot
+            if row is not None and row["slot"] == slot:
+                self._named(row, inside)
+                row = await anext(rows, None)
+            elif inside and current is not None:
+                counted += 1
+                self._account.verdicts[current["verdict"]] += 1
+            else:
+                self._account.fault("lost", self._schedule, slot, "it has no verdict")
+        while current is not None:
+            self._close(current, counted)
+            current, counted = (waiting.pop() if waiting else None), 0
+        while row is not None:
+            self._unexpected(row)
+            row = await anext(rows, None)
+
+    def _named(self, row: asyncpg.Record, inside: bool) -> None:
+        self._account.verdicts[row["verdict"]] += 1
+        if inside:
+            detail = "it has a verdict of its own and one in a range"
+            self._account.fault("doubled", self._schedule, row["slot"], detail)
+        if row["verdict"] not in ("ran", "late"):
+            return
+        if row["run_id"] is None:
+            self._account.fault("run missing", self._schedule, row["slot"], "it ran, by no run")
+        elif not row["run_here"] and row["run_id"] > self._pruned_run:
+            detail = f"its run {row['run_id']} is gone, and was not pruned"
+            self._account.fault("run missing", self._schedule, row["slot"], detail)
+
+    def _unexpected(self, row: asyncpg.Record) -> None:
+        detail = f"it has the verdict '{row['verdict']}' but was never due"
+        self._account.fault("unexpected", self._schedule, row["slot"], detail)
+
+    def _close(self, current: asyncpg.Record, counted: int) -> None:
+        straddles = current["first_slot"] <= self._account.since
+        if counted != current["slots"] and not straddles:
+            detail = f"a range from here to {current['last_slot']} counts {current['slots']} slots"
+            kind = "lost" if counted > current["slots"] else "unexpected"
+            self._account.fault(
+                kind, self._schedule, current["first_slot"], f"{detail}, due were {counted}"
+            )
