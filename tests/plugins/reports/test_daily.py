@@ -113,7 +113,7 @@ async def test_an_empty_day_has_a_report_without_ratios(pbx: Exchange, make: Mak
     result = await make()
     assert (result["calls"], result["handling_s"]) == (0, None)
     (row,) = await kept(pbx)
-    assert "No hubo llamadas este día." in row["html"]
+    assert "No hubo llamadas entrantes este día." in row["html"]
     assert row["csv"].splitlines()[-1] == "total,2026-11-17,,0,0,0,0,0,0,0,0,0,0,0,0,0,0,,,,,"
 
 
