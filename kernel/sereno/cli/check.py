@@ -13,7 +13,8 @@ from sereno.cli.forecast import Forecast, slots
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, system_time
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import Cell, Column, word, write, write_json, write_table
+from sereno.cli.output import word, write, write_json, write_table
+from sereno.cli.table import Cell, Column
 from sereno.plugins import Registry
 from sereno.settings import find_file
 
@@ -21,7 +22,7 @@ _COLUMNS = (
     Column("schedule"),
     Column("trigger", grows=True),
     Column("next slots"),
-    Column("note", grows=True, wide=True),
+    Column("note", grows=True, drop=1),
 )
 _SLOTS = 3
 

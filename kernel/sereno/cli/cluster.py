@@ -9,7 +9,8 @@ from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import Cell, Column, word, write, write_json, write_table
+from sereno.cli.output import word, write, write_json, write_table
+from sereno.cli.table import Cell, Column
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import LeaderView, NodeView
@@ -20,10 +21,10 @@ _COLUMNS = (
     Column("runs", right=True),
     Column("since"),
     Column("seen"),
-    Column("version"),
-    Column("pid", wide=True, right=True),
-    Column("pages", wide=True),
-    Column("id", wide=True),
+    Column("version", drop=1),
+    Column("pid", drop=3, right=True),
+    Column("pages", drop=2),
+    Column("id", drop=4),
 )
 
 
@@ -73,7 +74,7 @@ def _row(node: NodeView, leader: LeaderView) -> list[Cell]:
         word(role),
         str(node.running),
         lasting(leader.now - node.started_at) if node.present else "-",
-        _ago(node.left_at or node.seen_at, leader.now),
+        "now" if node.present else _ago(node.left_at or node.seen_at, leader.now),
         node.version,
         str(node.pid),
         node.http or "-",

@@ -55,6 +55,14 @@ def remark(sentence: str) -> None:
     click.secho(redact(sentence), dim=True, err=True)
 
 
+def _usage(error: click.UsageError) -> str:
+    """Return click's message as one sentence of ours, with the command that explains it."""
+    message = error.format_message().strip().rstrip(".")
+    if error.ctx is None or "`" in message:
+        return message
+    return f"{message[:1].lower()}{message[1:]}; see `{error.ctx.command_path} --help`"
+
+
 @contextmanager
 def told(invocation: Invocation) -> Iterator[None]:
     """Turn what is raised inside into a sentence and a code; --debug lets the traceback out."""
@@ -68,6 +76,11 @@ def told(invocation: Invocation) -> Iterator[None]:
             raise
         complain(str(error))
         raise click.exceptions.Exit(exit_code(error)) from error
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        complain(_usage(error))
+        raise click.exceptions.Exit(USAGE) from error
     except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
         raise
     except Exception as error:

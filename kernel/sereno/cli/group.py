@@ -51,6 +51,11 @@ class SerenoGroup(click.Group):
             rows = ((n, c.get_short_help_str(formatter.width)) for n, c in sorted(added.items()))
             _write(formatter, "Added by plugins", rows)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the global options; a fault in them is told as any other."""
+        with told(Invocation()):
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what it raises becomes a sentence and an exit code."""
         invocation = ctx.ensure_object(Invocation)

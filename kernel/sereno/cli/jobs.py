@@ -11,7 +11,8 @@ from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import Cell, Column, word, write_json, write_table
+from sereno.cli.output import word, write_json, write_table
+from sereno.cli.table import Cell, Column
 from sereno.model.errors import StoreUnavailableError
 from sereno.observe.overdue import overdue_at, overdue_seconds
 from sereno.store import views
@@ -23,11 +24,11 @@ _COLUMNS = (
     Column("job"),
     Column("schedule", grows=True),
     Column("next slot"),
-    Column("in", wide=True),
+    Column("in", drop=2),
     Column("last"),
-    Column("ended"),
-    Column("took", wide=True, right=True),
-    Column("plugin", wide=True),
+    Column("ended", drop=1),
+    Column("took", drop=3, right=True),
+    Column("plugin", drop=4),
     Column("overdue by"),
 )
 
@@ -87,7 +88,8 @@ def _rows(job: JobView, overdue: dict[str, timedelta]) -> Iterator[list[Cell]]:
     if not job.schedules:
         yield [*first, *last]
     for n, schedule in enumerate(job.schedules):
-        name = job.name if n == 0 else Text(schedule.name.removeprefix(job.name), style="dim")
+        label = schedule.name.removeprefix(job.name)
+        name = Text.assemble(job.name if n == 0 else "  ", (label, "dim"))
         yield [name, *_slot(schedule, job.now), *(last if n == 0 else [""] * len(last))]
 
 

@@ -32,13 +32,17 @@ def moment(instant: datetime | None, now: datetime) -> str:
     return here.strftime("%Y-%m-%d %H:%M")
 
 
-def exact(instant: datetime | None) -> str:
-    """Write `instant` whole, with weekday and offset: ``Mon 2026-11-24 08:00:00 +01:00``."""
+def exact(instant: datetime | None, *, fine: bool = False) -> str:
+    """Write `instant` whole, with weekday and offset: ``Mon 2026-11-24 08:00:00 +01:00``.
+
+    `fine`: with milliseconds.
+    """
     if instant is None:
         return "-"
     here = instant.astimezone()
     offset = here.strftime("%z")
-    return f"{here:%a %Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"
+    part = f".{here.microsecond // 1000:03}" if fine else ""
+    return f"{here:%a %Y-%m-%d %H:%M:%S}{part} {offset[:3]}:{offset[3:5]}"
 
 
 def distance(instant: datetime | None, now: datetime) -> str:

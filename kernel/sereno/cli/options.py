@@ -1,5 +1,6 @@
 """The options that several commands share, and how a command gets them."""
 
+import getpass
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -84,15 +85,11 @@ def global_parameters() -> list[click.Option]:
 
 def requester() -> str:
     """Return who asks, as ``user@host``."""
-    name = os.environ.get("SUDO_USER") or _login()
+    try:
+        name = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        name = f"uid {os.getuid()}"
     return f"{name}@{os.uname().nodename}"
-
-
-def _login() -> str:
-    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        if name := os.environ.get(variable):
-            return name
-    return f"uid {os.getuid()}"
 
 
 class _Run(click.ParamType[int]):

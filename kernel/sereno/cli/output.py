@@ -2,20 +2,17 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from sereno.cli.moments import ended
+from sereno.cli.table import Cell, Column, fitting_lines
 
-Cell = str | Text
-_WIDE = 110
 _STYLES = {
     "succeeded": "green",
     "active": "green",
@@ -36,16 +33,6 @@ _STYLES = {
     "missed": "bold red",
     "gone": "red",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column. `wide`: left out where there are under 110 columns. `grows`: it may wrap."""
-
-    title: str
-    wide: bool = False
-    right: bool = False
-    grows: bool = False
 
 
 def write_json(value: Any) -> None:
@@ -78,29 +65,15 @@ def write_table(
     if not found:
         click.echo(empty, err=True)
     elif sys.stdout.isatty():
-        _write_fitting(columns, found)
+        console = Console()
+        for line in fitting_lines(console, columns, found):
+            console.print(line, soft_wrap=True)
     else:
         _write_plain(columns, found)
 
 
-def _write_fitting(columns: Sequence[Column], rows: list[Sequence[Cell]]) -> None:
-    console = Console()
-    shown = [i for i, c in enumerate(columns) if console.width >= _WIDE or not c.wide]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", leading=0)
-    for column in (columns[i] for i in shown):
-        table.add_column(
-            column.title.upper(),
-            justify="right" if column.right else "left",
-            no_wrap=not column.grows,
-            overflow="fold" if column.grows else "ellipsis",
-        )
-    for row in rows:
-        table.add_row(*(_as_text(row[i]) for i in shown))
-    console.print(table)
-
-
 def _write_plain(columns: Sequence[Column], rows: list[Sequence[Cell]]) -> None:
-    lines = [[c.title.upper() for c in columns], *([ended(str(cell)) for cell in r] for r in rows)]
+    lines = [[c.heading for c in columns], *([ended(str(cell)) for cell in r] for r in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     for line in lines:
         cells = (
@@ -118,10 +91,10 @@ def write_facts(facts: Iterable[tuple[str, Cell | None]]) -> None:
         write(Text.assemble((f"{name:<{width}}  ", "dim"), _as_text(value or "")))
 
 
-def write(text: Cell = "") -> None:
-    """Write one line, wrapped by nobody, with its colours on a terminal."""
+def write(text: Cell = "", *, wrap: bool = False) -> None:
+    """Write one line, with its colours on a terminal; `wrap`: at words, where it is too long."""
     if sys.stdout.isatty():
-        Console().print(_as_text(text), soft_wrap=True)
+        Console().print(_as_text(text), soft_wrap=not wrap)
     else:
         click.echo(str(text))
 

@@ -8,7 +8,8 @@ import msgspec
 from sereno.cli.failure import complain
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import Cell, Column, word, write_json, write_table
+from sereno.cli.output import word, write_json, write_table
+from sereno.cli.table import Cell, Column
 from sereno.model.errors import ConfigurationError, PluginError
 from sereno.plugins import PluginRecord
 
@@ -17,7 +18,7 @@ _COLUMNS = (
     Column("version"),
     Column("state"),
     Column("jobs", right=True),
-    Column("package", wide=True),
+    Column("package", drop=1),
     Column("reason", grows=True),
 )
 

@@ -10,8 +10,9 @@ from rich.text import Text
 from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
-from sereno.cli.output import Cell, title, word, write, write_facts, write_json
+from sereno.cli.output import title, word, write, write_facts, write_json
 from sereno.cli.runs import progress
+from sereno.cli.table import Cell
 from sereno.model.run import LogLine
 from sereno.store import views
 from sereno.store.pool import Database
@@ -71,11 +72,11 @@ def _facts(run: RunDetail) -> Iterator[tuple[str, Cell | None]]:
             "verdict",
             f"{run.verdict}, {run.verdict_reason}" if run.verdict_reason else run.verdict,
         )
-    yield "queued", exact(run.queued_at)
+    yield "queued", exact(run.queued_at, fine=True)
     if run.state == "queued":
         yield "starts", f"{exact(run.run_at)}, at the earliest"
-    yield "started", exact(run.started_at)
-    yield "finished", exact(run.finished_at)
+    yield "started", exact(run.started_at, fine=True)
+    yield "finished", exact(run.finished_at, fine=True)
     if run.started_at is not None:
         yield "took", lasting((run.finished_at or run.now) - run.started_at)
     yield "attempt", f"{run.attempt}" + (f", {run.losses} lost" if run.losses else "")

@@ -7,7 +7,8 @@ from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import Cell, Column, word, write_json, write_table
+from sereno.cli.output import word, write_json, write_table
+from sereno.cli.table import Cell, Column
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import LeaderView, RunView
@@ -17,13 +18,13 @@ _COLUMNS = (
     Column("run", right=True),
     Column("job"),
     Column("state"),
-    Column("cause"),
-    Column("slot", wide=True),
+    Column("cause", drop=1),
+    Column("slot", drop=3),
     Column("started"),
     Column("took", right=True),
-    Column("try", right=True, wide=True),
-    Column("node", wide=True),
-    Column("remark"),
+    Column("try", right=True, drop=4),
+    Column("node", drop=2),
+    Column("remark", cut=True),
 )
 
 

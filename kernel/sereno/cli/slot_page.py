@@ -51,10 +51,13 @@ def show(invocation: Invocation, job: str, at: str, lines: int, *, as_json: bool
         if n:
             write()
         for sentence in _sentences(rule, answer):
-            write(sentence)
+            write(sentence, wrap=True)
     if not answer.rules:
         write(f"job '{job}' had no schedule at {exact(answer.at)}")
     for run in answer.runs.values():
+        if len(answer.runs) > 1:
+            write(Text.assemble(f"Run {run.id}. ", _run(run)), wrap=True)
+            continue
         title(f"run {run.id}")
         write(_run(run))
         tell_outcome(run)
@@ -64,6 +67,8 @@ async def _find(db: Database, job: str, at: str, lines: int) -> _Answer:
     await views.known_job(db, job)
     now = await db.fetchval("watch")
     instant = read_instant(at, now)
+    if at.strip()[0] in "+-":
+        instant = instant.replace(second=0, microsecond=0)
     # A time without seconds means its whole minute, as jitter and second fields fall into it.
     until = instant + (_TICK if instant.second or instant.microsecond else _MINUTE)
     found = await views.slots(db, job, instant, until - _TICK)
@@ -77,7 +82,7 @@ async def _find(db: Database, job: str, at: str, lines: int) -> _Answer:
         at=instant,
         until=until,
         now=now,
-        rules=await views.rules(db, job, until),
+        rules=await views.rules(db, job, max(instant, found[0].first_slot) if found else until),
         slots=found,
         near=near,
         runs=runs,
@@ -88,8 +93,9 @@ def _sentences(rule: RuleView, answer: _Answer) -> Iterator[Text | str]:
     found = [s for s in answer.slots if s.schedule == rule.name]
     due = _due(rule, answer)
     for slot in found:
-        yield from _verdict(slot, rule)
+        yield _verdict(slot)
     if found:
+        yield _rule(rule)
         return
     if due is None:
         yield f"At {exact(answer.at)} nothing was due of schedule '{rule.name}'."
@@ -105,33 +111,29 @@ def _sentences(rule: RuleView, answer: _Answer) -> Iterator[Text | str]:
         yield "It is older than the retention of the history, or its row was deleted by hand."
 
 
-def _verdict(slot: SlotView, rule: RuleView) -> Iterator[Text | str]:
+def _verdict(slot: SlotView) -> Text:
+    leader = f"'{slot.node}'" if slot.node else "a replica that is not kept any more"
+    decided = f" Decided by {leader}, leader of term {slot.term}, at {exact(slot.decided_at)}."
+    reason = f": {slot.reason}." if slot.reason else "."
+    verdict = word(slot.verdict)
     if slot.slots > 1:
         span = f"{exact(slot.first_slot)} to {exact(slot.last_slot)}"
-        yield Text.assemble(
-            f"The slot is one of {slot.slots:,} of schedule '{slot.schedule}', {span}, that were ",
-            word(slot.verdict), f": {slot.reason}." if slot.reason else ".",
-        )  # fmt: skip
-    else:
-        verb = "" if slot.verdict in ("ran",) else "was "
-        words = {"late": "ran late", "ran": "ran on time"}.get(slot.verdict, slot.verdict)
-        yield Text.assemble(
-            f"The slot {exact(slot.first_slot)} of schedule '{slot.schedule}' ",
-            verb if slot.verdict != "late" else "",
-            Text(words, style=word(slot.verdict).style),
-            f": {slot.reason}." if slot.reason else ".",
-        )
+        start = f"The slot is one of {slot.slots:,} of schedule '{slot.schedule}', {span}, all "
+        return Text.assemble(start, verdict, reason, decided)
+    start = f"The slot {exact(slot.first_slot)} of schedule '{slot.schedule}' "
+    words = {"ran": "ran on time", "late": "ran late"}.get(slot.verdict, f"was {slot.verdict}")
+    return Text.assemble(start, Text(words, style=verdict.style), reason, decided)
+
+
+def _rule(rule: RuleView) -> str:
     definition = rule.definition
-    yield (
-        f"It followed '{definition.trigger}', version {definition.version} of the schedule, "
-        f"made by {rule.changed_by} at {exact(rule.changed_at)}"
-        + (f" ({rule.reason})." if rule.reason else ".")
-    )
     policies = ", ".join(f"{name} = {value}" for name, value in definition.policies.items())
-    if policies:
-        yield f"Its own policies: {policies}."
-    leader = f"'{slot.node}'" if slot.node else "a replica that is not kept any more"
-    yield f"Decided at {exact(slot.decided_at)} by {leader}, leader of term {slot.term}."
+    return (
+        f"It followed '{definition.trigger}', version {definition.version} of the schedule, by "
+        f"{rule.changed_by} at {exact(rule.changed_at)}"
+        + (f" ({rule.reason})" if rule.reason else "")
+        + (f", with {policies}." if policies else ".")
+    )
 
 
 def _why_not_due(rule: RuleView, answer: _Answer) -> Iterator[str]:
@@ -170,7 +172,7 @@ def _run(run: RunDetail) -> Text:
         took = f" after {lasting((run.finished_at or run.now) - run.started_at)}"
     where = f" on '{run.node}'" if run.node else ""
     late = ""
-    if run.started_at is not None and run.slot is not None:
+    if run.started_at is not None and run.slot is not None and run.attempt == 1:
         late = f", started {lasting(run.started_at - run.slot)} after its slot"
     verb = "It " if run.state in FINAL else "It is "
     return Text.assemble(verb, word(run.state), f"{took}{where}{late}, attempt {run.attempt}.")

@@ -14,8 +14,9 @@ from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
 from sereno.cli.waiting import follow
+from sereno.model.errors import ParamsError
 from sereno.model.job import Job
-from sereno.store import runs
+from sereno.store import runs, views
 from sereno.store.pool import Database
 
 
@@ -52,16 +53,20 @@ def command(
 
     async def queue(db: Database) -> tuple[int, datetime | None]:
         run_at = None if at is None else _future(at, await db.fetchval("watch"))
-        found = await runs.enqueue(
-            db,
-            job,
-            params,
-            requested_by=requester(),
-            cause="person",
-            run_at=run_at,
-            priority=priority,
-            unique_key=unique_key,
-        )
+        try:
+            found = await runs.enqueue(
+                db,
+                job,
+                params,
+                requested_by=requester(),
+                cause="person",
+                run_at=run_at,
+                priority=priority,
+                unique_key=unique_key,
+            )
+        except ParamsError:
+            await views.known_job(db, job, invocation.registry.jobs)
+            raise
         return found, run_at
 
     run_id, run_at = ask(invocation, queue)

@@ -11,13 +11,19 @@ from sereno.cli.forecast import Forecast, forecasts, slots
 from sereno.cli.invocation import EMBEDDED, Invocation
 from sereno.cli.moments import distance, exact, system_time
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import Column, title, write, write_json, write_table
+from sereno.cli.output import title, write, write_json, write_table
+from sereno.cli.table import Column
 from sereno.model.errors import NotFoundError, StoreError
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import ScheduleView
 
-_COLUMNS = (Column("slot"), Column("in"), Column("its own zone"), Column("note", grows=True))
+_COLUMNS = (
+    Column("slot"),
+    Column("in"),
+    Column("its own zone", drop=1),
+    Column("note", grows=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
