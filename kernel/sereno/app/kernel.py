@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
@@ -11,7 +10,7 @@ from uuid import UUID
 
 from sereno.app.bus import Bus
 from sereno.engine.backoff import Backoff
-from sereno.engine.clock import Clock
+from sereno.engine.clock import Clock, steady
 from sereno.engine.executors.executor import Executor
 from sereno.engine.executors.in_loop import InLoop
 from sereno.engine.executors.in_process import InProcess
@@ -33,6 +32,9 @@ from sereno.store.session import Node
 log = logging.getLogger("sereno.kernel")
 
 VERSION = version("sereno")
+
+_SILENT = 30.0
+"""Seconds for which the loop may be silent before the process counts as dead."""
 
 
 class Kernel:
@@ -76,7 +78,13 @@ class Kernel:
         self.status.store_up, self.status.store_error = True, None
         self._node = Node(self.status.node, key)
 
-    async def work(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
+    def dead(self) -> str | None:
+        """Say why this node's loop is dead, None while it lives."""
+        silent = 0.0 if self.leader is None else steady() - self.leader.pulse
+        limit = max(_SILENT, 3 * self.settings.lease.total_seconds())
+        return None if silent < limit else f"its loop has done nothing for {silent:.0f} s"
+
+    async def work(self, stop: asyncio.Event) -> None:
         """Stand for the lead and run what is this node's, until `stop` is set and all runs are
         over."""
         registry, settings = self.registry, self.settings
@@ -124,7 +132,6 @@ class Kernel:
         ]
         stopping = asyncio.ensure_future(stop.wait())
         try:
-            ready()
             await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():

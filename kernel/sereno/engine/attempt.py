@@ -103,6 +103,7 @@ class Attempt:
             retry_at=retry_at,
             lines=lines,
             first_line=first,
+            slot=self.claim.slot,
         )
 
     def _verdict(self) -> tuple[RunState, bytes | None, str | None, str | None]:

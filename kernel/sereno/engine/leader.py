@@ -78,6 +78,7 @@ class Leader:
         self._occupancy = occupancy
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
+        self.pulse = steady()
 
     @property
     def trusted(self) -> bool:
@@ -134,7 +135,7 @@ class Leader:
         )
         self._status.store_up, self._status.store_error = True, None
         while not self._leaving.is_set():
-            sent = steady()
+            self.pulse = sent = steady()
             granted, now = await session.try_lead()
             self._clock.observe(now, sent, steady())
             self._status.clock_offset = self._clock.offset
@@ -146,6 +147,7 @@ class Leader:
                 await self._wakeup.wait(POLL * (0.75 + random.random() / 2))  # noqa: S311
         self._left.set()
         while True:  # draining: the presence lock says that our runs are not lost
+            self.pulse = steady()
             await session.watch()
             await asyncio.sleep(self._call_limit)
 
@@ -167,6 +169,7 @@ class Leader:
             self._jobs,
             lease=self._lease,
             publish=self._publish,
+            alive=self._alive,
         )
         self._status.leading, self._status.term = True, term
         self._status.leader_changes += 1
@@ -190,6 +193,9 @@ class Leader:
                 LeaderChanged(node=str(self._node.id), term=term, leading=False, reason=reason)
             )
 
+    def _alive(self) -> None:
+        self.pulse = steady()
+
     def _away(self, error: str) -> None:
         self._status.store_up, self._status.store_error = False, error
         self._trust.end()
@@ -197,6 +203,7 @@ class Leader:
             self._left.set()
 
     async def _rest(self, seconds: float) -> None:
+        self.pulse = steady()
         if self._leaving.is_set():
             self._left.set()
         await asyncio.sleep(seconds)

@@ -60,6 +60,7 @@ class Reign:
         *,
         lease: float,
         publish: Callable[[object], None],
+        alive: Callable[[], None],
     ) -> None:
         self._db = db
         self._session = session
@@ -74,6 +75,7 @@ class Reign:
         self._jobs = jobs
         self._beat_every = lease / 3
         self._publish = publish
+        self._alive = alive
         self._reaper = Reaper(db, node.id, jobs, lease)
         self._agenda = Agenda()
         self._policies: dict[int, tuple[int, Policies]] = {}
@@ -97,6 +99,7 @@ class Reign:
         await catalogue.register(self._db, self.term, jobs, declared)
         await self._load()
         while not leaving.is_set():
+            self._alive()
             await self._turn()
             reasons = await self._wakeup.wait(self._pause())
             if not self._session.alive:

@@ -195,6 +195,7 @@ class Runner:
                 attempt=claim.attempt,
                 slot=claim.slot,
                 started_at=self._clock.now(),
+                cause=claim.cause,
             )
         )
         outcome = await attempt.make()
@@ -290,10 +291,11 @@ class Runner:
                     run_id=outcome.run_id,
                     job=outcome.job,
                     attempt=outcome.attempt,
-                    slot=None,
+                    slot=outcome.slot,
                     state=outcome.state if ours else "lost",
                     duration=outcome.finished_at - outcome.started_at,
                     error=outcome.error,
+                    result=outcome.result,
                 )
             )
 

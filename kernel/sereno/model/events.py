@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sereno.model.policies import Severity
-from sereno.model.run import RunState, Verdict
+from sereno.model.run import Cause, RunState, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +16,15 @@ class RunStarted:
     attempt: int
     slot: datetime | None
     started_at: datetime
+    cause: Cause = "slot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """An attempt of a run has ended; `state` is ``queued`` when it will be tried again."""
+    """An attempt of a run has ended; `state` is ``queued`` when it will be tried again.
+
+    `result`: JSON text, None when there is none.
+    """
 
     run_id: int
     job: str
@@ -29,6 +33,7 @@ class RunFinished:
     state: RunState
     duration: timedelta
     error: str | None
+    result: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

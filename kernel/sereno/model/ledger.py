@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sereno.model.run import Verdict
+from sereno.model.run import Cause, Verdict
 
 ScheduleState = Literal["active", "paused", "orphaned", "removed"]
 
@@ -125,6 +125,7 @@ class Claim:
     saved: Any = None
     concurrency_key: str | None = None
     trace_context: str | None = None
+    cause: Cause = "slot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,3 +82,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     released: bool = False
     lines: tuple[LogLine, ...] = ()
     first_line: int = 0
+    slot: datetime | None = None

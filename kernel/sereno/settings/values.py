@@ -30,11 +30,17 @@ Instant = Annotated[
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """``[http]``: the metrics and health pages. Port 0 takes a free one."""
+    """``[http]``: the metrics and health pages. Port 0 takes a free one.
+
+    `token`: a bearer token that all pages but the probes demand. `metrics_job_limit`: with more
+    jobs than that, metrics tell of each plugin's jobs together.
+    """
 
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Port = 8765
+    token: str | None = None
+    metrics_job_limit: Count = 1000
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):

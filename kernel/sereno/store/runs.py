@@ -87,6 +87,7 @@ async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> lis
             saved=r["checkpoint"],
             concurrency_key=r["concurrency_key"],
             trace_context=r["trace_context"],
+            cause=r["cause"],
         )
         for r in rows
     ]

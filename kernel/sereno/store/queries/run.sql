@@ -24,7 +24,7 @@ WITH fence AS (
            started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
       FROM fence WHERE r.id = ANY($3::bigint[]) AND r.state = 'queued'
     RETURNING r.id, r.job, r.attempt, r.losses, r.params, r.policies, r.priority, r.schedule_id, r.slot, r.run_at,
-              r.upstream, r.concurrency_key, r.trace_context
+              r.upstream, r.concurrency_key, r.trace_context, r.cause
 )
 SELECT mine.*, p.checkpoint FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
  ORDER BY mine.priority DESC, mine.run_at, mine.id;

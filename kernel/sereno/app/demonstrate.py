@@ -1,0 +1,63 @@
+"""``sereno demo``: a node with quick schedules, on the embedded database, and what makes work for
+it."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from sereno.app.host import Standing, configured, host
+from sereno.app.narrator import Narrator
+from sereno.model.demo import Demo
+from sereno.plugins import collect, demos, load_plugins
+from sereno.settings import Settings
+
+NEXT_PORTS = 20
+"""Several demonstrations may run on one machine: each takes the next free port."""
+
+
+async def demonstrate(settings: Settings, *, tell: Callable[[Standing], None]) -> int:
+    """Run a node whose plugins do what their demonstration asks for; return the exit code.
+
+    `tell` is called once it stands, to say what there is to see.
+    """
+    status = configured(settings)
+    plugins = load_plugins(settings)
+    parts = demos(plugins)
+    chosen = msgspec.structs.replace(
+        settings,
+        plugins=_under(settings.plugins, parts),
+        lease=min(settings.lease, timedelta(seconds=3)),
+    )
+    registry = collect(plugins, chosen)
+
+    @asynccontextmanager
+    async def beside(standing: Standing) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for part in parts.values():
+                if part.background is not None:
+                    await stack.enter_async_context(part.background(standing.dsn))
+            tell(standing)
+            yield
+
+    return await host(
+        chosen,
+        registry,
+        status,
+        observers=[Narrator(logging.INFO)],
+        next_ports=NEXT_PORTS,
+        beside=beside,
+    )
+
+
+def _under(
+    given: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Demo]
+) -> dict[str, dict[str, Any]]:
+    """Return each plugin's table with its demonstration's settings under it."""
+    tables = {name: dict(table) for name, table in given.items()}
+    for name, part in parts.items():
+        tables[name] = {**part.settings, **tables.get(name, {})}
+    return tables

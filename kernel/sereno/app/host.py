@@ -1,0 +1,160 @@
+"""Hosts one node: database, pages, plugins' lifespans and the kernel, opened in order and closed in
+reverse."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from sereno.app.bus import Bus
+from sereno.app.kernel import Kernel, new_status
+from sereno.embedded import EmbeddedPostgres
+from sereno.engine.runlog import RunLogHandler
+from sereno.engine.status import Status
+from sereno.http.app import build_app
+from sereno.http.server import HttpServer
+from sereno.model.events import RunFinished, RunStarted
+from sereno.observe.logs import apply_plugin_levels, configure_logging
+from sereno.observe.metrics import Metrics
+from sereno.plugins import Dispatcher, PluginRecord, Registry
+from sereno.settings import Settings
+from sereno.store.watch import Watch
+
+log = logging.getLogger("sereno.kernel")
+
+_EMBEDDED_EVERY = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What stands once a node is up. `http`: the pages' address, None when they are off."""
+
+    kernel: Kernel
+    dsn: str
+    http: str | None
+
+
+def configured(settings: Settings) -> Status:
+    """Return a new node's status, with logging set up to tell of it."""
+    status = new_status(settings, uuid4())
+    configure_logging(settings.log, status=status)
+    root = logging.getLogger()
+    if not any(isinstance(h, RunLogHandler) for h in root.handlers):
+        root.addHandler(RunLogHandler())
+    return status
+
+
+async def host(
+    settings: Settings,
+    registry: Registry,
+    status: Status,
+    *,
+    observers: Sequence[Callable[[object], None]] = (),
+    next_ports: int = 0,
+    beside: Callable[[Standing], AbstractAsyncContextManager[None]] | None = None,
+) -> int:
+    """Run a node until SIGTERM or SIGINT has come and all is drained; return the exit code.
+
+    `next_ports`: how many ports to try after the one that is set. `beside`: what is kept open while
+    the node works. Raises ConfigurationError when the pages cannot be served.
+    """
+    apply_plugin_levels(settings.log, registry)
+    for warning in registry.warnings:
+        log.warning("configuration", extra={"warning": warning})
+    for record in registry.records.values():
+        if record.state == "failed":
+            facts = {"plugin": record.name, "reason": record.reason}
+            log.error("a plugin failed, the others run", extra=facts)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    dispatcher = Dispatcher(registry)
+    bus = Bus(dispatcher)
+    for observer in observers:
+        bus.observe(observer)
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(_database(settings))
+        opened = await stack.enter_async_context(dispatcher.lifespans())
+        kernel = Kernel(settings, opened, dsn, status, bus)
+        stack.push_async_callback(kernel.close)
+        address = await _pages(settings, kernel, bus, next_ports, stack)
+        if not await _joined(kernel, address, stop):
+            return 0
+        standing = Standing(kernel=kernel, dsn=dsn, http=address)
+        if beside is not None:
+            await stack.enter_async_context(beside(standing))
+        log.info("ready", extra={"pages": address} if address else None)
+        await kernel.work(stop)
+    return 0
+
+
+async def _joined(kernel: Kernel, address: str | None, stop: asyncio.Event) -> bool:
+    """Wait for the database; return False when the node was told to stop before it came."""
+    joining = asyncio.ensure_future(kernel.join(address))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({joining, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if joining.done():
+            joining.result()
+        return joining.done()
+    finally:
+        joining.cancel()
+        stopping.cancel()
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[str]:
+    """Give the database's address; the embedded one is started, and started again when it dies."""
+    if settings.database_url != "embedded":
+        yield settings.database_url
+        return
+    embedded = EmbeddedPostgres(settings.data_dir)
+    await asyncio.to_thread(embedded.__enter__)
+    watching = asyncio.ensure_future(_keep(embedded))
+    try:
+        yield embedded.dsn
+    finally:
+        watching.cancel()
+        await asyncio.to_thread(embedded.__exit__, None, None, None)
+
+
+async def _keep(embedded: EmbeddedPostgres) -> None:
+    while True:
+        await asyncio.sleep(_EMBEDDED_EVERY)
+        if not await asyncio.to_thread(embedded.is_running):
+            log.warning("the embedded PostgreSQL is gone; starting it again")
+            try:
+                await asyncio.to_thread(embedded.ensure_running)
+            except Exception:
+                log.exception("the embedded PostgreSQL does not start")
+
+
+async def _pages(
+    settings: Settings, kernel: Kernel, bus: Bus, next_ports: int, stack: AsyncExitStack
+) -> str | None:
+    if not settings.http.enabled:
+        return None
+
+    def records() -> list[PluginRecord]:
+        return list(kernel.registry.records.values())
+
+    watch = Watch(kernel.db)
+    metrics = Metrics(kernel.status, watch, records, job_limit=settings.http.metrics_job_limit)
+    bus.observe(lambda event: _measure(metrics, event))
+    app = build_app(
+        kernel.status, watch, metrics, records, alive=kernel.dead, token=settings.http.token
+    )
+    server = HttpServer(app, settings.http.host, settings.http.port, next_ports=next_ports)
+    await stack.enter_async_context(server)
+    return server.url
+
+
+def _measure(metrics: Metrics, event: object) -> None:
+    if isinstance(event, RunStarted):
+        metrics.run_started(event, event.cause)
+    elif isinstance(event, RunFinished):
+        metrics.run_finished(event)

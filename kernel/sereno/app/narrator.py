@@ -1,0 +1,56 @@
+"""Says in the log what the engine's events tell: what went wrong always, what went well where it is
+asked for."""
+
+import logging
+
+import msgspec
+
+from sereno.model.events import RunFinished, SlotSettled
+
+log = logging.getLogger("sereno.runs")
+
+_MAX_RESULT = 300
+
+
+class Narrator:
+    """An observer of the bus. `success`: the level at which a run that went well is told."""
+
+    def __init__(self, success: int = logging.DEBUG) -> None:
+        self._success = success
+
+    def __call__(self, event: object) -> None:
+        """Tell `event`, if it is one worth a line."""
+        if isinstance(event, RunFinished):
+            self._finished(event)
+        elif isinstance(event, SlotSettled) and event.verdict in ("late", "missed"):
+            facts = {
+                "job": event.job,
+                "schedule": event.schedule,
+                "slot": event.slot.isoformat(),
+                "verdict": event.verdict,
+                "reason": event.reason,
+            }
+            log.warning("slot not on time", extra=facts)
+
+    def _finished(self, event: RunFinished) -> None:
+        if event.state == "succeeded":
+            if log.isEnabledFor(self._success):
+                log.log(self._success, "run succeeded", extra=_facts(event))
+        elif event.state == "queued":
+            log.warning("run failed, it will be tried again", extra=_facts(event))
+        else:
+            log.warning("run ended badly", extra={**_facts(event), "state": event.state})
+
+
+def _facts(event: RunFinished) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "job": event.job,
+        "run": event.run_id,
+        "attempt": event.attempt,
+        "seconds": round(event.duration.total_seconds(), 3),
+    }
+    if event.error:
+        facts["error"] = event.error
+    if event.result and len(event.result) <= _MAX_RESULT:
+        facts["result"] = msgspec.json.decode(event.result)
+    return facts
