@@ -7,7 +7,7 @@ import msgspec
 
 from sereno import RunContext, cron, job, retry
 from sereno_reports.database import connected
-from sereno_reports.day import BusinessDay, day_at, previous_day
+from sereno_reports.day import BusinessDay, day_at, is_reported, previous_day
 from sereno_reports.figures import Figures
 from sereno_reports.making import Maker
 from sereno_reports.settings import Settings
@@ -37,7 +37,8 @@ async def daily(run: RunContext[DailyParams]) -> dict[str, Any]:
     """Make the report of the last business day, or of the day that the params name.
 
     A slot that runs late still reports its own day. Made again, a report is kept only where its
-    figures have changed; a scheduled run looks again at the days before, for late rows.
+    figures have changed. Where no day is named, the days before are looked at again: late rows
+    revise their reports, and a day that was missed gets one.
     """
     settings: Settings = run.settings
     now = run.now()
@@ -74,17 +75,19 @@ def chosen_day(params: DailyParams, settings: Settings, at: datetime) -> Busines
 
 
 async def _revised(run: RunContext[Any], maker: Maker, day: BusinessDay) -> list[str]:
-    """Make the reports of the days before again; return the days whose figures have changed."""
-    before = [day.date - timedelta(days=back) for back in range(1, maker.settings.recheck_days + 1)]
+    """Look again at the days before; return those whose report is new or has changed."""
     found = []
-    for done, figures in enumerate(await maker.kept(before), start=1):
-        earlier = BusinessDay(date.fromisoformat(figures.day), figures.zone)
-        _, kept = await maker.make(earlier)
-        run.progress(done, len(before), note=f"looked again at {figures.day}")
-        if kept.changed:
-            found.append(figures.day)
-            run.log.info("report revised", extra={"day": figures.day, "revision": kept.revision})
-    return sorted(found)
+    for back in range(maker.settings.recheck_days, 0, -1):
+        earlier = BusinessDay(day.date - timedelta(days=back), day.zone)
+        if not is_reported(earlier.date, maker.settings.business_days):
+            continue
+        kept = await maker.look_again(earlier)
+        run.progress(maker.settings.recheck_days - back + 1, maker.settings.recheck_days)
+        if kept is not None and kept.changed:
+            found.append(earlier.date.isoformat())
+    if found:
+        run.log.info("reports revised", extra={"days": found})
+    return found
 
 
 def _told(figures: Figures, kept: Kept) -> dict[str, Any]:

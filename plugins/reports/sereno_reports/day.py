@@ -47,9 +47,14 @@ class BusinessDay:
 def previous_day(at: datetime, zone: str, business_days: Collection[str] = WEEK) -> BusinessDay:
     """Return the last business day that was over at `at`."""
     found = at.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
-    while WEEK[found.weekday()] not in business_days:
+    while not is_reported(found, business_days):
         found -= timedelta(days=1)
     return BusinessDay(found, zone)
+
+
+def is_reported(day: date, business_days: Collection[str]) -> bool:
+    """Tell whether `day` is one of `business_days`."""
+    return WEEK[day.weekday()] in business_days
 
 
 def day_at(at: datetime, zone: str) -> BusinessDay:

@@ -29,9 +29,25 @@ class Maker:
 
     async def make(self, day: BusinessDay) -> tuple[Figures, Kept]:
         """Make the report of `day`, and keep it where its figures are new."""
+        figures = await self._figures(day)
+        return figures, await self._keep(figures)
+
+    async def look_again(self, day: BusinessDay) -> Kept | None:
+        """Make the report of an earlier `day`, None when it has none and there was no call."""
+        figures = await self._figures(day)
+        if figures.total.calls or await self._kept([day.date]):
+            return await self._keep(figures)
+        return None
+
+    async def _figures(self, day: BusinessDay) -> Figures:
+        figures = await read_figures(
+            self.connection, day, self.settings, partial=self.now < day.end
+        )
+        figures.comparison = compared(await self._kept(days_to_compare(day.date)))
+        return figures
+
+    async def _keep(self, figures: Figures) -> Kept:
         settings = self.settings
-        figures = await read_figures(self.connection, day, settings, partial=self.now < day.end)
-        figures.comparison = compared(await self.kept(days_to_compare(day.date)))
         report = Report(
             name=NAME,
             params_hash=settings.digest,
@@ -39,8 +55,8 @@ class Maker:
             html=to_html(figures, settings, self.now),
             csv=to_csv(figures, words_in(settings.language)),
         )
-        return figures, await keep(self.connection, report, self.fence)
+        return await keep(self.connection, report, self.fence)
 
-    async def kept(self, days: list[date]) -> list[Figures]:
+    async def _kept(self, days: list[date]) -> list[Figures]:
         """Return the figures of those `days` that have a report and were over."""
         return await figures_of(self.connection, NAME, self.settings.digest, days)

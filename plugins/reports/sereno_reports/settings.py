@@ -26,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `schedule`: a text that `sereno.parse` reads; 08:00 in `zone` when None. `agent_channel` and
     `outbound_context`: PostgreSQL's regular expressions for the dstchannel of an agent, and for
     the context in which an outbound or internal call begins. `include_today`: report the day that
-    is not over yet. `recheck_days`: so many reports before are made again, for late rows.
+    is not over yet. `recheck_days`: so many days before are looked at again.
     `calls_required`: false makes a missing table of calls no failure.
     """
 

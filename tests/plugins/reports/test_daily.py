@@ -73,6 +73,14 @@ async def test_each_morning_looks_again_at_the_days_before(pbx: Exchange, make: 
     assert (await make(now=NOW - timedelta(days=1)))["revised"] == ["2026-11-13"]
 
 
+async def test_a_day_with_calls_that_was_missed_gets_its_report(pbx: Exchange, make: Make) -> None:
+    await pbx.queued(pbx.at("2026-11-15T10:00:00"), talk=60)  # a Sunday
+    await pbx.queued(pbx.at("2026-11-16T10:00:00"), talk=60)
+    assert (await make(business_days=("mon", "tue")))["revised"] == ["2026-11-16"]
+    assert (await make())["revised"] == ["2026-11-15"]
+    assert [str(row["day"]) for row in await kept(pbx)] == [f"2026-11-{d}" for d in (15, 16, 17)]
+
+
 async def test_other_choices_make_another_report_of_the_same_day(pbx: Exchange, make: Make) -> None:
     await pbx.queued(pbx.at("2026-11-17T10:00:00"), talk=60)
     await make()
