@@ -29,7 +29,19 @@ Instant = Annotated[
 ]
 
 
-class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of settings, whose `repr` shows no secret."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        fields = (f for f in self.__struct_fields__ if f != "origin")
+        return [(f, hidden(f, getattr(self, f))) for f in fields]
+
+
+class HttpSettings(Table, frozen=True, kw_only=True):
     """``[http]``: the metrics and health pages. Port 0 takes a free one.
 
     `token`: a bearer token that all pages but the probes demand. `metrics_job_limit`: with more
@@ -43,7 +55,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_job_limit: Count = 1000
 
 
-class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+class LogSettings(Table, frozen=True, kw_only=True):
     """``[log]``. `format` "auto": text on a terminal, else JSON. `plugins`: a level per plugin."""
 
     level: LogLevel = "info"
@@ -51,7 +63,7 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     plugins: dict[str, LogLevel] = {}
 
 
-class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
+class JobSettings(Table, frozen=True, kw_only=True):
     """``[jobs."<job>"]``: what replaces a plugin's own declaration.
 
     `enabled` false: no schedule of the job fires; by hand it still runs. `schedule`: the text of a
@@ -63,7 +75,7 @@ class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
     policies: dict[str, Any] = {}
 
 
-class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ScheduleSettings(Table, frozen=True, kw_only=True):
     """``[schedules."<name>"]``: one more schedule of a job. Every other key is a policy."""
 
     job: str
@@ -82,15 +94,14 @@ class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings, each in its own type; `repr` shows no password.
+class Settings(Table, frozen=True, kw_only=True):
+    """All settings, each in its own type.
 
     `node_name`: a label for people; a node's identity is a random id. `lease`: how long a leader
     that fell silent is trusted. `drain_timeout`: how long a stopping node waits for its runs.
-    `threads`, `processes`: attempts at once of those
-    executors. `max_running`: runs at once over all jobs and nodes.
-    `strict`: a plugin that fails stops the start. `plugins`: unread tables, see `plugin_settings`.
-    `origin`: where each key was set.
+    `threads`, `processes`: attempts at once of those executors, on one node. `max_running`: runs at
+    once over all jobs and nodes. `strict`: a plugin that fails stops the start. `plugins`: unread
+    tables, see `plugin_settings`. `origin`: where each key was set.
     """
 
     database_url: DatabaseUrl = "embedded"
@@ -114,13 +125,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def place(self, *key: str) -> str:
         """Say where `key` was set, as ``conf/sereno.toml:14``; the default's name when nowhere."""
         return self.origin.place(key).text
-
-    def __repr__(self) -> str:
-        return f"Settings({', '.join(f'{f}={value!r}' for f, value in self.__rich_repr__())})"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        fields = (f for f in self.__struct_fields__ if f != "origin")
-        return [(f, hidden(f, getattr(self, f))) for f in fields]
 
 
 def leaves(struct: type[msgspec.Struct] = Settings, prefix: Key = ()) -> list[Key]:

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from sereno import LeaderChanged, hookimpl, job
+from sereno import (
+    JobOverdue,
+    LeaderChanged,
+    RunFinished,
+    RunStarted,
+    SlotSettled,
+    hookimpl,
+    job,
+)
 from sereno.plugins import Dispatcher, Registry, collect, load_plugins
 from sereno.settings import Settings
 
@@ -113,6 +121,32 @@ async def test_cancelling_the_kernel_is_no_fault_of_a_plugin() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize(
+    ("event", "hook"),
+    [
+        (RunStarted, "sereno_on_run_started"),
+        (RunFinished, "sereno_on_run_finished"),
+        (SlotSettled, "sereno_on_slot_settled"),
+        (LeaderChanged, "sereno_on_leader_changed"),
+        (JobOverdue, "sereno_on_job_overdue"),
+    ],
+)
+async def test_each_event_is_heard_by_its_hook_alone(event: type, hook: str) -> None:
+    heard = []
+
+    @hookimpl(specname=hook)
+    async def listen(event: object) -> None:
+        heard.append(event)
+
+    said = event.__new__(event)
+    dispatcher = Dispatcher(registry(("a", SimpleNamespace(listen=listen))))
+    for other in (RunStarted, RunFinished, SlotSettled, LeaderChanged, JobOverdue):
+        await dispatcher.emit(said if other is event else other.__new__(other))
+
+    assert len(heard) == 1
+    assert heard[0] is said
 
 
 async def test_an_event_that_no_hook_hears_is_an_error_of_the_kernel() -> None:

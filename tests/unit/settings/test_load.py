@@ -93,8 +93,8 @@ def test_the_data_directory_follows_the_users() -> None:
         ("\nthreds = 3", "sereno.toml:2: unknown key 'threds', did you mean 'threads'?"),
         ("[http]\nprot = 1", "sereno.toml:2: unknown key 'prot', did you mean 'port'?"),
         (
-            "[http]\ncolour = 1",
-            "sereno.toml:2: unknown key 'colour' in [http]; known are 'enabled', 'host', 'port'",
+            "[log]\ncolour = 1",
+            "sereno.toml:2: unknown key 'colour' in [log]; known are 'format', 'level', 'plugins'",
         ),
         (
             "[http]\n\nport = 'x'",

@@ -75,6 +75,7 @@ def test_settings_never_show_a_password() -> None:
             "SERENO_LEADER_DATABASE_URL": f"postgres://a:{SECRET}@b/c",
             "SERENO_PLUGINS__ETL__SOURCE": f"mysql://a:{SECRET}@b/c",
             "SERENO_PLUGINS__ETL__API_TOKEN": SECRET,
+            "SERENO_HTTP__TOKEN": SECRET,
         },
         flags={},
     )

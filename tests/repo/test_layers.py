@@ -1,0 +1,77 @@
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {
+    "sereno": "kernel/sereno",
+    "sereno_etl_ivr": "plugins/etl_ivr/sereno_etl_ivr",
+    "sereno_cleanup": "plugins/cleanup/sereno_cleanup",
+    "sereno_reports": "plugins/reports/sereno_reports",
+}
+
+# contract -> (module, its source); each must be told as a violation of its contract.
+PLANTED = {
+    "Kernel layers, as DESIGN.md section 10 lists them": [
+        ("sereno.model.planted_up", "import sereno.store"),
+        ("sereno.triggers.planted_hidden", "def dodge():\n    import sereno.settings"),
+        ("sereno.settings.planted_typing", "if TYPE_CHECKING:\n    import sereno.plugins"),
+        ("sereno.utils", ""),
+    ],
+    "The kernel imports no plugin": [("sereno.engine.planted_plugin", "import sereno_cleanup")],
+    "A plugin sees only sereno and sereno.testing": [
+        ("sereno_cleanup.planted_inside", "import sereno.engine")
+    ],
+    "Plugins do not know each other": [("sereno_reports.planted_sibling", "import sereno_cleanup")],
+    "No cycles between siblings": [
+        ("sereno_cleanup.planted_one", "import sereno_cleanup.planted_two"),
+        ("sereno_cleanup.planted_two", "import sereno_cleanup.planted_one"),
+    ],
+    "Only the store knows asyncpg": [("sereno.engine.planted_asyncpg", "import asyncpg")],
+    "Only the plugin layer knows pluggy": [("sereno.engine.planted_pluggy", "import pluggy")],
+    "Only the triggers know croniter": [("sereno.plugins.planted_croniter", "import croniter")],
+    "Only etl_ivr knows aiomysql": [("sereno_reports.planted_aiomysql", "import aiomysql")],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def verdict(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return what lint-imports says of a copy of the tree with every violation in it."""
+    copy = tmp_path_factory.mktemp("tree")
+    for package, place in PACKAGES.items():
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / place, copy / package, ignore=ignored)
+    for violations in PLANTED.values():
+        for module, source in violations:
+            (copy / f"{module.replace('.', '/')}.py").write_text(source)
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_contract_is_tried() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    assert [c["name"] for c in settings["tool"]["importlinter"]["contracts"]] == list(PLANTED)
+
+
+@pytest.mark.parametrize("contract", PLANTED)
+def test_a_violation_of_each_contract_is_found(contract: str, verdict: str) -> None:
+    assert f"{contract} BROKEN" in verdict
+    told = verdict.split(f"{contract}\n{'-' * len(contract)}\n")[1]
+    for module, _ in PLANTED[contract]:
+        assert module.rpartition(".")[2] in told

@@ -1,0 +1,81 @@
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import sereno
+import sereno.testing
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_public_names_are_these_and_no_others() -> None:
+    assert sereno.__all__ == [
+        "ConfigurationError",
+        "DeclarationError",
+        "Demo",
+        "Job",
+        "JobOverdue",
+        "LeaderChanged",
+        "ParamsError",
+        "Retry",
+        "RunCancelled",
+        "RunContext",
+        "RunError",
+        "RunFinished",
+        "RunStarted",
+        "RunSuperseded",
+        "Schedule",
+        "SerenoError",
+        "SlotSettled",
+        "TriggerError",
+        "cron",
+        "every",
+        "format_duration",
+        "hookimpl",
+        "job",
+        "once",
+        "parse",
+        "parse_duration",
+        "retry",
+        "schedule",
+    ]
+
+
+def test_the_names_for_tests_are_these_and_no_others() -> None:
+    assert sereno.testing.__all__ == [
+        "FakeClock",
+        "Progress",
+        "RecordedRun",
+        "RecordingReporter",
+        "Signals",
+        "declared",
+        "declared_jobs",
+        "run_context",
+    ]
+
+
+@pytest.mark.parametrize("module", [sereno, sereno.testing])
+def test_every_public_name_is_there_and_explains_itself(module: object) -> None:
+    for name in module.__all__:  # type: ignore[attr-defined]
+        member = getattr(module, name)
+        if inspect.isclass(member) or inspect.isfunction(member):
+            assert member.__doc__, name
+
+
+def test_the_version_is_told_once() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["version"] == sereno.__version__
+
+
+def test_the_tree_of_errors_is_drawn_in_full() -> None:
+    drawn = sereno.SerenoError.__module__
+    text = inspect.getdoc(inspect.getmodule(sereno.SerenoError)) or ""
+
+    def below(error: type[BaseException]) -> set[str]:
+        own = [e for e in error.__subclasses__() if e.__module__ == drawn]
+        return {error.__name__}.union(*(below(e) for e in own))
+
+    assert {name for name in below(sereno.SerenoError) if name not in text} == set()

@@ -1,0 +1,85 @@
+import ast
+import re
+import statistics
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NO_NOUNS = {"utils", "util", "common", "helpers", "helper", "base", "misc", "tools", "lib"}
+SECOND_LOOK = 400
+"""A longer file wants to be two, or a line here with the reason."""
+
+LONGER: dict[str, str] = {}
+
+
+def committed(*suffixes: str) -> list[Path]:
+    """Return the files of this repository as a clone has them."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listing.returncode:
+        pytest.skip("this is no git checkout")
+    files = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+    return [f for f in files if f.is_file() and (not suffixes or f.suffix in suffixes)]
+
+
+def shipped() -> list[Path]:
+    return [f for f in committed(".py") if f.relative_to(ROOT).parts[0] in {"kernel", "plugins"}]
+
+
+def length(file: Path) -> int:
+    return len(file.read_text().splitlines())
+
+
+def test_files_are_small() -> None:
+    long = {str(f.relative_to(ROOT)) for f in shipped() if length(f) > SECOND_LOOK}
+
+    assert long == set(LONGER)
+
+
+def test_the_median_file_is_about_a_hundred_lines() -> None:
+    assert statistics.median(n for n in map(length, shipped()) if n > 3) <= 130
+
+
+def test_each_file_is_named_by_a_noun() -> None:
+    names = {part for f in shipped() for part in f.relative_to(ROOT).with_suffix("").parts}
+
+    assert names & NO_NOUNS == set()
+
+
+def test_every_module_says_what_it_decides() -> None:
+    silent = [f for f in shipped() if not ast.get_docstring(ast.parse(f.read_text()))]
+
+    assert [str(f.relative_to(ROOT)) for f in silent] == []
+
+
+# Each with a pair of brackets in its middle, so that this file does not find itself.
+FORBIDDEN = {
+    "the address of a registry": re.compile(
+        r"pypi\.or[g]|pythonhosted\.or[g]|registry\.npm[j]s|--(extra-)?index-[u]rl[ =]|/si[m]ple/"
+    ),
+    "a path of somebody's machine": re.compile(r"(?<![\w.])/(wor[k]|roo[t]|User[s])/\w"),
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE [K]EY-----"),
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_nothing_committed_holds(what: str) -> None:
+    found = []
+    for file in committed():
+        try:
+            text = file.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [
+            f"{file.relative_to(ROOT)}:{number}"
+            for number, line in enumerate(text.splitlines(), 1)
+            if FORBIDDEN[what].search(line)
+        ]
+
+    assert found == []
