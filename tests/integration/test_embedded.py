@@ -75,6 +75,23 @@ def directory() -> Iterator[Path]:
         yield Path(place)
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Path]:
+    """Give a cluster that was created once, and never used, to save each test the time of it."""
+    with tempfile.TemporaryDirectory(prefix="sereno-test-", dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        with EmbeddedPostgres(Path(place), durable=False):
+            pass
+        yield Path(place) / "postgresql-18"
+
+
+@pytest.fixture
+def existing(directory: Path, cluster: Path) -> Path:
+    """Give a directory in which the cluster exists."""
+    subprocess.run(["cp", "-a", cluster, directory], check=True)
+    return directory
+
+
 @pytest.fixture
 def user(directory: Path) -> Iterator[Callable[[], User]]:
     """Give a maker of users of one server; none of them, and no server, outlives the test."""
@@ -125,7 +142,7 @@ def test_three_that_start_at_once_share_one_server_and_the_last_stops_it(
 
 
 def test_a_killed_user_does_not_keep_the_server_running_for_ever(
-    directory: Path, user: Callable[[], User]
+    existing: Path, user: Callable[[], User]
 ) -> None:
     killed = user()
     before = started_at(killed.enter())
@@ -133,11 +150,11 @@ def test_a_killed_user_does_not_keep_the_server_running_for_ever(
     following = user()
     assert started_at(following.enter()) == before
     following.leave()
-    assert not is_running(directory)
+    assert not is_running(existing)
 
 
 def test_a_killed_user_leaves_the_server_to_those_who_are_still_inside(
-    directory: Path, user: Callable[[], User]
+    existing: Path, user: Callable[[], User]
 ) -> None:
     killed, other = user(), user()
     killed.enter()
@@ -145,42 +162,42 @@ def test_a_killed_user_leaves_the_server_to_those_who_are_still_inside(
     killed.signal(signal.SIGKILL)
     started_at(dsn)
     other.leave()
-    assert not is_running(directory)
+    assert not is_running(existing)
 
 
 def test_a_killed_server_starts_again_at_once_with_what_was_committed(
-    directory: Path, user: Callable[[], User]
+    existing: Path, user: Callable[[], User]
 ) -> None:
     inside = user()
     dsn = inside.enter()
     with psycopg.connect(dsn) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS value")
-    os.kill(postmaster(directory), signal.SIGKILL)
-    with EmbeddedPostgres(directory, durable=False) as server, psycopg.connect(server.dsn) as again:
+    os.kill(postmaster(existing), signal.SIGKILL)
+    with EmbeddedPostgres(existing, durable=False) as server, psycopg.connect(server.dsn) as again:
         assert again.execute("SELECT value FROM kept").fetchone() == (1,)
     inside.leave()
-    assert not is_running(directory)
+    assert not is_running(existing)
 
 
-def test_who_is_inside_can_start_a_killed_server_again(directory: Path) -> None:
-    with EmbeddedPostgres(directory, durable=False) as server:
+def test_who_is_inside_can_start_a_killed_server_again(existing: Path) -> None:
+    with EmbeddedPostgres(existing, durable=False) as server:
         before = started_at(server.dsn)
         server.ensure_running()
         assert started_at(server.dsn) == before
-        os.kill(postmaster(directory), signal.SIGKILL)
+        os.kill(postmaster(existing), signal.SIGKILL)
         wait_until(lambda: not server.is_running(), "the socket to close")
         server.ensure_running()
         assert started_at(server.dsn) != before
-    assert not is_running(directory)
+    assert not is_running(existing)
 
 
 def test_a_stranger_that_got_the_process_id_of_a_dead_server_is_not_taken_for_it(
-    directory: Path,
+    existing: Path,
 ) -> None:
-    account = Account.to_serve(directory / "postgresql-18")
-    with EmbeddedPostgres(directory, durable=False) as server:
-        pidfile = directory / "postgresql-18/data/postmaster.pid"
-        os.kill(postmaster(directory), signal.SIGKILL)
+    account = Account.to_serve(existing / "postgresql-18")
+    with EmbeddedPostgres(existing, durable=False) as server:
+        pidfile = existing / "postgresql-18/data/postmaster.pid"
+        os.kill(postmaster(existing), signal.SIGKILL)
         wait_until(lambda: not server.is_running(), "the socket to close")
         with subprocess.Popen(["sleep", "600"], user=account.uid if account else None) as stranger:
             rest = pidfile.read_text().partition("\n")[2]
@@ -192,7 +209,7 @@ def test_a_stranger_that_got_the_process_id_of_a_dead_server_is_not_taken_for_it
 
 
 def test_ctrl_c_reaches_the_user_and_not_the_server_which_then_stops_cleanly(
-    directory: Path, user: Callable[[], User]
+    existing: Path, user: Callable[[], User]
 ) -> None:
     first, second = user(), user()
     first.enter()
@@ -200,10 +217,10 @@ def test_ctrl_c_reaches_the_user_and_not_the_server_which_then_stops_cleanly(
     assert first.signal(signal.SIGINT) == -signal.SIGINT
     started_at(dsn)
     assert second.signal(signal.SIGINT) == -signal.SIGINT
-    assert not is_running(directory)
-    assert "database system is shut down" in log(directory)
-    with EmbeddedPostgres(directory, durable=False):
-        assert "not properly shut down" not in log(directory)
+    assert not is_running(existing)
+    assert "database system is shut down" in log(existing)
+    with EmbeddedPostgres(existing, durable=False):
+        assert "not properly shut down" not in log(existing)
 
 
 def test_ctrl_c_while_the_cluster_is_created_leaves_nothing_half_done(
@@ -255,7 +272,9 @@ def test_a_directory_too_deep_for_a_socket_gets_one_elsewhere(directory: Path) -
 
 
 @pytest.mark.parametrize("name", ["a b'c'&+%é#?", "with,comma"])
-def test_a_directory_with_an_odd_name_is_reached(directory: Path, name: str) -> None:
+def test_a_directory_with_an_odd_name_is_reached(directory: Path, cluster: Path, name: str) -> None:
+    (directory / name).mkdir()
+    subprocess.run(["cp", "-a", cluster, directory / name], check=True)
     with EmbeddedPostgres(directory / name, durable=False) as server:
         started_at(server.dsn)
 
@@ -266,8 +285,8 @@ def test_a_directory_whose_name_a_shell_would_read_is_refused(directory: Path, n
         EmbeddedPostgres(directory / name).__enter__()
 
 
-def test_nobody_else_on_the_machine_reaches_the_server(directory: Path) -> None:
-    with EmbeddedPostgres(directory, durable=False) as server, psycopg.connect(server.dsn) as ours:
+def test_nobody_else_on_the_machine_reaches_the_server(existing: Path) -> None:
+    with EmbeddedPostgres(existing, durable=False) as server, psycopg.connect(server.dsn) as ours:
         shown = ours.execute("SELECT current_setting('listen_addresses')").fetchone()
         assert shown == ("",)
         assert server.log.parent.stat().st_mode & 0o077 == 0
@@ -342,13 +361,13 @@ def test_without_the_wheel_the_error_names_the_extra(
         EmbeddedPostgres(directory).__enter__()
 
 
-def test_a_server_that_cannot_start_says_why(directory: Path) -> None:
-    with EmbeddedPostgres(directory, durable=False):
+def test_a_server_that_cannot_start_says_why(existing: Path) -> None:
+    with EmbeddedPostgres(existing, durable=False):
         pass
-    configuration = directory / "postgresql-18/data/postgresql.conf"
+    configuration = existing / "postgresql-18/data/postgresql.conf"
     configuration.write_text("no_such_setting = 1\n")
     with pytest.raises(EmbeddedError, match="no_such_setting"):
-        EmbeddedPostgres(directory).__enter__()
+        EmbeddedPostgres(existing).__enter__()
 
 
 def test_data_is_kept_where_the_system_keeps_a_users_data(monkeypatch: pytest.MonkeyPatch) -> None:

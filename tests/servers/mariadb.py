@@ -85,6 +85,13 @@ class MariaDb:
             supervised.remove()
             raise
 
+    @property
+    def log(self) -> Path:
+        """The file in which our own server logs."""
+        if self._supervised is None:
+            raise ServerError("the server that SERENO_TEST_MARIADB_URL names keeps its own log")
+        return self._supervised.log
+
     def remove(self) -> None:
         """Stop the server, if it is ours, and remove all that was its."""
         if self._supervised:
