@@ -30,12 +30,15 @@ def is_secret(key: str) -> bool:
     return _KEY.search(key) is not None
 
 
-def hidden(key: str, value: Any) -> Any:
-    """Return `value` as it may be shown under `key`, tables and lists included."""
+def hidden(key: str, value: Any, depth: int = 20) -> Any:
+    """Return `value` as it may be shown under `key`, tables and lists included, `depth` of them."""
+    if isinstance(value, Mapping | list | tuple) and depth == 0:
+        return "…"
     if isinstance(value, Mapping):
-        return {k: hidden(str(k), v) for k, v in value.items()}
+        return {k: hidden(str(k), v, depth - 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(hidden(key, item) for item in value)
+        kind = tuple if isinstance(value, tuple) else list
+        return kind(hidden(key, item, depth - 1) for item in value)
     if is_secret(key) and value not in (None, "", False, True):
         return _MASK
     return redact(value) if isinstance(value, str) else value
