@@ -1,0 +1,227 @@
+"""The pages over HTTP, from the server that the kernel runs."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from sereno.engine.status import Status
+from sereno.http.app import build_app
+from sereno.http.server import HttpServer
+from sereno.model.errors import ConfigurationError
+from sereno.observe.metrics import Metrics
+from sereno.plugins.record import PluginRecord
+from sereno.store.pool import Database
+from sereno.store.watch import Watch
+
+from .metrics_scene import add_job, add_schedule, opened
+
+PAGES = (
+    "/",
+    "/metrics",
+    "/health",
+    "/health/tasks",
+    "/health/liveness",
+    "/health/readiness",
+)
+
+
+def fresh_status(**facts: Any) -> Status:
+    known = {"store_up": True, "store_error": None, "migrated": True, **facts}
+    return Status(node=uuid4(), label="<blue>", version="1.2.3", **known)
+
+
+@asynccontextmanager
+async def served(
+    dsn: str, status: Status | None = None, headers: dict[str, str] | None = None, **options: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, Database]]:
+    status = status or fresh_status()
+    async with opened(dsn) as db:
+        watch = Watch(db, fresh=0)
+        plugins = [PluginRecord(name="etl", version="1")]
+        app = build_app(
+            status, watch, Metrics(status, watch, lambda: plugins), lambda: plugins, **options
+        )
+        async with (
+            HttpServer(app, "127.0.0.1", 0) as server,
+            httpx.AsyncClient(base_url=server.url, headers=headers, trust_env=False) as client,
+        ):
+            yield client, db
+
+
+@pytest.mark.every_loop
+async def test_every_page_answers(database: str) -> None:
+    async with served(database) as (client, db):
+        await add_job(db)
+        await add_schedule(db)
+        answers = {page: await client.get(page) for page in PAGES}
+
+    codes = {page: answer.status_code for page, answer in answers.items()}
+    assert codes == {**dict.fromkeys(PAGES, 200), "/health": 503}  # nobody leads
+    assert answers["/metrics"].headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answers["/health"].json()["tasks"][0]["name"] == "etl.sync"
+    assert answers["/health/tasks"].json()["tasks"][0]["state"] == "waiting"
+    assert all(answer.headers["cache-control"] == "no-store" for answer in answers.values())
+
+
+async def test_the_front_page_leads_to_the_others_and_shows_the_tasks(database: str) -> None:
+    async with served(database) as (client, db):
+        await add_job(db, last_state="'succeeded'", last_run="3", last_end_at="now()")
+        await add_schedule(db)
+        page = (await client.get("/")).text
+
+    for link in ("metrics", "health", "health/tasks", "health/readiness", "health/liveness"):
+        assert f'href="{link}"' in page
+    assert "etl.sync" in page
+    assert "&lt;blue&gt;" in page
+    assert "$" not in page
+
+
+async def test_readiness_says_why_not(database: str) -> None:
+    async with served(database, fresh_status(leaving=True)) as (client, _):
+        answer = await client.get("/health/readiness")
+
+    assert answer.status_code == 503
+    assert answer.json()["reason"].startswith("this node is leaving")
+
+
+async def test_liveness_follows_the_firing_loop(database: str) -> None:
+    reasons = [None, "the firing loop has not beaten for 9 s"]
+    async with served(database, alive=lambda: reasons.pop(0)) as (client, _):
+        first = await client.get("/health/liveness")
+        second = await client.get("/health/liveness")
+
+    assert (first.status_code, first.json()) == (200, {"status": "alive"})
+    assert second.status_code == 503
+    assert second.json()["reason"] == "the firing loop has not beaten for 9 s"
+
+
+async def test_with_a_token_only_the_probes_are_open(database: str) -> None:
+    async with served(database, token="s3cret-token") as (client, _):
+        codes = {page: (await client.get(page)).status_code for page in PAGES}
+        refused = await client.get("/metrics")
+        wrong = await client.get("/metrics", headers={"Authorization": "Bearer s3cret-toke"})
+        basic = await client.get("/metrics", headers={"Authorization": "Basic s3cret-token"})
+        right = await client.get("/metrics", headers={"Authorization": "bearer s3cret-token"})
+
+    assert {page for page, code in codes.items() if code == 200} == {
+        "/health/liveness",
+        "/health/readiness",
+    }
+    assert {code for code in codes.values() if code != 200} == {401}
+    assert refused.headers["www-authenticate"].startswith("Bearer")
+    assert "http.token" in refused.json()["error"]
+    assert "s3cret" not in refused.text
+    assert (wrong.status_code, basic.status_code, right.status_code) == (401, 401, 200)
+
+
+async def test_an_unknown_page_names_those_there_are(database: str) -> None:
+    async with served(database) as (client, _):
+        answer = await client.get("/nothing")
+        post = await client.post("/metrics")
+
+    assert answer.status_code == 404
+    assert "/health/readiness" in answer.json()["error"]
+    assert post.status_code == 405
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def get(url: str) -> str:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(url)).text
+
+
+async def test_a_free_port_is_taken_and_told() -> None:
+    async with HttpServer(hello, "127.0.0.1", 0) as server:
+        assert server.port > 0
+        assert await get(server.url) == "hello"
+
+
+async def test_a_port_that_is_taken_is_a_sentence() -> None:
+    async with HttpServer(hello, "127.0.0.1", 0) as first:
+        second = HttpServer(hello, "127.0.0.1", first.port)
+        with pytest.raises(ConfigurationError) as raised:
+            await second.__aenter__()
+
+    assert str(raised.value) == (
+        f"the pages cannot be served on 127.0.0.1 port {first.port}: another program listens there;"
+        " stop it, or set another port (SERENO_HTTP__PORT, 0 takes a free one)"
+    )
+
+
+async def test_the_next_ports_are_tried_where_that_is_wanted() -> None:
+    async with (
+        HttpServer(hello, "127.0.0.1", 0) as first,
+        HttpServer(hello, "127.0.0.1", first.port, next_ports=20) as second,
+    ):
+        assert first.port < second.port <= first.port + 20
+        assert await get(second.url) == "hello"
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("203.0.113.9", "this machine has no such address"), ("no.such.host.invalid", "no address")],
+)
+async def test_an_address_that_is_not_ours_is_a_sentence(host: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        await HttpServer(hello, host, 0).__aenter__()
+
+
+async def test_signals_stay_with_the_kernel() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with HttpServer(hello, "127.0.0.1", 0):
+        within = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    assert within == before
+
+
+async def test_when_it_closes_the_port_is_free_again() -> None:
+    async with HttpServer(hello, "127.0.0.1", 0) as server:
+        await get(server.url)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", server.port)) != 0
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_request_under_way_is_answered_before_the_server_closes() -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        await go.wait()
+        await hello(scope, receive, send)
+
+    server = HttpServer(slow, "127.0.0.1", 0)
+    await server.__aenter__()
+    answer = asyncio.create_task(get(server.url))
+    await begun.wait()
+    leaving = asyncio.create_task(server.__aexit__(None, None, None))
+    go.set()
+
+    assert await answer == "hello"
+    await leaving
+
+
+async def test_an_error_in_a_page_is_no_error_of_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("boom")
+
+    async with HttpServer(broken, "127.0.0.1", 0) as server:
+        for _ in range(2):
+            async with httpx.AsyncClient(trust_env=False) as client:
+                assert (await client.get(server.url)).status_code == 500
