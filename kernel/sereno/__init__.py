@@ -18,7 +18,8 @@ from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStart
 from sereno.model.job import Job, job
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
-from sereno.triggers import cron, every, once, parse
+from sereno.triggers import Arguments as TriggerArguments
+from sereno.triggers import Trigger, cron, every, once, parse
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,8 @@ __all__ = [
     "Schedule",
     "SerenoError",
     "SlotSettled",
+    "Trigger",
+    "TriggerArguments",
     "TriggerError",
     "cron",
     "every",

@@ -10,7 +10,7 @@ Three families, all with the prefix ``sereno_``:
   raises is logged and reaches neither another plugin nor the run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -20,6 +20,7 @@ import pluggy
 from sereno.model.demo import Demo
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
+from sereno.triggers import KindParser
 
 hookspec = pluggy.HookspecMarker("sereno")
 hookimpl = pluggy.HookimplMarker("sereno")
@@ -33,6 +34,11 @@ def sereno_register_settings() -> type[msgspec.Struct]:  # type: ignore[empty-bo
 @hookspec
 def sereno_register_jobs(settings: Any) -> Iterable[Job]:  # type: ignore[empty-body]
     """Return the jobs of this plugin. `settings`: its own Struct, filled and checked, or None."""
+
+
+@hookspec
+def sereno_register_trigger_kinds() -> Mapping[str, KindParser]:  # type: ignore[empty-body]
+    """Return kinds of trigger by name: each plugin is asked before any is asked for jobs."""
 
 
 @hookspec

@@ -29,6 +29,8 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "Schedule",
         "SerenoError",
         "SlotSettled",
+        "Trigger",
+        "TriggerArguments",
         "TriggerError",
         "cron",
         "every",

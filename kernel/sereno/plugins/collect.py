@@ -20,6 +20,7 @@ from sereno.plugins.loader import Plugins
 from sereno.plugins.overrides import Overrides
 from sereno.plugins.registry import Registry
 from sereno.settings import Settings, plugin_key, plugin_settings
+from sereno.triggers import register_kind
 
 EXECUTORS = ("async", "thread", "process")
 
@@ -32,6 +33,8 @@ def collect(plugins: Plugins, settings: Settings) -> Registry:
     """
     collector = _Collector(plugins, settings)
     for name in plugins.loaded:
+        collector.learn_kinds(name)
+    for name in collector.plugins.loaded:
         collector.ask(name)
     collector.check_chains()
     return collector.registry()
@@ -46,6 +49,17 @@ class _Collector:
     plugin_of: dict[str, str] = field(default_factory=dict)
     commands: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+    def learn_kinds(self, name: str) -> None:
+        """Teach the reader of triggers the kinds of this plugin, whoever writes them."""
+        try:
+            kinds = self.plugins.call(name, "sereno_register_trigger_kinds") or {}
+            for kind, parser in dict(kinds).items():
+                register_kind(kind, parser)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._fail(name, describe(error, self.plugins.records[name].package))
 
     def ask(self, name: str) -> None:
         try:

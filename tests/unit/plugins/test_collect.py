@@ -278,6 +278,44 @@ def test_a_job_of_a_plugin_that_failed_is_no_fault_of_the_configuration(
     assert "no plugin declares a job 'pbx.sync'" in found.warnings[0]
 
 
+def test_a_plugin_teaches_a_kind_of_trigger_to_code_and_configuration(
+    install: Install, registry: Callable[[str], Registry]
+) -> None:
+    install(
+        "zz_kind",
+        """
+        def noon(arguments):
+            arguments.plain(at_most=0)
+            return cron("0 12 * * *")
+        @hookimpl
+        def sereno_register_trigger_kinds():
+            return {"planted_noon": noon}
+        """,
+    )
+    install(
+        "pbx",
+        """
+        @hookimpl
+        def sereno_register_jobs():
+            async def sync(run): ...
+            return [job("pbx.sync", schedule=parse("planted_noon"))(sync)]
+        """,
+    )
+
+    found = registry("[schedules.x]\njob = 'pbx.sync'\ntrigger = 'planted_noon'")
+
+    texts = {s.schedule.trigger.text for s in found.schedules.values()}
+    assert texts == {"cron 0 12 * * * UTC"}
+
+
+def test_a_kind_of_trigger_that_is_taken_fails_its_plugin(
+    install: Install, registry: Callable[[str], Registry]
+) -> None:
+    install("bad", "@hookimpl\ndef sereno_register_trigger_kinds():\n    return {'cron': cron}")
+
+    assert "trigger kind 'cron': another parser has that name" in reasons(registry(""))["bad"]
+
+
 def test_strict_settings_refuse_to_start_without_a_plugin(
     install: Install, registry: Callable[[str], Registry]
 ) -> None:
