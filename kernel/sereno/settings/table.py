@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -75,7 +76,7 @@ class Reader:
         try:
             return convert(value, declared, lax=place.lax)
         except ValueError as error:
-            self.fault(key, f"{dotted(key)} is {hidden(str(key[-1]), value)!r}, {error}")
+            self.fault(key, f"{dotted(key)} is {_shown(key, value)}, {error}")
             return None
 
     def _entries(self, table: Mapping[str, Any], inner: Any, key: Key) -> dict[str, Any]:
@@ -86,8 +87,7 @@ class Reader:
     def _is_table(self, value: Any, key: Key) -> bool:
         if isinstance(value, Mapping):
             return True
-        shown = hidden(str(key[-1]), value)
-        self.fault(key, f"{dotted(key)} is {shown!r}, it must be a table")
+        self.fault(key, f"{dotted(key)} is {_shown(key, value)}, it must be a table")
         return False
 
     def _policy(self, name: str, value: Any, key: Key) -> Any:
@@ -116,6 +116,12 @@ class Reader:
 
 def _fields(wanted: type[msgspec.Struct]) -> Fields:
     return {f.encode_name: f for f in msgspec.structs.fields(wanted) if f.type is not Origin}
+
+
+def _shown(key: Key, value: Any) -> str:
+    return (
+        value.isoformat() if isinstance(value, date | time) else repr(hidden(str(key[-1]), value))
+    )
 
 
 def _is_struct(declared: Any) -> bool:

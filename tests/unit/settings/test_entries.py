@@ -99,7 +99,7 @@ def test_a_schedule_has_a_window_params_and_policies(tmp_path: Path) -> None:
         (
             "[schedules.x]\njob = 'a.b'\ntrigger = 'every 6h'\nstart = 2026-01-01",
             (
-                "4: schedules.x.start is datetime.date(2026, 1, 1), it must be a date and time "
+                "4: schedules.x.start is 2026-01-01, it must be a date and time "
                 "with its zone, as 2026-01-31T08:00:00Z"
             ),
         ),
