@@ -20,6 +20,7 @@ from sereno.engine.occupancy import Occupancy
 from sereno.engine.outbox import chains_of
 from sereno.engine.runner import Runner
 from sereno.engine.status import Status
+from sereno.engine.watchdog import Watchdog
 from sereno.model.declared import Declared
 from sereno.model.errors import StoreError, StoreUnavailableError
 from sereno.plugins import Registry
@@ -129,6 +130,9 @@ class Kernel:
             asyncio.ensure_future(leader.stand(runner)),
             asyncio.ensure_future(runner.work()),
             asyncio.ensure_future(self._bus.work()),
+            asyncio.ensure_future(
+                Watchdog(self.status, 0.6 * settings.lease.total_seconds(), leader.cut).work()
+            ),
         ]
         stopping = asyncio.ensure_future(stop.wait())
         try:

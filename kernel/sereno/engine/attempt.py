@@ -55,7 +55,9 @@ class Attempt:
         raises."""
         self.began = self.clock.now()
         current_run.set(self.scope)
-        self.task = asyncio.ensure_future(self._execute())
+        self.task = asyncio.create_task(
+            self._execute(), name=f"run {self.claim.run_id} of {self.claim.job}"
+        )
         timeout = self.policies.timeout
         limit = None if timeout is None else timeout.total_seconds()
         told = asyncio.ensure_future(self.told.wait())

@@ -79,6 +79,7 @@ class Leader:
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
         self.pulse = steady()
+        self._current: NodeSession | None = None
 
     @property
     def trusted(self) -> bool:
@@ -124,7 +125,14 @@ class Leader:
             application=f"sereno {self._node.id}",
         )
 
+    def cut(self) -> None:
+        """Drop the session from any thread: the loop is blocked and cannot."""
+        session = self._current
+        if session is not None:
+            session.cut()
+
     async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> None:
+        self._current = session
         await session.open(self._wakeup.ring, lambda: self._wakeup.ring("lost"))
         since = steady()
         while not await session.claim_presence(self._node):

@@ -2,27 +2,26 @@
 
 Every slot in (watermark, until] gets exactly one verdict, in the order of these rules:
 
-1. while the schedule was paused: `skipped`, "paused"; before its window opened: `skipped`, "outside
-its
-   window". After its window closed, and while it is orphaned or removed, nothing is due.
-2. catch-up, over what is left: the newest slot runs. Older ones: ``last``: `coalesced` into the
-newest;
-   ``all``: they run one after another, at most `max_catch_up` of them, the older are `missed`;
-   ``none``: only those run that are no later than `grace`, the others (the newest too) are
-   `missed`.
-3. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
-`skipped`
-   (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it waits its
-   turn; ``allow``: it starts.
-4. what runs is `ran`, or `late` when the instant is more than `grace` after the slot.
+1. while the schedule was paused: `skipped`, "paused"; before its window opened: `skipped`,
+   "outside its window". After its window closed, and while it is orphaned or removed, nothing is
+   due. A pause with an end is over at that instant, also when nobody led then.
+2. a job that this code does not know: `missed`.
+3. catch-up, over what is left: the newest slot runs. Older ones: ``last``: `coalesced` into the
+   newest; ``all``: they run one after another, at most `max_catch_up` of them, the older are
+   `missed`; ``none``: only those run that are no later than `grace`, the others (the newest too)
+   are `missed`.
+4. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
+   `skipped` (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it
+   waits its turn; ``allow``: it starts.
+5. what runs is `ran`, or `late` when the instant is more than `grace` after the slot.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import chain, groupby, islice
 
-from sereno.model.errors import SerenoError
+from sereno.model.errors import SerenoError, TriggerError
 from sereno.model.ledger import (
     Definition,
     Entry,
@@ -33,7 +32,7 @@ from sereno.model.ledger import (
     SlotVerdict,
 )
 from sereno.model.policies import Policies
-from sereno.triggers.coming import next_slot, trigger_of
+from sereno.triggers.coming import next_slot, spans, trigger_of
 
 MAX_SLOTS = 5_000
 """Slots settled at once: a longer outage takes several goes, so that nothing else waits for it."""
@@ -43,6 +42,7 @@ QUIET = timedelta(hours=1)
 
 _RANGE_FROM = 10
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +53,34 @@ class _Due:
 
 
 def plan(
-    entry: Entry, policies: Policies, now: datetime, until: datetime, *, occupied: bool
+    entry: Entry, policies: Policies | None, now: datetime, until: datetime, *, occupied: bool
 ) -> Settlement:
     """Settle `entry` up to `until`.
 
     `now` decides lateness; `until` may be a little after it, to have runs ready at their slots.
     `occupied`: a run of the schedule is not over. `policies`: of the job, overridden by the
-    schedule's.
+    schedule's; None when the job is not known. Raises SerenoError when the schedule cannot be read.
     """
-    due, settled_to = _due(entry, until)
-    complete = settled_to is None
+    pause_ends = entry.paused_until if entry.current.state == "paused" else None
+    if pause_ends is not None:
+        until = min(until, max(pause_ends - _TICK, entry.settled_to))
+    coming = _due(entry, until)
+    due = list(islice(coming, MAX_SLOTS))
+    complete = next(coming, None) is None
+    upto = max(until, entry.settled_to) if complete else due[-1].slot
     active = [d for d in due if d.held is None]
     verdicts = {
         d.slot: SlotVerdict(slot=d.slot, verdict="skipped", reason=d.held) for d in due if d.held
     }
-    if not complete and policies.catch_up == "all" and policies.max_catch_up is not None:
-        # Which are the newest so many is not known yet: leave them to the next go.
-        keep = active[-policies.max_catch_up :]
-        if keep and len(keep) < len(active):
-            settled_to = active[-policies.max_catch_up - 1].slot
-            due = [d for d in due if d.slot <= settled_to]
-            active = active[: -policies.max_catch_up]
-    chosen = _catch_up(active, policies, now, complete, verdicts)
-    runs, cancel = _overlap(entry, chosen, policies, now, occupied, verdicts)
-    ordered = [verdicts[d.slot] for d in due]
-    slots, ranges, opened = _ranges(entry, ordered)
-    upto = max(until, entry.settled_to) if settled_to is None else settled_to
+    runs: tuple[NewRun, ...] = ()
+    cancel = False
+    if policies is None:
+        _mark(active, "missed", "its job is not declared any more", verdicts)
+    else:
+        newer = 0 if complete else _count_active(entry, upto, until, policies.max_catch_up or 1)
+        chosen = _catch_up(active, policies, now, newer, verdicts)
+        runs, cancel = _overlap(entry, chosen, policies, now, occupied, verdicts)
+    slots, ranges, opened = _ranges(entry, [verdicts[d.slot] for d in due])
     following, wake = _next(entry, upto, complete)
     return Settlement(
         entry=entry,
@@ -90,78 +92,75 @@ def plan(
         runs=runs,
         open=opened,
         cancel_previous=cancel,
+        pause_over=pause_ends is not None and upto >= pause_ends - _TICK,
     )
 
 
-def _due(entry: Entry, until: datetime) -> tuple[list[_Due], datetime | None]:
-    """Return the slots to settle, and the last of them when there are more than can be settled at
-    once."""
-    found: list[_Due] = []
-    for definition, after, last in _segments(entry, until):
-        if definition.state in ("orphaned", "removed"):
-            continue
-        trigger = trigger_of(definition.trigger, definition.jitter, entry.name)
-        slot = trigger.next_after(after)
-        while slot is not None and slot <= last:
-            if definition.ends_at is not None and slot >= definition.ends_at:
-                break
+def _due(entry: Entry, until: datetime) -> Iterator[_Due]:
+    """Yield the slots in (watermark, `until`] with what holds them, soonest first."""
+    for definition, after, last in spans(entry.definitions, entry.settled_to, until):
+        for slot in _slots(entry, definition, after, last):
             held = "paused" if definition.state == "paused" else None
             if definition.starts_at is not None and slot < definition.starts_at:
                 held = "outside its window"
-            found.append(_Due(slot, definition, held))
-            if len(found) >= MAX_SLOTS:
-                return found, slot
-            slot = trigger.next_after(slot)
-    return found, None
+            yield _Due(slot, definition, held)
 
 
-def _segments(entry: Entry, until: datetime) -> Iterator[tuple[Definition, datetime, datetime]]:
-    """Yield each version with the instants (exclusive, inclusive) between which its slots count."""
-    versions = entry.definitions
-    for n, definition in enumerate(versions):
-        after = max(entry.settled_to, definition.valid_from) if n else entry.settled_to
-        last = min(until, versions[n + 1].valid_from) if n + 1 < len(versions) else until
-        if after < last:
-            yield definition, after, last
+def _slots(
+    entry: Entry, definition: Definition, after: datetime, last: datetime
+) -> Iterator[datetime]:
+    trigger = trigger_of(definition.trigger, definition.jitter, entry.name)
+    while (slot := trigger.next_after(after)) is not None and slot <= last:
+        if slot <= after:
+            raise TriggerError(
+                f"schedule '{entry.name}': its trigger answered {slot} for what comes after"
+                f" {after}; it must answer an instant strictly after it"
+            )
+        if definition.ends_at is not None and slot >= definition.ends_at:
+            return
+        yield slot
+        after = slot
+
+
+def _count_active(entry: Entry, after: datetime, until: datetime, most: int) -> int:
+    """Return how many slots in (`after`, `until`] may run, counting no further than `most`."""
+    found = chain.from_iterable(
+        _slots(entry, d, max(first, d.starts_at - _TICK) if d.starts_at else first, last)
+        for d, first, last in spans(entry.definitions, after, until)
+        if d.state == "active"
+    )
+    return sum(1 for _ in islice(found, most))
 
 
 def _catch_up(
     active: list[_Due],
     policies: Policies,
     now: datetime,
-    complete: bool,
+    newer: int,
     verdicts: dict[datetime, SlotVerdict],
 ) -> list[_Due]:
-    """Return the slots that are to run; the others get their verdict."""
+    """Return the slots that are to run; the others get their verdict.
+
+    `newer`: how many slots that may run are due beyond these, left for the next go.
+    """
     if not active:
         return []
     if policies.catch_up == "all":
-        chosen = active if policies.max_catch_up is None else active[-policies.max_catch_up :]
-        if not complete and policies.max_catch_up is not None:
-            chosen = []
-        _mark(
-            active[: len(active) - len(chosen)],
-            "missed",
-            "older than max_catch_up allows",
-            verdicts,
-        )
-        return chosen
+        allowed = policies.max_catch_up
+        first = 0 if allowed is None else max(0, len(active) - max(0, allowed - newer))
+        _mark(active[:first], "missed", "older than max_catch_up allows", verdicts)
+        return active[first:]
     if policies.catch_up == "none":
-        chosen = [d for d in active if now - d.slot <= policies.grace]
-        _mark(
-            [d for d in active if now - d.slot > policies.grace],
-            "missed",
-            "later than its grace, and catch_up is none",
-            verdicts,
-        )
-        return chosen
-    if not complete:
+        late = [d for d in active if now - d.slot > policies.grace]
+        _mark(late, "missed", "later than its grace, and catch_up is none", verdicts)
+        return [d for d in active if now - d.slot <= policies.grace]
+    if newer:
         _mark(active, "coalesced", "into a later slot", verdicts)
         return []
-    _mark(
-        active[:-1], "coalesced", f"into the slot {active[-1].slot:%Y-%m-%dT%H:%M:%S.%fZ}", verdicts
-    )
-    return active[-1:]
+    newest = active[-1]
+    into = f"into the slot {newest.slot:%Y-%m-%dT%H:%M:%S.%fZ}"
+    _mark(active[:-1], "coalesced", into, verdicts)
+    return [newest]
 
 
 def _mark(
@@ -180,15 +179,13 @@ def _overlap(
     verdicts: dict[datetime, SlotVerdict],
 ) -> tuple[tuple[NewRun, ...], bool]:
     runs: list[NewRun] = []
-    cancel = False
+    previous = occupied
     catching_up = policies.catch_up == "all" and len(chosen) > 1
     in_turn = catching_up or policies.overlap in ("queue", "cancel_previous")
     for due in chosen:
         if occupied and policies.overlap == "skip" and not catching_up:
             _mark([due], "skipped", "overlap: an earlier run is not over", verdicts)
             continue
-        if occupied and policies.overlap == "cancel_previous":
-            cancel = True
         start = not occupied or (policies.overlap == "allow" and not catching_up)
         late = now - due.slot > policies.grace
         verdicts[due.slot] = SlotVerdict(
@@ -208,7 +205,7 @@ def _overlap(
             )
         )
         occupied = True
-    return tuple(runs), cancel
+    return tuple(runs), previous and bool(runs) and policies.overlap == "cancel_previous"
 
 
 def _key(entry: Entry, policies: Policies, definition: Definition, in_turn: bool) -> str | None:
@@ -221,7 +218,7 @@ def concurrency_key(template: str, params: dict[str, object]) -> str:
     """Fill ``{param}`` in `template`; raises SerenoError when a param is missing."""
     try:
         return template.format_map(params)
-    except (KeyError, IndexError, ValueError) as error:
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise SerenoError(
             f"concurrency_key {template!r} names the param {error}, which the run does not have"
         ) from error

@@ -16,7 +16,7 @@ from sereno.model.ledger import Definition
 from sereno.store.ledger import definition
 from sereno.store.pool import Database
 from sereno.store.sql import sql
-from sereno.triggers.coming import trigger_of
+from sereno.triggers.coming import spans, trigger_of
 
 MAX_FAULTS = 1_000
 _PREFETCH = 5_000
@@ -101,11 +101,7 @@ def expected(
     versions: list[Definition], name: str, after: datetime, until: datetime
 ) -> Iterator[datetime]:
     """Yield every slot in (after, until] that `versions` made due, soonest first."""
-    for n, version in enumerate(versions):
-        first = max(after, version.valid_from)
-        last = min(until, versions[n + 1].valid_from) if n + 1 < len(versions) else until
-        if first >= last or version.state in ("orphaned", "removed"):
-            continue
+    for version, first, last in spans(versions, after, until):
         trigger = trigger_of(version.trigger, version.jitter, name)
         slot = trigger.next_after(first)
         while slot is not None and slot <= last:

@@ -7,6 +7,8 @@ lost: it is terminated, never closed, because a close waits for a server that ma
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,6 +48,7 @@ class NodeSession:
         self._application = application
         self._connection: asyncpg.Connection | None = None
         self._pid = 0
+        self._socket: socket.socket | None = None
 
     @property
     def alive(self) -> bool:
@@ -82,6 +85,7 @@ class NodeSession:
                     )
                     await connection.add_listener(CHANNEL, lambda *a: on_notify(str(a[3])))
                 connection.add_termination_listener(lambda _: on_lost())
+                self._socket = _duplicate(connection)
             except BaseException:
                 self.terminate()
                 raise
@@ -89,9 +93,19 @@ class NodeSession:
     def terminate(self) -> None:
         """Drop the session at once; its locks go with it as soon as the server notices."""
         connection, self._connection = self._connection, None
+        shared, self._socket = self._socket, None
+        if shared is not None:
+            shared.close()
         if connection is not None:
             with suppress(Exception):
                 connection.terminate()
+
+    def cut(self) -> None:
+        """Shut the session's socket down, from any thread: the server lets its locks go at once."""
+        shared = self._socket
+        if shared is not None:
+            with suppress(OSError):
+                shared.shutdown(socket.SHUT_RDWR)
 
     async def claim_presence(self, node: Node) -> bool:
         """Take the node's presence lock; an older session of this node that holds it is ended."""
@@ -150,3 +164,9 @@ class NodeSession:
             # Also on cancellation: what nobody read the answer of may have been granted unseen.
             self.terminate()
             raise
+
+
+def _duplicate(connection: asyncpg.Connection) -> socket.socket | None:
+    """Return a second handle of the connection's socket, which another thread may shut down."""
+    shared = connection._transport.get_extra_info("socket")
+    return None if shared is None else socket.socket(fileno=os.dup(shared.fileno()))

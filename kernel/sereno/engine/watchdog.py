@@ -1,0 +1,82 @@
+"""Watches the event loop from a thread: a job that blocks it is named, and cannot keep the lead.
+
+A blocked loop fires nothing, and beats no more; the server would end the lease in the end. Past
+`limit` the watchdog cuts the leader's session itself, so that another node leads sooner.
+"""
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+from sereno.engine.clock import steady
+from sereno.engine.status import Status
+
+log = logging.getLogger("sereno.watchdog")
+
+TICK = 0.25
+"""Seconds between the loop's signs of life."""
+
+BLOCKED_AFTER = 1.0
+"""Seconds without a sign of life after which the loop counts as blocked, and what blocks it is
+named."""
+
+
+class Watchdog:
+    """Calls `cut`, in its own thread, once the loop was blocked for `limit` seconds."""
+
+    def __init__(self, status: Status, limit: float, cut: Callable[[], None]) -> None:
+        self._status = status
+        self._limit = limit
+        self._cut = cut
+        self._sign = steady()
+        self._ended = threading.Event()
+        self._main = threading.get_ident()
+
+    async def work(self) -> None:
+        """Give signs of life for ever, and measure how late each comes."""
+        loop = asyncio.get_running_loop()
+        watching = threading.Thread(
+            target=self._watch, args=(loop,), name="sereno watchdog", daemon=True
+        )
+        watching.start()
+        try:
+            while True:
+                due = steady() + TICK
+                await asyncio.sleep(TICK)
+                self._sign = steady()
+                self._status.loop_lag = max(0.0, self._sign - due)
+        finally:
+            self._ended.set()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        told = cut = False
+        while not self._ended.wait(BLOCKED_AFTER / 2):
+            silent = steady() - self._sign - TICK
+            if silent < BLOCKED_AFTER:
+                told = cut = False
+                continue
+            self._status.loop_lag = silent
+            if not told:
+                told = True
+                self._status.loop_blocked += 1
+                log.error("the event loop is blocked", extra=self._culprit(loop, silent))
+            if not cut and silent >= self._limit and self._status.leading:
+                cut = True
+                log.error(
+                    "giving the lead up: the event loop is blocked", extra={"seconds": silent}
+                )
+                self._cut()
+
+    def _culprit(self, loop: asyncio.AbstractEventLoop, silent: float) -> dict[str, object]:
+        """Return which task holds the loop, and where it is."""
+        task = asyncio.current_task(loop)
+        frame = sys._current_frames().get(self._main)
+        stack = "" if frame is None else "".join(traceback.format_stack(frame)[-12:])
+        return {
+            "seconds": round(silent, 1),
+            "task": "unknown" if task is None else task.get_name(),
+            "traceback": stack,
+        }
