@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sereno.cli.invocation import Invocation
+from sereno.model.errors import StoreUnavailableError
+from sereno.settings import redact
 from sereno.store.pool import Database
 
 T = TypeVar("T")
@@ -22,4 +24,8 @@ def ask(invocation: Invocation, question: Callable[[Database], Awaitable[T]]) ->
         finally:
             await database.close()
 
-    return asyncio.run(answer())
+    try:
+        return asyncio.run(answer())
+    except StoreUnavailableError as error:
+        place = invocation.settings.place("database_url")
+        raise StoreUnavailableError(f"{error} ({redact(url)}, set by {place})") from error

@@ -18,6 +18,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("demo", "demo", "See it work: a database, plugins and work of its own."),
         Entry("check", "check", "Check settings and plugins, and print the next slots."),
         Entry("migrate", "migrate", "Bring the database's schema to this version."),
+        Entry("verify", "verify", "Prove that every slot has one verdict."),
         Entry("cluster", "cluster", "Show the replicas, and which of them leads."),
         Entry("plugins", "plugins", "List the plugins, and why one is not loaded."),
     ),

@@ -3,12 +3,15 @@
 import getpass
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from sereno.cli.invocation import Invocation
+from sereno.model.duration import parse_duration
+from sereno.model.errors import TriggerError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,4 +107,21 @@ class _Run(click.ParamType[int]):
         return int(text)
 
 
+class _Duration(click.ParamType[timedelta]):
+    """A duration as people write it: 90s, 6h, 30d."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return parse_duration(value)
+        except TriggerError as error:
+            self.fail(str(error), param, ctx)
+
+
 RUN = _Run()
+DURATION = _Duration()

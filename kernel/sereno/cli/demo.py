@@ -1,0 +1,44 @@
+"""``sereno demo``: all of it at work, with nothing prepared."""
+
+import asyncio
+
+import click
+
+from sereno.app import Standing, demonstrate
+from sereno.cli.invocation import EMBEDDED, Invocation
+from sereno.cli.loop import new_event_loop
+from sereno.cli.options import flag, pass_invocation
+from sereno.cli.output import write, write_facts
+from sereno.settings import redact
+
+
+@click.command("demo")
+@flag("http.port", "--http-port", metavar="PORT", help="Or the next free one. [default: 8765]")
+@flag("node_name", "--node-name", metavar="NAME", help="A label of this replica, for people.")
+@pass_invocation
+def command(invocation: Invocation) -> None:
+    """See it work: an embedded PostgreSQL, quick schedules, and work for them; Ctrl-C stops it.
+
+    A second one in another terminal joins the first as a standby.
+    """
+    settings = invocation.settings
+
+    def tell(standing: Standing) -> None:
+        embedded = settings.database_url == EMBEDDED
+        place = "the embedded PostgreSQL: " if embedded else ""
+        write()
+        write_facts(
+            (
+                ("health", f"{standing.http}/health" if standing.http else None),
+                ("metrics", f"{standing.http}/metrics" if standing.http else None),
+                ("database", f"{place}{redact(standing.dsn)}"),
+                ("in another terminal", "sereno jobs, sereno runs, sereno cluster"),
+                ("a standby", "sereno demo, once more; stop this one, and it leads"),
+                ("stop", "Ctrl-C"),
+            )
+        )
+        write()
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        code = runner.run(demonstrate(settings, tell=tell))
+    raise click.exceptions.Exit(code)

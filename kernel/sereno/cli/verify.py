@@ -1,0 +1,72 @@
+"""``sereno verify``: proves that every slot has one verdict."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+import msgspec
+
+from sereno.cli.asking import ask
+from sereno.cli.failure import FAILED
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import exact
+from sereno.cli.options import DURATION, as_json, pass_invocation
+from sereno.cli.output import title, write, write_facts, write_json, write_table
+from sereno.cli.table import Column
+from sereno.engine.verify import Account, verify
+from sereno.store.pool import Database
+
+_COLUMNS = (
+    Column("fault"),
+    Column("schedule"),
+    Column("slot"),
+    Column("what", grows=True),
+)
+
+
+@click.command("verify")
+@click.option(
+    "--since",
+    type=DURATION,
+    default=timedelta(days=30),
+    metavar="DURATION",
+    help="How far back. [default: 30d]",
+)
+@as_json
+@pass_invocation
+def command(invocation: Invocation, since: timedelta, as_json: bool) -> None:
+    """Recompute what was due, and prove that no slot is lost and none doubled.
+
+    Exit code 1 when one is; it is listed then.
+    """
+
+    async def question(db: Database) -> Account:
+        return await verify(db, since)
+
+    account = ask(invocation, question)
+    if as_json:
+        write_json(_as_json(account))
+    else:
+        _tell(account)
+    if not account.holds:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _tell(account: Account) -> None:
+    write(f"since {exact(account.since)}, {account.schedules} schedules")
+    counts = account.counts
+    lost, doubled = counts["lost"], counts["doubled"]
+    write(f"{account.slots:,} slots were due: {lost:,} lost, {doubled:,} doubled")
+    write_facts((verdict, f"{count:,}") for verdict, count in account.verdicts.most_common())
+    if account.unsettled:
+        write(f"{account.unsettled:,} more are due by now and wait for a leader to settle them")
+    if account.holds:
+        write("every slot has exactly one verdict", wrap=True)
+        return
+    title(f"{counts.total():,} faults" + (", the first of them" if counts.total() > 1 else ""))
+    rows = [[f.kind, f.schedule, exact(f.slot), f.detail] for f in account.faults]
+    write_table(_COLUMNS, rows)
+
+
+def _as_json(account: Account) -> dict[str, Any]:
+    return {"holds": account.holds, **msgspec.to_builtins(account)}

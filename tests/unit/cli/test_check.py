@@ -1,0 +1,117 @@
+import json
+from pathlib import Path
+from typing import Any
+
+from sereno import Job, cron, every, hookimpl, job
+from sereno.triggers import parse
+
+from .conftest import Call
+
+
+@job("etl.sync", schedule=cron("0 8 * * *", tz="Europe/Madrid"))
+async def sync(run: Any) -> None: ...
+
+
+@job("etl.clean", schedule=every("6h"))
+async def clean(run: Any) -> None: ...
+
+
+def jobs(*declared: Job) -> dict[str, Any]:
+    return {
+        "sereno_register_jobs": hookimpl(specname="sereno_register_jobs")(lambda: list(declared))
+    }
+
+
+def never() -> list[Job]:
+    return [sync.changed(schedule=parse("cron 0 0 30 2 * UTC"))]
+
+
+GOOD = {"etl": jobs(sync, clean)}
+
+
+def test_check_prints_the_next_slots_of_every_schedule(call: Call) -> None:
+    result = call("check", plugins=GOOD)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "settings  no file: defaults and environment"
+    assert lines[1] == "plugins   etl"
+    assert lines[2] == "jobs      2, with 2 schedules"
+    rows = [line for line in lines if "etl." in line]
+    assert "cron 0 8 * * * Europe/Madrid" in rows[0]
+    assert len(lines) == 5 + 6
+
+
+def test_check_as_json(call: Call) -> None:
+    result = call("check", "--json", plugins=GOOD)
+    found = json.loads(result.stdout)
+    assert found["jobs"] == ["etl.clean", "etl.sync"]
+    assert [s["trigger"] for s in found["schedules"]] == [
+        "cron 0 8 * * * Europe/Madrid",
+        "every 6h",
+    ]
+    assert all(len(s["slots"]) == 3 for s in found["schedules"])
+
+
+def test_a_plugin_whose_cron_never_fires_fails_the_check_by_name(call: Call) -> None:
+    hooks = {"sereno_register_jobs": hookimpl(specname="sereno_register_jobs")(never)}
+    result = call("check", plugins={**GOOD, "bad": hooks})
+    assert result.exit_code == 1
+    assert "plugin 'bad' cannot be loaded" in result.stderr
+    assert "0 0 30 2 *" in result.stderr
+    assert "never fires" in result.stderr
+    assert "etl.sync" in result.stdout
+
+
+def test_a_cron_in_the_configuration_that_never_fires_names_job_and_line(call: Call) -> None:
+    Path("sereno.toml").write_text('[jobs."etl.sync"]\nschedule = "0 0 30 2 *"\n')
+    result = call("check", plugins=GOOD)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("sereno: sereno.toml:2: job 'etl.sync': ")
+    assert "never fires" in result.stderr
+
+
+def test_an_unknown_key_gets_a_suggestion(call: Call) -> None:
+    Path("sereno.toml").write_text('databse_url = "embedded"\n')
+    result = call("check", plugins=GOOD)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "sereno: sereno.toml:1: unknown key 'databse_url', did you mean 'database_url'?\n"
+    )
+
+
+def test_every_fault_of_the_configuration_is_told_at_once(call: Call) -> None:
+    Path("sereno.toml").write_text('[http]\nprot = 1\n[log]\nlevel = "loud"\n')
+    result = call("check", plugins=GOOD)
+    assert result.exit_code == 2
+    assert result.stderr.count("sereno: sereno.toml:") == 2
+
+
+def test_a_schedule_that_is_disabled_says_so(call: Call) -> None:
+    Path("sereno.toml").write_text('[jobs."etl.sync"]\nenabled = false\n')
+    result = call("check", plugins=GOOD)
+    assert result.exit_code == 0
+    row = next(line for line in result.stdout.splitlines() if line.startswith("etl.sync"))
+    assert row.endswith("disabled")
+
+
+def test_plugins_are_listed_with_the_reason_of_a_failure(call: Call) -> None:
+    hooks = {"sereno_register_jobs": hookimpl(specname="sereno_register_jobs")(never)}
+    result = call("plugins", plugins={**GOOD, "bad": hooks})
+    assert result.exit_code == 0
+    rows = [line.split(maxsplit=4) for line in result.stdout.splitlines()]
+    assert rows[1][:4] == ["etl", "-", "loaded", "2"]
+    assert rows[2][:4] == ["bad", "-", "failed", "-"]
+    assert "never fires" in rows[2][4]
+    found = json.loads(call("plugins", "--json", plugins=GOOD).stdout)
+    assert [(p["name"], p["state"], p["jobs"]) for p in found] == [
+        ("etl", "loaded", ["etl.sync", "etl.clean"])
+    ]
+
+
+def test_plugins_are_listed_even_where_the_configuration_is_at_fault(call: Call) -> None:
+    Path("sereno.toml").write_text("[plugins.etl]\nbatch = 1\n")
+    result = call("plugins", plugins=GOOD)
+    assert result.exit_code == 2
+    assert "etl" in result.stdout
+    assert "plugin 'etl' takes no settings" in result.stderr
