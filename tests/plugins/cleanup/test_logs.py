@@ -269,6 +269,22 @@ def test_a_copy_that_differs_leaves_the_original(
     assert names(root) == {"audit.log"}
 
 
+def test_a_file_that_grows_while_it_is_copied_stays(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(root / "audit.log", 800, "evidence")
+    enter = archive_module.Archive._enter
+
+    def enter_and_grow(*said: Any) -> None:
+        enter(*said)
+        with path.open("a") as file:
+            file.write(", and more")
+
+    monkeypatch.setattr(archive_module.Archive, "_enter", enter_and_grow)
+    assert sweep(root, audit(root))["rules"][0]["kept"] == {"changed": 1}
+    assert path.read_text() == "evidence, and more"
+
+
 def test_a_full_disk_leaves_the_original_and_no_half_copy(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

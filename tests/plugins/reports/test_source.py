@@ -116,6 +116,17 @@ async def test_a_transfer_adds_up_the_talk_of_both_agents(
     assert (total.calls, total.answered, total.talk_s) == (1, 1, 100)
 
 
+async def test_a_ring_group_s_local_channel_does_not_count_the_talk_twice(
+    pbx: Exchange, empty_database: str
+) -> None:
+    start = pbx.at(f"{TUESDAY}T10:00:00")
+    call = pbx.new_call()
+    await pbx.leg(call, start, to="Local/201@from-internal-1;1", app="Dial", duration=70, talk=65)
+    await pbx.leg(call, start, to="PJSIP/201-00000002", app="Dial", duration=70, talk=60)
+    total = (await figures(empty_database)).total
+    assert (total.answered, total.talk_s, total.wait_s) == (1, 60, 10)
+
+
 async def test_an_answer_seen_on_the_queue_s_leg_alone_tells_no_wait(
     pbx: Exchange, empty_database: str
 ) -> None:
@@ -136,8 +147,8 @@ async def test_an_answer_seen_on_the_queue_s_leg_alone_tells_no_wait(
 async def test_a_call_belongs_to_the_day_on_which_it_began(
     pbx: Exchange, empty_database: str
 ) -> None:
-    await pbx.queued(pbx.at("2026-11-16T23:59:55"), ivr=3, ring=10, talk=60)
-    await pbx.queued(pbx.at("2026-11-17T23:59:55"), ivr=3, ring=10, talk=600)
+    await pbx.queued(pbx.at("2026-11-16T23:59:55"), ivr=30, ring=10, talk=60)
+    await pbx.queued(pbx.at("2026-11-17T23:59:55"), ivr=30, ring=10, talk=600)
     await pbx.queued(pbx.at("2026-11-17T00:00:00"), ivr=3, ring=10, talk=6)
     found = await figures(empty_database)
     assert (found.total.calls, found.total.talk_s) == (2, 606)
