@@ -29,6 +29,10 @@ Instant = Annotated[
 ]
 
 
+def _data_dir() -> Path:
+    return Path("~/.local/share/sereno").expanduser()
+
+
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table of settings, whose `repr` shows no secret."""
 
@@ -106,7 +110,7 @@ class Settings(Table, frozen=True, kw_only=True):
 
     database_url: DatabaseUrl = "embedded"
     leader_database_url: LeaderUrl | None = None
-    data_dir: Path = Path("~/.local/share/sereno")
+    data_dir: Path = msgspec.field(default_factory=_data_dir)
     node_name: str | None = None
     lease: Lease = timedelta(seconds=5)
     drain_timeout: timedelta = timedelta(seconds=30)

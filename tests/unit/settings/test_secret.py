@@ -102,4 +102,7 @@ def load_error(url: str) -> str:
 
 
 def test_settings_can_be_made_by_hand() -> None:
-    assert Settings(database_url="postgresql://db/app").http.enabled
+    settings = Settings(database_url="postgresql://db/app")
+
+    assert settings.http.enabled
+    assert settings.data_dir.is_absolute()
