@@ -1,10 +1,13 @@
 """The database's time, followed with a steady clock that no wall-clock step can move."""
 
 import time
+from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORGET_AFTER = 60.0
+_ROUNDING = 2e-6
 _SUSPEND_AWARE = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -13,17 +16,26 @@ def steady() -> float:
     return time.monotonic() if _SUSPEND_AWARE is None else time.clock_gettime(_SUSPEND_AWARE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    taken: float
+    trip: float
+    offset: float
+
+    def contradicts(self, other: "_Sample") -> bool:
+        return abs(self.offset - other.offset) > (self.trip + other.trip) / 2 + _ROUNDING
+
+
 class Clock:
     """Tells the database's time from samples of it.
 
     A sample's error is at most half its round trip, so the quickest one of the last minute is
-    believed, and a later one only when it is quicker or proves the old one wrong.
+    believed. One that cannot be right together with it tells that a clock was set: it alone counts.
     """
 
     def __init__(self) -> None:
         self._offset = time.time() - steady()
-        self._trip = float("inf")
-        self._taken = float("-inf")
+        self._samples: deque[_Sample] = deque()  # the quickest first, then newer and slower ones
 
     def now(self) -> datetime:
         """Return the database's time, aware UTC."""
@@ -41,9 +53,13 @@ class Clock:
     def observe(self, there: datetime, sent: float, received: float) -> None:
         """Take a sample: the database said `there` to a statement sent and answered at these steady
         times."""
-        trip = received - sent
         offset = (there - _EPOCH).total_seconds() - (sent + received) / 2
-        stale = received - self._taken > _FORGET_AFTER
-        wrong = abs(offset - self._offset) > (trip + self._trip) / 2
-        if stale or wrong or trip <= self._trip:
-            self._offset, self._trip, self._taken = offset, trip, received
+        sample = _Sample(taken=received, trip=received - sent, offset=offset)
+        while self._samples and received - self._samples[0].taken > _FORGET_AFTER:
+            self._samples.popleft()
+        if self._samples and self._samples[0].contradicts(sample):
+            self._samples.clear()
+        while self._samples and self._samples[-1].trip >= sample.trip:
+            self._samples.pop()
+        self._samples.append(sample)
+        self._offset = self._samples[0].offset
