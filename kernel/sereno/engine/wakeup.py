@@ -17,8 +17,14 @@ class Wakeup:
         self._event.set()
 
     async def wait(self, timeout: float) -> set[str]:
-        """Return the reasons that have come, at the latest after `timeout` seconds."""
-        if timeout > 0 and not self._reasons:
+        """Return the reasons that have come, at the latest after `timeout` seconds.
+
+        Others have their turn in any case, so that a loop with always something due starves
+        nobody.
+        """
+        if timeout <= 0 or self._reasons:
+            await asyncio.sleep(0)
+        else:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._event.wait()
