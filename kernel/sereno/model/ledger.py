@@ -94,7 +94,10 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """All that one tick decided about one schedule; written as a whole or not at all."""
+    """All that one tick decided about one schedule; written as a whole or not at all.
+
+    `pause_over`: every slot of a pause that had an end has its verdict; the schedule is to resume.
+    """
 
     entry: Entry
     settled_to: datetime
@@ -105,6 +108,7 @@ class Settlement:
     runs: tuple[NewRun, ...] = ()
     open: OpenRange | None = None
     cancel_previous: bool = False
+    pause_over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The coming slots of one version of a schedule: its trigger, jitter and window together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -26,6 +26,22 @@ def next_slot(definition: Definition, name: str, after: datetime) -> datetime | 
     if slot is None or (definition.ends_at is not None and slot >= definition.ends_at):
         return None
     return slot
+
+
+def spans(
+    versions: Sequence[Definition], after: datetime, until: datetime
+) -> Iterator[tuple[Definition, datetime, datetime]]:
+    """Yield each of a schedule's `versions` with the instants (exclusive, inclusive) between which
+    its slots are due, within (`after`, `until`].
+
+    A version ends where any later one begins: their instants run backwards when the database's
+    clock was set back between two changes.
+    """
+    for n, version in enumerate(versions):
+        first = max(after, version.valid_from)
+        last = min([until, *(later.valid_from for later in versions[n + 1 :])])
+        if first < last and version.state not in ("orphaned", "removed"):
+            yield version, first, last
 
 
 def coming(definition: Definition, name: str, after: datetime) -> Iterator[datetime]:

@@ -1,0 +1,95 @@
+"""Who may start: what the leader counts."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sereno.engine.occupancy import Occupancy, Occupant
+
+SETTLED = settings(derandomize=True, deadline=None, database=None, max_examples=200)
+
+runs = st.builds(
+    Occupant,
+    run_id=st.integers(1, 12),
+    job=st.sampled_from(["a", "b"]),
+    schedule_id=st.none() | st.integers(1, 3),
+    key=st.none() | st.sampled_from(["x", "y"]),
+    executor=st.sampled_from(["async", "thread"]),
+    running=st.booleans(),
+    foreign=st.booleans(),
+)
+
+
+def with_runs(*held: Occupant, max_running: int = 100, threads: int = 2) -> Occupancy:
+    found = Occupancy(max_running, {"thread": threads})
+    for run in held:
+        found.add(run)
+    return found
+
+
+@SETTLED
+@given(st.lists(st.tuples(st.sampled_from(["add", "remove"]), runs), max_size=40))
+def test_the_counts_are_those_of_the_runs_that_were_added_and_not_removed(
+    steps: list[tuple[str, Occupant]],
+) -> None:
+    occupancy, held = with_runs(max_running=5), dict[int, Occupant]()
+    for step, run in steps:
+        if step == "add":
+            occupancy.add(run)
+            held[run.run_id] = run
+        else:
+            assert occupancy.remove(run.run_id) == held.pop(run.run_id, None)
+        running = [r for r in held.values() if r.running]
+        assert occupancy.running() == Counter(r.job for r in running)
+        assert sorted(occupancy.keys()) == sorted({r.key for r in running if r.key})
+        assert occupancy.room() == max(0, 5 - len(running))
+        assert sorted(occupancy.foreign()) == sorted(r.run_id for r in held.values() if r.foreign)
+        for schedule in (1, 2, 3):
+            wanted = {r.run_id for r in held.values() if r.schedule_id == schedule}
+            assert occupancy.of_schedule(schedule) == wanted
+        threads = sum(1 for r in running if r.executor == "thread" and not r.foreign)
+        assert occupancy.admits("c", None, None, "thread") == (len(running) < 5 and threads < 2)
+
+
+def test_a_job_starts_no_more_runs_than_its_limit() -> None:
+    occupancy = with_runs(Occupant(run_id=1, job="a"), Occupant(run_id=2, job="a"))
+    assert not occupancy.admits("a", 2, None, "async")
+    assert occupancy.admits("a", 3, None, "async")
+    assert occupancy.admits("b", 2, None, "async")
+    assert occupancy.full_jobs({"a": 2, "b": 1}) == ["a"]
+
+
+def test_a_concurrency_key_admits_one_run_at_a_time_over_all_jobs() -> None:
+    occupancy = with_runs(Occupant(run_id=1, job="a", key="tenant 7"))
+    assert not occupancy.admits("b", None, "tenant 7", "async")
+    assert occupancy.admits("b", None, "tenant 8", "async")
+
+
+def test_a_run_of_another_node_holds_its_job_and_key_but_no_thread_of_ours() -> None:
+    held = Occupant(run_id=1, job="a", key="k", executor="thread", foreign=True)
+    occupancy = with_runs(held, threads=1)
+    assert not occupancy.admits("a", 1, None, "async")
+    assert not occupancy.admits("b", None, "k", "async")
+    assert occupancy.admits("b", None, None, "thread")
+
+
+def test_a_run_that_waits_occupies_its_schedule_and_no_place() -> None:
+    occupancy = with_runs(Occupant(run_id=1, job="a", schedule_id=3, key="k"), max_running=1)
+    held = occupancy.remove(1)
+    assert held is not None
+    occupancy.add(held.waiting())
+    assert occupancy.of_schedule(3) == {1}
+    assert occupancy.admits("a", 1, "k", "async")
+
+
+def test_removing_what_is_not_there_is_no_fault() -> None:
+    assert with_runs().remove(5) is None
+
+
+def test_clear_forgets_all_and_keeps_the_limits() -> None:
+    occupancy = with_runs(Occupant(run_id=1, job="a", schedule_id=1), max_running=1, threads=1)
+    occupancy.clear()
+    assert (occupancy.running(), occupancy.of_schedule(1), occupancy.room()) == ({}, set(), 1)
+    occupancy.add(Occupant(run_id=2, job="a", executor="thread"))
+    assert not occupancy.admits("b", None, None, "thread")

@@ -1,0 +1,413 @@
+"""Every slot gets exactly one verdict, and the one that the policies demand."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sereno.engine import planner
+from sereno.engine.planner import QUIET, plan
+from sereno.model.errors import SerenoError
+from sereno.model.ledger import Definition, Entry, Settlement
+from sereno.model.policies import Policies
+
+from . import ledger as drawn
+from .ledger import START, due, entry_of, is_active, schedule, settle
+
+SETTLED = settings(derandomize=True, deadline=None, database=None, max_examples=120)
+MINUTE = timedelta(minutes=1)
+ON_TIME = timedelta(seconds=1)
+
+
+def at(clock: str) -> datetime:
+    """Return an instant of the day on which the drawn schedules live."""
+    return datetime.fromisoformat(f"2026-03-01T{clock}+00:00")
+
+
+def verdicts(settlement: Settlement) -> dict[str, str]:
+    return {f"{v.slot:%H:%M}": v.verdict for v in settlement.slots}
+
+
+def chunks_of(size: int) -> pytest.MonkeyPatch:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(planner, "MAX_SLOTS", size)
+    return patch
+
+
+# --- one verdict each -------------------------------------------------------------------------
+
+
+@SETTLED
+@given(drawn.histories(), drawn.policies, drawn.ticks, st.integers(2, 60), st.booleans())
+def test_every_slot_gets_exactly_one_verdict_however_it_is_cut_into_goes(
+    history: tuple[Definition, ...],
+    policies: Policies,
+    ticks: list[datetime],
+    chunk: int,
+    occupied: bool,
+) -> None:
+    expected = due(history, ticks[-1])
+    patch = chunks_of(chunk)
+    try:
+        ledger, entry = settle(entry_of(history), policies, ticks, occupied=occupied)
+    finally:
+        patch.undo()
+    accounts = ledger.accounts(expected)
+    assert {slot: v for slot, v in accounts.items() if len(v) != 1 or slot not in expected} == {}
+    assert entry.settled_to == ticks[-1]
+
+
+@SETTLED
+@given(drawn.histories(), drawn.policies, drawn.ticks, st.integers(2, 60))
+def test_a_slot_has_a_run_if_and_only_if_its_verdict_says_that_it_ran(
+    history: tuple[Definition, ...], policies: Policies, ticks: list[datetime], chunk: int
+) -> None:
+    patch = chunks_of(chunk)
+    try:
+        ledger, _ = settle(entry_of(history), policies, ticks)
+    finally:
+        patch.undo()
+    ran = [v.slot for v in ledger.slots if v.verdict in ("ran", "late")]
+    assert ran == [r.slot for r in ledger.runs]
+    assert ran == sorted(set(ran))
+
+
+@SETTLED
+@given(drawn.histories(), drawn.policies, drawn.moments)
+def test_only_slots_that_were_neither_paused_nor_outside_the_window_run(
+    history: tuple[Definition, ...], policies: Policies, until: datetime
+) -> None:
+    expected = due(history, until)
+    ledger, _ = settle(entry_of(history), policies, [until])
+    for slot, (verdict,) in ledger.accounts(expected).items():
+        if not is_active(slot, expected[slot]):
+            assert verdict == "skipped"
+
+
+@SETTLED
+@given(drawn.histories(), drawn.moments, st.integers(2, 60))
+def test_after_an_outage_the_newest_slot_runs_and_no_other(
+    history: tuple[Definition, ...], until: datetime, chunk: int
+) -> None:
+    active = [slot for slot, d in due(history, until).items() if is_active(slot, d)]
+    patch = chunks_of(chunk)
+    try:
+        ledger, _ = settle(entry_of(history), Policies(catch_up="last"), [until])
+    finally:
+        patch.undo()
+    assert [r.slot for r in ledger.runs] == active[-1:]
+
+
+@SETTLED
+@given(drawn.histories(), drawn.moments, st.none() | st.integers(1, 40), st.integers(2, 60))
+def test_catch_up_all_runs_the_newest_so_many(
+    history: tuple[Definition, ...], until: datetime, most: int | None, chunk: int
+) -> None:
+    active = [slot for slot, d in due(history, until).items() if is_active(slot, d)]
+    patch = chunks_of(chunk)
+    try:
+        ledger, _ = settle(
+            entry_of(history), Policies(catch_up="all", max_catch_up=most, overlap="queue"), [until]
+        )
+    finally:
+        patch.undo()
+    assert [r.slot for r in ledger.runs] == (active if most is None else active[-most:])
+
+
+@SETTLED
+@given(drawn.histories(), drawn.moments, drawn.seconds)
+def test_catch_up_none_runs_those_within_their_grace_alone(
+    history: tuple[Definition, ...], until: datetime, grace: timedelta
+) -> None:
+    active = [slot for slot, d in due(history, until).items() if is_active(slot, d)]
+    policies = Policies(catch_up="none", grace=grace, overlap="allow")
+    ledger, _ = settle(entry_of(history), policies, [until])
+    assert [r.slot for r in ledger.runs] == [s for s in active if until - s <= grace]
+
+
+@SETTLED
+@given(
+    st.lists(st.tuples(drawn.moments, st.sampled_from(drawn.TRIGGERS)), min_size=1, max_size=4),
+    drawn.ticks,
+)
+def test_versions_whose_instants_run_backwards_double_no_slot(
+    turns: list[tuple[datetime, str]], ticks: list[datetime]
+) -> None:
+    """The database's clock can be set back between two changes of a schedule."""
+    history = (
+        Definition(version=1, valid_from=START, state="active", trigger="every 7s"),
+        *(
+            Definition(version=n, valid_from=turn, state="active", trigger=trigger)
+            for n, (turn, trigger) in enumerate(turns, 2)
+        ),
+    )
+    ledger, _ = settle(entry_of(history), Policies(overlap="allow", catch_up="all"), ticks)
+    doubled = {s: v for s, v in ledger.accounts(due(history, ticks[-1])).items() if len(v) > 1}
+    assert doubled == {}
+
+
+def test_a_slot_at_the_instant_of_a_change_follows_the_older_version() -> None:
+    change = at("10:05:00")
+    history = (
+        Definition(version=1, valid_from=START, state="active", trigger="every 5m"),
+        Definition(version=2, valid_from=change, state="active", trigger="every 1h"),
+    )
+    found = plan(entry_of(history), Policies(catch_up="all"), change, change, occupied=False)
+    assert verdicts(found) == {"10:00": "ran", "10:05": "ran"} | {"10:00": "late"}
+    assert found.next_slot == at("11:00:00")
+
+
+def test_a_version_to_come_is_looked_at_when_it_comes_into_force() -> None:
+    change = at("10:05:30")
+    history = (
+        Definition(version=1, valid_from=START, state="active", trigger="every 1m"),
+        Definition(version=2, valid_from=change, state="active", trigger="every 1h"),
+    )
+    found = plan(entry_of(history), Policies(), at("10:05:00"), at("10:05:00"), occupied=False)
+    assert found.wake_at == change
+
+
+def test_a_trigger_that_does_not_move_on_is_refused_and_not_followed_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stuck:
+        def next_after(self, instant: datetime) -> datetime:
+            return at("10:00:00")
+
+    monkeypatch.setattr(planner, "trigger_of", lambda *a: Stuck())
+    with pytest.raises(SerenoError, match=r"schedule 'a\.b': .*strictly after"):
+        plan(schedule(), Policies(), at("10:01:00"), at("10:01:00"), occupied=False)
+
+
+# --- catch-up ---------------------------------------------------------------------------------
+
+
+def test_on_time_a_slot_ran() -> None:
+    found = plan(schedule(), Policies(), at("10:00:00"), at("10:00:00.040"), occupied=False)
+    assert verdicts(found) == {"10:00": "ran"}
+    assert found.runs[0].start
+    assert (found.settled_to, found.next_slot) == (at("10:00:00.040"), at("10:01:00"))
+
+
+def test_more_than_its_grace_after_its_instant_a_slot_is_late_and_says_by_how_much() -> None:
+    now = at("10:00:31.500")
+    policies = Policies(grace=timedelta(seconds=30))
+    found = plan(schedule("every 1h"), policies, now, now, occupied=False)
+    assert [(v.verdict, v.reason) for v in found.slots] == [("late", "31.5 s late")]
+    within = plan(schedule("every 1h"), policies, at("10:00:30"), at("10:00:30"), occupied=False)
+    assert [(v.verdict, v.reason) for v in within.slots] == [("ran", None)]
+
+
+def test_older_slots_are_coalesced_into_the_newest_and_say_so() -> None:
+    found = plan(schedule(), Policies(), at("10:02:00"), at("10:02:00"), occupied=False)
+    assert verdicts(found) == {"10:00": "coalesced", "10:01": "coalesced", "10:02": "ran"}
+    assert found.slots[0].reason == "into the slot 2026-03-01T10:02:00.000000Z"
+
+
+def test_catch_up_none_misses_what_is_later_than_its_grace_the_newest_too() -> None:
+    policies = Policies(catch_up="none", grace=timedelta(seconds=30))
+    found = plan(schedule(), policies, at("10:01:31"), at("10:01:31"), occupied=False)
+    assert verdicts(found) == {"10:00": "missed", "10:01": "missed"}
+    assert found.slots[0].reason == "later than its grace, and catch_up is none"
+    assert found.runs == ()
+
+
+def test_catch_up_all_runs_them_one_after_another_whatever_the_overlap() -> None:
+    for overlap in ("skip", "queue", "allow", "cancel_previous"):
+        policies = Policies(catch_up="all", overlap=overlap)  # type: ignore[arg-type]
+        found = plan(schedule(), policies, at("10:02:00"), at("10:02:00"), occupied=False)
+        assert [r.start for r in found.runs] == [True, False, False]
+        assert {r.concurrency_key for r in found.runs} == {"schedule 1"}
+        assert not found.cancel_previous
+
+
+def test_catch_up_all_misses_what_is_older_than_max_catch_up_allows() -> None:
+    policies = Policies(catch_up="all", max_catch_up=1)
+    found = plan(schedule(), policies, at("10:02:00"), at("10:02:00"), occupied=False)
+    assert verdicts(found) == {"10:00": "missed", "10:01": "missed", "10:02": "ran"}
+    assert found.slots[0].reason == "older than max_catch_up allows"
+
+
+def test_an_outage_of_exactly_as_many_slots_as_are_settled_at_once_runs_the_last() -> None:
+    until = START + timedelta(seconds=planner.MAX_SLOTS)
+    ledger, _ = settle(schedule("every 1s"), Policies(), [until])
+    assert [r.slot for r in ledger.runs] == [until]
+
+
+# --- overlap ----------------------------------------------------------------------------------
+
+
+def overlapping(**changes: object) -> Settlement:
+    policies = Policies(**changes)  # type: ignore[arg-type]
+    return plan(schedule(), policies, at("10:00:00"), at("10:00:00"), occupied=True)
+
+
+def test_overlap_skip_skips_while_an_earlier_run_is_not_over() -> None:
+    found = overlapping(overlap="skip")
+    assert [(v.verdict, v.reason) for v in found.slots] == [
+        ("skipped", "overlap: an earlier run is not over")
+    ]
+    assert found.runs == ()
+
+
+def test_overlap_queue_waits_its_turn() -> None:
+    found = overlapping(overlap="queue")
+    (run,) = found.runs
+    assert (run.start, run.concurrency_key) == (False, "schedule 1")
+    assert not found.cancel_previous
+
+
+def test_overlap_cancel_previous_waits_for_the_one_it_has_cancelled() -> None:
+    found = overlapping(overlap="cancel_previous")
+    (run,) = found.runs
+    assert (run.start, run.concurrency_key, found.cancel_previous) == (False, "schedule 1", True)
+
+
+def test_overlap_allow_starts_beside_the_other() -> None:
+    found = overlapping(overlap="allow")
+    (run,) = found.runs
+    assert (run.start, run.concurrency_key) == (True, None)
+
+
+def test_a_concurrency_key_is_filled_from_the_params() -> None:
+    policies = Policies(concurrency_key="tenant {tenant}")
+    found = plan(
+        schedule(params={"tenant": 7}), policies, at("10:00:00"), at("10:00:00"), occupied=False
+    )
+    assert found.runs[0].concurrency_key == "tenant 7"
+
+
+@pytest.mark.parametrize("template", ["{tenant}", "{0}", "{tenant", "{x.y}", "{x[0]}"])
+def test_a_concurrency_key_that_the_params_cannot_fill_is_a_sentence(template: str) -> None:
+    policies = Policies(concurrency_key=template)
+    with pytest.raises(SerenoError, match="concurrency_key"):
+        plan(schedule(params={"x": 1}), policies, at("10:00:00"), at("10:00:00"), occupied=False)
+
+
+# --- pauses, windows, orphans -----------------------------------------------------------------
+
+
+def test_a_paused_schedule_skips_and_is_looked_at_every_hour_to_say_so() -> None:
+    found = plan(
+        schedule(state="paused"), Policies(), at("10:02:00"), at("10:02:00"), occupied=False
+    )
+    assert found.slots == ()
+    (paused,) = found.ranges
+    assert (paused.first, paused.last, paused.slots) == (at("10:00:00"), at("10:02:00"), 3)
+    assert (paused.verdict, paused.reason) == ("skipped", "paused")
+    assert (found.next_slot, found.wake_at) == (None, at("10:02:00") + QUIET)
+
+
+def test_a_pause_ends_at_its_instant_and_the_slot_at_that_instant_is_not_part_of_it() -> None:
+    entry = schedule(state="paused", paused_until=at("10:02:00"))
+    first = plan(entry, Policies(), at("10:00:10"), at("10:00:10"), occupied=False)
+    assert (first.pause_over, first.wake_at) == (False, at("10:02:00"))
+    ledger, after = settle(entry, Policies(), [at("10:00:10"), at("10:09:00")])
+    assert after.settled_to == at("10:02:00") - timedelta(microseconds=1)
+    assert ledger.ranges == {at("10:00:00"): (at("10:01:00"), 2, "skipped", "paused")}
+    last = plan(after, Policies(), at("10:09:00"), at("10:09:00"), occupied=False)
+    assert last.pause_over
+
+
+def test_a_pause_without_an_end_is_never_over() -> None:
+    found = plan(
+        schedule(state="paused"), Policies(), at("23:00:00"), at("23:00:00"), occupied=False
+    )
+    assert not found.pause_over
+
+
+def test_before_its_window_a_slot_is_skipped_and_says_so() -> None:
+    entry = schedule(starts_at=at("10:01:30"), ends_at=at("10:03:00"))
+    found = plan(entry, Policies(catch_up="all"), at("10:09:00"), at("10:09:00"), occupied=False)
+    (outside,) = found.ranges
+    assert (outside.slots, outside.verdict, outside.reason) == (2, "skipped", "outside its window")
+    assert verdicts(found) == {"10:02": "late"}
+    assert (found.next_slot, found.wake_at) == (None, None)
+
+
+def test_a_window_that_opens_far_off_is_looked_at_every_hour() -> None:
+    entry = schedule(starts_at=START + timedelta(days=3))
+    found = plan(entry, Policies(), at("10:02:00"), at("10:02:00"), occupied=False)
+    assert found.wake_at == at("10:02:00") + QUIET
+    assert found.next_slot == START + timedelta(days=3, seconds=30)
+
+
+@pytest.mark.parametrize("state", ["orphaned", "removed"])
+def test_nothing_is_due_of_a_schedule_that_is_gone(state: str) -> None:
+    found = plan(schedule(state=state), Policies(), at("10:02:00"), at("10:02:00"), occupied=False)
+    assert (found.slots, found.ranges, found.runs) == ((), (), ())
+    assert (found.settled_to, found.wake_at) == (at("10:02:00"), None)
+
+
+def test_slots_of_a_job_that_this_code_does_not_know_are_missed() -> None:
+    found = plan(schedule(), None, at("10:01:00"), at("10:01:00"), occupied=False)
+    assert verdicts(found) == {"10:00": "missed", "10:01": "missed"}
+    assert found.slots[0].reason == "its job is not declared any more"
+
+
+# --- ranges -----------------------------------------------------------------------------------
+
+
+def test_a_long_outage_is_one_range() -> None:
+    until = START + timedelta(seconds=30) + 100 * MINUTE
+    found = plan(schedule(), Policies(), until, until, occupied=False)
+    (coalesced,) = found.ranges
+    assert (coalesced.slots, coalesced.verdict) == (100, "coalesced")
+    assert [v.slot for v in found.slots] == [until]
+    assert found.open is None
+
+
+def test_a_range_grows_from_tick_to_tick_while_its_verdict_goes_on() -> None:
+    ticks = [START + n * MINUTE for n in range(1, 20)]
+    ledger, entry = settle(schedule(state="paused"), Policies(), ticks)
+    assert [(slots, verdict) for _, slots, verdict, _ in ledger.ranges.values()] == [
+        (19, "skipped")
+    ]
+    assert entry.open is not None
+    assert entry.open.first == at("10:00:00")
+
+
+def test_a_tick_without_a_slot_does_not_end_a_range() -> None:
+    ticks = [at("10:00:10"), at("10:00:20"), at("10:01:10")]
+    ledger, _ = settle(schedule(state="paused"), Policies(), ticks)
+    assert len(ledger.ranges) == 1
+
+
+def test_a_range_of_another_reason_does_not_grow() -> None:
+    before = entry_of(
+        (
+            Definition(version=1, valid_from=START, state="paused", trigger="every 1m"),
+            Definition(
+                version=2,
+                valid_from=at("10:01:30"),
+                state="active",
+                trigger="every 1m",
+                starts_at=at("12:00:00"),
+            ),
+        )
+    )
+    ledger, _ = settle(before, Policies(), [at("10:01:00"), at("10:03:00")])
+    assert [(n, reason) for _, n, _, reason in ledger.ranges.values()] == [
+        (2, "paused"),
+        (2, "outside its window"),
+    ]
+
+
+# --- odd clocks -------------------------------------------------------------------------------
+
+
+def test_a_clock_that_was_set_back_settles_nothing_twice() -> None:
+    ledger, entry = settle(schedule(), Policies(), [at("10:05:00")])
+    back = plan(entry, Policies(), at("10:01:00"), at("10:01:00"), occupied=False)
+    assert (back.slots, back.runs, back.settled_to) == ((), (), at("10:05:00"))
+    assert back.wake_at == at("10:06:00")
+    assert len(ledger.runs) == 1
+
+
+def test_priority_params_and_policies_go_from_the_schedule_to_its_run() -> None:
+    entry: Entry = schedule(params={"a": 1}, policies={"timeout": "PT5S"})
+    policies = replace(Policies(), priority=7)
+    (run,) = plan(entry, policies, at("10:00:00"), at("10:00:00"), occupied=False).runs
+    assert (run.params, run.policies, run.priority) == ({"a": 1}, {"timeout": "PT5S"}, 7)
