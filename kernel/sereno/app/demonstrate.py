@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sereno.app.host import Standing, configured, host
+from sereno.app.host import Standing, configured, database, host
 from sereno.app.narrator import Narrator
 from sereno.model.demo import Demo
 from sereno.plugins import collect, demos, load_plugins
@@ -17,6 +17,8 @@ from sereno.settings import Settings
 
 NEXT_PORTS = 20
 """Several demonstrations may run on one machine: each takes the next free port."""
+
+LEASE = timedelta(seconds=3)
 
 
 async def demonstrate(settings: Settings, *, tell: Callable[[Standing], None]) -> int:
@@ -27,37 +29,42 @@ async def demonstrate(settings: Settings, *, tell: Callable[[Standing], None]) -
     status = configured(settings)
     plugins = load_plugins(settings)
     parts = demos(plugins)
-    chosen = msgspec.structs.replace(
-        settings,
-        plugins=_under(settings.plugins, parts),
-        lease=min(settings.lease, timedelta(seconds=3)),
-    )
-    registry = collect(plugins, chosen)
+    async with database(settings) as dsn:
+        chosen = msgspec.structs.replace(
+            settings,
+            database_url=dsn,
+            plugins=_under(settings.plugins, parts, dsn),
+            lease=min(settings.lease, LEASE),
+        )
 
-    @asynccontextmanager
-    async def beside(standing: Standing) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for part in parts.values():
-                if part.background is not None:
-                    await stack.enter_async_context(part.background(standing.dsn))
-            tell(standing)
-            yield
+        @asynccontextmanager
+        async def beside(standing: Standing) -> AsyncIterator[None]:
+            async with AsyncExitStack() as stack:
+                for part in parts.values():
+                    if part.background is not None:
+                        await stack.enter_async_context(part.background(standing.dsn))
+                tell(standing)
+                yield
 
-    return await host(
-        chosen,
-        registry,
-        status,
-        observers=[Narrator(logging.INFO)],
-        next_ports=NEXT_PORTS,
-        beside=beside,
-    )
+        return await host(
+            chosen,
+            collect(plugins, chosen),
+            status,
+            observers=[Narrator(logging.INFO)],
+            next_ports=NEXT_PORTS,
+            beside=beside,
+        )
 
 
 def _under(
-    given: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Demo]
+    given: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Demo], dsn: str
 ) -> dict[str, dict[str, Any]]:
     """Return each plugin's table with its demonstration's settings under it."""
     tables = {name: dict(table) for name, table in given.items()}
     for name, part in parts.items():
-        tables[name] = {**part.settings, **tables.get(name, {})}
+        filled = {
+            key: value.replace("{database_url}", dsn) if isinstance(value, str) else value
+            for key, value in part.settings.items()
+        }
+        tables[name] = {**filled, **tables.get(name, {})}
     return tables

@@ -77,7 +77,7 @@ async def host(
     for observer in observers:
         bus.observe(observer)
     async with AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(_database(settings))
+        dsn = await stack.enter_async_context(database(settings))
         opened = await stack.enter_async_context(dispatcher.lifespans())
         kernel = Kernel(settings, opened, dsn, status, bus)
         stack.push_async_callback(kernel.close)
@@ -107,7 +107,7 @@ async def _joined(kernel: Kernel, address: str | None, stop: asyncio.Event) -> b
 
 
 @asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[str]:
+async def database(settings: Settings) -> AsyncIterator[str]:
     """Give the database's address; the embedded one is started, and started again when it dies."""
     if settings.database_url != "embedded":
         yield settings.database_url
