@@ -74,6 +74,8 @@ async def test_every_series_of_a_job_is_there_before_its_first_run(database: str
     job = {"job": "etl.sync"}
     for state in ("succeeded", "failed", "timed_out", "cancelled", "lost"):
         assert value(found, "sereno_runs_total", state=state, **job) == 0
+    for verdict in ("late", "coalesced", "skipped", "missed"):
+        assert value(found, "sereno_slots_total", verdict=verdict, **job) == 0
     for name in ("runs_running", "runs_queued", "run_oldest_seconds", "job_paused"):
         assert value(found, f"sereno_{name}", **job) == 0
     for name in ("run_retries_total", "slots_missed_total"):

@@ -37,13 +37,17 @@ class Row:
 
 
 _RUNS = "Runs that ended, by their final state; counted in the database since the job's first day."
+_SLOTS = "Slots that did not simply run on time, by verdict; counted in the database."
 
 
-def _runs(state: str) -> Column:
-    def read(job: JobFacts, now: float) -> float:
-        return getattr(job, state)  # type: ignore[no-any-return]
+def _counts(name: str, meaning: str, label: str, *values: str) -> list[Column]:
+    def reader(value: str) -> Callable[[JobFacts, float], float]:
+        return lambda job, now: getattr(job, value)
 
-    return Column("sereno_runs_total", "counter", _RUNS, read, tail=f',state="{state}"}}')
+    return [
+        Column(name, "counter", meaning, reader(value), tail=f',{label}="{value}"}}')
+        for value in values
+    ]
 
 
 def _soonest(values: Iterable[float]) -> float:
@@ -51,7 +55,13 @@ def _soonest(values: Iterable[float]) -> float:
 
 
 COLUMNS = (
-    *(_runs(state) for state in ("succeeded", "failed", "timed_out", "cancelled", "lost")),
+    *_counts(
+        "sereno_runs_total",
+        _RUNS,
+        "state",
+        *("succeeded", "failed", "timed_out", "cancelled", "lost"),
+    ),
+    *_counts("sereno_slots_total", _SLOTS, "verdict", "late", "coalesced", "skipped", "missed"),
     Column(
         "sereno_run_retries_total",
         "counter",
