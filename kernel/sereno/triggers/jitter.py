@@ -72,10 +72,9 @@ class Jitter(Trigger):
 
     def _shift(self, slot: datetime, following: datetime | None) -> timedelta:
         room = self.spread if following is None else min(self.spread, following - slot)
-        steps = -(-room // SECOND)
         seed = f"{self.key}\0{format_instant(slot)}".encode()
         fraction = int.from_bytes(blake2b(seed, digest_size=8).digest())
-        return (fraction * steps >> 64) * SECOND
+        return (fraction * (room // SECOND) >> 64) * SECOND
 
 
 def jitter(trigger: Trigger, spread: str | float | timedelta, key: str = "") -> Jitter:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -64,6 +65,15 @@ def test_an_exception_on_a_day_that_begins_in_a_gap_takes_out_that_day_alone() -
     trigger = except_on(cron("0 * * * *", "Africa/Cairo"), "2023-04-28")  # begins at 01:00
     start = datetime(2023, 4, 27, 20, tzinfo=UTC)
     assert hours(trigger, 3, start) == [1, 25, 26]
+
+
+def test_a_midnight_that_the_clock_repeats_belongs_to_its_own_day_both_times() -> None:
+    # St John's went from 00:01 on 7 November 2010 back to 23:01 on the 6th.
+    trigger = except_on(cron("* * * * *", "America/St_Johns"), "2010-11-06")
+    start = datetime.fromisoformat("2010-11-06T12:00-02:30")
+    zone = ZoneInfo("America/St_Johns")
+    found = [f"{slot.astimezone(zone):%d %H:%M%z}" for slot in islice(trigger.slots(start), 3)]
+    assert found == ["07 00:00-0230", "07 00:00-0330", "07 00:01-0330"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +153,10 @@ def test_jitter_keeps_order_and_number_however_wide_the_spread(
 ) -> None:
     spread_out = jitter(trigger, spread, key)
     moved = list(islice(spread_out.slots(start), 6))
-    assert all(before < after for before, after in pairwise(moved))
+    for before, after in pairwise(moved):
+        assert before < after
+        for part in (0.01, 0.5, 0.99):
+            assert spread_out.next_after(before + part * (after - before)) == after
     begin = start - timedelta(seconds=min(spread, 20))
     for slot in islice(trigger.slots(begin), 30):  # each slot lands before the next one
         following = trigger.next_after(slot)
