@@ -43,7 +43,7 @@ def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
     if as_json:
         write_json({"leader": leader, "nodes": nodes})
         return
-    write(_headline(leader))
+    write(_headline(leader), wrap=True)
     write_table(_COLUMNS, [_row(node, leader) for node in nodes], "no replica is running")
 
 

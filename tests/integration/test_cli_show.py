@@ -1,0 +1,190 @@
+import json
+
+import pytest
+
+from .cli_scene import Scene, scene
+
+__all__ = ["scene"]
+
+
+@pytest.fixture
+def history(scene: Scene) -> Scene:
+    """Leave a schedule with slots of every verdict behind."""
+    node, _ = scene.node()
+    scene.term(node)
+    scene.job()
+    schedule = scene.schedule(trigger="every 1h")
+    run = scene.run(
+        state="failed", schedule_id=schedule, slot="2026-02-01T10:00:00Z", attempt=2, node=node,
+        term=1, params={"site": "rome"}, error="ValueError: token=abcdef",
+        traceback="Traceback: token=abcdef",
+    )  # fmt: skip
+    scene.sql(
+        "INSERT INTO sereno.attempt (run_id, attempt, state, node, term, started_at, finished_at,"
+        " error) VALUES (%s, 1, 'lost', %s, 1, '2026-02-01T10:00Z', '2026-02-01T10:00:01Z',"
+        " 'gone')",
+        run, node,
+    )  # fmt: skip
+    for n, message in enumerate(["first", "second", "third"]):
+        scene.sql(
+            "INSERT INTO sereno.run_log VALUES (%s, 2, %s, '2026-02-01T10:00Z', 'INFO', 'x', %s)",
+            run, n, message,
+        )  # fmt: skip
+    scene.slot(schedule, "2026-02-01T10:00:00Z", "late", "75.0 s late", run)
+    scene.slot(schedule, "2026-02-01T11:00:00Z", "skipped", "overlap: an earlier run is not over")
+    scene.sql(
+        "INSERT INTO sereno.slot_range (schedule_id, first_slot, last_slot, slots, verdict, reason,"
+        " term) VALUES (%s, '2026-02-01T12:00Z', '2026-02-03T12:00Z', 49, 'missed', 'too old', 1)",
+        schedule,
+    )
+    return scene
+
+
+def test_a_run_is_told_whole(history: Scene) -> None:
+    run = history.json("runs")[0]["id"]
+    result = history.call("show", str(run), "--lines", "2")
+    assert result.exit_code == 0, result.output
+    for words in (
+        f"run {run} of job 'etl.sync': failed",
+        "slot      Sun 2026-02-01 10:00:00 +00:00 of schedule 'etl.sync'",
+        "verdict   late, 75.0 s late",
+        "replica   blue-1, term 1",
+        'params    {"site":"rome"}',
+        "1  lost after 1.0s on blue-1: gone",
+        "2  failed after 3.2s on blue-1: ValueError: token=***",
+        "Traceback: token=***",
+        "info     second",
+        "info     third",
+    ):
+        assert words in result.stdout
+    assert "first" not in result.stdout
+    assert "abcdef" not in result.output
+
+
+def test_a_run_as_json(history: Scene) -> None:
+    run = history.json("runs")[0]["id"]
+    found = history.json("show", str(run))
+    assert found["verdict"] == "late"
+    assert [a["state"] for a in found["attempts"]] == ["lost"]
+    assert [line["message"] for line in found["lines"]] == ["first", "second", "third"]
+    assert found["error"] == "ValueError: token=***"
+
+
+def test_a_running_run_shows_its_progress(scene: Scene) -> None:
+    scene.job()
+    run = scene.run(state="running")
+    scene.sql(
+        "INSERT INTO sereno.run_progress (run_id, done, total, note) VALUES (%s, 400, 1000, 'on')",
+        run,
+    )
+    assert "40% (400 of 1,000) on" in scene.call("runs").stdout
+    assert "progress  40% (400 of 1,000) on" in scene.call("show", str(run)).stdout
+
+
+def test_runs_are_filtered_by_job_and_state(scene: Scene) -> None:
+    for name in ("etl.sync", "etl.hand"):
+        scene.job(name)
+    for name, state in (("etl.sync", "succeeded"), ("etl.sync", "failed"), ("etl.hand", "failed")):
+        scene.run(name, state)
+    assert [r["id"] for r in scene.json("runs")] == [3, 2, 1]
+    assert [r["id"] for r in scene.json("runs", "--job", "etl.sync")] == [2, 1]
+    assert [r["id"] for r in scene.json("runs", "--state", "failed", "--limit", "1")] == [3]
+    both = scene.json("runs", "--state", "failed", "--state", "succeeded", "--job", "etl.hand")
+    assert [r["id"] for r in both] == [3]
+
+
+def test_runs_of_a_job_that_never_ran_are_none_and_of_an_unknown_one_an_error(scene: Scene) -> None:
+    scene.job()
+    assert scene.json("runs", "--job", "etl.sync") == []
+    assert "no run fits" in scene.call("runs").stderr
+    result = scene.call("runs", "--job", "etl.synk")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "did you mean 'etl.sync'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("at", "sentences"),
+    [
+        (
+            "2026-02-01T10:00Z",
+            [
+                "The slot Sun 2026-02-01 10:00:00 +00:00 of schedule 'etl.sync' ran late: 75.0 s",
+                "Decided by 'blue-1', leader of term 1",
+                "It followed 'every 1h', version 1 of the schedule, by the code",
+                "It failed after 3.2s on 'blue-1', attempt 2.",
+                "third",
+            ],
+        ),
+        (
+            "2026-02-01T11:00Z",
+            ["of schedule 'etl.sync' was skipped: overlap: an earlier run is not over."],
+        ),
+        (
+            "2026-02-02T00:00:00Z",
+            ["The slot is one of 49 of schedule 'etl.sync'", "all missed: too old."],
+        ),
+        (
+            "2026-02-01T10:30:00Z",
+            [
+                "At Sun 2026-02-01 10:30:00 +00:00 nothing was due of schedule 'etl.sync'.",
+                "The slot before it was Sun 2026-02-01 10:00:00 +00:00 (late).",
+                "The slot after it: Sun 2026-02-01 11:00:00 +00:00.",
+            ],
+        ),
+        ("2026-02-10T11:00Z", ["was due; its verdict is not kept."]),
+        ("2026-03-01T11:00Z", ["is due and has no verdict yet.", "The next leader settles it"]),
+        ("2099-03-01T11:00Z", ["of schedule 'etl.sync' is still to come."]),
+        ("2025-03-01T11:00Z", ["job 'etl.sync' had no schedule at"]),
+    ],
+)
+def test_why_a_slot_did_or_did_not_run_is_told_in_sentences(
+    at: str, sentences: list[str], history: Scene
+) -> None:
+    result = history.call("show", "etl.sync", "--at", at)
+    assert result.exit_code == 0, result.output
+    for sentence in sentences:
+        assert sentence in result.stdout
+
+
+def test_a_window_that_is_closed_is_the_answer(scene: Scene) -> None:
+    scene.job()
+    scene.schedule(starts_at="2026-02-01T00:00Z", ends_at="2026-02-02T00:00Z")
+    before = scene.call("show", "etl.sync", "--at", "2026-01-31T10:30:00Z").stdout
+    assert "Its window opens only at Sun 2026-02-01" in before
+    after = scene.call("show", "etl.sync", "--at", "2026-02-02T10:00:00Z").stdout
+    assert "Its window closed at Mon 2026-02-02" in after
+
+
+def test_a_slot_as_json(history: Scene) -> None:
+    found = history.json("show", "etl.sync", "--at", "2026-02-01T10:00Z")
+    assert [s["verdict"] for s in found["slots"]] == ["late"]
+    assert found["schedules"][0]["due"] == "2026-02-01T10:00:00Z"
+    assert len(found["runs"]) == 1
+
+
+def test_a_slot_of_an_unknown_job_gets_a_suggestion(history: Scene) -> None:
+    result = history.call("show", "etl.synk", "--at", "08:00")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "did you mean 'etl.sync'?" in result.stderr
+
+
+def test_verify_holds_the_ledger_against_what_was_due(scene: Scene) -> None:
+    scene.job()
+    schedule = scene.schedule(trigger="every 6h", settled_to="2026-01-02T00:00:00Z")
+    for hour in ("06", "12", "18"):
+        scene.slot(schedule, f"2026-01-01T{hour}:00Z", "skipped", "paused")
+    scene.slot(schedule, "2026-01-02T00:00Z", "missed", "later than its grace")
+    scene.sql("UPDATE sereno.schedule_version SET ends_at = '2026-01-02T01:00Z'")
+    good = scene.call("verify", "--since", "5000d")
+    assert good.exit_code == 0, good.output
+    assert "4 slots were due: 0 lost, 0 doubled" in good.stdout
+    assert "every slot has exactly one verdict" in good.stdout
+    scene.sql("DELETE FROM sereno.slot WHERE slot = '2026-01-01T12:00Z'")
+    bad = scene.call("verify", "--since", "5000d")
+    assert bad.exit_code == 1
+    assert "4 slots were due: 1 lost, 0 doubled" in bad.stdout
+    assert "lost" in bad.stdout
+    assert "Thu 2026-01-01 12:00:00 +00:00" in bad.stdout
+    found = json.loads(scene.call("verify", "--since", "5000d", "--json").stdout)
+    assert found["holds"] is False
+    assert [f["kind"] for f in found["faults"]] == ["lost"]
