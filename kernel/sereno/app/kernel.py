@@ -125,6 +125,7 @@ class Kernel:
             chains_of(registry.jobs),
             publish=self._bus.publish,
             ended=leader.ended,
+            leading=lambda: self.status.leading,
         )
         tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(leader.stand(runner)),

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock, steady
+from sereno.engine.firing import Firing
+from sereno.engine.intake import Intake
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.reign import Reign
 from sereno.engine.runner import Runner
@@ -70,6 +72,7 @@ class Leader:
         self._declared = jobs
         self._schedules = schedules
         self._jobs: dict[str, Job] = {d.job.name: d.job for d in jobs}
+        self._upstream = {name for job in self._jobs.values() for name in job.after}
         self._lease = lease
         self._call_limit = max(0.3, lease / 3)
         self._publish = publish
@@ -87,11 +90,12 @@ class Leader:
         return self._trust.holds(steady())
 
     def ended(self, outcome: Outcome) -> None:
-        """Hear that an outcome is written: a place is free, or a retry waits."""
+        """Hear that an outcome is written: a place is free, a retry or a chained run may wait."""
         old = self._occupancy.remove(outcome.run_id)
         if outcome.state == "queued" and old is not None:
             self._occupancy.add(old.waiting())
-        self._wakeup.ring("end")
+        queued = outcome.state == "queued" or outcome.job in self._upstream
+        self._wakeup.ring("run" if queued else "end")
 
     async def leave(self) -> None:
         """Give the lead up, for good; returns once it is given up. The presence lock stays."""
@@ -163,20 +167,40 @@ class Leader:
         self, session: NodeSession, runner: Runner, since: float, backoff: Backoff
     ) -> None:
         term = await session.begin_term(self._node, self._db)
+        intake = Intake(
+            self._db,
+            self._node,
+            term,
+            self._clock,
+            runner,
+            self._occupancy,
+            self._jobs,
+            lease=self._lease,
+            session_since=since,
+        )
+        firing = Firing(
+            self._db,
+            self._node,
+            term,
+            self._clock,
+            runner,
+            self._occupancy,
+            self._jobs,
+            publish=self._publish,
+            queued=intake.wait,
+        )
         reign = Reign(
             self._db,
             session,
             self._node,
             term,
             self._clock,
-            runner,
-            self._occupancy,
             self._trust,
             self._status,
             self._wakeup,
-            self._jobs,
+            firing,
+            intake,
             lease=self._lease,
-            publish=self._publish,
             alive=self._alive,
         )
         self._status.leading, self._status.term = True, term
@@ -187,7 +211,7 @@ class Leader:
         )
         reason = "lost"
         try:
-            await reign.rule(self._declared, self._schedules, since, self._leaving)
+            await reign.rule(self._declared, self._schedules, self._leaving)
             reason = "handed over"
             await session.hand_over(term, reason)
         finally:

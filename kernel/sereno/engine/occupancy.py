@@ -95,8 +95,12 @@ class Occupancy:
             self._total < self._max_running
             and (limit is None or self._jobs[job] < limit)
             and (key is None or not self._keys[key])
-            and self._executors[executor] < self._capacity.get(executor, self._max_running)
+            and self.has_place(executor)
         )
+
+    def has_place(self, executor: str) -> bool:
+        """Tell whether one more attempt may begin in this executor."""
+        return self._executors[executor] < self._capacity.get(executor, self._max_running)
 
     def _count(self, run: Occupant, by: int) -> None:
         self._total += by

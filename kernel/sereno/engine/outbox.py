@@ -28,19 +28,26 @@ def chains_of(jobs: Mapping[str, Job]) -> Chains:
 
 
 class Outbox:
-    """Writes what is put into it, oldest first; `written` hears of each, and whether it was still
-    ours.
+    """Writes what is put into it, oldest first; `written` hears of each and whose it was.
+
+    `leading`: while this node does not lead, the leader is told that places are free.
 
     A job that ran is never forgotten: while the database is away its outcome waits here.
     """
 
     def __init__(
-        self, db: Database, node: UUID, chains: Chains, written: Callable[[Outcome, bool], None]
+        self,
+        db: Database,
+        node: UUID,
+        chains: Chains,
+        written: Callable[[Outcome, bool], None],
+        leading: Callable[[], bool],
     ) -> None:
         self._db = db
         self._node = node
         self._chains = chains
         self._written = written
+        self._leading = leading
         self._waiting: list[Outcome] = []
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -96,6 +103,8 @@ class Outbox:
             return
         for outcome in group:
             self._written(outcome, outcome.run_id in ours)
+        if not self._leading():
+            await runs.notify_over(self._db)
 
     async def _write_bare(self, outcome: Outcome, error: StoreError) -> None:
         bare = Outcome(

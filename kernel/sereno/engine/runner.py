@@ -97,6 +97,7 @@ class Runner:
         *,
         publish: Callable[[object], None],
         ended: Callable[[Outcome], None],
+        leading: Callable[[], bool],
     ) -> None:
         self.node = node
         self._db = db
@@ -109,7 +110,7 @@ class Runner:
         self._attempts: dict[int, Attempt] = {}
         self._words: dict[int, Words] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._outbox = Outbox(db, node, chains, self._written)
+        self._outbox = Outbox(db, node, chains, self._written, leading)
 
     @property
     def attempts(self) -> Mapping[int, Attempt]:

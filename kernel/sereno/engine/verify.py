@@ -10,11 +10,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import asyncpg
-
 from sereno.model.ledger import Definition
 from sereno.store.ledger import definition
-from sereno.store.pool import Database
+from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
 from sereno.triggers.coming import spans, trigger_of
 
@@ -83,7 +81,7 @@ async def verify(db: Database, since: timedelta) -> Account:
     return account
 
 
-async def _schedule(connection: asyncpg.Connection, row: asyncpg.Record, account: Account) -> None:
+async def _schedule(connection: Connection, row: Record, account: Account) -> None:
     versions = [definition(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]
     account.schedules += 1
     until = min(row["settled_to"], account.until)
@@ -112,8 +110,8 @@ def expected(
 
 
 async def _rows(
-    connection: asyncpg.Connection, schedule_id: int, after: datetime, until: datetime
-) -> AsyncIterator[asyncpg.Record]:
+    connection: Connection, schedule_id: int, after: datetime, until: datetime
+) -> AsyncIterator[Record]:
     cursor = connection.cursor(sql("verify_slots"), schedule_id, after, until, prefetch=_PREFETCH)
     async for row in cursor:
         yield row
@@ -130,8 +128,8 @@ class _Ledger:
     async def hold(
         self,
         slots: Iterator[datetime],
-        rows: AsyncIterator[asyncpg.Record],
-        ranges: list[asyncpg.Record],
+        rows: AsyncIterator[Record],
+        ranges: list[Record],
     ) -> None:
         """Hold `rows` and `ranges` against `slots`."""
         row = await anext(rows, None)
@@ -161,7 +159,7 @@ class _Ledger:
             self._unexpected(row)
             row = await anext(rows, None)
 
-    def _named(self, row: asyncpg.Record, inside: bool) -> None:
+    def _named(self, row: Record, inside: bool) -> None:
         self._account.verdicts[row["verdict"]] += 1
         if inside:
             detail = "it has a verdict of its own and one in a range"
@@ -174,11 +172,11 @@ class _Ledger:
             detail = f"its run {row['run_id']} is gone, and was not pruned"
             self._account.fault("run missing", self._schedule, row["slot"], detail)
 
-    def _unexpected(self, row: asyncpg.Record) -> None:
+    def _unexpected(self, row: Record) -> None:
         detail = f"it has the verdict '{row['verdict']}' but was never due"
         self._account.fault("unexpected", self._schedule, row["slot"], detail)
 
-    def _close(self, current: asyncpg.Record, counted: int) -> None:
+    def _close(self, current: Record, counted: int) -> None:
         straddles = current["first_slot"] <= self._account.since
         if counted != current["slots"] and not straddles:
             detail = f"a range from here to {current['last_slot']} counts {current['slots']} slots"

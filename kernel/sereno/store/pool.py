@@ -1,4 +1,7 @@
-"""The pooled connections through which everything but the leader's lock goes."""
+"""The pooled connections through which everything but the leader's lock goes.
+
+`Connection` and `Record` are the driver's types, for those who may not know the driver.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +12,9 @@ import msgspec
 
 from sereno.store.errors import translated
 from sereno.store.sql import sql
+
+Connection = asyncpg.Connection
+Record = asyncpg.Record
 
 _JSONB_VERSION = b"\x01"
 

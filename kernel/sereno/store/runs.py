@@ -174,9 +174,9 @@ async def _lines(
     await connection.execute(sql("lines_write"), *[list(c) for c in zip(*rows, strict=True)])
 
 
-async def notify_end(db: Database) -> None:
+async def notify_over(db: Database) -> None:
     """Wake the leader, when it is another node than the one whose runs ended."""
-    await db.execute("outcomes_retry")
+    await db.execute("runs_over")
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

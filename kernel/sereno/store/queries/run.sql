@@ -86,9 +86,9 @@ WITH o AS (
 )
 SELECT id, job, state FROM done;
 
--- name: outcomes_retry
+-- name: runs_over
 -- Wakes the leader when it is another node than the one whose runs ended.
-SELECT pg_notify('sereno', 'end');
+SELECT pg_notify('sereno', 'over');
 
 -- name: chain_single
 -- $1 downstream jobs, $2 upstream runs. Queues a run of each downstream job with the upstream run's result.

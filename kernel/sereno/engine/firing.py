@@ -1,0 +1,239 @@
+"""Settles every slot of the leader's schedules at its instant, and starts its run.
+
+Slots are settled a little before their instant (`LOOKAHEAD`), and their runs begin at it: the start
+itself waits for no round trip. The agenda holds what comes up to the `HORIZON`; the rest stays in
+the database.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from sereno.engine.agenda import Agenda
+from sereno.engine.clock import Clock, steady
+from sereno.engine.occupancy import Occupancy, Occupant
+from sereno.engine.planner import plan
+from sereno.engine.runner import Runner
+from sereno.model.errors import SerenoError
+from sereno.model.events import SlotSettled
+from sereno.model.job import Job
+from sereno.model.ledger import Claim, Entry, NewRun, Settlement
+from sereno.model.policies import Policies
+from sereno.store import ledger, schedules
+from sereno.store.pool import Database
+from sereno.store.session import Node
+
+log = logging.getLogger("sereno.leader")
+
+LOOKAHEAD = timedelta(milliseconds=40)
+HORIZON = timedelta(minutes=2)
+REFILL_EVERY = 30.0
+BATCH = 500
+AGENDA_LIMIT = 20_000
+
+
+class Firing:
+    """The slots of one term. `queued`: called when a run has to wait for its place."""
+
+    def __init__(
+        self,
+        db: Database,
+        node: Node,
+        term: int,
+        clock: Clock,
+        runner: Runner,
+        occupancy: Occupancy,
+        jobs: Mapping[str, Job],
+        *,
+        publish: Callable[[object], None],
+        queued: Callable[[], None],
+    ) -> None:
+        self._db = db
+        self._node = node
+        self._term = term
+        self._clock = clock
+        self._runner = runner
+        self._occupancy = occupancy
+        self._jobs = jobs
+        self._publish = publish
+        self._tell_queued = queued
+        self._agenda = Agenda()
+        self._policies: dict[int, tuple[int, Policies]] = {}
+        self._to_resume: list[str] = []
+        self._next_refill = 0.0
+
+    def reread(self) -> None:
+        """A schedule has changed: read the agenda again, at the next turn."""
+        self._next_refill = 0.0
+
+    def pause(self) -> float:
+        """Return the seconds until something is due, negative when it is overdue."""
+        wait = self._next_refill - steady()
+        wake = self._agenda.next_wake()
+        return wait if wake is None else min(wait, self._clock.until(wake - LOOKAHEAD))
+
+    async def turn(self, between: Callable[[], Awaitable[None]]) -> None:
+        """Settle all that is due; `between` is awaited after each batch."""
+        if steady() >= self._next_refill:
+            await self._refill()
+        while due := self._agenda.due(self._clock.now() + LOOKAHEAD, BATCH):
+            await self._settle([s for e in due if (s := self._plan(e)) is not None])
+            await between()
+
+    async def _refill(self) -> None:
+        """Read what comes up to the horizon; the agenda holds nothing else."""
+        self._next_refill = steady() + REFILL_EVERY
+        entries = await ledger.agenda(self._db, self._clock.now() + HORIZON, AGENDA_LIMIT)
+        self._agenda.clear()
+        self._agenda.put(entries)
+
+    def _plan(self, entry: Entry) -> Settlement | None:
+        try:
+            policies = self._policies_of(entry)
+            now = self._clock.now()
+            settlement = plan(
+                entry,
+                policies,
+                now,
+                now + LOOKAHEAD,
+                occupied=bool(self._occupancy.of_schedule(entry.schedule_id)),
+            )
+        except SerenoError as error:
+            log.error(
+                "a schedule cannot be planned",
+                extra={"schedule": entry.name, "job": entry.job, "error": str(error)},
+            )
+            return None
+        if not settlement.runs:
+            return settlement
+        admitted = tuple(self._admitted(entry, policies, r) for r in settlement.runs)
+        return replace(settlement, runs=admitted)
+
+    def _admitted(self, entry: Entry, policies: Policies, run: NewRun) -> NewRun:
+        """Decide whether `run` starts at its slot or waits in the queue for its place."""
+        start = run.start and self._occupancy.admits(
+            entry.job, policies.max_running, run.concurrency_key, policies.executor
+        )
+        if start:  # a place is held until the run has its number
+            self._occupancy.add(
+                Occupant(
+                    run_id=-entry.schedule_id,
+                    job=entry.job,
+                    schedule_id=entry.schedule_id,
+                    key=run.concurrency_key,
+                    executor=policies.executor,
+                )
+            )
+        if not start:
+            self._tell_queued()
+        return run if start == run.start else replace(run, start=False)
+
+    async def _settle(self, settlements: list[Settlement]) -> None:
+        if not settlements:
+            return
+        for s in settlements:
+            if s.cancel_previous:
+                for run_id in list(self._occupancy.of_schedule(s.entry.schedule_id)):
+                    self._runner.stop(run_id, "cancelled", "its schedule's next slot")
+        try:
+            settled, made = await ledger.settle(self._db, self._term, self._node.id, settlements)
+        finally:
+            for s in settlements:
+                self._occupancy.remove(-s.entry.schedule_id)
+        again = [s.entry.schedule_id for s in settlements if s.entry.schedule_id not in settled]
+        if again:
+            self._agenda.put(await ledger.agenda_of(self._db, again))
+        for s in settlements:
+            if s.entry.schedule_id in settled:
+                self._follow(s, made)
+        await self._resume()
+
+    def _follow(self, settlement: Settlement, made: ledger.Started) -> None:
+        entry = settlement.entry
+        for run in settlement.runs:
+            run_id = made[entry.schedule_id, run.slot]
+            self._occupancy.add(
+                Occupant(
+                    run_id=run_id,
+                    job=entry.job,
+                    schedule_id=entry.schedule_id,
+                    key=run.concurrency_key,
+                    executor=self._policies_of(entry).executor,
+                    running=run.start,
+                )
+            )
+            if run.start:
+                self._runner.start(_claim(entry, run, run_id), run.slot)
+        for verdict in settlement.slots:
+            if verdict.verdict != "ran":
+                self._publish(
+                    SlotSettled(
+                        job=entry.job,
+                        schedule=entry.name,
+                        slot=verdict.slot,
+                        verdict=verdict.verdict,
+                        reason=verdict.reason or "",
+                    )
+                )
+        self._go_on(settlement)
+
+    def _go_on(self, settlement: Settlement) -> None:
+        """Put the schedule back on the agenda, unless its next instant lies beyond the horizon."""
+        entry, wake = settlement.entry, settlement.wake_at
+        if wake is None:
+            return
+        if entry.paused_until is not None and settlement.settled_to >= entry.paused_until:
+            self._to_resume.append(entry.name)
+            return
+        if wake > self._clock.now() + HORIZON:
+            return
+        keep = tuple(d for d in entry.definitions[1:] if d.valid_from > settlement.settled_to)
+        held = [d for d in entry.definitions if d.valid_from <= settlement.settled_to]
+        self._agenda.put(
+            [
+                Entry(
+                    schedule_id=entry.schedule_id,
+                    name=entry.name,
+                    job=entry.job,
+                    definitions=(held[-1] if held else entry.definitions[0], *keep),
+                    settled_to=settlement.settled_to,
+                    next_slot=settlement.next_slot,
+                    wake_at=wake,
+                    version=entry.version,
+                    open=settlement.open,
+                    paused_until=entry.paused_until,
+                )
+            ]
+        )
+
+    async def _resume(self) -> None:
+        while self._to_resume:
+            await schedules.resume(
+                self._db, self._to_resume.pop(), by="sereno", reason="the pause is over"
+            )
+            self._next_refill = 0.0
+
+    def _policies_of(self, entry: Entry) -> Policies:
+        current = entry.current
+        held = self._policies.get(entry.schedule_id)
+        if held is not None and held[0] == current.version:
+            return held[1]
+        found = self._jobs[entry.job].policies.changed(current.policies, f"schedule '{entry.name}'")
+        self._policies[entry.schedule_id] = (current.version, found)
+        return found
+
+
+def _claim(entry: Entry, run: NewRun, run_id: int) -> Claim:
+    return Claim(
+        run_id=run_id,
+        job=entry.job,
+        attempt=1,
+        losses=0,
+        params=run.params,
+        policies=run.policies,
+        priority=run.priority,
+        schedule_id=entry.schedule_id,
+        slot=run.slot,
+        concurrency_key=run.concurrency_key,
+    )

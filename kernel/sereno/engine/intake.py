@@ -1,0 +1,189 @@
+"""Starts what waits in the queue, hears of cancellations, and looks after runs of other nodes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from sereno.engine.clock import Clock, steady
+from sereno.engine.occupancy import Occupancy, Occupant
+from sereno.engine.reaper import Reaper
+from sereno.engine.runner import Runner
+from sereno.model.job import Job
+from sereno.model.ledger import Claim, Queued
+from sereno.store import runs
+from sereno.store.pool import Database
+from sereno.store.session import Node
+
+QUEUE_EVERY = 1.0
+"""Seconds between looks at the queue: a notification brings one at once, this is for lost ones."""
+
+FOREIGN_EVERY = 0.4
+CANCEL_EVERY = 5.0
+BATCH = 500
+
+
+class Intake:
+    """The queue of one term. `session_since`: the steady time from which our session has lasted."""
+
+    def __init__(
+        self,
+        db: Database,
+        node: Node,
+        term: int,
+        clock: Clock,
+        runner: Runner,
+        occupancy: Occupancy,
+        jobs: Mapping[str, Job],
+        *,
+        lease: float,
+        session_since: float,
+    ) -> None:
+        self._db = db
+        self._node = node
+        self._term = term
+        self._clock = clock
+        self._runner = runner
+        self._occupancy = occupancy
+        self._jobs = jobs
+        self._session_since = session_since
+        self._reaper = Reaper(db, node.id, jobs, lease)
+        self._limits = {
+            n: j.policies.max_running for n, j in jobs.items() if j.policies.max_running
+        }
+        self._next_queue = self._next_foreign = self._next_cancel = 0.0
+        self._queued_at: float | None = None
+        self._waiting = False
+
+    def wait(self) -> None:
+        """A run waits in the queue for its place: look when one becomes free."""
+        self._waiting = True
+
+    def hear(self, reasons: set[str]) -> None:
+        """Take what has woken the loop as a reason to look at once."""
+        if "run" in reasons or "over" in reasons or ("end" in reasons and self._waiting):
+            self._next_queue = 0.0
+        if "over" in reasons:
+            self._next_foreign = 0.0
+        if "cancel" in reasons:
+            self._next_cancel = 0.0
+
+    def pause(self) -> float:
+        """Return the seconds until something is due, negative when it is overdue."""
+        waits = [self._next_queue, self._next_cancel]
+        if self._queued_at is not None:
+            waits.append(self._queued_at)
+        if self._occupancy.foreign():
+            waits.append(self._next_foreign)
+        return min(waits) - steady()
+
+    async def turn(self, between: Callable[[], Awaitable[None]]) -> None:
+        """Do all that is due; `between` is awaited after each batch."""
+        now = steady()
+        if now >= self._next_queue or (self._queued_at is not None and now >= self._queued_at):
+            await self._start_queued(between)
+        if self._occupancy.foreign() and now >= self._next_foreign:
+            await self._look_after_foreign()
+        if now >= self._next_cancel:
+            await self._cancel_requested()
+
+    async def load(self) -> None:
+        """Learn what runs and waits already, of this node and of others."""
+        self._occupancy.clear()
+        for row in await runs.active(self._db):
+            mine = row["node"] == self._node.id
+            self._occupancy.add(
+                Occupant(
+                    run_id=row["id"],
+                    job=row["job"],
+                    schedule_id=row["schedule_id"],
+                    key=row["concurrency_key"],
+                    executor=self._executor(row["job"]),
+                    running=row["state"] == "running",
+                    foreign=row["state"] == "running" and not mine,
+                )
+            )
+
+    async def _start_queued(self, between: Callable[[], Awaitable[None]]) -> None:
+        self._next_queue = steady() + QUEUE_EVERY
+        self._queued_at = None
+        self._waiting = False
+        while room := self._occupancy.room():
+            found = await runs.ready(
+                self._db, min(room, BATCH), self._startable(), (), self._occupancy.keys()
+            )
+            chosen = [q.run_id for q in found if self._admit(q)]
+            self._waiting = len(chosen) < len(found)
+            if not chosen:
+                break
+            await self._claim(chosen)
+            await between()
+        else:
+            self._waiting = True
+        following = await self._db.fetchval("queue_next")
+        if following is not None:
+            self._queued_at = steady() + max(0.0, self._clock.until(following))
+
+    def _startable(self) -> list[str]:
+        """Return the jobs of which one more may start, by their own limit and their executor's."""
+        full = set(self._occupancy.full_jobs(self._limits))
+        open_ = self._occupancy.has_place
+        found = [n for n, j in self._jobs.items() if n not in full and open_(j.policies.executor)]
+        self._waiting = self._waiting or len(found) < len(self._jobs)
+        return found
+
+    def _admit(self, run: Queued) -> bool:
+        policies = self._jobs[run.job].policies
+        if not self._occupancy.admits(
+            run.job, policies.max_running, run.concurrency_key, policies.executor
+        ):
+            return False
+        self._occupancy.add(
+            Occupant(
+                run_id=run.run_id,
+                job=run.job,
+                schedule_id=run.schedule_id,
+                key=run.concurrency_key,
+                executor=policies.executor,
+            )
+        )
+        return True
+
+    async def _claim(self, chosen: list[int]) -> None:
+        claims: dict[int, Claim] = {}
+        try:
+            claims = {
+                c.run_id: c for c in await runs.claim(self._db, self._term, self._node.id, chosen)
+            }
+        finally:
+            for run_id in chosen:
+                if run_id not in claims:
+                    self._occupancy.remove(run_id)
+        for claim in claims.values():
+            self._runner.start(claim)
+
+    async def _look_after_foreign(self) -> None:
+        """See which runs of other nodes have ended, and take those whose node is gone."""
+        self._next_foreign = steady() + FOREIGN_EVERY
+        for run_id, state, schedule_id in await self._reaper.look(self._term, self._session_since):
+            old = self._occupancy.remove(run_id)
+            if state == "queued" and schedule_id is not None and old is not None:
+                self._occupancy.add(
+                    Occupant(
+                        run_id=run_id,
+                        job=old.job,
+                        schedule_id=schedule_id,
+                        key=old.key,
+                        running=False,
+                    )
+                )
+            self._next_queue = 0.0
+        for run_id in await runs.ended(self._db, self._occupancy.foreign()):
+            self._occupancy.remove(run_id)
+            self._next_queue = 0.0
+
+    async def _cancel_requested(self) -> None:
+        self._next_cancel = steady() + CANCEL_EVERY
+        for row in await runs.cancel_requests(self._db, self._node.id):
+            self._runner.stop(row["run_id"], "cancelled", row["requested_by"])
+
+    def _executor(self, job: str) -> str:
+        declared = self._jobs.get(job)
+        return "async" if declared is None else declared.policies.executor
