@@ -1,0 +1,117 @@
+"""Every named block fits the schema, and the hot ones keep to their index among many rows."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from sereno.store.pool import prepare_connection
+from sereno.store.sql import blocks, sql
+
+pytestmark = pytest.mark.every_postgres
+
+SEVERAL_STATEMENTS = {"migration_table"}
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
+    found = await asyncpg.connect(database)
+    await prepare_connection(found)
+    yield found
+    found.terminate()
+
+
+async def test_every_block_can_be_prepared(connection: asyncpg.Connection) -> None:
+    failures = {}
+    for name, text in blocks().items():
+        if name in SEVERAL_STATEMENTS:
+            continue
+        try:
+            await connection.prepare(text)
+        except asyncpg.PostgresError as error:
+            failures[name] = str(error)
+    assert failures == {}
+
+
+async def test_blocks_of_several_statements_run_as_they_are(connection: asyncpg.Connection) -> None:
+    for name in SEVERAL_STATEMENTS:
+        await connection.execute(sql(name))
+
+
+async def _plan(connection: asyncpg.Connection, name: str, *args: Any) -> str:
+    """Return the plan of a block with these arguments, as one text."""
+    prepared = await connection.prepare(f"EXPLAIN {sql(name)}")
+    return "\n".join(row[0] for row in await prepared.fetch(*args))
+
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def crowded(connection: asyncpg.Connection) -> asyncpg.Connection:
+    """A database with 5,000 schedules, 50,000 runs that are over, and 2,500 that are not."""
+    await connection.execute(
+        """
+        INSERT INTO sereno.job (name, plugin, policies)
+        SELECT 'j' || n, 'p', '{}' FROM generate_series(1, 50) n;
+        INSERT INTO sereno.job_stat (job) SELECT name FROM sereno.job;
+        INSERT INTO sereno.schedule (name, job, origin, declared)
+        SELECT 's' || n, 'j' || n % 50 + 1, 'user', '{}' FROM generate_series(1, 5000) n;
+        INSERT INTO sereno.schedule_version
+               (schedule_id, version, valid_from, state, trigger, params, policies, changed_by)
+        SELECT id, 1, '2026-01-01', 'active', 'every 1h', '{}', '{}', 'x' FROM sereno.schedule;
+        INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)
+        SELECT id, '2026-03-01', '2026-03-01', timestamptz '2026-03-01' + id * interval '1 s'
+          FROM sereno.schedule;
+        INSERT INTO sereno.run (job, state, cause, finished_at, run_at)
+        SELECT 'j' || n % 50 + 1, 'succeeded', 'slot', now(), '2026-03-01'
+          FROM generate_series(1, 50000) n;
+        INSERT INTO sereno.run (job, cause, run_at)
+        SELECT 'j' || n % 50 + 1, 'program', '2026-03-01' FROM generate_series(1, 2000) n;
+        INSERT INTO sereno.run (job, state, cause, node)
+        SELECT 'j' || n % 50 + 1, 'running', 'program', '00000000-0000-0000-0000-000000000001'
+          FROM generate_series(1, 500) n;
+        """
+    )
+    await connection.execute("ANALYZE")
+    return connection
+
+
+LARGE = {"run", "watermark"}
+HOT: dict[str, tuple[Any, ...]] = {
+    "agenda": (NOW + timedelta(minutes=2), 500),
+    "agenda_of": ([1, 2, 3],),
+    "queue_ready": (100, ["j1", "j2"], [], []),
+    "queue_next": (),
+    "runs_claim": (1, uuid4(), [1, 2, 3]),
+    "runs_active": (),
+    "runs_of": (uuid4(),),
+    "runs_ended": ([1, 2, 3],),
+    "cancel_requests": (uuid4(),),
+    "absent_owners": (1,),
+    "run_fence": (1, 1, uuid4()),
+    "outcomes_write": (
+        uuid4(), [1], [1], ["failed"], [NOW], [NOW], [None], [None], [None], [None], [False],
+    ),
+    "progress_write": (uuid4(), [1], [1], [1.0], [None], ["x"], [None]),
+    "settle": (
+        1, uuid4(),
+        [1], [NOW], [NOW], [NOW], [NOW], [1], ["j1"], [None], [None],
+        [1], [NOW], ["ran"], [None],
+        [], [], [], [], [], [],
+        [1], [NOW], ["j1"], [{}], [{}], [0], [None], [True],
+    ),
+}  # fmt: skip
+
+
+async def test_no_hot_statement_reads_a_large_table_from_end_to_end(
+    crowded: asyncpg.Connection,
+) -> None:
+    plans = {name: await _plan(crowded, name, *args) for name, args in HOT.items()}
+    for plan in plans.values():
+        assert set(re.findall(r"Seq Scan on (\w+)", plan)) & LARGE == set(), plan
+    assert "watermark_wake" in plans["agenda"]
