@@ -19,7 +19,7 @@ from sereno.model.job import Job, job
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
 from sereno.triggers import Arguments as TriggerArguments
-from sereno.triggers import Trigger, cron, every, once, parse
+from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, once, parse, within
 
 __version__ = "0.1.0"
 
@@ -44,14 +44,18 @@ __all__ = [
     "Trigger",
     "TriggerArguments",
     "TriggerError",
+    "any_of",
     "cron",
     "every",
+    "except_on",
     "format_duration",
     "hookimpl",
+    "jitter",
     "job",
     "once",
     "parse",
     "parse_duration",
     "retry",
     "schedule",
+    "within",
 ]

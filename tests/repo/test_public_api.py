@@ -32,16 +32,20 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "Trigger",
         "TriggerArguments",
         "TriggerError",
+        "any_of",
         "cron",
         "every",
+        "except_on",
         "format_duration",
         "hookimpl",
+        "jitter",
         "job",
         "once",
         "parse",
         "parse_duration",
         "retry",
         "schedule",
+        "within",
     ]
 
 
