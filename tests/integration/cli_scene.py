@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -69,6 +70,17 @@ class Scene:
     def command(self, *args: str) -> list[str]:
         """Return the command line of a process of its own."""
         return [sys.executable, "-m", "sereno", "--database-url", self.dsn, *args]
+
+    @contextmanager
+    def started(self, *args: str) -> Iterator[subprocess.Popen[str]]:
+        """Start ``sereno`` as a process, and leave none behind."""
+        with subprocess.Popen(
+            self.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def sql(self, statement: str, *args: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn, autocommit=True) as connection:

@@ -167,17 +167,12 @@ def test_a_database_that_stops_while_somebody_waits_is_waited_for(
         scene.dsn = dsn
         assert scene.call("migrate").exit_code == 0
         scene.job()
-        process = subprocess.Popen(
-            scene.command("trigger", "etl.sync", "--wait"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        assert "no replica leads" in process.stderr.readline()
-        private_postgres.kill()
-        private_postgres.start()
-        scene.finish(scene.sql("SELECT id FROM sereno.run")[0][0])
-        out, _ = process.communicate(timeout=50)
+        with scene.started("trigger", "etl.sync", "--wait") as process:
+            assert process.stderr is not None
+            assert "no replica leads" in process.stderr.readline()
+            private_postgres.stop()
+            private_postgres.start()
+            scene.finish(scene.sql("SELECT id FROM sereno.run")[0][0])
+            out, _ = process.communicate(timeout=50)
         assert process.returncode == 0
         assert "succeeded after 1.5s" in out

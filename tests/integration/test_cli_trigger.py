@@ -1,6 +1,5 @@
 import json
 import signal
-import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -121,33 +120,22 @@ def test_whatever_is_no_success_ends_with_1(state: str, scene: Scene) -> None:
 
 def test_waiting_without_a_leader_says_so_once(scene: Scene) -> None:
     scene.job()
-    process = subprocess.Popen(
-        scene.command("trigger", "etl.sync", "--wait"), stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    said = ""
-    while "no replica leads" not in said:
-        said = process.stderr.readline()
-    with scene.leading():
-        scene.finish(scene.sql("SELECT id FROM sereno.run")[0][0])
-        rest = process.communicate()[1]
-    assert process.returncode == 0
-    assert rest == ""
+    with scene.started("trigger", "etl.sync", "--wait") as process:
+        assert process.stderr is not None
+        assert "no replica leads" in process.stderr.readline()
+        with scene.leading():
+            scene.finish(scene.sql("SELECT id FROM sereno.run")[0][0])
+            rest = process.communicate(timeout=30)[1]
+    assert (process.returncode, rest) == (0, "")
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_run(scene: Scene) -> None:
     scene.job()
-    process = subprocess.Popen(
-        scene.command("trigger", "etl.sync", "--wait"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: queued(scene), "the run to be queued")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
-    assert out == ""
+    with scene.started("trigger", "etl.sync", "--wait") as process:
+        wait_until(lambda: queued(scene), "the run to be queued")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, ""), err
     assert "Traceback" not in err
     assert len(queued(scene)) == 1
 
