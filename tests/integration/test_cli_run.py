@@ -1,0 +1,85 @@
+"""``sereno run`` as a process, and the other commands against it."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from ..servers.waiting import wait_until
+from .cli_scene import Scene, scene
+
+__all__ = ["scene"]
+
+PLUGIN = """
+from sereno import *
+
+@job("planted.count")
+async def count(run):
+    for n in range(3):
+        run.progress(n + 1, 3, "counting")
+    run.log.info("counted")
+    return {"counted": 3, "by": run.params.get("by")}
+
+@job("planted.fails")
+def fails(run):
+    raise ValueError("it cannot be done")
+
+@hookimpl
+def sereno_register_jobs():
+    return [count, fails]
+"""
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a plugin as pip leaves it, for processes that are started from here."""
+    site = tmp_path / "site"
+    info = site / "sereno_planted-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "sereno_planted.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sereno-planted\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sereno]\nplanted = sereno_planted\n")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_replica_runs_what_is_triggered_and_leaves_when_told(scene: Scene) -> None:
+    with scene.started("run", "--http-port", "0", "--node-name", "blue-1") as replica:
+        wait_until(lambda: scene.json("cluster")["leader"]["held"], "a leader")
+        with scene.started("trigger", "planted.count", "-p", "by=me", "--wait", "--json") as asked:
+            out, err = asked.communicate(timeout=30)
+        assert (asked.returncode, err) == (0, "")
+        found = json.loads(out)
+        assert (found["state"], found["node"]) == ("succeeded", "blue-1")
+        assert found["result"] == {"counted": 3, "by": "me"}
+        with scene.started("trigger", "planted.fails", "--wait") as asked:
+            out, _ = asked.communicate(timeout=30)
+        assert asked.returncode == 1
+        assert "ValueError: it cannot be done" in out
+        run = str(found["run"])
+        wait_until(lambda: scene.json("show", run)["lines"], "the log lines")
+        assert [line["message"] for line in scene.json("show", run)["lines"]] == ["counted"]
+        assert "planted.count" in scene.call("jobs").stdout
+        replica.send_signal(signal.SIGTERM)
+        replica.communicate(timeout=30)
+    assert replica.returncode == 0
+    assert scene.json("cluster")["leader"]["held"] is False
+
+
+@pytest.mark.usefixtures("planted")
+def test_ctrl_c_stops_a_replica_cleanly(scene: Scene) -> None:
+    with scene.started("run", "--http-port", "0") as replica:
+        wait_until(lambda: scene.json("cluster")["leader"]["held"], "a leader")
+        replica.send_signal(signal.SIGINT)
+        _, err = replica.communicate(timeout=30)
+    assert replica.returncode in (0, 130), err
+    assert "Traceback" not in err
+
+
+def test_a_setting_at_fault_stops_the_start_with_a_sentence(scene: Scene) -> None:
+    with scene.started("run", "--lease", "1h") as replica:
+        _, err = replica.communicate(timeout=30)
+    assert replica.returncode == 2
+    assert err.startswith("sereno: --lease: ")
+    assert err.count("\n") == 1
