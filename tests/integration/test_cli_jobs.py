@@ -38,6 +38,16 @@ def test_each_schedule_of_a_job_has_its_own_line(scene: Scene) -> None:
     assert found["@slow"][1:3] == ["every", "1d"]
 
 
+def test_a_schedule_of_the_configuration_is_shown_by_its_own_name(scene: Scene) -> None:
+    scene.job()
+    scene.schedule()
+    scene.schedule("month_end", "every 2d")
+    scene.sql("UPDATE sereno.schedule SET job = 'etl.sync' WHERE name = 'month_end'")
+    found = rows(scene.call("jobs").stdout)
+    assert found["etl.sync"][1:3] == ["every", "1h"]
+    assert found["month_end"][1:3] == ["every", "2d"]
+
+
 def test_an_overdue_job_says_by_how_much(scene: Scene) -> None:
     scene.job()
     schedule = scene.schedule()

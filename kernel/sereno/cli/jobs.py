@@ -88,9 +88,14 @@ def _rows(job: JobView, overdue: dict[str, timedelta]) -> Iterator[list[Cell]]:
     if not job.schedules:
         yield [*first, *last]
     for n, schedule in enumerate(job.schedules):
-        label = schedule.name.removeprefix(job.name)
-        name = Text.assemble(job.name if n == 0 else "  ", (label, "dim"))
+        name = Text.assemble(job.name if n == 0 else "  ", (_label(schedule, job), "dim"))
         yield [name, *_slot(schedule, job.now), *(last if n == 0 else [""] * len(last))]
+
+
+def _label(schedule: ScheduleView, job: JobView) -> str:
+    """Return what tells `schedule` from the others of its job: ``@label``, or a name of its own."""
+    rest = schedule.name.removeprefix(job.name)
+    return rest if not rest or rest.startswith("@") else f" {schedule.name}"
 
 
 def _slot(schedule: ScheduleView, now: datetime) -> list[Cell]:

@@ -201,7 +201,7 @@ async def known_job(db: Database, name: str, declared: Collection[str] = ()) -> 
 
     `declared`: names that are known elsewhere.
     """
-    names = {row["name"] for row in await db.fetch("view_jobs")}
+    names = {row["name"] for row in await db.fetch("view_job_names")}
     if name in names:
         return
     if name in declared:

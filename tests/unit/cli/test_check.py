@@ -95,6 +95,23 @@ def test_a_schedule_that_is_disabled_says_so(call: Call) -> None:
     assert row.endswith("disabled")
 
 
+def test_next_needs_no_database_and_starts_none(call: Call, tmp_path: Path) -> None:
+    result = call("next", "etl.clean", "-n", "2", plugins=GOOD)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("every 6h\nSLOT")
+    assert len(result.stdout.splitlines()) == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_next_of_a_job_without_a_schedule_says_how_to_run_it(call: Call) -> None:
+    @job("etl.hand")
+    async def hand(run: Any) -> None: ...
+
+    result = call("next", "etl.hand", plugins={"etl": jobs(hand)})
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "job 'etl.hand' has no schedule; `sereno trigger etl.hand` runs it" in result.stderr
+
+
 def test_plugins_are_listed_with_the_reason_of_a_failure(call: Call) -> None:
     hooks = {"sereno_register_jobs": hookimpl(specname="sereno_register_jobs")(never)}
     result = call("plugins", plugins={**GOOD, "bad": hooks})

@@ -12,6 +12,9 @@ SELECT j.name, j.plugin, j.description, j.present, j.severity, j.after, j.polici
   LEFT JOIN (SELECT job, count(*) AS n FROM sereno.run WHERE state = 'running' GROUP BY job) x ON x.job = j.name
  ORDER BY j.name;
 
+-- name: view_job_names
+SELECT name FROM sereno.job;
+
 -- name: view_schedules
 -- $1 job or schedule, null: all. Each schedule that is not removed, as it stands.
 SELECT s.id, s.name, s.job, s.origin, s.state, s.paused_until, s.paused_by, s.paused_reason,
