@@ -21,7 +21,7 @@ from sereno.engine.clock import Clock, steady
 from sereno.engine.firing import Firing
 from sereno.engine.intake import Intake
 from sereno.engine.occupancy import Occupancy
-from sereno.engine.reign import Reign
+from sereno.engine.reign import Reign, tell_trust
 from sereno.engine.runner import Runner
 from sereno.engine.status import Status
 from sereno.engine.trust import Trust
@@ -131,6 +131,7 @@ class Leader:
 
     def cut(self) -> None:
         """Drop the session from any thread: the loop is blocked and cannot."""
+        self._distrust()  # first: another node leads as soon as the server hears of it
         session = self._current
         if session is not None:
             session.cut()
@@ -152,7 +153,7 @@ class Leader:
             self._clock.observe(now, sent, steady())
             self._status.clock_offset = self._clock.offset
             if granted:
-                self._trust.extend(sent)
+                self._trust.begin(sent)
                 await self._lead(session, runner, since, backoff)
             else:
                 backoff.reset()
@@ -205,6 +206,7 @@ class Leader:
         )
         self._status.leading, self._status.term = True, term
         self._status.leader_changes += 1
+        tell_trust(self._trust, term)
         log.info("leading", extra={"term": term})
         self._publish(
             LeaderChanged(node=str(self._node.id), term=term, leading=True, reason="lock granted")
@@ -213,11 +215,12 @@ class Leader:
         try:
             await reign.rule(self._declared, self._schedules, self._leaving)
             reason = "handed over"
+            self._distrust()
             await session.hand_over(term, reason)
         finally:
             if steady() - since > _SETTLED:
                 backoff.reset()
-            self._trust.end()
+            self._distrust()
             self._status.leading = False
             self._occupancy.clear()
             log.info("no longer leading", extra={"term": term, "reason": reason})
@@ -227,6 +230,10 @@ class Leader:
 
     def _alive(self) -> None:
         self.pulse = steady()
+
+    def _distrust(self) -> None:
+        self._trust.end()
+        log.debug("trust ended", extra={"term": self._status.term, "at": steady()})
 
     def _away(self, error: str) -> None:
         self._status.store_up, self._status.store_error = False, error

@@ -5,6 +5,7 @@ and loses the lead.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from sereno.engine.clock import Clock, steady
@@ -18,6 +19,8 @@ from sereno.store import catalogue
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.pool import Database
 from sereno.store.session import Node, NodeSession
+
+log = logging.getLogger("sereno.leader")
 
 
 class Reign:
@@ -84,6 +87,7 @@ class Reign:
             now = await self._session.beat(self._node, self._term)
             received = steady()
             self._trust.extend(sent)
+            tell_trust(self._trust, self._term)
             self._clock.observe(now, sent, received)
             self._status.clock_offset = self._clock.offset
             self._next_beat = sent + self._beat_every
@@ -94,3 +98,9 @@ class Reign:
         """Return the seconds until something is due again."""
         waits = (self._next_beat - steady(), self._firing.pause(), self._intake.pause())
         return max(0.0, min(waits))
+
+
+def tell_trust(trust: Trust, term: int) -> None:
+    """Log from when to when this node trusts itself, on a clock that all processes of a machine
+    share: so that one can look whether two ever did at once."""
+    log.debug("trusted", extra={"term": term, "since": steady(), "until": trust.until})

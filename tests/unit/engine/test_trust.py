@@ -14,16 +14,27 @@ def test_nobody_trusts_itself_before_its_first_heartbeat() -> None:
 
 def test_trust_ends_before_the_lease_counted_from_when_the_heartbeat_was_sent() -> None:
     trust = Trust(5.0)
-    trust.extend(sent=100.0)
+    trust.begin(sent=100.0)
     assert trust.holds(100.0 + 5.0 * (1 - MARGIN) - 0.001)
     assert not trust.holds(100.0 + 5.0 * (1 - MARGIN))
 
 
 def test_trust_that_was_given_up_does_not_come_back_by_itself() -> None:
     trust = Trust(5.0)
-    trust.extend(sent=100.0)
+    trust.begin(sent=100.0)
     trust.end()
     assert not trust.holds(100.0)
+
+
+def test_an_answer_that_comes_after_the_end_brings_no_trust_back() -> None:
+    """As when the watchdog cut the session while the answer was on its way."""
+    trust = Trust(5.0)
+    trust.begin(sent=100.0)
+    trust.end()
+    trust.extend(sent=101.0)
+    assert not trust.holds(101.0)
+    trust.begin(sent=102.0)
+    assert trust.holds(102.0)
 
 
 @SETTLED
@@ -37,6 +48,7 @@ def test_it_never_outlives_the_server_s_lease_in_whatever_order_answers_come(
 ) -> None:
     """The server counts from when it heard us: never before we sent."""
     trust, now, heard = Trust(lease), 0.0, 0.0
+    trust.begin(sent=now)
     for pause, trip in beats:
         sent = now + pause
         heard = max(heard, sent)
