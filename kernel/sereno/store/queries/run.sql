@@ -16,13 +16,14 @@ SELECT id, job, priority, run_at, schedule_id, concurrency_key FROM sereno.run
 SELECT min(run_at) FROM sereno.run WHERE state = 'queued' AND run_at > clock_timestamp();
 
 -- name: runs_claim
--- $1 term, $2 node, $3 runs. Those that were still queued are this node's now.
+-- $1 term, $2 node, $3 runs. Those that were still queued are this node's now. (coalesce: without it the planner may
+-- prefer a partial index on the state, and walk all of it for each run; the primary key is the way.)
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
     UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1,
            started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
-      FROM fence WHERE r.id = ANY($3::bigint[]) AND r.state = 'queued'
+      FROM fence WHERE r.id = ANY($3::bigint[]) AND coalesce(r.state, '') = 'queued'
     RETURNING r.id, r.job, r.attempt, r.losses, r.params, r.policies, r.priority, r.schedule_id, r.slot, r.run_at,
               r.upstream, r.concurrency_key, r.trace_context, r.cause
 )
@@ -47,6 +48,11 @@ WITH o AS (
     SELECT * FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[],
                          $8::text[], $9::text[], $10::timestamptz[], $11::boolean[])
         AS o(id, attempt, state, started_at, finished_at, result, error, traceback, retry_at, released)
+), mine AS MATERIALIZED (  -- lateral: by the primary key, one after another, whatever the planner believes
+    SELECT o.* FROM o, LATERAL (
+        SELECT r.id FROM sereno.run r
+         WHERE r.id = o.id AND r.attempt = o.attempt AND r.node = $1 AND coalesce(r.state, '') = 'running' FOR UPDATE
+    ) AS held
 ), done AS (
     UPDATE sereno.run r
        SET state = o.state, started_at = o.started_at,
@@ -55,7 +61,7 @@ WITH o AS (
            run_at = coalesce(o.retry_at, r.run_at),
            attempt = CASE WHEN o.released THEN r.attempt - 1 ELSE r.attempt END,
            node = CASE WHEN o.state = 'queued' THEN NULL ELSE r.node END
-      FROM o WHERE r.id = o.id AND r.attempt = o.attempt AND r.node = $1 AND r.state = 'running'
+      FROM mine AS o WHERE r.id = o.id
     RETURNING r.id, r.job, o.attempt, r.term, o.state, o.started_at, o.finished_at, o.error, o.traceback, o.released
 ), ended AS (
     INSERT INTO sereno.attempt (run_id, attempt, state, node, term, started_at, finished_at, error, traceback)
@@ -193,7 +199,7 @@ WITH fence AS (
 ), picked AS (
     SELECT r.id, u.again FROM unnest($3::bigint[], $4::integer[], $5::boolean[]) AS u(id, attempt, again)
       JOIN sereno.run r ON r.id = u.id AND r.attempt = u.attempt
-     WHERE r.node = $2 AND r.state = 'running' FOR UPDATE OF r SKIP LOCKED
+     WHERE r.node = $2 AND coalesce(r.state, '') = 'running' FOR UPDATE OF r SKIP LOCKED
 ), gone AS (
     UPDATE sereno.run r SET state = CASE WHEN p.again THEN 'queued' ELSE 'lost' END, losses = r.losses + 1,
            finished_at = CASE WHEN p.again THEN NULL ELSE clock_timestamp() END,
