@@ -13,6 +13,7 @@ PACKAGES = {
     "sereno_etl_ivr": "plugins/etl_ivr/sereno_etl_ivr",
     "sereno_cleanup": "plugins/cleanup/sereno_cleanup",
     "sereno_reports": "plugins/reports/sereno_reports",
+    "sereno_sun": "plugins/sun/sereno_sun",
 }
 
 # contract -> (module, its source); each must be told as a violation of its contract.
