@@ -8,7 +8,7 @@ from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import Page, Range
 from sereno_etl_ivr.plan import Segment
 from sereno_etl_ivr.source import Source
-from sereno_etl_ivr.target import Batch
+from sereno_etl_ivr.target import Batch, Mark
 
 _LARGE_PART = 5000
 """A second with more rows is read in parts; each part costs a look at the whole second."""
@@ -17,7 +17,7 @@ _MANY = 2**31
 
 
 async def pages(
-    source: Source, layout: Layout, segments: Iterable[Segment], rows: int
+    source: Source, layout: Layout, segments: Iterable[Segment], rows: int, unsettled: int
 ) -> AsyncGenerator[tuple[Batch, Page], None]:
     """Yield every row of `segments` in pages of about `rows`, in order.
 
@@ -25,9 +25,10 @@ async def pages(
     """
     for segment in segments:
         async for within in ranges(source, layout, segment.range, rows):
-            whole = within.part == within.parts - 1
-            watermark = within.end if segment.advances and whole else None
-            yield Batch(within, watermark), await source.page(layout, within)
+            mark = None
+            if segment.advances and within.part == within.parts - 1:
+                mark = Mark(within.end, min(within.end, unsettled))
+            yield Batch(within, mark), await source.page(layout, within)
 
 
 async def ranges(source: Source, layout: Layout, within: Range, rows: int) -> AsyncIterator[Range]:

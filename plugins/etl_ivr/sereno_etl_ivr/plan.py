@@ -36,19 +36,15 @@ def wall(clock: datetime, zone: ZoneInfo) -> int:
     return position.position(clock.astimezone(zone).replace(tzinfo=None))
 
 
-def segments(
-    extent: Extent, watermark: int | None, overlap: timedelta, zone: ZoneInfo
-) -> Iterator[Segment]:
+def segments(extent: Extent, settled: int | None, zone: ZoneInfo) -> Iterator[Segment]:
     """Yield what to read, in the order to read it.
 
-    The flow of time comes first: from `overlap` behind the watermark (further where the clock has
-    just been put back, for then the watermark may stand an hour ahead of the wall) up to the
-    source's present. Then what lies outside of it, which may have come at any time.
+    The flow of time comes first, from `settled` up to the source's present. Then what lies outside
+    of it, which may have come at any time.
     """
     present = wall(extent.clock, zone)
-    start = position.OLDEST if watermark is None else behind(watermark, overlap, zone)
     if extent.first is not None and extent.last is not None:
-        start = max(start, extent.first)
+        start = max(extent.first, position.OLDEST if settled is None else settled)
         if start < present:
             yield Segment(Range(start, present), advances=True)
         if extent.first < position.OLDEST:
@@ -60,7 +56,12 @@ def segments(
         yield Segment(Range(position.NULL, position.NULL + 1), advances=False)
 
 
-def behind(watermark: int, overlap: timedelta, zone: ZoneInfo) -> int:
-    """Return where to read from so that rows late by at most `overlap` are read again."""
-    moment = position.moment(watermark)
-    return position.earlier(watermark, overlap + furthest_back(zone, moment))
+def unsettled(extent: Extent, overlap: timedelta, zone: ZoneInfo) -> int:
+    """Return the first position at which rows may still come or change after this run.
+
+    That is `overlap` before the source's present, and further where the clock is put back within a
+    day: then new rows get times that the wall has shown before.
+    """
+    present = wall(extent.clock, zone)
+    back = furthest_back(zone, position.moment(present))
+    return position.earlier(present, overlap + back)

@@ -44,10 +44,12 @@ def text(at: int) -> str:
 
 
 def moment(at: int) -> datetime:
-    """Return the first real local time that is not before `at`, within years 1 to 9999."""
+    """Return the first real local time that is not before `at`, within the calendar."""
     year, month, day, hour, minute, second = _parts(at)
     if year < 1:
         return datetime(1, 1, 1)
+    if year > 9999:
+        return datetime(9999, 12, 31, 23, 59, 59)
     if month == 0:
         return datetime(year, 1, 1)
     if day == 0:

@@ -1,6 +1,7 @@
 """The job `etl_ivr.sync`: moves what is new or changed since the last run."""
 
 import time
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,12 +14,12 @@ from sereno_etl_ivr.errors import RejectsError
 from sereno_etl_ivr.layout import Layout, match
 from sereno_etl_ivr.page import Page, PageDamaged
 from sereno_etl_ivr.pager import ahead, pages
-from sereno_etl_ivr.plan import Extent, segments, wall
+from sereno_etl_ivr.plan import Segment, segments, unsettled, wall
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import Source, open_source
 from sereno_etl_ivr.table import CDR
 from sereno_etl_ivr.tally import Tally
-from sereno_etl_ivr.target import Batch, Target
+from sereno_etl_ivr.target import Batch, Mark, Target
 
 _COUNTED = 1_000_000
 _MARGIN = timedelta(seconds=5)
@@ -81,24 +82,30 @@ class Sync:
         zone = _zone(layout, self.settings)
         extent = await self.source.extent(layout)
         before = await self.target.hold()
-        partial = await self._move(layout, zone, extent, before)
-        present = wall(extent.clock, zone)
-        reached = await self.target.finish(None if partial else present)
+        open_from = unsettled(extent, self.settings.overlap, zone)
+        planned = list(segments(extent, before.settled, zone))
+        self.total = await self._count(layout, planned)
+        reading = pages(self.source, layout, planned, self.settings.batch_size, open_from)
+        partial = await self._move(layout, zone, reading)
+        reached = await self.target.finish(
+            None if partial else Mark(wall(extent.clock, zone), open_from)
+        )
         return _result(
             self.begun,
             self.tally,
             partial=partial,
-            watermark_before=None if before is None else position.text(before),
+            watermark_before=None if before.reached is None else position.text(before.reached),
             watermark=None if reached is None else position.text(reached),
         )
 
     async def _move(
-        self, layout: Layout, zone: ZoneInfo, extent: Extent, before: int | None
+        self,
+        layout: Layout,
+        zone: ZoneInfo,
+        reading: AsyncGenerator[tuple[Batch, Page], None],
     ) -> bool:
-        planned = list(segments(extent, before, self.settings.overlap, zone))
-        self.total = await self._count(layout, planned)
+        """Write page after page; True when the time was up before the last."""
         ready = False
-        reading = pages(self.source, layout, planned, self.settings.batch_size)
         async with aclosing(ahead(reading)) as coming:
             async for batch, page in coming:
                 if self._is_late():
@@ -123,7 +130,7 @@ class Sync:
         self._report()
         self._check_rejects()
 
-    async def _count(self, layout: Layout, planned: list[Any]) -> int | None:
+    async def _count(self, layout: Layout, planned: list[Segment]) -> int | None:
         """Count what there is to read, for the progress; None when it is very much."""
         counts = [await self.source.count(layout, s.range, _COUNTED) for s in planned]
         return None if _COUNTED in counts else sum(counts)

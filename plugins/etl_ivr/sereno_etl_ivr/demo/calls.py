@@ -51,7 +51,7 @@ def just_ended(rng: Rng, now: datetime, first: int) -> Call:
 
 
 def call(rng: Rng, begun: datetime, first: int) -> Call:
-    """Return a call that begins at `begun` (aware); its rows get at most 10 numbers from `first`."""
+    """Return a call that begins at `begun` (aware); its rows get up to 10 numbers from `first`."""
     outcome = rng.random()
     menu = round(min(rng.lognormvariate(2.4, 0.5), 60))
     if outcome < 0.06:

@@ -36,8 +36,9 @@ CREATE INDEX IF NOT EXISTS calls_started_at ON ivr.calls (started_at);
 CREATE TABLE IF NOT EXISTS ivr.watermarks (
   source text NOT NULL,
   table_name text NOT NULL,
-  position bigint,               -- every row before it that was there at moved_at has been loaded
+  position bigint,               -- every row before it that was there when it was read is loaded
   cursor text,                   -- the same for people
+  settled bigint,                -- no row before it is expected any more: the next run starts here
   holder uuid,                   -- the run that may move it; another that takes it ends the first
   moved_at timestamptz,
   PRIMARY KEY (source, table_name)

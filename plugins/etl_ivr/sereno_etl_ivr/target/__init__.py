@@ -1,5 +1,5 @@
 """Where calls go: PostgreSQL, one transaction for each page with its rejects and its watermark."""
 
-from sereno_etl_ivr.target.target import Batch, Target
+from sereno_etl_ivr.target.target import Batch, Mark, Target
 
-__all__ = ["Batch", "Target"]
+__all__ = ["Batch", "Mark", "Target"]

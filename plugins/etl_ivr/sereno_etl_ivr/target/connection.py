@@ -11,6 +11,7 @@ from sereno_etl_ivr.errors import TargetAwayError, TargetError
 
 _CONNECT_SECONDS = 10
 _CALL_SECONDS = 90
+_CLOSE_SECONDS = 5
 _SESSION = {
     "application_name": "sereno etl_ivr target",
     "statement_timeout": "60s",
@@ -44,7 +45,14 @@ async def connected(url: str) -> AsyncIterator[Any]:
     try:
         yield connection
     finally:
-        # Ends the session at once, and its locks with it; an open transaction is rolled back.
+        await _close(connection)
+
+
+async def _close(connection: Any) -> None:
+    """End the session, and wait until its locks are gone; what is open is rolled back."""
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection.terminate()
 
 

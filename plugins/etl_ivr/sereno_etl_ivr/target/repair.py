@@ -10,6 +10,7 @@ import asyncpg
 
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import DELIMITER, Cell, Row
+from sereno_etl_ivr.target.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,13 @@ class Repair:
     which are tried on ever smaller halves: a page with one bad row costs about two tries of it.
     """
 
-    def __init__(self, layout: Layout, pour: str) -> None:
+    def __init__(self, layout: Layout, written: Statements) -> None:
         self._layout = layout
-        self._pour = pour
+        self._written = written
 
     async def stage(self, connection: Any, rows: AsyncIterator[Sequence[Row]]) -> list[Reject]:
         """Fill `page` in the open transaction."""
+        await connection.execute(self._written.stage_raw)
         kept: list[Row] = []
         rejects: list[Reject] = []
         async for some in rows:
@@ -54,7 +56,7 @@ class Repair:
             return []
         try:
             async with connection.transaction():  # a savepoint
-                await connection.execute(self._pour, start, end)
+                await connection.execute(self._written.pour, start, end)
         except asyncpg.DataError as error:
             if end - start == 1:
                 return [(start, str(error))]

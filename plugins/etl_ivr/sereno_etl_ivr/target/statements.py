@@ -16,9 +16,11 @@ _TYPES: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """`stage` makes the session's two staging tables; `pour` and `merge` are run for each page."""
+    """`stage` makes the session's staging table, `stage_raw` that of one damaged page."""
 
     stage: str
+    stage_raw: str
+    days: str
     pour: str
     merge: str
 
@@ -34,9 +36,10 @@ def statements(layout: Layout, *, count_nulls: bool) -> Statements:
     names = [quoted(cell.name) for cell in cells]
     return Statements(
         stage=query("stage").format(
-            columns=", ".join(f"{quoted(c.name)} {_TYPES[c.kind]}" for c in cells),
-            texts=", ".join(f"{name} text" for name in names),
+            columns=", ".join(f"{quoted(c.name)} {_TYPES[c.kind]}" for c in cells)
         ),
+        days=query("days").format(cursor=quoted(layout.cursor.name)),
+        stage_raw=query("stage_raw").format(texts=", ".join(f"{name} text" for name in names)),
         pour=query("pour").format(
             cells=", ".join(names),
             casts=", ".join(f"{quoted(c.name)}::{_TYPES[c.kind]}" for c in cells),

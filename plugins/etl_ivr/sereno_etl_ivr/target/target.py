@@ -1,8 +1,11 @@
 """Writes pages into the target, each in one transaction with its rejects and its watermark."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -14,22 +17,38 @@ from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import DELIMITER, Page, PageDamaged, Range, Row
 from sereno_etl_ivr.queries import query
-from sereno_etl_ivr.shifts import shifts
+from sereno_etl_ivr.shifts import Shift, shifts
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.connection import connected, translated
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
 from sereno_etl_ivr.target.statements import statements
 
+_PATIENCE = timedelta(seconds=5)
+_AGAIN_SECONDS = 0.1
+_LONG = timedelta(days=1000)
+"""A longer range is searched for shifts of the clock only where it has calls."""
+
 Fence = Callable[[Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Where the watermark stands: all rows before `reached` have been loaded.
+
+    Before `settled` none is expected any more; what lies between is read again by the next run.
+    """
+
+    reached: int | None
+    settled: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """One transaction. `watermark`: the position that it completes, None when it completes none."""
+    """One transaction. `mark`: what it completes, None when it completes nothing."""
 
     range: Range
-    watermark: int | None
+    mark: Mark | None
 
 
 class Target:
@@ -47,6 +66,7 @@ class Target:
         self._token: UUID = uuid4()
         self._columns: list[str] = []
         self._merge = ""
+        self._days = ""
         self._repair: Repair
         self._zone = ZoneInfo("UTC")
 
@@ -61,26 +81,36 @@ class Target:
                 await ensure_schema(connection)
             yield cls(connection, url, source, table, fence)
 
-    async def lock(self) -> bool:
-        """Take the lock of this source's table; False when another session has it."""
-        with translated(self._url):
-            taken = await self._connection.fetchval(query("lock"), self._source, self._table)
-        return bool(taken)
+    async def lock(self, patience: timedelta = _PATIENCE) -> bool:
+        """Take the lock of this source's table; False when another session keeps it.
 
-    async def hold(self) -> int | None:
+        `patience`: a run that was killed leaves its session to the server, which may still be busy
+        with its last statement.
+        """
+        end = time.monotonic() + patience.total_seconds()
+        while True:
+            with translated(self._url):
+                if await self._connection.fetchval(query("lock"), self._source, self._table):
+                    return True
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def hold(self) -> Mark:
         """Become the one who may move the watermark, and return where it stands."""
         with translated(self._url):
-            found = await self._connection.fetchval(
+            found = await self._connection.fetchrow(
                 query("hold"), self._source, self._table, self._token
             )
-        return None if found is None else int(found)
+        return Mark(*found)
 
     async def prepare(self, layout: Layout, zone: ZoneInfo, *, count_nulls: bool) -> None:
         """Make the staging tables for `layout`. `zone`: of the source's local times."""
         written = statements(layout, count_nulls=count_nulls)
         self._columns = ["content", "position", *(cell.name for cell in layout.cells)]
         self._merge = written.merge
-        self._repair = Repair(layout, written.pour)
+        self._days = written.days
+        self._repair = Repair(layout, written)
         self._zone = zone
         with translated(self._url):
             await self._connection.execute(written.stage)
@@ -88,7 +118,7 @@ class Target:
     async def load(self, page: Page, batch: Batch) -> Tally:
         """Merge a page as it came. Raises PageDamaged when it must be read cell by cell."""
         try:
-            async with self._transaction(batch.watermark):
+            async with self._transaction(batch.mark):
                 copied = await self._copy(page)
                 merged = await self._merged(batch.range)
                 if copied != page.rows or (page.nulls or 0) != (merged["nulls"] or 0):
@@ -103,7 +133,7 @@ class Target:
         self, rows: AsyncIterator[Sequence[Row]], batch: Batch, run_id: int
     ) -> Tally:
         """Merge rows that came cell by cell; those that do not fit go to the rejects."""
-        async with self._transaction(batch.watermark):
+        async with self._transaction(batch.mark):
             rejects = await self._repair.stage(self._connection, rows)
             merged = await self._merged(batch.range)
             new = await self._reject(rejects, run_id)
@@ -114,24 +144,31 @@ class Target:
         tally.repaired = 1
         return tally
 
-    async def finish(self, watermark: int | None) -> int | None:
-        """Move the watermark a last time, wait until all is on disk, and return where it stands."""
-        async with self._transaction(watermark, durable=True) as reached:
+    async def finish(self, mark: Mark | None) -> int | None:
+        """Move the watermark a last time, wait until all is on disk, and return how far it is."""
+        async with self._transaction(mark, durable=True) as reached:
             return reached
 
     @asynccontextmanager
     async def _transaction(
-        self, watermark: int | None, *, durable: bool = False
+        self, mark: Mark | None, *, durable: bool = False
     ) -> AsyncIterator[int | None]:
         """Open a transaction: fenced, the watermark's row locked and moved; give its position."""
-        cursor = None if watermark is None else position.text(watermark)
+        reached, settled = (None, None) if mark is None else (mark.reached, mark.settled)
+        cursor = None if reached is None else position.text(reached)
         with translated(self._url):
             async with self._connection.transaction():
                 if durable:
                     await self._connection.execute(query("durable"))
                 await self._fence(self._connection)
                 held = await self._connection.fetchrow(
-                    query("move"), self._source, self._table, self._token, watermark, cursor
+                    query("move"),
+                    self._source,
+                    self._table,
+                    self._token,
+                    reached,
+                    cursor,
+                    settled,
                 )
                 if held is None:
                     raise RunSuperseded(
@@ -158,10 +195,7 @@ class Target:
         return int(status.split()[-1])
 
     async def _merged(self, within: Range) -> Any:
-        found = []
-        if not within.is_null:
-            start, end = position.moment(within.start), position.moment(within.end)
-            found = shifts(self._zone, start, end)
+        found = await self._shifts(within)
         return await self._connection.fetchrow(
             self._merge,
             self._source,
@@ -173,6 +207,19 @@ class Target:
             [shift.before for shift in found],
             [shift.after for shift in found],
         )
+
+    async def _shifts(self, within: Range) -> list[Shift]:
+        """Return the shifts of the clock that may concern the page in the staging table."""
+        if within.is_null:
+            return []
+        zone = self._zone
+        start, end = position.moment(within.start), position.moment(within.end)
+        if end - start <= _LONG:
+            return shifts(zone, start, end)
+        days = [row[0] for row in await self._connection.fetch(self._days)]
+        ends = [day.replace(hour=23, minute=59, second=59) for day in days]
+        found = [s for day, end in zip(days, ends, strict=True) for s in shifts(zone, day, end)]
+        return list(dict.fromkeys(found))
 
     async def _reject(self, rejects: Sequence[Reject], run_id: int) -> int:
         if not rejects:

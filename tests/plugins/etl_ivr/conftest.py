@@ -1,0 +1,51 @@
+"""Fixtures for the tests of etl_ivr: an exchange with calls, and a sync that one line runs."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sereno.testing import RecordedRun, run_context
+from sereno_etl_ivr.settings import Settings
+from sereno_etl_ivr.sync import sync
+
+from .pbx import FREEPBX, Pbx
+
+Sync = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+def empty_pbx(mariadb: str) -> Iterator[Pbx]:
+    """Give an exchange without a table."""
+    with Pbx.connected(mariadb) as pbx:
+        yield pbx
+
+
+@pytest.fixture
+def pbx(empty_pbx: Pbx) -> Pbx:
+    """Give an exchange with FreePBX's `cdr`, empty."""
+    empty_pbx.execute(FREEPBX)
+    return empty_pbx
+
+
+@pytest.fixture
+def context(database: str) -> Callable[..., RecordedRun]:
+    """Build a run's context from settings."""
+
+    def build(url: str, **settings: Any) -> RecordedRun:
+        chosen = Settings(source_url=url, **settings)
+        return run_context(sync, settings=chosen, database_url=database)
+
+    return build
+
+
+@pytest.fixture
+def synced(context: Callable[..., RecordedRun]) -> Sync:
+    """Run `etl_ivr.sync` once from the exchange `pbx` (or a URL) with settings, give its result."""
+
+    async def run(pbx: Pbx | str, /, **settings: Any) -> dict[str, Any]:
+        url = pbx if isinstance(pbx, str) else pbx.url
+        result: dict[str, Any] = await sync.function(context(url, **settings))
+        return result
+
+    return run
