@@ -56,7 +56,7 @@ async def host(
     next_ports: int = 0,
     beside: Callable[[Standing], AbstractAsyncContextManager[None]] | None = None,
 ) -> int:
-    """Run a node until SIGTERM or SIGINT has come and all is drained; return the exit code.
+    """Run a node until it is told to stop (SIGTERM, SIGINT, SIGHUP) and all is drained.
 
     `next_ports`: how many ports to try after the one that is set. `beside`: what is kept open while
     the node works. Raises ConfigurationError when the pages cannot be served.
@@ -70,7 +70,7 @@ async def host(
             log.error("a plugin failed, the others run", extra=facts)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     dispatcher = Dispatcher(registry)
     bus = Bus(dispatcher)

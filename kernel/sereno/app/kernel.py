@@ -34,6 +34,8 @@ log = logging.getLogger("sereno.kernel")
 
 VERSION = version("sereno")
 
+_SEEN_EVERY = 15.0
+
 _SILENT = 30.0
 """Seconds for which the loop may be silent before the process counts as dead."""
 
@@ -131,6 +133,7 @@ class Kernel:
             asyncio.ensure_future(leader.stand(runner)),
             asyncio.ensure_future(runner.work()),
             asyncio.ensure_future(self._bus.work()),
+            asyncio.ensure_future(self._be_seen()),
             asyncio.ensure_future(
                 Watchdog(self.status, 0.6 * settings.lease.total_seconds(), leader.cut).work()
             ),
@@ -146,6 +149,13 @@ class Kernel:
             for task in [stopping, *tasks]:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    async def _be_seen(self) -> None:
+        """Keep the node's row fresh: for people, who may read it when the node is gone."""
+        while True:
+            await asyncio.sleep(_SEEN_EVERY)
+            with suppress(StoreError):
+                await self.db.execute("node_seen", self.status.node)
 
     async def _leave(self, leader: Leader, runner: Runner) -> None:
         self.status.leaving = True

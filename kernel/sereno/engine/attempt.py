@@ -17,6 +17,7 @@ from sereno.model.ledger import Claim
 from sereno.model.policies import Policies
 from sereno.model.retry import chance
 from sereno.model.run import Outcome, RunState
+from sereno.settings import redact
 
 MAX_ERROR_CHARACTERS = 20_000
 STOP_PATIENCE = timedelta(seconds=5)
@@ -156,7 +157,8 @@ def _stopped(attempt: Attempt) -> tuple[RunState, None, str]:
 
 
 def _cut(text: str) -> str:
-    text = text.replace("\x00", "\\0")
+    """Return `text` as it may be kept: no secret, no NUL, not too long."""
+    text = redact(text).replace("\x00", "\\0")
     if len(text) <= MAX_ERROR_CHARACTERS:
         return text
     half = MAX_ERROR_CHARACTERS // 2

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from threading import Lock
 
 from sereno.model.run import LogLine
+from sereno.settings import redact
 
 MAX_LINES = 2_000
 """Lines kept of one attempt; the last kept line says that there were more."""
@@ -81,6 +82,6 @@ class RunLogHandler(logging.Handler):
                 at=datetime.fromtimestamp(record.created, UTC),
                 level=record.levelname,
                 logger=record.name,
-                message=message.replace("\x00", "\\0"),
+                message=redact(message).replace("\x00", "\\0"),
             )
         )

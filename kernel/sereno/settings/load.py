@@ -33,7 +33,7 @@ def load_settings(
     demo`` lays them under everything. Raises ConfigurationError with a sentence a line for every
     fault.
     """
-    tables: dict[str, Any] = {"data_dir": str(_data_dir(environ))}
+    tables: dict[str, Any] = {}
     origin = Origin()
     found = find_file(file, environ)
     layers: list[tuple[Mapping[str, Any], Origin]] = [(defaults or {}, Origin())]
@@ -99,9 +99,3 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         both = isinstance(under, Mapping) and isinstance(value, Mapping)
         merged[key] = _merged(under, value) if both else value  # type: ignore[arg-type]
     return merged
-
-
-def _data_dir(environ: Mapping[str, str]) -> Path:
-    if base := environ.get("XDG_DATA_HOME"):
-        return Path(base) / "sereno"
-    return Path(environ.get("HOME") or Path.home()) / ".local" / "share" / "sereno"

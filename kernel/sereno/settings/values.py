@@ -29,10 +29,6 @@ Instant = Annotated[
 ]
 
 
-def _data_dir() -> Path:
-    return Path("~/.local/share/sereno").expanduser()
-
-
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table of settings, whose `repr` shows no secret."""
 
@@ -101,16 +97,17 @@ class ScheduleSettings(Table, frozen=True, kw_only=True):
 class Settings(Table, frozen=True, kw_only=True):
     """All settings, each in its own type.
 
-    `node_name`: a label for people; a node's identity is a random id. `lease`: how long a leader
-    that fell silent is trusted. `drain_timeout`: how long a stopping node waits for its runs.
-    `threads`, `processes`: attempts at once of those executors, on one node. `max_running`: runs at
-    once over all jobs and nodes. `strict`: a plugin that fails stops the start. `plugins`: unread
-    tables, see `plugin_settings`. `origin`: where each key was set.
+    `data_dir`: of the embedded PostgreSQL; None leaves the place to it. `node_name`: a label for
+    people; a node's identity is a random id. `lease`: how long a leader that fell silent is
+    trusted. `drain_timeout`: how long a stopping node waits for its runs. `threads`, `processes`:
+    attempts at once of those executors, on one node. `max_running`: runs at once over all jobs and
+    nodes. `strict`: a plugin that fails stops the start. `plugins`: unread tables, see
+    `plugin_settings`. `origin`: where each key was set.
     """
 
     database_url: DatabaseUrl = "embedded"
     leader_database_url: LeaderUrl | None = None
-    data_dir: Path = msgspec.field(default_factory=_data_dir)
+    data_dir: Path | None = None
     node_name: str | None = None
     lease: Lease = timedelta(seconds=5)
     drain_timeout: timedelta = timedelta(seconds=30)

@@ -81,9 +81,8 @@ def test_a_file_that_is_named_must_be_there() -> None:
         load_settings(file=None, environ={"SERENO_CONFIG": "gone.toml"}, flags={})
 
 
-def test_the_data_directory_follows_the_users() -> None:
-    assert load(HOME="/home/ana").data_dir == Path("/home/ana/.local/share/sereno")
-    assert load(XDG_DATA_HOME="/data").data_dir == Path("/data/sereno")
+def test_the_data_directory_is_the_embedded_servers_to_choose_unless_it_is_set() -> None:
+    assert load(HOME="/home/ana").data_dir is None
     assert load("data_dir = '/srv/sereno'", HOME="/home/ana").data_dir == Path("/srv/sereno")
 
 

@@ -105,4 +105,4 @@ def test_settings_can_be_made_by_hand() -> None:
     settings = Settings(database_url="postgresql://db/app")
 
     assert settings.http.enabled
-    assert settings.data_dir.is_absolute()
+    assert settings.data_dir is None
