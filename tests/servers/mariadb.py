@@ -130,6 +130,7 @@ def _create(programs: MariaDbPrograms, supervised: Supervised) -> None:
         programs.install_db,
         "--no-defaults",
         f"--datadir={supervised.place / 'data'}",
+        f"--tmpdir={_own_tmp(supervised.place)}",
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
         *_as_whom(),
@@ -151,6 +152,7 @@ def _launch(programs: MariaDbPrograms, supervised: Supervised, port: int) -> Non
         programs.server,
         "--no-defaults",
         f"--datadir={place / 'data'}",
+        f"--tmpdir={_own_tmp(place)}",
         f"--socket={place / 's.sock'}",
         f"--pid-file={place / 'pid'}",
         f"--port={port}",
@@ -169,6 +171,13 @@ def _launch(programs: MariaDbPrograms, supervised: Supervised, port: int) -> Non
         ready=lambda: (place / "pid").exists() and _answers(place / "s.sock"),
         environment=programs.environment(),
     )
+
+
+def _own_tmp(place: Path) -> Path:
+    """Return a directory for temporary tables: servers that share one delete each other's files."""
+    path = place / "tmp"
+    path.mkdir(exist_ok=True)
+    return path
 
 
 def _as_whom() -> list[str]:
