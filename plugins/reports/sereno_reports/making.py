@@ -1,5 +1,6 @@
 """Makes and keeps the report of one day."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -48,11 +49,13 @@ class Maker:
 
     async def _keep(self, figures: Figures) -> Kept:
         settings = self.settings
+        # In a thread: the first page loads the template engine, which the loop need not wait for.
+        html = await asyncio.to_thread(to_html, figures, settings, self.now)
         report = Report(
             name=NAME,
             params_hash=settings.digest,
             figures=figures,
-            html=to_html(figures, settings, self.now),
+            html=html,
             csv=to_csv(figures, words_in(settings.language)),
         )
         return await keep(self.connection, report, self.fence)

@@ -2,9 +2,9 @@
 
 from datetime import date, datetime
 from functools import cache
+from importlib import import_module
+from typing import Any
 from zoneinfo import ZoneInfo
-
-import jinja2
 
 from sereno_reports.chart import draw, layers_of
 from sereno_reports.comparison import change
@@ -17,7 +17,9 @@ SHOWN = 8
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def _templates() -> Any:
+    # Loaded by the first report: 2 MB that a node which makes none need not carry.
+    jinja2 = import_module("jinja2")
     return jinja2.Environment(
         loader=jinja2.PackageLoader("sereno_reports"),
         autoescape=True,
@@ -30,7 +32,7 @@ def _templates() -> jinja2.Environment:
 def to_html(figures: Figures, settings: Settings, now: datetime) -> str:
     """Return the page; `now`: when it was made."""
     words = words_in(settings.language)
-    return (
+    page: str = (
         _templates()
         .get_template("report.html.j2")
         .render(
@@ -48,6 +50,7 @@ def to_html(figures: Figures, settings: Settings, now: datetime) -> str:
             shown=SHOWN,
         )
     )
+    return page
 
 
 def _notes(figures: Figures, words: Words) -> list[str]:
