@@ -1,12 +1,12 @@
 """Chooses the source's module from the settings, and holds the connection for one run."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
 
 from sereno import ConfigurationError
 from sereno_etl_ivr.settings import Settings
-from sereno_etl_ivr.source.mysql import MysqlSource
-from sereno_etl_ivr.source.postgres import PostgresSource
 from sereno_etl_ivr.source.protocol import Source
 
 
@@ -18,6 +18,15 @@ async def open_source(settings: Settings) -> AsyncIterator[Source]:
             "plugins.etl_ivr.source_url is not set: name the database with the calls, as in "
             "mysql://user:password@host/asteriskcdrdb"
         )
-    kind = PostgresSource if settings.source_url.startswith("postgres") else MysqlSource
-    async with kind.connected(settings.source_url, settings.source_table) as source:
+    async with await _connected(settings.source_url, settings.source_table) as source:
         yield source
+
+
+async def _connected(url: str, table: str) -> AbstractAsyncContextManager[Source]:
+    """Load the source's module, and with it the driver: 1 MB that only its users carry."""
+    name, kind = (
+        ("postgres", "PostgresSource") if url.startswith("postgres") else ("mysql", "MysqlSource")
+    )
+    module = await asyncio.to_thread(import_module, f"sereno_etl_ivr.source.{name}")
+    source: AbstractAsyncContextManager[Source] = getattr(module, kind).connected(url, table)
+    return source
