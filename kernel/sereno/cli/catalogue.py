@@ -28,6 +28,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("trigger", "trigger", "Queue a run of a job, now or later."),
         Entry("pause", "pause", "Stop a job's schedules from firing."),
         Entry("resume", "resume", "Let them fire again."),
+        Entry("schedule", "schedule", "Add, change, remove and list schedules."),
     ),
     "Runs": (
         Entry("runs", "runs", "List the runs, the newest first."),

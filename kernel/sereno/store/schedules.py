@@ -1,10 +1,12 @@
 """Changes of schedules by people, at run time: each a new version, told to the leader at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import asyncpg
+from msgspec import UNSET
 
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, NotFoundError
@@ -125,44 +127,102 @@ async def _replay(
     return [r["id"] for r in found]
 
 
-async def override(
-    db: Database, name: str, changes: Mapping[str, Any], *, by: str, reason: str = ""
-) -> Definition:
-    """Lay `changes` (fields of `Declared`, None takes one back) over one schedule.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A schedule while its row is locked. `declared`: without what people have changed; `current`:
+    with it."""
 
-    The caller has checked them. Raises NotFoundError.
+    name: str
+    job: str
+    declared: Declared
+    current: Declared
+    now: datetime
+
+
+Revision = Callable[[Standing], Mapping[str, Any]]
+"""Decides what to change; an error that it raises leaves the schedule as it is."""
+
+
+async def override(
+    db: Database,
+    name: str,
+    changes: Mapping[str, Any] | Revision,
+    *,
+    by: str,
+    reason: str = "",
+) -> Definition:
+    """Lay `changes` (fields of `Declared`) over one schedule: None takes one back, UNSET leaves the
+    field empty.
+
+    The caller has checked them, or does so in a `Revision`. A pause goes on. Raises NotFoundError.
     """
     async with db.transaction() as connection:
         row = await _one(connection, name)
-        overrides = {**row["overrides"], **{k: v for k, v in changes.items() if v is not None}}
-        for key in [k for k, v in changes.items() if v is None]:
-            overrides.pop(key, None)
+        if callable(changes):
+            changes = changes(_standing(row))
+        overrides = {k: v for k, v in row["overrides"].items() if k not in changes}
+        overrides |= {k: v for k, v in changes.items() if v is not None}
+        overrides = {k: None if v is UNSET else v for k, v in overrides.items()}
         return await change(
-            connection, row, overrides=overrides, action="override", by=by, reason=reason
+            connection,
+            row,
+            overrides=overrides,
+            paused_until=row["paused_until"],
+            action="override",
+            by=by,
+            reason=reason,
         )
 
 
-async def add(db: Database, name: str, job: str, declared: Declared, *, by: str) -> None:
-    """Create a user's schedule `name`; raises DeclarationError when the name is taken."""
+def _standing(row: asyncpg.Record) -> Standing:
+    return Standing(
+        name=row["name"],
+        job=row["job"],
+        declared=Declared.from_json(row["declared"], {}),
+        current=Declared.from_json(row["declared"], row["overrides"]),
+        now=row["now"],
+    )
+
+
+async def add(
+    db: Database, name: str, job: str, declared: Declared, *, by: str, reason: str = ""
+) -> None:
+    """Create a user's schedule `name`.
+
+    Raises DeclarationError when the name is taken, NotFoundError when the leader does not know the
+    job (any more).
+    """
     async with db.transaction() as connection:
+        if not await connection.fetchval(sql("job_present"), job):
+            raise NotFoundError(
+                f"job '{job}' is not declared by the replica that led last; `sereno cluster` shows "
+                "it, `sereno plugins` there tells why"
+            )
         if await connection.fetchrow(sql("schedule_by_name"), name) is not None:
             raise DeclarationError(f"there is a schedule '{name}' already; choose another label")
         await connection.execute(sql("schedule_forget"), name)
         schedule = NamedSchedule(name=name, job=job, origin="user", declared=declared)
         await create(connection, [schedule], by)
-        await connection.execute(sql("schedule_told"), by, name, declared.to_json())
+        await connection.execute(sql("schedule_told"), by, name, declared.to_json(), reason)
 
 
-async def remove(db: Database, name: str, *, by: str, reason: str = "") -> None:
-    """Remove a user's schedule; its history stays. Raises NotFoundError, DeclarationError for a
-    plugin's."""
+async def remove(db: Database, name: str, *, by: str, reason: str = "") -> str:
+    """Remove a user's schedule, or an orphaned one, and return its name; its history stays.
+
+    Raises NotFoundError, DeclarationError for a plugin's.
+    """
     async with db.transaction() as connection:
         row = await _one(connection, name)
         if row["origin"] != "user" and row["state"] != "orphaned":
+            by_whom = _ORIGINS[row["origin"]]
             raise DeclarationError(
-                f"schedule '{name}' is declared by {row['origin']}; pause it, or take it out there"
+                f"schedule '{row['name']}' is declared by {by_whom}; pause it, or take it out there"
             )
         await change(connection, row, state="removed", action="remove", by=by, reason=reason)
+        return str(row["name"])
+
+
+_ORIGINS = {"plugin": "a plugin", "config": "the configuration"}
 
 
 async def _one(connection: asyncpg.Connection, name: str) -> asyncpg.Record:

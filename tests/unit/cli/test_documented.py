@@ -30,6 +30,21 @@ def test_each_command_has_a_section_with_its_arguments_and_options(name: str) ->
             assert any(option in usage for option in spelled(parameter)), parameter.name
 
 
+def test_each_command_of_a_group_is_in_its_usage_with_its_options() -> None:
+    for name in ENTRIES:
+        group = import_module(f"sereno.cli.{ENTRIES[name].module}").command
+        if not isinstance(group, click.Group):
+            continue
+        usage = section(name).split("```")[1].replace("\n  ", " ")
+        for part in group.commands.values():
+            (line,) = (
+                li for li in usage.splitlines() if li.startswith(f"sereno {name} {part.name}")
+            )
+            for parameter in part.params:
+                if isinstance(parameter, click.Option) and parameter.name not in GLOBAL_NAMES:
+                    assert any(option in line for option in spelled(parameter)), parameter.name
+
+
 def test_each_global_option_is_documented() -> None:
     for parameter in global_parameters():
         assert f"`{parameter.opts[0]}" in section("Global options")

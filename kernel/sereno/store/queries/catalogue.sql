@@ -125,6 +125,10 @@ RETURNING id;
 UPDATE sereno.schedule SET name = name || '#' || id WHERE name = $1 AND state = 'removed';
 
 -- name: schedule_told
--- $1 by, $2 name, $3 declared
-WITH c AS (INSERT INTO sereno.change (by, subject, action, after) VALUES ($1, $2, 'create', $3))
+-- $1 by, $2 name, $3 declared, $4 reason
+WITH c AS (INSERT INTO sereno.change (by, subject, action, after, reason) VALUES ($1, $2, 'create', $3, $4))
 SELECT pg_notify('sereno', 'schedule');
+
+-- name: job_present
+-- $1 name. Whether it is declared now; it stays so until the transaction ends.
+SELECT present FROM sereno.job WHERE name = $1 FOR SHARE;

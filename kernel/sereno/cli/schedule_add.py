@@ -1,0 +1,78 @@
+"""``sereno schedule add``: one more schedule of a job, made by a person."""
+
+import re
+from datetime import datetime, timedelta
+
+import click
+
+from sereno.cli.asking import ask
+from sereno.cli.instants import read_instant
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import exact
+from sereno.cli.options import as_json, pass_invocation, requester
+from sereno.cli.output import write, write_json
+from sereno.cli.params import read_params
+from sereno.cli.schedule_fit import check, declared_job, read_policies
+from sereno.cli.schedule_options import schedule_options
+from sereno.model.declared import Declared
+from sereno.store import schedules, views
+from sereno.store.pool import Database
+from sereno.triggers import parse
+
+_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
+
+
+@click.command("add")
+@click.argument("job")
+@click.argument("trigger", nargs=-1, required=True)
+@click.option("--label", default="", metavar="LABEL", help="Its name is then JOB@LABEL.")
+@schedule_options
+@as_json
+@pass_invocation
+def command(
+    invocation: Invocation,
+    job: str,
+    trigger: tuple[str, ...],
+    label: str,
+    pairs: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    jitter: timedelta | None,
+    policies: tuple[str, ...],
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Add a schedule to JOB: sereno schedule add etl.sync 'cron 0 23 L * * UTC' --label month_end
+
+    It stands beside those of plugins and configuration until it is removed.
+    """
+    if label and not _LABEL.fullmatch(label):
+        raise click.UsageError(
+            f"--label {label}: it is made of letters, digits, '_', '.' and '-', at most 60 of them"
+        )
+    known = declared_job(invocation, job)
+    name = f"{job}@{label}" if label else job
+    text = parse(" ".join(trigger)).text
+    params = read_params(pairs, None, known)
+    chosen = read_policies(policies, known, f"schedule '{name}'")
+
+    async def question(db: Database) -> datetime:
+        await views.known_job(db, job, invocation.registry.jobs)
+        now = await db.fetchval("watch")
+        declared = Declared(
+            trigger=text,
+            params=params,
+            starts_at=None if start is None else read_instant(start, now),
+            ends_at=None if end is None else read_instant(end, now),
+            jitter=jitter or None,
+            policies=chosen,
+        )
+        first = check(declared, name, now)
+        await schedules.add(db, name, job, declared, by=requester(), reason=reason)
+        return first
+
+    first = ask(invocation, question)
+    if as_json:
+        write_json({"schedule": name, "job": job, "trigger": text, "next_slot": first})
+    else:
+        write(f"schedule '{name}' is added, its first slot is {exact(first)}")

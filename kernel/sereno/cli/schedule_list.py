@@ -1,0 +1,65 @@
+"""``sereno schedule list``: every schedule, whoever made it."""
+
+from datetime import datetime
+
+import click
+import msgspec
+from rich.text import Text
+
+from sereno.cli.asking import ask
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import distance, moment
+from sereno.cli.options import as_json, pass_invocation
+from sereno.cli.output import word, write_json, write_table
+from sereno.cli.table import Cell, Column
+from sereno.settings import hidden
+from sereno.store import views
+from sereno.store.pool import Database
+from sereno.store.views import ScheduleView
+
+_COLUMNS = (
+    Column("schedule"),
+    Column("job", drop=1),
+    Column("made by"),
+    Column("trigger", grows=True),
+    Column("state"),
+    Column("next slot"),
+    Column("in", drop=2),
+    Column("params", drop=3, cut=True),
+)
+
+
+@click.command("list")
+@click.option("--job", metavar="JOB", help="Only those of this job.")
+@as_json
+@pass_invocation
+def command(invocation: Invocation, job: str | None, as_json: bool) -> None:
+    """List the schedules: who made them, when they are due, what was changed."""
+
+    async def question(db: Database) -> tuple[list[ScheduleView], datetime]:
+        return await views.schedules(db, job), await db.fetchval("watch")
+
+    found, now = ask(invocation, question)
+    if as_json:
+        write_json(found)
+        return
+    write_table(_COLUMNS, (_row(s, now) for s in found), "no schedule is known to this database")
+
+
+def _row(schedule: ScheduleView, now: datetime) -> list[Cell]:
+    definition = schedule.definition
+    changed = " (changed)" if schedule.overridden else ""
+    active = schedule.state == "active"
+    return [
+        schedule.name,
+        schedule.job,
+        Text(_MAKERS.get(schedule.origin, schedule.origin) + changed),
+        definition.trigger,
+        word(schedule.state),
+        moment(schedule.next_slot if active else None, now),
+        distance(schedule.next_slot if active else None, now),
+        msgspec.json.encode(hidden("params", definition.params)).decode(),
+    ]
+
+
+_MAKERS = {"config": "configuration", "user": "person"}

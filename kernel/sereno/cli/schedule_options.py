@@ -1,0 +1,35 @@
+"""The options that adding and changing a schedule share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from sereno.cli.options import DURATION
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def schedule_options(function: F) -> F:
+    """Give `function` the options ``-p --start --end --jitter --policy --reason``."""
+    for option in reversed(_OPTIONS):
+        option(function)
+    return function
+
+
+_OPTIONS = (
+    click.option(
+        "-p", "--param", "pairs", metavar="KEY=VALUE", multiple=True, help="One param; repeat."
+    ),
+    click.option("--start", metavar="TIME", help="No slot before: 2026-03-01T08:00 or +2h."),
+    click.option("--end", metavar="TIME", help="No slot from then on."),
+    click.option("--jitter", type=DURATION, metavar="DURATION", help="Spread slots over so much."),
+    click.option(
+        "--policy",
+        "policies",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="A policy in place of the job's, as grace=5m; repeat.",
+    ),
+    click.option("--reason", default="", metavar="TEXT", help="Why; kept with the schedule."),
+)
