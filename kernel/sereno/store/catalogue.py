@@ -1,6 +1,7 @@
 """What the leader's code declares, brought into the database: jobs, and the schedules of plugins
 and config."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,8 @@ from sereno.model.schedule import Origin
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 from sereno.triggers.coming import next_slot
+
+log = logging.getLogger(__name__)
 
 BY_CONFIG = "the configuration"
 BY_CODE = "the code"
@@ -100,7 +103,7 @@ async def _register_schedules(
     known = {r["name"]: r for r in await connection.fetch(sql("schedules_declared"))}
     new = [s for name, s in wanted.items() if name not in known]
     if new:
-        await create(connection, new, BY_CODE)
+        await _create_declared(connection, new)
     for name, row in known.items():
         schedule = wanted.get(name)
         if schedule is None:
@@ -125,6 +128,21 @@ async def _register_schedules(
                 by=BY_CODE if schedule.declared.enabled else BY_CONFIG,
                 reason="declared otherwise" if schedule.declared.enabled else "disabled",
             )
+
+
+async def _create_declared(connection: asyncpg.Connection, new: list[NamedSchedule]) -> None:
+    """Create what the code declares; a person's schedule of the same name stays in its place."""
+    users = {row["name"] for row in await connection.fetch(sql("schedules_of_users"))}
+    for schedule in new:
+        if schedule.name in users:
+            log.error(
+                "a person's schedule has the name of a declared one, which is left out; remove it",
+                extra={"schedule": schedule.name, "job": schedule.job},
+            )
+    await connection.execute(sql("schedule_forget"), [s.name for s in new])
+    free = [s for s in new if s.name not in users]
+    if free:
+        await create(connection, free, BY_CODE)
 
 
 def _state(row: asyncpg.Record, declared: Declared) -> ScheduleState:

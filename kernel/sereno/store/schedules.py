@@ -200,7 +200,7 @@ async def add(
             )
         if await connection.fetchrow(sql("schedule_by_name"), name) is not None:
             raise DeclarationError(f"there is a schedule '{name}' already; choose another label")
-        await connection.execute(sql("schedule_forget"), name)
+        await connection.execute(sql("schedule_forget"), [name])
         schedule = NamedSchedule(name=name, job=job, origin="user", declared=declared)
         await create(connection, [schedule], by)
         await connection.execute(sql("schedule_told"), by, name, declared.to_json(), reason)

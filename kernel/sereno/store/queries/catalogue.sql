@@ -121,8 +121,8 @@ SELECT $1, 'person', $2, slot, coalesce((j.policies ->> 'priority')::smallint, 0
 RETURNING id;
 
 -- name: schedule_forget
--- $1 name. A removed schedule gives its name back; its history goes by its number.
-UPDATE sereno.schedule SET name = name || '#' || id WHERE name = $1 AND state = 'removed';
+-- $1 names. A removed schedule gives its name back; its history goes by its number.
+UPDATE sereno.schedule SET name = name || '#' || id WHERE name = ANY($1::text[]) AND state = 'removed';
 
 -- name: schedule_told
 -- $1 by, $2 name, $3 declared, $4 reason

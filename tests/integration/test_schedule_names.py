@@ -1,0 +1,76 @@
+"""A name may be a person's before a plugin declares it, and free again after it was removed."""
+
+import asyncio
+
+import pytest
+
+from sereno import every
+from sereno.model.declared import Declared
+from sereno.model.job import job
+from sereno.model.schedule import Schedule
+from sereno.store import schedules
+from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
+from sereno.store.pool import Database
+
+from .cli_scene import Scene, scene
+
+__all__ = ["scene"]
+
+
+@job("etl.sync")
+async def sync(run: object) -> None: ...
+
+
+def declared(*names: str) -> list[NamedSchedule]:
+    text = Declared.of(Schedule(trigger=every("6h")))
+    return [NamedSchedule(name=n, job="etl.sync", origin="plugin", declared=text) for n in names]
+
+
+async def leads(dsn: str, *names: str) -> None:
+    """Register what a new leader's code declares, and what a person adds after it."""
+    db = Database(dsn)
+    await db.open()
+    try:
+        await register(db, 0, [DeclaredJob(job=sync, plugin="etl")], declared(*names))
+    finally:
+        await db.close()
+
+
+async def person(dsn: str, doing: str, name: str) -> None:
+    db = Database(dsn)
+    await db.open()
+    try:
+        if doing == "add":
+            parts = Declared(trigger="every 1h")
+            await schedules.add(db, name, "etl.sync", parts, by="ana")
+        else:
+            await schedules.remove(db, name, by="ana")
+    finally:
+        await db.close()
+
+
+def origins(scene: Scene) -> list[tuple[object, ...]]:
+    return scene.sql("SELECT name, origin, state FROM sereno.schedule ORDER BY id")
+
+
+def test_a_persons_schedule_keeps_its_name_and_the_leader_its_lead(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(leads(scene.dsn))
+    asyncio.run(person(scene.dsn, "add", "etl.sync@night"))
+    asyncio.run(leads(scene.dsn, "etl.sync@night", "etl.sync@day"))
+    assert origins(scene) == [
+        ("etl.sync@night", "user", "active"),
+        ("etl.sync@day", "plugin", "active"),
+    ]
+    assert "a person's schedule has the name of a declared one" in caplog.text
+
+
+def test_a_plugin_that_comes_back_after_its_schedule_was_removed_gets_a_new_one(
+    scene: Scene,
+) -> None:
+    asyncio.run(leads(scene.dsn, "etl.sync@night"))
+    asyncio.run(leads(scene.dsn))
+    asyncio.run(person(scene.dsn, "remove", "etl.sync@night"))
+    asyncio.run(leads(scene.dsn, "etl.sync@night"))
+    assert [(o, s) for _, o, s in origins(scene)] == [("plugin", "removed"), ("plugin", "active")]
