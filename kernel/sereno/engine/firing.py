@@ -105,7 +105,7 @@ class Firing:
                 extra={"schedule": entry.name, "job": entry.job, "error": str(error)},
             )
             return None
-        if not settlement.runs:
+        if policies is None or not settlement.runs:
             return settlement
         admitted = tuple(self._admitted(entry, policies, r) for r in settlement.runs)
         return replace(settlement, runs=admitted)
@@ -151,20 +151,10 @@ class Firing:
 
     def _follow(self, settlement: Settlement, made: ledger.Started) -> None:
         entry = settlement.entry
-        for run in settlement.runs:
-            run_id = made[entry.schedule_id, run.slot]
-            self._occupancy.add(
-                Occupant(
-                    run_id=run_id,
-                    job=entry.job,
-                    schedule_id=entry.schedule_id,
-                    key=run.concurrency_key,
-                    executor=self._policies_of(entry).executor,
-                    running=run.start,
-                )
-            )
-            if run.start:
-                self._runner.start(_claim(entry, run, run_id), run.slot)
+        policies = self._policies_of(entry)
+        if policies is not None:
+            for run in settlement.runs:
+                self._take(entry, run, made[entry.schedule_id, run.slot], policies.executor)
         for verdict in settlement.slots:
             if verdict.verdict != "ran":
                 self._publish(
@@ -177,6 +167,21 @@ class Firing:
                     )
                 )
         self._go_on(settlement)
+
+    def _take(self, entry: Entry, run: NewRun, run_id: int, executor: str) -> None:
+        """Note a run that was made, and start it where it is to start."""
+        self._occupancy.add(
+            Occupant(
+                run_id=run_id,
+                job=entry.job,
+                schedule_id=entry.schedule_id,
+                key=run.concurrency_key,
+                executor=executor,
+                running=run.start,
+            )
+        )
+        if run.start:
+            self._runner.start(_claim(entry, run, run_id), run.slot)
 
     def _go_on(self, settlement: Settlement) -> None:
         """Put the schedule back on the agenda, unless its next instant lies beyond the horizon."""
@@ -214,12 +219,16 @@ class Firing:
             )
             self._next_refill = 0.0
 
-    def _policies_of(self, entry: Entry) -> Policies:
+    def _policies_of(self, entry: Entry) -> Policies | None:
+        """Return what the slots of `entry` follow, None when this code does not know its job."""
+        job = self._jobs.get(entry.job)
+        if job is None:
+            return None
         current = entry.current
         held = self._policies.get(entry.schedule_id)
         if held is not None and held[0] == current.version:
             return held[1]
-        found = self._jobs[entry.job].policies.changed(current.policies, f"schedule '{entry.name}'")
+        found = job.policies.changed(current.policies, f"schedule '{entry.name}'")
         self._policies[entry.schedule_id] = (current.version, found)
         return found
 
