@@ -1,6 +1,8 @@
 """A name may be a person's before a plugin declares it, and free again after it was removed."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import pytest
 
@@ -11,6 +13,7 @@ from sereno.model.schedule import Schedule
 from sereno.store import schedules
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.pool import Database
+from sereno.triggers.coming import coming
 
 from .cli_scene import Scene, scene
 
@@ -74,3 +77,22 @@ def test_a_plugin_that_comes_back_after_its_schedule_was_removed_gets_a_new_one(
     asyncio.run(person(scene.dsn, "remove", "etl.sync@night"))
     asyncio.run(leads(scene.dsn, "etl.sync@night"))
     assert [(o, s) for _, o, s in origins(scene)] == [("plugin", "removed"), ("plugin", "active")]
+
+
+def test_the_account_of_a_removed_schedule_goes_by_the_name_that_its_jitter_went_by(
+    scene: Scene,
+) -> None:
+    asyncio.run(leads(scene.dsn))
+    scene.call("schedule", "add", "etl.sync", "every 1h", "--label", "x", "--jitter", "50m")
+    scene.sql("UPDATE sereno.schedule_version SET valid_from = now() - interval '6 hours'")
+    scene.sql("UPDATE sereno.watermark SET settled_to = now()")
+    parts = Declared(trigger="every 1h", jitter=timedelta(minutes=50))
+    now = datetime.now(UTC)
+    held = parts.definition(1, now, "active")
+    for slot in takewhile(lambda s: s < now, coming(held, "etl.sync@x", now - timedelta(hours=6))):
+        scene.slot(1, slot.isoformat(), "skipped", "overlap")
+    scene.call("schedule", "remove", "etl.sync@x")
+    scene.call("schedule", "add", "etl.sync", "every 1h", "--label", "x")
+    result = scene.call("verify")
+    assert result.exit_code == 0, result.output
+    assert scene.json("verify")["slots"] >= 5
