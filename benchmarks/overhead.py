@@ -1,108 +1,212 @@
-"""Memory of a leader over a bare asyncio process, and its idle share of a processor.
+"""What a node costs: memory over a bare asyncio process, processor share and statements when idle.
 
     .venv/bin/python benchmarks/overhead.py [--seconds 30] [--repeat 3]
 
-Runs side by side, in turn: a process that only runs an asyncio loop; a leader without plugins; a leader
-with every installed plugin. Each works on a throw-away PostgreSQL. Prints medians and a JSON line.
+Runs side by side, in turn, on a throw-away PostgreSQL: a process that only runs an asyncio loop; a
+leader without plugins; a leader with the three plugins; a standby beside that one. Prints
+medians and spread, and a JSON line.
+
+Bytecode is compiled beforehand, into a directory of the bench: a process that compiles its modules
+itself is some MB larger, and whether it must is the environment's doing.
 """
 
 import argparse
+import asyncio
 import json
 import os
+import platform
+import shlex
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points, version
 from pathlib import Path
+from typing import Any
+
+import asyncpg
 
 from sereno.embedded import EmbeddedPostgres
 
 BARE = "import asyncio; asyncio.run(asyncio.sleep(10_000))"
-CONDITIONS = ("bare", "kernel", "kernel and plugins")
+PLUGINS = {"etl_ivr", "cleanup", "reports"}
+COUNT = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{}'"
+SETTLE_SECONDS = 2.0
+COLUMNS = (
+    ("RSS MB", "rss_mb", True),
+    ("PSS MB", "pss_mb", True),
+    ("CPU %", "cpu_percent", False),
+    ("statements/s", "statements_s", False),
+)
+VERSIONS = ("sereno", "asyncpg", "uvloop", "starlette", "uvicorn", "croniter", "pluggy", "msgspec")
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the nodes work, and how long each is watched. `cache`: the directory of bytecode."""
+
+    server: EmbeddedPostgres
+    cache: str
+    seconds: float
+
+    def warm_up(self) -> None:
+        """Compile all modules, and bring both databases up to date."""
+        for database in ("no_plugin", "plugins"):
+            self.ask("postgres", f"CREATE DATABASE {database}")
+            with self.started(database, "leader"):
+                pass
+
+    def round(self, found: dict[str, list[Figures]]) -> None:
+        """Measure each kind of process once, and keep its figures under its name."""
+        with self.started("postgres", None) as bare:
+            found.setdefault("bare asyncio", []).append(self.watched("postgres", bare))
+        with self.started("no_plugin", "leader") as leader:
+            found.setdefault("leader, no plugin", []).append(self.watched("no_plugin", leader))
+        with self.started("plugins", "leader") as leader:
+            alone = self.watched("plugins", leader)
+            found.setdefault("leader, 3 plugins", []).append(alone)
+            with self.started("plugins", "standby") as standby:
+                beside = self.watched("plugins", standby)
+            beside["statements_s"] -= alone["statements_s"]
+            found.setdefault("standby, 3 plugins", []).append(beside)
+
+    @contextmanager
+    def started(self, database: str, role: str | None) -> Iterator[int]:
+        """Start a node that is to have `role`, or a bare process; give its pid once it settled."""
+        with ExitStack() as stack:
+            empty = stack.enter_context(tempfile.TemporaryDirectory())
+            port = free_port()
+            process = subprocess.Popen(
+                [sys.executable, *(["-c", BARE] if role is None else ["-m", "sereno", "run"])],
+                env=self.environment(database, port),
+                cwd=empty,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait, 20)
+            stack.callback(process.terminate)
+            if role is not None:
+                wait_for_role(process, port, role)
+            time.sleep(SETTLE_SECONDS)
+            yield process.pid
+
+    def environment(self, database: str, port: int) -> dict[str, str]:
+        """Return a clean environment for a node."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SERENO_", "PYTHON"))}
+        kept |= {"SERENO_DATABASE_URL": self.dsn(database), "SERENO_HTTP__PORT": str(port)}
+        kept |= {"PYTHONPYCACHEPREFIX": self.cache}
+        installed = {found.name for found in entry_points(group="sereno")}
+        wanted = set() if database == "no_plugin" else PLUGINS
+        return kept | {"SERENO_DISABLED_PLUGINS": ",".join(sorted(installed - wanted))}
+
+    def watched(self, database: str, pid: int) -> Figures:
+        """Return what a process takes, and what its database is asked for."""
+        spent, asked, began = cpu_seconds(pid), self.transactions(database), time.monotonic()
+        time.sleep(self.seconds)
+        passed = time.monotonic() - began
+        return {
+            "rss_mb": status_kb(pid, "status", "VmRSS:") / 1024,
+            "pss_mb": status_kb(pid, "smaps_rollup", "Pss:") / 1024,
+            "cpu_percent": 100 * (cpu_seconds(pid) - spent) / passed,
+            "statements_s": (self.transactions(database) - asked) / passed,
+        }
+
+    def transactions(self, database: str) -> int:
+        """Return how many have ended in `database`; statements of an idle node stand alone."""
+        return int(self.ask("template1", COUNT.format(database)))
+
+    def ask(self, database: str, statement: str) -> Any:
+        """Return the one value that `statement` yields."""
+
+        async def asked() -> Any:
+            connection = await asyncpg.connect(self.dsn(database))
+            try:
+                return await connection.fetchval(statement)
+            finally:
+                await connection.close()
+
+        return asyncio.run(asked())
+
+    def dsn(self, database: str) -> str:
+        """Return the address of a database of the server."""
+        return self.server.dsn.replace("/postgres?", f"/{database}?", 1)
 
 
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=30.0, help="how long idle CPU is watched")
+    options.add_argument("--seconds", type=float, default=30.0, help="how long each is watched")
     options.add_argument("--repeat", type=int, default=3)
     chosen = options.parse_args()
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in CONDITIONS}
-    with EmbeddedPostgres.temporary() as postgres:
+    found: dict[str, list[Figures]] = {}
+    with EmbeddedPostgres.temporary() as postgres, tempfile.TemporaryDirectory() as cache:
+        bench = Bench(postgres, cache, chosen.seconds)
+        bench.warm_up()
         for _ in range(chosen.repeat):
-            for name in CONDITIONS:
-                found[name].append(measure(name, postgres.dsn, chosen.seconds))
-    medians = {
-        name: {key: statistics.median(r[key] for r in rows) for key in rows[0]}
-        for name, rows in found.items()
-    }
-    bare = medians["bare"]
-    for name, row in medians.items():
-        print(
-            f"{name:<20} RSS {row['rss_mb']:6.1f} MB (+{row['rss_mb'] - bare['rss_mb']:5.1f})   "
-            f"PSS {row['pss_mb']:6.1f} MB (+{row['pss_mb'] - bare['pss_mb']:5.1f})   "
-            f"CPU {row['cpu_percent']:5.2f} %"
-        )
-    print(json.dumps({"bench": "overhead", "python": sys.version.split()[0], "runs": found}))
+            bench.round(found)
+    print(f"$ {shlex.join(['python', *sys.argv])}\n{setting()}; median (least to most)\n")
+    for line in table(found):
+        print(line)
+    print(json.dumps({"bench": "overhead", "setting": setting(), "runs": found}))
 
 
-def measure(name: str, dsn: str, seconds: float) -> dict[str, float]:
-    """Start one process, let it settle, watch it for `seconds`; MB and percent of one processor."""
-    with tempfile.TemporaryDirectory() as empty:
-        process = subprocess.Popen(
-            command(name), env=environment(name, dsn), cwd=empty, stderr=subprocess.DEVNULL
-        )
-        try:
-            if name == "bare":
-                time.sleep(1)
-            else:
-                wait_until_leading(process)
-            time.sleep(2)
-            before, began = cpu_seconds(process.pid), time.monotonic()
-            time.sleep(seconds)
-            used = cpu_seconds(process.pid) - before
-            return {
-                "rss_mb": status_kb(process.pid, "status", "VmRSS:") / 1024,
-                "pss_mb": status_kb(process.pid, "smaps_rollup", "Pss:") / 1024,
-                "cpu_percent": 100 * used / (time.monotonic() - began),
-            }
-        finally:
-            process.terminate()
-            process.wait(20)
+def table(found: dict[str, list[Figures]]) -> Iterator[str]:
+    """Write the medians and their spread, as a table of Markdown."""
+    yield "| process | " + " | ".join(title for title, _, _ in COLUMNS) + " |"
+    yield "|---" * (len(COLUMNS) + 1) + "|"
+    bare = next(iter(found.values()))
+    for name, rows in found.items():
+        cells = []
+        for _, key, is_memory in COLUMNS:
+            values = sorted(row[key] for row in rows)
+            digits = 1 if is_memory else 2
+            median = statistics.median(values)
+            cell = f"{median:.{digits}f} ({values[0]:.{digits}f} to {values[-1]:.{digits}f})"
+            if is_memory and rows is not bare:
+                over = median - statistics.median(row[key] for row in bare)
+                cell = f"**+{over:.1f}**, {cell}"
+            cells.append(cell)
+        yield f"| {name} | " + " | ".join(cells) + " |"
 
 
-def command(name: str) -> list[str]:
-    """Return what to start."""
-    if name == "bare":
-        return [sys.executable, "-c", BARE]
-    return [sys.executable, "-m", "sereno", "run"]
+def setting() -> str:
+    """Return the versions and the machine in a line."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.release()} "
+        f"{platform.machine()}, {os.cpu_count()} processors; {libraries}"
+    )
 
 
-def environment(name: str, dsn: str) -> dict[str, str]:
-    """Return a clean environment for a node on `dsn`."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("SERENO_")}
-    kept |= {"SERENO_DATABASE_URL": dsn, "SERENO_HTTP__PORT": "8799"}
-    if name == "kernel":
-        kept["SERENO_DISABLED_PLUGINS"] = "etl_ivr,cleanup,reports"
-    return kept
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
-def wait_until_leading(process: "subprocess.Popen[bytes]") -> None:
-    """Return once the node's own page says that it leads."""
-    for _ in range(600):
+def wait_for_role(process: "subprocess.Popen[bytes]", port: int, role: str) -> None:
+    """Return once the node's own page says that it leads, or that it stands by."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise SystemExit(f"the node ended with {process.returncode}")
         try:
-            page = urllib.request.urlopen("http://127.0.0.1:8799/health", timeout=2).read()
+            page = urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).read()
         except OSError:
             time.sleep(0.05)
             continue
-        if json.loads(page)["node"]["role"] == "leader":
+        told = json.loads(page)
+        if told["store"]["up"] and told["node"]["role"] == role:
             return
         time.sleep(0.05)
-    raise SystemExit("the node did not lead within 30 s")
+    raise SystemExit(f"the node was no {role} within 30 s")
 
 
 def status_kb(pid: int, file: str, key: str) -> float:
@@ -114,8 +218,9 @@ def status_kb(pid: int, file: str, key: str) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time used so far, in seconds, as finely as the kernel tells it."""
-    return float(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    """Return the processor time of all threads so far, in seconds, as finely as it is told."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(float((t / "schedstat").read_text().split()[0]) for t in threads) / 1e9
 
 
 if __name__ == "__main__":
