@@ -1,0 +1,47 @@
+"""A replica with jobs that a test can spoil: files in the directory SPOILED say what goes wrong.
+
+``fail``: the job of every second fails. The replica ends when its standard input does, as when the
+test is killed.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+
+import uvloop
+
+from sereno import Job, RunContext, every, hookimpl, job
+from sereno.app import serve
+from sereno.settings import load_settings
+
+SPOILED = Path(os.environ["SPOILED"])
+
+
+@job("watched.tick", schedule=every("1s"), overdue_after="4s", severity="critical", grace="2s")
+async def tick(run: RunContext) -> None:
+    if (SPOILED / "fail").exists():
+        raise RuntimeError("it was told to fail")
+
+
+@job("watched.yearly", schedule=every("365d"), overdue_after="400d", severity="warning")
+async def yearly(run: RunContext) -> None:
+    """Is declared, and not due."""
+
+
+@hookimpl
+def sereno_register_jobs(settings: object) -> list[Job]:
+    return [tick, yearly]
+
+
+def end_with_the_test() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=end_with_the_test, daemon=True).start()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        settings = load_settings(file=None, environ=os.environ, flags={})
+        runner.run(serve(settings, extra=[("watched", sys.modules[__name__])], entry_points=False))
