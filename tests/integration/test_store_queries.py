@@ -12,6 +12,8 @@ import pytest
 from sereno.store.pool import prepare_connection
 from sereno.store.sql import blocks, sql
 
+from .scene import connected
+
 pytestmark = pytest.mark.every_postgres
 
 SEVERAL_STATEMENTS = {"migration_table"}
@@ -19,10 +21,9 @@ SEVERAL_STATEMENTS = {"migration_table"}
 
 @pytest.fixture
 async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
-    found = await asyncpg.connect(database)
-    await prepare_connection(found)
-    yield found
-    found.terminate()
+    async with connected(database) as found:
+        await prepare_connection(found)
+        yield found
 
 
 async def test_every_block_can_be_prepared(connection: asyncpg.Connection) -> None:
