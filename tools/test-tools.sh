@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-needed=mariadb
+needed='mariadb pgbouncer'
 
 # name: program ; apt ; dnf ; apk ; brew        (several packages: spaces; not to be had: -)
 # Of MariaDB only the core, which brings no service.
@@ -17,6 +17,8 @@ prometheus: prometheus ; prometheus ; golang-github-prometheus ; prometheus ; pr
 alertmanager: prometheus-alertmanager ; prometheus-alertmanager ; - ; alertmanager ; -
 pgbouncer: pgbouncer ; pgbouncer ; pgbouncer ; pgbouncer ; pgbouncer
 chromium: chromium ; chromium ; chromium ; chromium ; -
+ip: ip ; iproute2 ; iproute ; iproute2 ; -
+faketime: faketime ; faketime ; libfaketime ; libfaketime ; libfaketime
 '
 
 say() { printf 'test-tools: %s\n' "$*" >&2; }

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -60,8 +60,15 @@ class PostgresServer:
     `dsn()` leads over TCP, `socket_dsn()` over a Unix socket.
     """
 
-    def __init__(self, programs: PostgresPrograms, options: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        programs: PostgresPrograms,
+        options: dict[str, str] | None = None,
+        addresses: Sequence[str] = (),
+    ) -> None:
+        """`addresses`: of this machine, on which it listens beside 127.0.0.1."""
         self.programs = programs
+        self.addresses = ("127.0.0.1", *addresses)
         self.version = programs.major
         self.port = 0
         self._options = {**_OPTIONS, **(options or {})}
@@ -87,8 +94,8 @@ class PostgresServer:
         """The process id of the postmaster."""
         return int(self._pidfile.read_text().split()[0])
 
-    def dsn(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+    def dsn(self, database: str = "postgres", host: str = "127.0.0.1") -> str:
+        return f"postgresql://postgres@{host}:{self.port}/{database}"
 
     def socket_dsn(self, database: str = "postgres") -> str:
         place = self._supervised.place
@@ -98,7 +105,8 @@ class PostgresServer:
         """Start the server: on a free port, and on the same port again after `stop` or `kill`."""
         if not self._data.exists():
             self.programs.create(self._data, durable=False)
-            hba = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
+            hosts = [f"host all all {address}/24 trust" for address in self.addresses]
+            hba = "\n".join(["local all all trust", *hosts, ""])
             (self._data / "pg_hba.conf").write_text(hba)
         self._forget_readiness()
         for _ in range(10):
@@ -120,10 +128,10 @@ class PostgresServer:
         self._disconnect()
         self._supervised.stop()
 
-    def kill(self) -> None:
-        """Kill the postmaster with SIGKILL; its data is kept."""
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """Kill the postmaster, SIGQUIT: as `pg_ctl stop -m immediate`; its data is kept."""
         self._disconnect()
-        os.kill(self.pid, signal.SIGKILL)
+        os.kill(self.pid, how)
         self._supervised.stop()
 
     def remove(self) -> None:
@@ -159,7 +167,7 @@ class PostgresServer:
     def _launch(self, port: int) -> None:
         options = {
             **self._options,
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": ",".join(self.addresses),
             "port": str(port),
             "unix_socket_directories": str(self._supervised.place),
         }

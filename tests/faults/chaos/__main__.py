@@ -1,0 +1,7 @@
+"""``python -m tests.faults.chaos``."""
+
+import sys
+
+from .program import main
+
+sys.exit(main())

@@ -1,0 +1,161 @@
+"""What became of every slot and run, by the database and by the file that the jobs wrote.
+
+Lost, a slot: it has no verdict, or one that is not `ran` or `late` (every job here catches up on
+all), or a run that never succeeded. Doubled, a slot: two runs claim it. Lost, a run: it is not
+`succeeded` in the end, or is so though no job of its last attempt came to its end, or nothing was
+chained to it. Doubled, a run: chained twice, or two of its attempts came to their end although the
+process of the first one was healthy until the second began. (A run is made *at least* once: what a
+dead, frozen or cut off process had done already may be done again, as another attempt.)
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.servers.waiting import wait_until
+
+from sereno.engine.verify import Account, verify
+from sereno.store.pool import Database
+
+from .eye import Eye
+from .replicas import Harm
+
+Kind = Literal["slot lost", "slot doubled", "run lost", "run doubled"]
+
+_BAD_SLOTS = """
+    SELECT c.name, s.slot, s.verdict, s.reason, r.id, r.state FROM sereno.slot s
+      JOIN sereno.schedule c ON c.id = s.schedule_id LEFT JOIN sereno.run r ON r.id = s.run_id
+     WHERE s.slot <= %s
+       AND (s.verdict NOT IN ('ran', 'late') OR r.state IS DISTINCT FROM 'succeeded')
+"""
+_BAD_RANGES = """
+    SELECT c.name, r.first_slot, r.slots, r.verdict FROM sereno.slot_range r
+      JOIN sereno.schedule c ON c.id = r.schedule_id
+"""
+_DOUBLED = """
+    SELECT schedule_id, slot, array_agg(id) FROM sereno.run WHERE slot IS NOT NULL
+     GROUP BY schedule_id, slot HAVING count(*) > 1
+"""
+_RUNS = """
+    SELECT id, job, state, attempt, coalesce(slot, queued_at) FROM sereno.run
+     WHERE coalesce(slot, queued_at) <= %s
+"""
+_CHAINED = """
+    SELECT u.id, u.slot, count(d.id) FROM sereno.run u
+      LEFT JOIN sereno.run d ON d.job = 'chaos.chained' AND d.requested_by = 'run ' || u.id
+     WHERE u.job = 'chaos.loop' AND u.state = 'succeeded' AND u.slot <= %s
+     GROUP BY u.id, u.slot HAVING count(d.id) <> 1
+"""
+_OPEN = """
+    SELECT count(*) FROM sereno.run
+     WHERE state IN ('queued', 'running') AND coalesce(slot, queued_at) <= %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that must not be. `at`: its slot, or when its run was queued."""
+
+    kind: Kind
+    at: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """All that was counted and found."""
+
+    slots: int
+    runs: int
+    attempts: int
+    findings: list[Finding]
+
+
+def balance(eye: Eye, dsn: str, file: Path, since: datetime, harms: Sequence[Harm]) -> Books:
+    """Wait until what is due by now is over, and hold everything against everything."""
+    cutoff = eye.now()
+    wait_until(lambda: eye.value("SELECT min(settled_to) FROM sereno.watermark") > cutoff, "slots")
+    wait_until(lambda: eye.value(_OPEN, [cutoff]) == 0, "all runs to end", 60)
+    account = asyncio.run(_verified(dsn, eye.now() - since))
+    findings = [
+        *_of_verify(account),
+        *_of_slots(eye, cutoff),
+        *_of_chains(eye, cutoff),
+    ]
+    runs = eye.rows(_RUNS, [cutoff])
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    findings += _of_runs(runs, lines)
+    findings += _of_attempts(lines, harms, {r[0]: r[4] for r in runs})
+    began = sum(1 for line in lines if line["word"] == "began")
+    return Books(account.slots, len(runs), began, findings)
+
+
+async def _verified(dsn: str, since: timedelta) -> Account:
+    db = Database(dsn)
+    await db.open()
+    try:
+        return await verify(db, since)
+    finally:
+        await db.close()
+
+
+def _of_verify(account: Account) -> Iterable[Finding]:
+    for fault in account.faults:
+        kind: Kind = "slot doubled" if fault.kind in ("doubled", "unexpected") else "slot lost"
+        yield Finding(kind, fault.slot, f"verify: {fault.schedule} {fault.kind}: {fault.detail}")
+
+
+def _of_slots(eye: Eye, cutoff: datetime) -> Iterable[Finding]:
+    for name, slot, verdict, reason, run, state in eye.rows(_BAD_SLOTS, [cutoff]):
+        detail = f"{name} at {slot}: {verdict} ({reason}), run {run} is {state}"
+        yield Finding("slot lost", slot, detail)
+    for name, first, slots, verdict in eye.rows(_BAD_RANGES):
+        yield Finding("slot lost", first, f"{name}: {slots} slots from {first} are {verdict}")
+    for schedule, slot, runs in eye.rows(_DOUBLED):
+        yield Finding("slot doubled", slot, f"schedule {schedule} at {slot}: runs {runs}")
+
+
+def _of_chains(eye: Eye, cutoff: datetime) -> Iterable[Finding]:
+    for run, slot, count in eye.rows(_CHAINED, [cutoff]):
+        kind: Kind = "run lost" if count == 0 else "run doubled"
+        yield Finding(kind, slot, f"run {run} of chaos.loop has {count} chained runs")
+
+
+def _of_runs(runs: Sequence[tuple[Any, ...]], lines: list[dict[str, Any]]) -> Iterable[Finding]:
+    ended = {(line["run"], line["attempt"]) for line in lines if line["word"] == "ended"}
+    for run, job, state, attempt, at in runs:
+        if state != "succeeded":
+            yield Finding("run lost", at, f"run {run} of {job} is {state}")
+        elif (run, attempt) not in ended:
+            yield Finding("run lost", at, f"run {run} of {job}: attempt {attempt} never ended")
+
+
+def _of_attempts(
+    lines: list[dict[str, Any]], harms: Sequence[Harm], instants: dict[int, datetime]
+) -> Iterable[Finding]:
+    began: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
+    ended: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for line in lines:
+        if line["word"] == "began":
+            began[line["run"]][line["attempt"]] = line
+        else:
+            ended[line["run"]].append(line)
+    for run, ends in ended.items():
+        ends.sort(key=lambda line: int(line["attempt"]))
+        for first, second in pairwise(ends):
+            start = began[run][first["attempt"]]["at"], began[run][second["attempt"]]["at"]
+            if not _excused(first["replica"], *start, harms):
+                detail = f"run {run} of {first['job']} came to its end twice: {first}, {second}"
+                at = instants.get(run, datetime.fromtimestamp(0, UTC))
+                yield Finding("run doubled", at, detail)
+
+
+def _excused(label: str, since: float, until: float, harms: Sequence[Harm]) -> bool:
+    """Tell whether the process `label` was harmed between these steady times."""
+    return any(h.label == label and h.since <= until and h.until >= since for h in harms)

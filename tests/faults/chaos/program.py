@@ -1,0 +1,206 @@
+"""Strikes fault after fault, measures each failover, and judges."""
+
+import argparse
+import platform
+import random
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+
+from tests.servers.postgres import installed_programs
+from tests.servers.waiting import wait_until
+
+from sereno.engine.clock import steady
+
+from . import account
+from .account import Books
+from .faults import Fault, all_faults
+from .report import Row, Trial, rows_of, table
+from .stage import Stage, stage
+from .trust import Overlap, overlaps, reigns
+
+_LATEST = 15.0
+"""Seconds that are given to a failover beyond its bound: a measured miss says more than a halt."""
+
+_QUIET = 2.5
+"""Seconds for which a fault that must not change the leader is watched."""
+
+_WAITED = """
+    SELECT extract(epoch FROM coalesce(max(decided_at - slot), interval '0'))::float8
+      FROM sereno.slot WHERE slot >= %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the whole run showed. `wrong`: what is lost, doubled or not as it must be; `slow`: times
+    out of bounds."""
+
+    rows: list[Row]
+    books: Books
+    both: list[Overlap]
+    wrong: list[str]
+    slow: list[str]
+    skipped: list[str]
+
+
+def chosen(faults: Sequence[Fault], count: int, dice: random.Random) -> list[Fault]:
+    """Return so many faults in random order, each kind as often as any other."""
+    rounds: list[Fault] = []
+    while len(rounds) < count:
+        rounds += dice.sample(faults, len(faults))
+    return rounds[:count]
+
+
+def torment(
+    *, seed: int, count: int, lease: float, freeze: float, cut: float, keep: Path | None = None
+) -> Verdict:
+    """Try `count` faults and return the verdict; `keep`: where logs go that tell of a fault."""
+    dice = random.Random(seed)
+    with stage(lease=lease, freeze=freeze, cut=cut) as scene:
+        try:
+            verdict = _played(scene, dice, count)
+        except BaseException:
+            _keep(scene, keep)
+            raise
+        if verdict.wrong or verdict.slow:
+            _keep(scene, keep)
+    return verdict
+
+
+def _played(scene: Stage, dice: random.Random, count: int) -> Verdict:
+    known = all_faults(scene.lease)
+    reasons = {fault.name: fault.needs(scene) for fault in known}
+    skipped = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+    for line in skipped:
+        _say(f"skipped: {line}")
+    possible = [fault for fault in known if reasons[fault.name] is None]
+    scene.settle()
+    since = scene.eye.now()
+    trials = []
+    for number, fault in enumerate(chosen(possible, count, dice), 1):
+        trial = _try(scene, fault, dice)
+        trials.append(trial)
+        took = "no new leader" if trial.failover is None else f"{trial.failover:.3f} s"
+        _say(f"{number:4d} {fault.name}: {took} {'; '.join(trial.faults)}")
+    scene.settle()
+    harms = [h for r in scene.replicas for h in r.harms]
+    books = account.balance(scene.eye, scene.dsn, scene.file, since, harms)
+    for replica in scene.replicas:
+        replica.stop()
+    codes = {label: c for r in scene.replicas for label, c in r.codes.items() if c not in (0, -9)}
+    deaths = {label: at for r in scene.replicas for label, at in r.deaths.items()}
+    both = overlaps(reigns(scene.place, deaths))
+    wrong = [f"{f.kind}: {f.detail}" for f in books.findings]
+    wrong += [f"two leaders for {o.seconds:.4f} s: {o.one}, {o.other}" for o in both]
+    wrong += [f"replica {label} ended with code {code}" for label, code in codes.items()]
+    slow = [f"{t.name}: {fault}" for t in trials for fault in t.faults]
+    rows = rows_of(trials, books.findings, both)
+    order = [fault.name for fault in known]
+    rows.sort(key=lambda row: order.index(row.name))
+    return Verdict(rows, books, both, wrong, slow, skipped)
+
+
+def _try(scene: Stage, fault: Fault, dice: random.Random) -> Trial:
+    scene.settle()
+    scene.until(steady() + dice.uniform(0, 1))
+    leader, term = scene.leader()
+    trial = Trial(fault.name, scene.eye.now(), steady(), fault.bound)
+    striking = fault.strike(scene, leader, dice)
+    struck = next(striking)
+    limit = fault.bound + _LATEST if struck.change == "must" and fault.bound else _QUIET
+    try:
+        wait_until(lambda: scene.eye.term_after(term), "the next leader", limit)
+    except AssertionError:
+        if struck.change == "must":
+            trial.faults.append(f"nobody led within {limit:g} s")
+    following = scene.eye.term_after(term)
+    if following is not None:
+        trial.failover = max(0.0, (following[1] - struck.at).total_seconds())
+        if struck.change == "must not":
+            trial.faults.append("the leader changed")
+        elif fault.bound is not None and trial.failover > fault.bound:
+            trial.faults.append(f"{trial.failover:.3f} s, more than {fault.bound:g} s")
+    next(striking, None)
+    scene.settle()
+    trial.waited = max(0.0, scene.eye.value(_WAITED, [trial.at - timedelta(seconds=1)]))
+    return trial
+
+
+def _keep(scene: Stage, keep: Path | None) -> None:
+    if keep is not None:
+        shutil.rmtree(keep, ignore_errors=True)
+        shutil.copytree(scene.place, keep)
+        shutil.copy(scene.postgres.log, keep / "postgres.log")
+        _say(f"logs are kept in {keep}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def page(verdict: Verdict, arguments: str, lease: float, seconds: float, postgres: int) -> str:
+    """Return docs/failover.md."""
+    versions = (
+        f"Sereno {version('sereno')}, PostgreSQL {postgres}, asyncpg {version('asyncpg')}, "
+        f"Python {platform.python_version()}, {platform.system()} {platform.release()}, "
+        "2 cores shared by all replicas, PostgreSQL and the program."
+    )
+    skipped = "Skipped: " + "; ".join(verdict.skipped) + "." if verdict.skipped else ""
+    template = Template(Path(__file__).with_name("page.md").read_text())
+    return template.substitute(
+        arguments=arguments,
+        lease=f"{lease:g}",
+        table=table(verdict.rows),
+        slots=verdict.books.slots,
+        runs=verdict.books.runs,
+        attempts=verdict.books.attempts,
+        minutes=round(seconds / 60),
+        skipped=skipped,
+        versions=versions,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 when nothing is lost, doubled or out of bounds, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=None, help="the order of the faults")
+    parser.add_argument("--faults", type=int, default=200, help="how many to try")
+    parser.add_argument("--lease", type=float, default=3.0, help="seconds")
+    parser.add_argument("--freeze", type=float, default=20.0, help="seconds of each SIGSTOP")
+    parser.add_argument("--cut", type=float, default=8.0, help="seconds beyond the lease, at most")
+    parser.add_argument("--write", type=Path, help="a file for the table, as docs/failover.md")
+    parser.add_argument("--keep", type=Path, help="a directory for logs when something is wrong")
+    given = parser.parse_args(arguments)
+    seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
+    _say(f"seed {seed}")
+    began = time.monotonic()
+    verdict = torment(
+        seed=seed,
+        count=given.faults,
+        lease=given.lease,
+        freeze=given.freeze,
+        cut=given.cut,
+        keep=given.keep,
+    )
+    books = verdict.books
+    print(table(verdict.rows))
+    print(f"{books.slots} slots, {books.runs} runs, {books.attempts} attempts; seed {seed}")
+    for line in [*verdict.wrong, *verdict.slow]:
+        print(f"OUT OF BOUNDS: {line}")
+    if given.write:
+        text = page(
+            verdict,
+            f"--seed {seed} --faults {given.faults}",
+            given.lease,
+            time.monotonic() - began,
+            next(iter(installed_programs())),
+        )
+        given.write.write_text(text)
+    return 1 if verdict.wrong or verdict.slow else 0

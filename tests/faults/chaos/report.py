@@ -1,0 +1,111 @@
+"""The table: what each kind of fault cost, and whether that is within its bound."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .account import Finding
+from .trust import Overlap
+
+_HEAD = (
+    "fault",
+    "tried",
+    "p50",
+    "p99",
+    "max",
+    "bound",
+    "slot waited",
+    "slots lost",
+    "slots doubled",
+    "runs lost",
+    "runs doubled",
+    "two leaders",
+)
+
+
+@dataclass(slots=True)
+class Trial:
+    """One fault that was tried. `at`: the database's time, `steady`: this machine's.
+
+    `failover`: seconds until the next term began, None when none did. `waited`: the longest that a
+    slot waited for its verdict. `faults`: what was out of bounds.
+    """
+
+    name: str
+    at: datetime
+    steady: float
+    bound: float | None
+    failover: float | None = None
+    waited: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Row:
+    """One kind of fault."""
+
+    name: str
+    bound: float | None
+    trials: list[Trial] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    overlaps: list[Overlap] = field(default_factory=list)
+
+    def cells(self) -> list[str]:
+        times = sorted(t.failover for t in self.trials if t.failover is not None)
+        kinds = [f.kind for f in self.findings]
+        return [
+            self.name,
+            str(len(self.trials)),
+            *(_seconds(_quantile(times, q)) for q in (0.5, 0.99, 1.0)),
+            "no change" if self.bound is None else f"{self.bound:g}",
+            _seconds(max((t.waited for t in self.trials), default=None)),
+            *(
+                str(kinds.count(kind))
+                for kind in ("slot lost", "slot doubled", "run lost", "run doubled")
+            ),
+            str(len(self.overlaps)),
+        ]
+
+
+def rows_of(
+    trials: Sequence[Trial], findings: Sequence[Finding], overlaps: Sequence[Overlap]
+) -> list[Row]:
+    """Put each finding to the last fault before it."""
+    rows: dict[str, Row] = {}
+    for trial in trials:
+        rows.setdefault(trial.name, Row(trial.name, trial.bound)).trials.append(trial)
+    for finding in findings:
+        before = [t for t in trials if t.at <= finding.at] or trials[:1]
+        rows[before[-1].name].findings.append(finding)
+    for overlap in overlaps:
+        earlier = [t for t in trials if t.steady <= overlap.since] or trials[:1]
+        rows[earlier[-1].name].overlaps.append(overlap)
+    return list(rows.values())
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the table as Markdown, aligned."""
+    cells = [list(_HEAD), *(row.cells() for row in rows), _total(rows)]
+    widths = [max(len(line[n]) for line in cells) for n in range(len(_HEAD))]
+
+    def line(parts: Sequence[str]) -> str:
+        first, *rest = zip(parts, widths, strict=True)
+        shown = [first[0].ljust(first[1]), *(part.rjust(width) for part, width in rest)]
+        return f"| {' | '.join(shown)} |"
+
+    rule = "|".join(["-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:])])
+    return "\n".join([line(cells[0]), f"|{rule}|", *(line(c) for c in cells[1:])])
+
+
+def _total(rows: Sequence[Row]) -> list[str]:
+    counted = [row.cells() for row in rows]
+    sums = {n: str(sum(int(c[n]) for c in counted)) for n in (1, 7, 8, 9, 10, 11)}
+    return ["all", *(sums.get(n, "") for n in range(1, len(_HEAD)))]
+
+
+def _quantile(values: Sequence[float], share: float) -> float | None:
+    return values[min(len(values) - 1, int(share * len(values)))] if values else None
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

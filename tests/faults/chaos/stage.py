@@ -1,0 +1,144 @@
+"""Three replicas, their servers and networks: what faults are done to."""
+
+import asyncio
+import contextlib
+import random
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.servers.pgbouncer import PgBouncer, pgbouncer_program
+from tests.servers.postgres import PostgresServer, installed_programs
+from tests.servers.waiting import wait_until
+
+from sereno.engine.clock import steady
+from sereno.store.migrate import migrate
+
+from .eye import Eye
+from .network import networks, why_not
+from .replicas import Replica
+
+_DATABASE = "postgres"
+
+
+@dataclass
+class Stage:
+    """All that a fault may touch. Durations in seconds; `no_network`: why networks cannot be cut.
+
+    `pooled`: the replica whose statements, but not its lock, go through `pooler`.
+    """
+
+    postgres: PostgresServer
+    pooler: PgBouncer | None
+    replicas: list[Replica]
+    eye: Eye
+    place: Path
+    lease: float
+    freeze: float
+    block: float
+    cut: float
+    no_network: str | None
+    dice: random.Random = field(default_factory=random.Random)
+
+    @property
+    def pooled(self) -> Replica | None:
+        return self.replicas[1] if self.pooler else None
+
+    @property
+    def dsn(self) -> str:
+        return self.postgres.dsn(_DATABASE)
+
+    @property
+    def file(self) -> Path:
+        """The file to which jobs append."""
+        return self.place / "jobs"
+
+    def leader(self) -> tuple[Replica, int]:
+        """Return the replica that leads, and its term."""
+        found: list[tuple[Replica, int]] = []
+
+        def led() -> bool:
+            leading = self.eye.leader()
+            if leading is None:
+                return False
+            found[:] = [(r, leading[1]) for r in self.replicas if r.label == leading[0]]
+            return bool(found)
+
+        wait_until(led, "a leader", 30)
+        return found[0]
+
+    def settle(self, seconds: float = 40) -> None:
+        """Wait until all replicas are present, one leads, and nothing is behind."""
+        end = steady() + seconds
+        while (why := self.eye.unsteady([r.label for r in self.replicas])) is not None:
+            for replica in self.replicas:
+                if not replica.running:
+                    raise AssertionError(f"replica {replica.label} has ended by itself")
+            if steady() > end:
+                raise AssertionError(f"the replicas did not come back in {seconds:g} s: {why}")
+            self.until(steady() + 0.02)
+
+    def until(self, instant: float) -> None:
+        """Wait until this steady time."""
+        threading.Event().wait(max(0.0, instant - steady()))
+
+
+@contextlib.contextmanager
+def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
+    """Start everything, and leave nothing behind."""
+    place = Path(tempfile.mkdtemp(prefix="sereno-chaos-"))
+    no_network = why_not()
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, place, ignore_errors=True)
+        cables = stack.enter_context(networks(3)) if no_network is None else []
+        addresses = [c.here for c in cables]
+        programs = next(iter(installed_programs().values()))
+        # Commits are durable here as they are in life: a restart may forget none.
+        postgres = PostgresServer(programs, {"synchronous_commit": "on"}, addresses)
+        stack.callback(postgres.remove)
+        postgres.start()
+        asyncio.run(migrate(postgres.dsn(_DATABASE)))
+        pooler = None
+        if pgbouncer_program():
+            pooler = PgBouncer(postgres.port, programs.account, addresses=addresses)
+            stack.callback(pooler.remove)
+            pooler.start()
+        eye = Eye(postgres.socket_dsn(_DATABASE))
+        stack.callback(eye.close)
+        found = Stage(
+            postgres=postgres,
+            pooler=pooler,
+            replicas=[],
+            eye=eye,
+            place=place,
+            lease=lease,
+            freeze=freeze,
+            block=lease + 2,
+            cut=cut,
+            no_network=no_network,
+        )
+        for number, letter in enumerate("abc"):
+            network = cables[number] if cables else None
+            host = network.here if network else "127.0.0.1"
+            direct = postgres.dsn(_DATABASE, host)
+            pooled = pooler.dsn(_DATABASE, host) if pooler and number == 1 else direct
+            environment = {
+                "SERENO_DATABASE_URL": pooled,
+                "SERENO_LEADER_DATABASE_URL": direct,
+                "SERENO_LEASE": f"{lease}s",
+                "SERENO_DRAIN_TIMEOUT": "10s",
+                "SERENO_HTTP__ENABLED": "false",
+                "SERENO_LOG__LEVEL": "debug",
+                "SERENO_LOG__FORMAT": "json",
+                "CHAOS_FILE": str(found.file),
+                "CHAOS_BLOCK": str(found.block),
+            }
+            replica = Replica(letter, place, environment, network)
+            stack.callback(replica.stop)
+            found.replicas.append(replica)
+        for replica in found.replicas:
+            replica.start()
+        yield found
