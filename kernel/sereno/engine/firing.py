@@ -186,12 +186,10 @@ class Firing:
     def _go_on(self, settlement: Settlement) -> None:
         """Put the schedule back on the agenda, unless its next instant lies beyond the horizon."""
         entry, wake = settlement.entry, settlement.wake_at
-        if wake is None:
-            return
-        if entry.paused_until is not None and settlement.settled_to >= entry.paused_until:
+        if settlement.pause_over:
             self._to_resume.append(entry.name)
             return
-        if wake > self._clock.now() + HORIZON:
+        if wake is None or wake > self._clock.now() + HORIZON:
             return
         keep = tuple(d for d in entry.definitions[1:] if d.valid_from > settlement.settled_to)
         held = [d for d in entry.definitions if d.valid_from <= settlement.settled_to]
@@ -214,9 +212,7 @@ class Firing:
 
     async def _resume(self) -> None:
         while self._to_resume:
-            await schedules.resume(
-                self._db, self._to_resume.pop(), by="sereno", reason="the pause is over"
-            )
+            await schedules.end_pause(self._db, self._term, self._to_resume.pop())
             self._next_refill = 0.0
 
     def _policies_of(self, entry: Entry) -> Policies | None:

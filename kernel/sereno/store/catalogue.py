@@ -4,7 +4,7 @@ and config."""
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 BY_CONFIG = "the configuration"
 BY_CODE = "the code"
+BY_ITSELF = "sereno"
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,8 @@ def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
 async def _register_schedules(
     connection: asyncpg.Connection, wanted: Mapping[str, NamedSchedule]
 ) -> None:
-    known = {r["name"]: r for r in await connection.fetch(sql("schedules_declared"))}
+    rows = await connection.fetch(sql("schedules_declared"))
+    known = {r["name"]: await lapse(connection, r) for r in rows}
     new = [s for name, s in wanted.items() if name not in known]
     if new:
         await _create_declared(connection, new)
@@ -156,7 +159,8 @@ def _state(row: asyncpg.Record, declared: Declared) -> ScheduleState:
 
 async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
     """Orphan users' schedules whose job has gone, and take up those whose job is back."""
-    for row in await connection.fetch(sql("schedules_of_users")):
+    for held in await connection.fetch(sql("schedules_of_users")):
+        row = await lapse(connection, held)
         here = row["job"] in jobs
         if here and row["state"] == "orphaned":
             await change(
@@ -215,6 +219,26 @@ async def create(
             )
 
 
+async def lapse(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.Record:
+    """Resume the schedule that `row` (locked) holds where its pause has an end and is over, from
+    that end on, and return its row as it is then."""
+    until = row["paused_until"]
+    if row["state"] != "paused" or until is None:
+        return row
+    if until - _TICK > max(row["now"], row["settled_to"]):
+        return row
+    await change(
+        connection,
+        row,
+        state="active",
+        action="resume",
+        by=BY_ITSELF,
+        reason="the pause is over",
+        since=until - _TICK,
+    )
+    return await connection.fetchrow(sql("schedule_by_name"), row["name"])
+
+
 async def change(
     connection: asyncpg.Connection,
     row: asyncpg.Record,
@@ -226,14 +250,15 @@ async def change(
     overrides: dict[str, Any] | None = None,
     state: ScheduleState | None = None,
     paused_until: datetime | None = None,
+    since: datetime | None = None,
 ) -> Definition:
-    """Write a new version of the schedule that `row` (locked) holds; it rules slots after this
-    instant."""
+    """Write a new version of the schedule that `row` (locked) holds; it rules slots after `since`,
+    by default after this instant, and none that is settled."""
     state = state or row["state"]
     declared = row["declared"] if declared is None else declared
     overrides = row["overrides"] if overrides is None else overrides
     effective = Declared.from_json(declared, overrides)
-    since = max(row["now"], row["settled_to"])
+    since = max(since or row["now"], row["settled_to"])
     definition = effective.definition(row["version"] + 1, since, state)
     following = next_slot(definition, row["name"], since) if state == "active" else None
     await connection.fetchval(

@@ -9,9 +9,9 @@ import asyncpg
 from msgspec import UNSET
 
 from sereno.model.declared import Declared
-from sereno.model.errors import DeclarationError, NotFoundError
+from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.ledger import Definition
-from sereno.store.catalogue import NamedSchedule, change, create
+from sereno.store.catalogue import NamedSchedule, change, create, lapse
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 from sereno.triggers.coming import coming
@@ -21,16 +21,20 @@ MAX_REPLAY = 1_000
 
 
 async def named(connection: asyncpg.Connection, name: str) -> list[asyncpg.Record]:
-    """Return, locked, the schedule `name` or all of the job `name`; raises NotFoundError."""
+    """Return, locked, the schedule `name` or all of the job `name`; raises NotFoundError.
+
+    A pause that is over is ended first.
+    """
     row = await connection.fetchrow(sql("schedule_by_name"), name)
     if row is not None:
-        return [row]
+        return [await lapse(connection, row)]
     names = [r["name"] for r in await connection.fetch(sql("schedules_by_job"), name)]
     if not names:
         near = await connection.fetchval(sql("schedule_like"), name)
         hint = f", did you mean '{near}'?" if near else ""
         raise NotFoundError(f"there is no schedule, nor a job with schedules, named '{name}'{hint}")
-    return [await connection.fetchrow(sql("schedule_by_name"), n) for n in names]
+    rows = [await connection.fetchrow(sql("schedule_by_name"), n) for n in names]
+    return [await lapse(connection, row) for row in rows]
 
 
 async def pause(
@@ -92,6 +96,17 @@ async def resume(
             if run != "none" and since is not None:
                 queued += await _replay(connection, row, definition, since, run, by)
     return changed, queued
+
+
+async def end_pause(db: Database, term: int, name: str) -> None:
+    """Resume the schedule `name` if its pause is over and settled, under `term`; raises
+    LeaseLostError."""
+    async with db.transaction() as connection:
+        if await connection.fetchval(sql("fence"), term) is None:
+            raise LeaseLostError(f"term {term} is over: its pauses are another node's to end")
+        row = await connection.fetchrow(sql("schedule_by_name"), name)
+        if row is not None:
+            await lapse(connection, row)
 
 
 async def _replay(

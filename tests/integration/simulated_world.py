@@ -1,0 +1,337 @@
+"""Leaders, their jobs and a database, in a time that the test owns; runs end when the test says so.
+
+The real firing loop, intake, planner and store do all the work. Left out are what needs real time
+and real processes: sessions, heartbeats and the running of jobs, which the fault tests try.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count, cycle
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from sereno.engine.firing import Firing
+from sereno.engine.intake import Intake
+from sereno.engine.occupancy import Occupancy
+from sereno.engine.planner import QUIET
+from sereno.engine.verify import Account, expected, verify
+from sereno.model.declared import Declared
+from sereno.model.errors import LeaseLostError
+from sereno.model.job import Job, job
+from sereno.model.ledger import Claim
+from sereno.model.run import Outcome, RunState
+from sereno.model.schedule import schedule
+from sereno.store import runs
+from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
+from sereno.store.ledger import definition
+from sereno.store.pool import Database
+from sereno.store.session import Node
+from sereno.store.sql import sql
+from sereno.testing import FakeClock
+from sereno.triggers import parse
+
+from .owned_time import set_time
+
+START = datetime(2036, 1, 1, 0, 0, 30, tzinfo=UTC)
+MAX_RUNNING = 40
+
+TRIGGERS = [
+    "cron 0 8 * * * Europe/Madrid",
+    "cron 30 2 * * * Europe/Madrid",
+    "cron 30 1 * * * America/New_York gap=skip fold=both",
+    "cron 15 2 * * * Australia/Lord_Howe",
+    "cron 45 2 * * * Pacific/Chatham fold=last",
+    "cron 0 0 * * * America/Santiago",
+    "cron 0 0 * * * Africa/Cairo",
+    "cron 0 */2 * * * America/Asuncion",
+    "cron 0 */4 * * * Europe/London",
+    "cron 0 30 12 * * MON-FRI Asia/Tokyo",
+    "cron @daily Pacific/Apia",
+    "cron 0 0 29 2 * UTC",
+    "cron 0 12 * * 5L UTC",
+    "every 6h",
+    "every 90m",
+    "every 25h anchor=2036-01-01T00:17:00Z",
+    "every 7d",
+    "once 2036-02-29T12:00:00Z",
+    "once 2036-07-04 America/New_York",
+    "any_of (cron 0 9 * * * Europe/Madrid) (every 7h)",
+    "except_on (cron 0 8 * * * Europe/Madrid) 2036-01-06 2036-12-25 (cron 0 0 * * SUN Europe/Madrid)",
+    "within (every 17m) start=2036-03-28T00:00:00Z end=2036-04-07T00:00:00Z",
+    "within (every 10s) start=2036-06-01T00:00:00Z end=2036-06-01T06:00:00Z",
+    "jitter (cron 0 3 * * * UTC) 2h",
+    "jitter (every 1h) 10m key=shared",
+]
+POLICIES: list[dict[str, Any]] = [
+    {"catch_up": "last", "overlap": "skip"},
+    {"catch_up": "last", "overlap": "queue", "grace": "5m"},
+    {"catch_up": "none", "overlap": "allow", "grace": "1h"},
+    {"catch_up": "all", "overlap": "skip", "max_catch_up": 5},
+    {"catch_up": "all", "overlap": "queue", "max_catch_up": 20},
+    {"catch_up": "all", "overlap": "allow", "max_catch_up": 3},
+    {"catch_up": "last", "overlap": "cancel_previous", "grace": "1s"},
+    {"catch_up": "none", "overlap": "queue", "concurrency_key": "tenant {tenant}"},
+    {"catch_up": "last", "overlap": "allow", "max_running": 1},
+]
+JOBS = [f"plugin{n % 3}.job{n}" for n in range(12)]
+UNKNOWN = "elsewhere.job"
+"""A job that only another version of the code knows."""
+
+
+async def _nothing(run: Any) -> None:
+    """Stand where a job's function stands."""
+
+
+def _jobs() -> dict[str, Job]:
+    """Return the jobs, with the policies in turn."""
+    held = zip(JOBS, cycle(POLICIES), strict=False)
+    return {name: job(name, **chosen)(_nothing) for name, chosen in held}
+
+
+def fifty_schedules() -> dict[str, NamedSchedule]:
+    """Return each trigger twice, under other policies, some with a window or jitter."""
+    found = {}
+    names, policies = cycle(JOBS), cycle(POLICIES)
+    for n, text in enumerate([*TRIGGERS, *TRIGGERS]):
+        name = next(names)
+        held = schedule(
+            parse(text),
+            label=f"s{n}",
+            params={"tenant": f"t{n % 4}"},
+            start=datetime(2036, 2, 1, tzinfo=UTC) if n % 11 == 3 else None,
+            end=datetime(2036, 10, 1, tzinfo=UTC) if n % 13 == 4 else None,
+            jitter="20m" if n % 17 == 5 else None,
+            **next(policies),
+        )
+        found[held.name(name)] = NamedSchedule(
+            name=held.name(name), job=name, origin="plugin", declared=Declared.of(held)
+        )
+        if n % 7 == 6:
+            next(policies)  # so that the second time each trigger meets another policy
+    return found
+
+
+class Hands:
+    """Stands where the runner stands: takes claims, and ends them when it is told."""
+
+    def __init__(self) -> None:
+        self.claims: dict[int, Claim] = {}
+        self.stopped: dict[int, str] = {}
+
+    def start(self, claim: Claim, at: datetime | None = None) -> None:
+        assert claim.run_id not in self.claims, "a run was started twice"
+        self.claims[claim.run_id] = claim
+
+    def stop(self, run_id: int, why: str, who: str | None = None) -> bool:
+        if run_id in self.claims:
+            self.stopped[run_id] = why
+        return run_id in self.claims
+
+
+@dataclass
+class Leader:
+    """One term of one node."""
+
+    node: Node
+    term: int
+    hands: Hands
+    occupancy: Occupancy
+    firing: Firing
+    intake: Intake
+    events: list[object] = field(default_factory=list)
+
+
+class World:
+    """The database, the clock, the leader and those who were. `random` decides what is not told."""
+
+    def __init__(self, db: Database, eye: asyncpg.Connection, seed: int) -> None:
+        self.db = db
+        self.eye = eye
+        self.clock = FakeClock(START)
+        self.random = random.Random(seed)
+        self.jobs = _jobs()
+        self.schedules = fifty_schedules()
+        self.absent: set[str] = set()
+        self.leader: Leader | None = None
+        self.deposed: list[Leader] = []
+        self.checked = START
+        self._numbers = count(1)
+
+    async def begin(self) -> None:
+        """Set the clock, and have the first leader register all there is."""
+        await set_time(self.eye, self.clock.now())
+        await self.crown()
+
+    # --- leaders ------------------------------------------------------------------------------
+
+    async def crown(self) -> Leader:
+        """Begin a new term, of a new node; who led before does not know it yet."""
+        number = next(self._numbers)
+        node = Node(UUID(int=number), number)
+        term = await self.eye.fetchval(
+            "UPDATE sereno.leadership SET term = term + 1, node = $1 RETURNING term", node.id
+        )
+        if self.leader is not None:
+            self.deposed = [*self.deposed[-3:], self.leader]
+        events: list[object] = []
+        hands, occupancy = Hands(), Occupancy(MAX_RUNNING, {})
+        known = {n: j for n, j in self.jobs.items() if n not in self.absent}
+        intake = Intake(
+            *(self.db, node, term, self.clock, hands, occupancy, known),
+            lease=5.0,
+            session_since=0.0,
+        )
+        firing = Firing(
+            *(self.db, node, term, self.clock, hands, occupancy, known),
+            publish=events.append,
+            queued=intake.wait,
+        )
+        self.leader = Leader(node, term, hands, occupancy, firing, intake, events)
+        await register(
+            self.db,
+            term,
+            [DeclaredJob(job=j, plugin=n.partition(".")[0]) for n, j in known.items()],
+            [s for s in self.schedules.values() if s.job in known],
+        )
+        await intake.load()
+        return self.leader
+
+    async def resign(self) -> None:
+        """Leave nobody in the lead."""
+        if self.leader is not None:
+            self.deposed = [*self.deposed[-3:], self.leader]
+            self.leader = None
+
+    async def turn(self, *, reread: bool = True) -> None:
+        """Let the leader do all that is due now; `reread`: its agenda is read from the database."""
+        if self.leader is not None:
+            await self._turn(self.leader, reread)
+
+    async def _turn(self, leader: Leader, reread: bool) -> None:
+        if reread:
+            leader.firing.reread()
+        for _ in range(100):
+            await leader.firing.turn(_nobody)
+            if leader.firing.pause() > 0:
+                break
+        else:
+            raise AssertionError("the firing loop turns for ever")
+        leader.intake.hear({"run", "over", "cancel"})
+        await leader.intake.turn(_nobody)
+
+    async def usurp(self) -> None:
+        """Let those who led before try to go on; whatever they do, nothing of it is written."""
+        before = await self._written()
+        for leader in self.deposed:
+            for reread in (False, True):
+                try:
+                    await self._turn(leader, reread)
+                except LeaseLostError:
+                    pass
+        assert await self._written() == before, "a deposed leader wrote"
+
+    async def _written(self) -> asyncpg.Record:
+        return await self.eye.fetchrow(
+            "SELECT (SELECT count(*) FROM sereno.slot) AS slots,"
+            " (SELECT sum(slots) FROM sereno.slot_range) AS ranged,"
+            " (SELECT count(*) FROM sereno.run) AS runs,"
+            " (SELECT count(*) FROM sereno.run WHERE state = 'running') AS running,"
+            " (SELECT count(*) FROM sereno.schedule_version) AS versions,"
+            " (SELECT array_agg(settled_to ORDER BY schedule_id) FROM sereno.watermark) AS marks"
+        )
+
+    # --- time ---------------------------------------------------------------------------------
+
+    async def pass_time(self, span: timedelta) -> None:
+        """Move the clock, all at once."""
+        self.clock.advance(span)
+        await set_time(self.eye, self.clock.now())
+
+    async def watch(self, span: timedelta, most: int = 60) -> None:
+        """Move the clock from instant to instant as the leader wants it, at most `most` times."""
+        until = self.clock.now() + span
+        for _ in range(most):
+            await self.turn(reread=True)
+            await self.end_runs()
+            due = await self.eye.fetchval("SELECT min(wake_at) FROM sereno.watermark")
+            if self.leader is None or due is None or due > until:
+                break
+            await self.pass_time(max(due - self.clock.now(), timedelta(milliseconds=1)))
+        if self.clock.now() < until:
+            await self.pass_time(until - self.clock.now())
+            await self.turn()
+
+    # --- runs ---------------------------------------------------------------------------------
+
+    async def end_runs(self, share: float = 1.0) -> None:
+        """End a share of what runs, on each node that leads or led: well, badly or to be retried."""
+        for leader in [*self.deposed, *([self.leader] if self.leader else [])]:
+            chosen = [c for c in leader.hands.claims.values() if self.random.random() < share]
+            outcomes = [self._outcome(c, c.run_id in leader.hands.stopped) for c in chosen]
+            if not outcomes:
+                continue
+            await runs.write_outcomes(self.db, leader.node.id, outcomes, {})
+            for outcome in outcomes:
+                del leader.hands.claims[outcome.run_id]
+                leader.hands.stopped.pop(outcome.run_id, None)
+                old = leader.occupancy.remove(outcome.run_id)
+                if outcome.state == "queued" and old is not None:
+                    leader.occupancy.add(old.waiting())
+
+    def _outcome(self, claim: Claim, stopped: bool) -> Outcome:
+        states: Sequence[RunState] = ("succeeded", "succeeded", "succeeded", "failed", "queued")
+        state: RunState = "cancelled" if stopped else self.random.choice(states)
+        now = self.clock.now()
+        return Outcome(
+            run_id=claim.run_id,
+            job=claim.job,
+            attempt=claim.attempt,
+            state=state,
+            started_at=now,
+            finished_at=now,
+            retry_at=now + timedelta(minutes=1) if state == "queued" else None,
+        )
+
+    async def lose_runs(self) -> None:
+        """Take the runs of every node that led before, as the reaper does when they are dead."""
+        if self.leader is None:
+            return
+        for old in self.deposed:
+            owned = await runs.owned(self.db, old.node.id)
+            verdicts = [(r["id"], r["attempt"], self.random.random() < 0.5) for r in owned]
+            await runs.lose(self.db, self.leader.term, old.node.id, verdicts, "its node died")
+
+    # --- the proof ----------------------------------------------------------------------------
+
+    async def check(self, *, whole: bool = False) -> Account:
+        """Hold the ledger against what was due, since the last check or from the beginning."""
+        now = self.clock.now()
+        since = START if whole else self.checked
+        account = await verify(self.db, now - since + timedelta(days=1))
+        assert account.holds, account.faults[:10]
+        self.checked = now
+        return account
+
+    async def nothing_is_left(self) -> None:
+        """Require that the leader has settled all that was due by now, for every schedule.
+
+        One that is paused is looked at only so often, one whose window has not opened not at all.
+        """
+        now = self.clock.now()
+        for row in await self.eye.fetch(sql("verify_schedules")):
+            rows = await self.db.fetch("verify_versions", row["id"])
+            versions = [definition(r) for r in rows]
+            opens = versions[-1].starts_at
+            if opens is not None and now < opens:
+                continue
+            until = now - QUIET if row["state"] == "paused" else now
+            left = [*expected(versions, row["name"], row["settled_to"], until)]
+            assert not left, f"{row['name']} ({row['state']}): {left[:5]} have no verdict"
+
+
+async def _nobody() -> None:
+    """Have nobody between two batches."""

@@ -1,0 +1,94 @@
+"""What the simulated year has found, each by itself."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from sereno.model.declared import Declared
+from sereno.store import schedules
+from sereno.store.catalogue import NamedSchedule
+from sereno.store.pool import Database
+
+from ..servers.postgres import PostgresServer
+from .owned_time import fill, with_owned_time
+from .simulated_world import JOBS, START, World
+
+HOUR = timedelta(hours=1)
+HALF = timedelta(minutes=30)
+
+
+@pytest.fixture
+async def world(postgres_server: PostgresServer) -> AsyncIterator[World]:
+    with postgres_server.database("owned_time_template", fill) as dsn:
+        db = Database(with_owned_time(dsn), size=3)
+        await db.open()
+        eye = await asyncpg.connect(with_owned_time(dsn))
+        try:
+            yield World(db, eye, 1)
+        finally:
+            eye.terminate()
+            await db.close()
+
+
+async def begin(world: World, *triggers: str, job: str = JOBS[0], **policies: Any) -> list[str]:
+    """Begin with one schedule for each of `triggers` and return their names."""
+    declared = [
+        NamedSchedule(
+            name=f"{job}@s{n}",
+            job=job,
+            origin="plugin",
+            declared=Declared(trigger=text, params={"tenant": "t"}, policies=policies),
+        )
+        for n, text in enumerate(triggers)
+    ]
+    world.schedules = {s.name: s for s in declared}
+    await world.begin()
+    return [*world.schedules]
+
+
+async def verdicts(world: World) -> dict[str, int]:
+    """Return how many slots have each verdict, once nothing is left without one."""
+    await world.nothing_is_left()
+    return dict((await world.check()).verdicts)
+
+
+async def test_a_plugin_that_is_taken_out_does_not_take_the_leader_with_it(world: World) -> None:
+    await begin(world, "every 1h")
+    await world.pass_time(3 * HOUR)
+    world.absent = {JOBS[0]}
+    await world.crown()
+    await world.turn()
+    assert await verdicts(world) == {"missed": 3}
+
+
+@pytest.mark.parametrize("leads", [True, False])
+async def test_a_pause_with_an_end_is_over_at_that_instant_whoever_leads(
+    world: World, leads: bool
+) -> None:
+    (name,) = await begin(world, "every 1h", catch_up="all", overlap="queue")
+    await schedules.pause(world.db, name, by="ana", until=START + 2 * HOUR + HALF)
+    if leads:
+        await world.watch(5 * HOUR)
+    else:
+        await world.resign()
+        await world.pass_time(5 * HOUR)
+        await world.crown()
+        await world.turn()
+    late = {"ran": 3} if leads else {"ran": 1, "late": 2}
+    assert await verdicts(world) == {"skipped": 2, **late}
+
+
+async def test_what_is_changed_after_a_pause_was_over_does_not_make_it_longer(
+    world: World,
+) -> None:
+    (name,) = await begin(world, "every 1h", catch_up="all", overlap="queue")
+    await schedules.pause(world.db, name, by="ana", until=START + 2 * HOUR + HALF)
+    await world.pass_time(5 * HOUR)
+    await schedules.override(world.db, name, {"params": {"tenant": "other"}}, by="ana")
+    await world.turn()
+    assert await verdicts(world) == {"skipped": 2, "ran": 1, "late": 2}
+    tenants = await world.eye.fetch("SELECT DISTINCT params ->> 'tenant' FROM sereno.run")
+    assert [tuple(t) for t in tenants] == [("t",)]
