@@ -128,6 +128,7 @@ class Kernel:
             publish=self._bus.publish,
             ended=leader.ended,
             leading=lambda: self.status.leading,
+            trusted=lambda: leader.trusted,
         )
         tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(leader.stand(runner)),

@@ -46,6 +46,10 @@ _SETTLED = 10.0
 _PRESENCE_AGAIN = 0.05
 """Seconds between tries for the presence lock, which an ended session of this node lets go soon."""
 
+_HEARD = 0.4
+"""Seconds that a deposed leader has to hear of it, when it lives and its lease was not over, as when
+its backend was terminated. It could write nothing in any case."""
+
 
 class Leader:
     """This node's part in the election. `lease`: seconds; `dsn`: a direct connection, no pooler."""
@@ -138,7 +142,7 @@ class Leader:
 
     async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> None:
         self._current = session
-        await session.open(self._wakeup.ring, lambda: self._wakeup.ring("lost"))
+        await session.open(self._wakeup.ring, lambda: self._lost(session))
         since = steady()
         while not await session.claim_presence(self._node):
             await self._wakeup.wait(_PRESENCE_AGAIN)
@@ -167,6 +171,7 @@ class Leader:
     async def _lead(
         self, session: NodeSession, runner: Runner, since: float, backoff: Backoff
     ) -> None:
+        await self._succeed(session)
         term = await session.begin_term(self._node, self._db)
         intake = Intake(
             self._db,
@@ -228,8 +233,22 @@ class Leader:
                 LeaderChanged(node=str(self._node.id), term=term, leading=False, reason=reason)
             )
 
+    async def _succeed(self, session: NodeSession) -> None:
+        """Give a leader whose session was ended before its lease time to hear of it."""
+        end = steady() + _HEARD
+        while steady() < end and not self._leaving.is_set():
+            if not await session.predecessor_unaware(self._node):
+                return
+            await asyncio.sleep(_HEARD / 20)
+
     def _alive(self) -> None:
         self.pulse = steady()
+
+    def _lost(self, session: NodeSession) -> None:
+        """Hear that the server has ended `session`, which may be an older one than ours."""
+        if session is self._current:
+            self._distrust()
+            self._wakeup.ring("lost")
 
     def _distrust(self) -> None:
         self._trust.end()

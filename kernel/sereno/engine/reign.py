@@ -66,22 +66,44 @@ class Reign:
 
         Raises LeaseLostError or StoreError when the lead is lost before.
         """
-        await catalogue.register(self._db, self._term, jobs, declared)
-        await self._intake.load()
+        await self._begin(jobs, declared, leaving)
         while not leaving.is_set():
             self._alive()
             await self._check()
             await self._firing.turn(self._check)
             await self._intake.turn(self._check)
             reasons = await self._wakeup.wait(self._pause())
-            if not self._session.alive:
-                raise LeaseLostError("the session that holds the leader's lock is gone")
             if "schedule" in reasons:
                 self._firing.reread()
             self._intake.hear(reasons)
 
+    async def _begin(
+        self,
+        jobs: Sequence[DeclaredJob],
+        declared: Sequence[NamedSchedule],
+        leaving: asyncio.Event,
+    ) -> None:
+        """Register what is declared and learn what runs; a node that is to leave does not stay for
+        it."""
+
+        async def begin() -> None:
+            await catalogue.register(self._db, self._term, jobs, declared)
+            await self._intake.load()
+
+        beginning = asyncio.ensure_future(begin())
+        told = asyncio.ensure_future(leaving.wait())
+        try:
+            await asyncio.wait({beginning, told}, return_when=asyncio.FIRST_COMPLETED)
+            if beginning.done():
+                beginning.result()
+        finally:
+            beginning.cancel()
+            told.cancel()
+
     async def _check(self) -> None:
         """Beat when it is time, and make sure that this node still leads."""
+        if not self._session.alive:
+            raise LeaseLostError("the session that holds the leader's lock is gone")
         if steady() >= self._next_beat:
             sent = steady()
             now = await self._session.beat(self._node, self._term)

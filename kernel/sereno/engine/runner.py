@@ -98,7 +98,12 @@ class Runner:
         publish: Callable[[object], None],
         ended: Callable[[Outcome], None],
         leading: Callable[[], bool],
+        trusted: Callable[[], bool],
     ) -> None:
+        """`trusted`: whether this node may act as leader now; no attempt begins while it may not.
+
+        (A process that was frozen after it had claimed a run may find it another's.)
+        """
         self.node = node
         self._db = db
         self._clock = clock
@@ -107,6 +112,7 @@ class Runner:
         self._executors = executors
         self._publish = publish
         self._ended = ended
+        self._trusted = trusted
         self._attempts: dict[int, Attempt] = {}
         self._words: dict[int, Words] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -185,7 +191,8 @@ class Runner:
             self._outbox.put(self._refused(claim, str(error)))
             return
         self._attempts[claim.run_id] = attempt
-        if at is not None and not await self._reached(at, attempt):
+        reached = at is None or await self._reached(at, attempt)
+        if not reached or not self._trusted():
             self._forget(claim.run_id)
             self._outbox.put(self._released(claim))
             return

@@ -117,6 +117,12 @@ class NodeSession:
         row = await self._call("leader_try", LOCK_CLASS, LEADER_LOCK)
         return bool(row["granted"]), row["now"]
 
+    async def predecessor_unaware(self, node: Node) -> bool:
+        """Tell whether the last leader lives and may trust itself still: it has neither given the
+        lead up, nor died, nor come back with a new session, nor outlived its lease."""
+        row = await self._call("leader_unaware", node.id, LOCK_CLASS, self._lease)
+        return bool(row["unaware"])
+
     async def begin_term(self, node: Node, database: Database) -> int:
         """Begin a new term; writers of the old one who keep a fence open too long are ended."""
         call = asyncio.ensure_future(

@@ -92,7 +92,7 @@ class Replica:
                     **os.environ,
                     **self.environment,
                     **self._clock_environment(),
-                    "PYTHONPATH": str(ROOT),
+                    "PYTHONPATH": f"{ROOT / 'kernel'}:{ROOT}",
                     "SERENO_NODE_NAME": self.label,
                 },
                 preexec_fn=_die_with_parent,

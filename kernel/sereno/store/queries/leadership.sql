@@ -45,6 +45,19 @@ WITH held AS (
 )
 INSERT INTO sereno.term (term, node) SELECT term, $1 FROM reign RETURNING term;
 
+-- name: leader_unaware
+-- $1 node, $2 class, $3 lease in seconds. Whether the last leader, another node, may trust itself still: its reign has
+-- not been ended, its last heartbeat is younger than the lease, and it has connections but not its presence lock.
+SELECT EXISTS (
+    SELECT 1 FROM sereno.leadership l JOIN sereno.term t ON t.term = l.term JOIN sereno.node n ON n.id = l.node
+     WHERE l.node <> $1 AND t.ended_at IS NULL AND l.beat_at > clock_timestamp() - make_interval(secs => $3)
+       AND EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'sereno ' || n.id)
+       AND NOT EXISTS (SELECT 1 FROM pg_locks k
+                        WHERE k.locktype = 'advisory' AND k.classid = $2::int::oid AND k.objid = n.key::oid
+                          AND k.objsubid = 2 AND k.granted
+                          AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+) AS unaware;
+
 -- name: fence_holders_end
 -- $1 our backend. Ends the backends in whose way the new term waits: frozen or cut off writers.
 SELECT pg_terminate_backend(pid) FROM unnest(pg_blocking_pids($1)) AS pid;

@@ -1,0 +1,93 @@
+"""What a leader does that was deposed at the worst moment, and what the next one does about it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from sereno import RunContext, job
+from sereno.store.pool import Database
+from sereno.store.session import Node, NodeSession
+
+from ..integration.node import looking, running
+
+Run = RunContext[dict[str, Any]]
+OLD, NEW = UUID(int=1), UUID(int=2)
+LEASE = 2.0
+
+
+async def test_an_attempt_does_not_begin_once_its_node_trusts_itself_no_more(database: str) -> None:
+    """As when the process was frozen between the claim and the start: the run may be another's."""
+    made: list[int] = []
+
+    @job("t.once")
+    async def once(run: Run) -> None:
+        made.append(run.attempt)
+
+    async with running(database, once) as node, looking(database) as eye:
+        first = await node.leads()
+        leader, runner = node.kernel.leader, node.kernel.runner
+        assert leader is not None
+        assert runner is not None
+        start, frozen = runner.start, iter([True])
+
+        def start_frozen(*claimed: Any) -> None:
+            start(*claimed)
+            if next(frozen, False):
+                leader._trust.end()
+
+        runner.start = start_frozen  # type: ignore[method-assign]
+        row = await eye.ran("t.once")
+        assert row["state"] == "succeeded"
+        assert row["term"] > first
+    assert made == [1]
+
+
+@asynccontextmanager
+async def _session(dsn: str, node: UUID) -> AsyncIterator[NodeSession]:
+    session = NodeSession(dsn, lease=LEASE, timeout=1.0, application=f"sereno {node}")
+    await session.open(lambda _: None, lambda: None)
+    try:
+        yield session
+    finally:
+        session.terminate()
+
+
+async def _led_by_old(eye: asyncpg.Connection) -> int:
+    """Have the database say that the node OLD leads; return the number of its presence lock."""
+    await eye.execute("INSERT INTO sereno.term (term, node) VALUES (1, $1)", OLD)
+    await eye.execute(
+        "UPDATE sereno.leadership SET term = 1, node = $1, beat_at = clock_timestamp()", OLD
+    )
+    insert = "INSERT INTO sereno.node (id, label, pid, version) VALUES ($1, 'old', 1, '1')"
+    return int(await eye.fetchval(f"{insert} RETURNING key", OLD))
+
+
+async def test_a_leader_that_lives_but_lost_its_lock_is_given_time_to_hear_of_it(
+    database: str,
+) -> None:
+    """Somebody terminated its backend: its lease is not over, and it may trust itself yet."""
+    async with looking(database) as eye, _session(database, NEW) as new:
+        key = await _led_by_old(eye.connection)
+        me = Node(NEW, key + 1)
+        assert not await new.predecessor_unaware(me)  # it is dead: it has no connection
+        pool = Database(database, application=f"sereno {OLD}")
+        await pool.open()
+        try:
+            assert await new.predecessor_unaware(me)
+            async with _session(database, OLD) as again:  # it came back, so it has heard
+                assert await again.claim_presence(Node(OLD, key))
+                assert not await new.predecessor_unaware(me)
+            await eye.until("SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'")
+            assert await new.predecessor_unaware(me)
+            await eye.connection.execute(
+                "UPDATE sereno.leadership SET beat_at = beat_at - interval '1 h'"
+            )
+            assert not await new.predecessor_unaware(me)  # it has outlived its lease
+            await eye.connection.execute("UPDATE sereno.leadership SET beat_at = clock_timestamp()")
+            await eye.connection.execute("UPDATE sereno.term SET ended_at = clock_timestamp()")
+            assert not await new.predecessor_unaware(me)  # it gave the lead up itself
+        finally:
+            await pool.close()
