@@ -193,7 +193,7 @@ class Stage:
 def hurried(rules: str) -> str:
     """Return `rules` with waits of a second and windows of seconds."""
     rules = re.sub(r"for: \w+", "for: 1s", rules)
-    rules = re.sub(r"\[(?:10m|15m)\]", "[8s]", rules)
+    rules = re.sub(r"\[(?:10m|15m|1h)\]", "[8s]", rules)
     return re.sub(r"interval: 5m", "interval: 1s", rules)
 
 
