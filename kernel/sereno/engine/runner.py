@@ -194,7 +194,10 @@ class Runner:
         reached = at is None or await self._reached(at, attempt)
         if not reached or not self._trusted():
             self._forget(claim.run_id)
-            self._outbox.put(self._released(claim))
+            cancelled = attempt.why == "cancelled"
+            self._outbox.put(
+                self._cancelled(claim, attempt.who) if cancelled else self._released(claim)
+            )
             return
         self._publish(
             RunStarted(
@@ -271,6 +274,19 @@ class Runner:
             started_at=now,
             finished_at=now,
             error=error,
+        )
+
+    def _cancelled(self, claim: Claim, who: str | None) -> Outcome:
+        now = self._clock.now()
+        return Outcome(
+            run_id=claim.run_id,
+            job=claim.job,
+            attempt=claim.attempt,
+            state="cancelled",
+            started_at=now,
+            finished_at=now,
+            error=f"cancelled by {who} before it began",
+            slot=claim.slot,
         )
 
     def _released(self, claim: Claim) -> Outcome:

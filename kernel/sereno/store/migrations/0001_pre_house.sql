@@ -260,6 +260,7 @@ DECLARE
     near  text;
     field record;
     key   text;
+    turn  text;
 BEGIN
     SELECT * INTO known FROM sereno.job j WHERE j.name = enqueue.job AND j.present;
     IF known.name IS NULL THEN
@@ -296,11 +297,18 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
+    turn := known.policies ->> 'concurrency_key';
+    IF turn LIKE '%{%' THEN
+        FOR field IN SELECT e.key AS name, e.value AS text FROM jsonb_each_text(enqueue.params) e LOOP
+            turn := replace(turn, '{' || field.name || '}', coalesce(field.text, ''));
+        END LOOP;
+    END IF;
     LOOP
-        INSERT INTO sereno.run AS r (job, cause, priority, run_at, params, unique_key, requested_by, trace_context)
+        INSERT INTO sereno.run AS r (job, cause, priority, run_at, params, unique_key, concurrency_key, requested_by,
+                                     trace_context)
         VALUES (enqueue.job, enqueue.cause,
                 coalesce(enqueue.priority, (known.policies ->> 'priority')::integer, 0),
-                coalesce(enqueue.run_at, clock_timestamp()), enqueue.params, enqueue.unique_key,
+                coalesce(enqueue.run_at, clock_timestamp()), enqueue.params, enqueue.unique_key, turn,
                 coalesce(enqueue.requested_by, session_user), enqueue.trace_context)
         ON CONFLICT DO NOTHING RETURNING r.id INTO found;
         EXIT WHEN found IS NOT NULL;

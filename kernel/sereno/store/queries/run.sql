@@ -98,9 +98,9 @@ SELECT pg_notify('sereno', 'over');
 
 -- name: chain_single
 -- $1 downstream jobs, $2 upstream runs. Queues a run of each downstream job with the upstream run's result.
-INSERT INTO sereno.run (job, cause, priority, params, upstream, requested_by, trace_context)
+INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
 SELECT d.job, 'chain', coalesce((j.policies ->> 'priority')::integer, 0), '{}', jsonb_build_object(r.job, r.result),
-       'run ' || r.id, r.trace_context
+       j.policies ->> 'concurrency_key', 'run ' || r.id, r.trace_context
   FROM unnest($1::text[], $2::bigint[]) AS d(job, run_id)
   JOIN sereno.run r ON r.id = d.run_id JOIN sereno.job j ON j.name = d.job
 RETURNING id;
@@ -124,9 +124,9 @@ WITH every AS (
     DELETE FROM sereno.chain_arrival a USING every WHERE every.here AND a.downstream = $1
     RETURNING a.upstream, a.run_id, a.result
 )
-INSERT INTO sereno.run (job, cause, priority, params, upstream, requested_by)
+INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by)
 SELECT $1, 'chain', coalesce((SELECT (policies ->> 'priority')::integer FROM sereno.job WHERE name = $1), 0), '{}',
-       jsonb_object_agg(upstream, result), 'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id)
+       jsonb_object_agg(upstream, result), (SELECT policies ->> 'concurrency_key' FROM sereno.job WHERE name = $1), 'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id)
   FROM used HAVING count(*) > 0
 RETURNING id;
 
