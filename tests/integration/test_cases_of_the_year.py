@@ -1,6 +1,7 @@
 """What the simulated year has found, each by itself."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -92,3 +93,76 @@ async def test_what_is_changed_after_a_pause_was_over_does_not_make_it_longer(
     assert await verdicts(world) == {"skipped": 2, "ran": 1, "late": 2}
     tenants = await world.eye.fetch("SELECT DISTINCT params ->> 'tenant' FROM sereno.run")
     assert [tuple(t) for t in tenants] == [("t",)]
+
+
+async def pauses(world: World) -> list[tuple[object, ...]]:
+    rows = await world.eye.fetch(
+        "SELECT state, paused_by, paused_until FROM sereno.schedule ORDER BY name"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_pause_outlives_a_version_of_the_code_that_declares_otherwise(
+    world: World,
+) -> None:
+    (name,) = await begin(world, "every 1h")
+    until = START + 10 * HOUR
+    await schedules.pause(world.db, name, by="ana", until=until)
+    held = world.schedules[name]
+    world.schedules[name] = replace(held, declared=Declared(trigger="every 2h"))
+    await world.crown()
+    assert await pauses(world) == [("paused", "ana", until)]
+    await world.watch(12 * HOUR)
+    assert await pauses(world) == [("active", None, None)]
+    assert await verdicts(world) == {"skipped": 5, "ran": 1}
+
+
+@pytest.mark.parametrize("users", [True, False])
+async def test_a_pause_outlives_a_version_of_the_code_without_the_job(
+    world: World, users: bool
+) -> None:
+    (name,) = await begin(world, "every 1h")
+    if users:
+        world.schedules = {}
+        await world.crown()
+        name = f"{JOBS[0]}@user"
+        await schedules.add(world.db, name, JOBS[0], Declared(trigger="every 1h"), by="ana")
+    await schedules.pause(world.db, name, by="ana", until=START + 5 * HOUR + HALF)
+    world.absent = {JOBS[0]}
+    await world.crown()
+    await world.pass_time(2 * HOUR)
+    world.absent = set()
+    await world.crown()
+    assert ("paused", "ana", START + 5 * HOUR + HALF) in await pauses(world)
+    await world.watch(5 * HOUR)
+    assert await verdicts(world) == {"skipped": 3, "ran": 2}
+
+
+async def test_a_pause_that_ended_while_nobody_knew_the_job_is_over_when_it_is_back(
+    world: World,
+) -> None:
+    (name,) = await begin(world, "every 1h")
+    await schedules.pause(world.db, name, by="ana", until=START + 2 * HOUR)
+    world.absent = {JOBS[0]}
+    await world.crown()
+    await world.pass_time(4 * HOUR)
+    world.absent = set()
+    await world.crown()
+    assert await pauses(world) == [("active", None, None)]
+    await world.watch(2 * HOUR)
+    assert await verdicts(world) == {"ran": 2}
+
+
+async def test_a_pause_of_a_schedule_that_the_configuration_disables_does_not_enable_it(
+    world: World,
+) -> None:
+    (name,) = await begin(world, "every 1h")
+    held = world.schedules[name]
+    world.schedules[name] = replace(held, declared=Declared(trigger="every 1h", enabled=False))
+    await world.crown()
+    await schedules.pause(world.db, name, by="ana", until=START + 2 * HOUR)
+    await world.watch(3 * HOUR)
+    assert await pauses(world) == [("paused", "the configuration", None)]
+    world.schedules[name] = held
+    await world.crown()
+    assert await pauses(world) == [("active", None, None)]

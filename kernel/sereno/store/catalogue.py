@@ -115,6 +115,7 @@ async def _register_schedules(
                     connection,
                     row,
                     state="orphaned",
+                    paused_until=row["paused_until"],
                     action="orphan",
                     by=BY_CODE,
                     reason="no longer declared",
@@ -127,6 +128,7 @@ async def _register_schedules(
                 row,
                 declared=schedule.declared.to_json(),
                 state=state,
+                paused_until=row["paused_until"],
                 action="declare",
                 by=BY_CODE if schedule.declared.enabled else BY_CONFIG,
                 reason="declared otherwise" if schedule.declared.enabled else "disabled",
@@ -149,12 +151,17 @@ async def _create_declared(connection: asyncpg.Connection, new: list[NamedSchedu
 
 
 def _state(row: asyncpg.Record, declared: Declared) -> ScheduleState:
-    state: ScheduleState = row["state"]
-    if not declared.enabled:
-        return "paused"
-    if state == "orphaned" or (state == "paused" and row["declared"].get("enabled") is False):
-        return "active"
-    return state
+    return _state_of_person(row) if declared.enabled else "paused"
+
+
+def _state_of_person(row: asyncpg.Record) -> ScheduleState:
+    """Return the state that people left a schedule in: also while it was orphaned."""
+    return "active" if row["paused_by"] in (None, BY_CONFIG) or _is_over(row) else "paused"
+
+
+def _is_over(row: asyncpg.Record) -> bool:
+    until: datetime | None = row["paused_until"]
+    return until is not None and until - _TICK <= max(row["now"], row["settled_to"])
 
 
 async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
@@ -166,7 +173,8 @@ async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
             await change(
                 connection,
                 row,
-                state="active",
+                state=_state_of_person(row),
+                paused_until=row["paused_until"],
                 action="adopt",
                 by=BY_CODE,
                 reason="its job is back",
@@ -176,6 +184,7 @@ async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
                 connection,
                 row,
                 state="orphaned",
+                paused_until=row["paused_until"],
                 action="orphan",
                 by=BY_CODE,
                 reason="its job is no longer declared",
@@ -222,19 +231,17 @@ async def create(
 async def lapse(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.Record:
     """Resume the schedule that `row` (locked) holds where its pause has an end and is over, from
     that end on, and return its row as it is then."""
-    until = row["paused_until"]
-    if row["state"] != "paused" or until is None:
+    if row["state"] != "paused" or not _is_over(row):
         return row
-    if until - _TICK > max(row["now"], row["settled_to"]):
-        return row
+    enabled = row["declared"].get("enabled", True)
     await change(
         connection,
         row,
-        state="active",
-        action="resume",
-        by=BY_ITSELF,
-        reason="the pause is over",
-        since=until - _TICK,
+        state="active" if enabled else "paused",
+        action="resume" if enabled else "pause",
+        by=BY_ITSELF if enabled else BY_CONFIG,
+        reason="the pause is over" if enabled else "disabled",
+        since=row["paused_until"] - _TICK,
     )
     return await connection.fetchrow(sql("schedule_by_name"), row["name"])
 
@@ -267,7 +274,7 @@ async def change(
         declared,
         overrides,
         state,
-        paused_until if state == "paused" else None,
+        paused_until if state in ("paused", "orphaned") else None,
         by,
         reason,
         definition.trigger,

@@ -31,14 +31,14 @@ UPDATE sereno.job SET present = false WHERE present AND name <> ALL($1::text[]);
 -- name: schedules_declared
 -- Every schedule that was not made by a user, with its newest version, locked.
 SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
-       w.settled_to, clock_timestamp() AS now
+       s.paused_by, w.settled_to, clock_timestamp() AS now
   FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
  WHERE s.origin IN ('plugin', 'config') AND s.state <> 'removed' FOR UPDATE;
 
 -- name: schedule_by_name
 -- $1 name
 SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
-       w.settled_to, clock_timestamp() AS now
+       s.paused_by, w.settled_to, clock_timestamp() AS now
   FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
  WHERE s.name = $1 AND s.state <> 'removed' FOR UPDATE;
 
@@ -70,10 +70,17 @@ RETURNING schedule_id;
 -- name: schedule_change
 -- $1 id, $2 declared, $3 overrides, $4 state, $5 paused_until, $6 by, $7 reason, $8 trigger, $9 starts, $10 ends,
 -- $11 jitter, $12 params, $13 policies, $14 next slot, $15 wake_at, $16 valid_from, $17 action.
--- The caller holds the schedule's and the watermark's rows. Returns the new version.
+-- The caller holds the schedule's and the watermark's rows. Who paused it stays, through other changes and while it is
+-- orphaned, until it is active again. Returns the new version.
 WITH s AS (
     UPDATE sereno.schedule SET declared = $2, overrides = $3, state = $4, paused_until = $5,
-           paused_by = CASE WHEN $4 = 'paused' THEN $6 END, paused_reason = CASE WHEN $4 = 'paused' THEN $7 END,
+           paused_by = CASE WHEN $4 IN ('paused', 'orphaned')
+                            THEN CASE WHEN $17 = 'pause' OR (paused_by IS NULL AND $4 = 'paused') THEN $6 ELSE paused_by END
+                       END,
+           paused_reason = CASE WHEN $4 IN ('paused', 'orphaned')
+                                THEN CASE WHEN $17 = 'pause' OR (paused_by IS NULL AND $4 = 'paused') THEN $7
+                                          ELSE paused_reason END
+                           END,
            version = version + 1
      WHERE id = $1 RETURNING id, name, version
 ), w AS (
@@ -91,7 +98,7 @@ SELECT s.id, s.version, $16, $4, $8, $9, $10, $11, $12, $13, $6, $7 FROM s, n RE
 
 -- name: schedules_of_users
 SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
-       w.settled_to, clock_timestamp() AS now
+       s.paused_by, w.settled_to, clock_timestamp() AS now
   FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
  WHERE s.origin = 'user' AND s.state <> 'removed' FOR UPDATE;
 
