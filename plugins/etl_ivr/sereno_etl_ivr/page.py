@@ -38,7 +38,7 @@ class Page:
     """The rows of a range as COPY text: content, position and the layout's cells.
 
     `null`: how NULL is written. `rows`, and `nulls` where `null` could be a value too: what the
-    source counted; the target counts again.
+    source counted; the target counts again. `distinct`: no two rows are equal in everything.
     """
 
     range: Range
@@ -46,6 +46,7 @@ class Page:
     copy: Sequence[bytes]
     null: str
     nulls: int | None = None
+    distinct: bool = False
 
     @property
     def bytes(self) -> int:

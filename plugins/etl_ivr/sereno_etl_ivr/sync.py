@@ -86,7 +86,7 @@ class Sync:
         planned = list(segments(extent, before.settled, zone))
         self.total = await self._count(layout, planned)
         reading = pages(self.source, layout, planned, self.settings.batch_size, open_from)
-        partial = await self._move(layout, zone, reading)
+        partial = await self._move(layout, zone, wall(extent.clock, zone), reading)
         reached = await self.target.finish(
             None if partial else Mark(wall(extent.clock, zone), open_from)
         )
@@ -102,6 +102,7 @@ class Sync:
         self,
         layout: Layout,
         zone: ZoneInfo,
+        present: int,
         reading: AsyncGenerator[tuple[Batch, Page], None],
     ) -> bool:
         """Write page after page; True when the time was up before the last."""
@@ -112,7 +113,7 @@ class Sync:
                     return True
                 if not ready:
                     counted = page.nulls is not None
-                    await self.target.prepare(layout, zone, count_nulls=counted)
+                    await self.target.prepare(layout, zone, present, count_nulls=counted)
                     ready = True
                 await self._load(layout, batch, page)
         return False

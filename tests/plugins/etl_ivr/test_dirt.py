@@ -22,6 +22,8 @@ NASTY = [
     "Ñandú",
     "\x1a",
     "unit\x1fseparator",
+    "record\x1eseparator",
+    "a\x1ab",
     " blanks ",
     "%s",
     "{brace}",
@@ -39,6 +41,33 @@ async def test_every_text_arrives_as_it_was(pbx: Pbx, synced: Sync, database: st
     assert result["rejected"] == 0
     assert await loaded(database, "uniqueid", "userfield") == pbx.rows("uniqueid", "userfield")
     assert (await synced(pbx))["processed"] == 0
+
+
+async def test_a_row_is_the_same_row_however_its_page_was_read(
+    pbx: Pbx, synced: Sync, database: str
+) -> None:
+    pbx.execute("ALTER TABLE cdr MODIFY src varchar(80) NULL, ADD ratio float, ADD flags bit(5)")
+    pbx.execute(
+        "ALTER TABLE cdr ADD raw varbinary(9), ADD fine datetime(3), ADD late timestamp NULL"
+    )
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    odd = {
+        "ratio": 0.1,
+        "flags": 5,
+        "raw": b"a\\\xff",
+        "fine": f"{now}.25",
+        "late": now,
+        "src": None,
+    }
+    texts = [text for text in NASTY if not {"\x1e", "\x1f"} & set(text)]
+    pbx.insert(*(call(now, f"1.{n}", userfield=text, **odd) for n, text in enumerate(texts)))
+    first = await synced(pbx)
+    pbx.insert(call(now, "2.1", userfield="unit\x1fseparator", src=None))
+
+    again = await synced(pbx)
+
+    assert (first["inserted"], again["inserted"], again["unchanged"]) == (len(texts), 1, len(texts))
+    assert (again["repaired"], again["updated"], again["vanished"]) == (1, 0, 0)
 
 
 async def test_other_character_sets_arrive_as_unicode(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,9 +13,10 @@ from pymysql.converters import encoders
 
 from sereno_etl_ivr.errors import SourceAwayError, SourceError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
-from sereno_etl_ivr.page import Page, Range, Row
+from sereno_etl_ivr.page import Cell, Page, Range, Row
 from sereno_etl_ivr.plan import Extent
 from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.source import mysql_copy
 from sereno_etl_ivr.source import mysql_text as text
 
 _CONNECT_SECONDS = 10
@@ -46,6 +48,8 @@ class MysqlSource:
         self._name = name
         self._table = text.quoted_table(table)
         self._turn = asyncio.Lock()
+        # What no cell is: whoever writes calls cannot guess it.
+        self._never = f"\x1a{token_hex(16)}"
 
     @classmethod
     @asynccontextmanager
@@ -124,7 +128,7 @@ class MysqlSource:
 
     async def page(self, layout: Layout, within: Range) -> Page:
         """Read all rows of a range as COPY text, in one statement and so of one instant."""
-        rows, nulls, lines = await self._one(
+        rows, nulls, joined = await self._one(
             query("mysql_page").format(
                 nulls=text.null_count(layout),
                 line=text.line(layout),
@@ -132,18 +136,25 @@ class MysqlSource:
                 where=text.where(layout, within),
             )
         )
+        copy: list[bytes] = []
+        distinct: set[str] = set()
+        if joined:
+            for chunk, hashes in mysql_copy.chunks(mysql_copy.lines(joined)):
+                copy.append(chunk)
+                distinct |= hashes
+                await asyncio.sleep(0)
         return Page(
             range=within,
             rows=int(rows),
-            copy=(lines, b"\n") if lines else (),
-            null=text.NULL_TEXT,
-            nulls=int(nulls or 0),
+            copy=copy,
+            null=self._never if nulls is None else text.NULL_TEXT,
+            nulls=None if nulls is None else int(nulls),
+            distinct=len(distinct) == int(rows),
         )
 
     async def rows(self, layout: Layout, within: Range) -> AsyncGenerator[Sequence[Row], None]:
         """Read the rows of a range cell by cell, a few at a time."""
         reading = query("mysql_rows").format(
-            content=text.content(layout),
             position=text.position_of(layout.cursor),
             cells=",".join(text.cell(cell.source) for cell in layout.cells),
             table=self._table,
@@ -152,7 +163,7 @@ class MysqlSource:
         async with self._cursor(aiomysql.SSCursor) as cursor:
             await _limited(cursor.execute(reading))
             while found := await _limited(cursor.fetchmany(_ROWS_AT_ONCE)):
-                yield [Row(_text(row[0]), int(row[1]), tuple(row[2:])) for row in found]
+                yield [_row(int(row[0]), tuple(row[1:])) for row in found]
 
     async def _prepare(self) -> None:
         packet, version = await self._one("SELECT @@max_allowed_packet, VERSION()")
@@ -186,6 +197,10 @@ class MysqlSource:
 
     def _literal(self, value: str) -> str:
         return str(self._connection.escape(value))
+
+
+def _row(at: int, cells: tuple[Cell, ...]) -> Row:
+    return Row(mysql_copy.content(mysql_copy.row_line(at, cells)), at, cells)
 
 
 def _column(name: bytes, kind: bytes, nullable: bytes, charset: bytes | None) -> SourceColumn:

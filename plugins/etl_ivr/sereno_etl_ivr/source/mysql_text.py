@@ -1,12 +1,13 @@
-"""Writes the SQL with which MariaDB and MySQL format a page of rows as COPY text: pure.
+"""Writes the SQL with which MariaDB and MySQL join a page of rows into one value: pure.
 
 aiomysql parses rows in Python, some 30,000 a second. So the server joins the cells of each row, and
-the rows of a page, into one value: cells with the unit separator between them, and in each joined
-row the backslashes and line ends escaped, which costs three calls a row instead of three a cell. A
-separator inside a cell makes one cell too many, which COPY refuses; a NULL is written as a control
-character, and the server counts them, so that such a character in a cell is noticed. In both cases
-the page is read again cell by cell.
+the rows of a page, into one value, with separators that are control characters; `mysql_copy` makes
+COPY text of it. A separator inside a cell makes one cell or row too many; a NULL is written as a
+control character, and the server counts them, so that such a character in a cell is noticed. In
+each case the page is read again cell by cell. Where no column may be NULL nothing is counted.
 """
+
+from collections.abc import Iterable
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
@@ -16,6 +17,8 @@ NULL_TEXT = "\x1a"
 _NULL = "x'1a'"
 _DELIMITER = "x'1f'"
 _LAST = 9999_12_31_23_59_59
+_AS_THEY_ARE = {"number", "moment", "instant"}
+_UTF8 = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
 
 
 def quoted(name: str) -> str:
@@ -40,32 +43,22 @@ def cell(column: SourceColumn) -> str:
     return f"CAST({name} AS BINARY)"
 
 
-def content(layout: Layout) -> str:
-    """Write the hash of all cells. NULLs are counted into it, to tell them from their sign."""
-    nulls = _nulls(layout)
-    joined = _joined(layout)
-    return f"MD5({joined if nulls == '0' else f'CONCAT_WS({_DELIMITER},{joined},{nulls})'})"
-
-
 def position_of(cursor: LayoutCell) -> str:
     """Write the position of a row."""
-    name = quoted(cursor.source.name)
-    return f"IFNULL(CAST(TRUNCATE({name}+0,0) AS BINARY),'{position.NULL}')"
+    number = f"TRUNCATE({quoted(cursor.source.name)}+0,0)"
+    return f"IFNULL({number},{position.NULL})" if cursor.source.nullable else number
 
 
 def line(layout: Layout) -> str:
-    """Write one row as a line of COPY text, without its end."""
-    escaped = _joined(layout)
-    for plain, coded in (("5c", "5c5c"), ("0a", "5c6e"), ("0d", "5c72")):
-        escaped = f"REPLACE({escaped},x'{plain}',x'{coded}')"
-    parts = (content(layout), position_of(layout.cursor), escaped)
-    return f"CONCAT_WS({_DELIMITER},{','.join(parts)})"
+    """Write one row: its position and its cells, with their separator between them."""
+    return f"CONCAT_WS({_DELIMITER},{position_of(layout.cursor)},{_cells(layout.cells)})"
 
 
 def null_count(layout: Layout) -> str:
-    """Write the number of NULLs in the rows of a group."""
-    nulls = _nulls(layout)
-    return "0" if nulls == "0" else f"SUM({nulls})"
+    """Write the number of NULLs in the rows of a group; NULL where there can be none."""
+    names = (quoted(c.source.name) for c in layout.cells if c.source.nullable)
+    nulls = "+".join(f"({name} IS NULL)" for name in names)
+    return f"IFNULL(SUM({nulls}),0)" if nulls else "NULL"
 
 
 def where(layout: Layout, within: Range) -> str:
@@ -82,21 +75,18 @@ def where(layout: Layout, within: Range) -> str:
     return condition
 
 
-def _joined(layout: Layout) -> str:
-    cells = (
-        f"IFNULL({cell(c.source)},{_NULL})" if c.source.nullable else cell(c.source)
-        for c in layout.cells
+def _cells(cells: Iterable[LayoutCell]) -> str:
+    return ",".join(
+        f"IFNULL({_joined(c.source)},{_NULL})" if c.source.nullable else _joined(c.source)
+        for c in cells
     )
-    return f"CONCAT_WS({_DELIMITER},{','.join(cells)})"
 
 
-def _nulls(layout: Layout) -> str:
-    names = (quoted(c.source.name) for c in layout.cells if c.source.nullable)
-    return "+".join(f"({name} IS NULL)" for name in names) or "0"
+def _joined(column: SourceColumn) -> str:
+    """Write a column as a part of a joined value: the separator makes UTF-8 bytes of the whole."""
+    plain = column.family in _AS_THEY_ARE or (column.type in _UTF8 and column.unicode)
+    return quoted(column.name) if plain else cell(column)
 
 
 def _part_key(layout: Layout) -> str:
-    if not layout.key:
-        return _joined(layout)
-    cells = (f"IFNULL({cell(c.source)},{_NULL})" for c in layout.key)
-    return f"CONCAT_WS({_DELIMITER},{','.join(cells)})"
+    return f"CONCAT_WS({_DELIMITER},{_cells(layout.key or layout.cells)})"

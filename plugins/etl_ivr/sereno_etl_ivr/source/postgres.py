@@ -119,7 +119,10 @@ class PostgresSource:
                     null=text.NULL_TEXT,
                     encoding="utf8",
                 )
-        return Page(within, int(status.split()[-1]), (b"".join(chunks),), text.NULL_TEXT)
+        rows = int(status.split()[-1])
+        copy = b"".join(chunks)
+        hashes = {line[:32] for line in copy.splitlines()}
+        return Page(within, rows, (copy,), text.NULL_TEXT, distinct=len(hashes) == rows)
 
     async def rows(self, layout: Layout, within: Range) -> AsyncGenerator[Sequence[Row], None]:
         """Read the rows of a range cell by cell, a few at a time."""

@@ -1,2 +1,2 @@
--- A whole page as one value: COPY text, one line a row.
-SELECT COUNT(*), {nulls}, GROUP_CONCAT({line} SEPARATOR '\n') FROM {table} WHERE {where}
+-- A whole page as one value: see source/mysql_text.py.
+SELECT COUNT(*), {nulls}, GROUP_CONCAT({line} SEPARATOR x'1e') FROM {table} WHERE {where}

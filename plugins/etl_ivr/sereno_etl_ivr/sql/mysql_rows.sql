@@ -1,2 +1,2 @@
 -- {cells}: each as bytes.
-SELECT {content}, {position}, {cells} FROM {table} WHERE {where}
+SELECT {position}, {cells} FROM {table} WHERE {where}

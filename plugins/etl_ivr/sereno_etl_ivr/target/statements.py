@@ -16,13 +16,19 @@ _TYPES: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """`stage` makes the session's staging table, `stage_raw` that of one damaged page."""
+    """`stage` makes the session's staging table, `stage_raw` that of one damaged page.
+
+    `nulls`: counts what COPY made NULL; empty where that needs no count.
+    """
 
     stage: str
     stage_raw: str
     days: str
     pour: str
     merge: str
+    fill: str
+    highest: str
+    nulls: str
 
 
 def quoted(name: str) -> str:
@@ -45,6 +51,21 @@ def statements(layout: Layout, *, count_nulls: bool) -> Statements:
             casts=", ".join(f"{quoted(c.name)}::{_TYPES[c.kind]}" for c in cells),
         ),
         merge=_merge(layout, count_nulls),
+        fill=_fill(layout),
+        highest=query("highest").format(target=layout.table.target),
+        nulls=f"SELECT {_null_count(layout)}" if count_nulls else "",
+    )
+
+
+def _fill(layout: Layout) -> str:
+    table = layout.table
+    cursor = f"page.{quoted(layout.cursor.name)}"
+    written = {quoted(cell.name): f"page.{quoted(cell.name)}" for cell in layout.mapped}
+    if layout.extras:
+        written["extra"] = _built(layout)
+    written[quoted(table.instant)] = query("plain_instant").format(cursor=cursor)
+    return query("fill").format(
+        target=table.target, columns=", ".join(written), values=", ".join(written.values())
     )
 
 
@@ -56,7 +77,6 @@ def _merge(layout: Layout, count_nulls: bool) -> str:
     written["extra"] = _extra(layout)
     written[quoted(table.instant)] = query("instant").format(cursor=cursor, epoch=epoch)
     written["time_note"] = query("time_note").format(cursor=cursor, epoch=epoch)
-    nulls = ", ".join(quoted(cell.name) for cell in layout.cells)
     return query("merge").format(
         target=table.target,
         cursor=cursor,
@@ -66,8 +86,12 @@ def _merge(layout: Layout, count_nulls: bool) -> str:
         values=", ".join(written.values()),
         named_values=", ".join(f"{value} AS {name}" for name, value in written.items()),
         news=", ".join(f"new.{name}" for name in written),
-        nulls=query("null_count").format(cells=nulls) if count_nulls else "0",
+        nulls=_null_count(layout) if count_nulls else "0",
     )
+
+
+def _null_count(layout: Layout) -> str:
+    return query("null_count").format(cells=", ".join(quoted(cell.name) for cell in layout.cells))
 
 
 def _key(expressions: list[str]) -> str:
@@ -81,10 +105,14 @@ def _held(cell: LayoutCell) -> str:
 def _extra(layout: Layout) -> str:
     if not layout.extras:
         return "page.aside"
+    built = _built(layout)
+    return f"CASE WHEN page.aside IS NULL THEN {built} ELSE {built} || page.aside END"
+
+
+def _built(layout: Layout) -> str:
     keys = ", ".join(_literal(cell.source.name) for cell in layout.extras)
     values = ", ".join(f"page.{quoted(cell.name)}" for cell in layout.extras)
-    built = f"jsonb_object(ARRAY[{keys}], ARRAY[{values}])"
-    return f"CASE WHEN page.aside IS NULL THEN {built} ELSE {built} || page.aside END"
+    return f"jsonb_object(ARRAY[{keys}], ARRAY[{values}])"
 
 
 def _literal(text: str) -> str:

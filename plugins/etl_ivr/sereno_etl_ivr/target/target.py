@@ -22,7 +22,7 @@ from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.connection import connected, translated
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
-from sereno_etl_ivr.target.statements import statements
+from sereno_etl_ivr.target.statements import Statements, statements
 
 _PATIENCE = timedelta(seconds=5)
 _AGAIN_SECONDS = 0.1
@@ -65,9 +65,9 @@ class Target:
         self._fence = fence
         self._token: UUID = uuid4()
         self._columns: list[str] = []
-        self._merge = ""
-        self._days = ""
+        self._written: Statements
         self._repair: Repair
+        self._free = range(0)
         self._zone = ZoneInfo("UTC")
 
     @classmethod
@@ -104,27 +104,35 @@ class Target:
             )
         return Mark(*found)
 
-    async def prepare(self, layout: Layout, zone: ZoneInfo, *, count_nulls: bool) -> None:
-        """Make the staging tables for `layout`. `zone`: of the source's local times."""
+    async def prepare(
+        self, layout: Layout, zone: ZoneInfo, present: int, *, count_nulls: bool
+    ) -> None:
+        """Make the staging table for `layout`. `zone`: of the source's local times.
+
+        `present`: the source's; what it has before it is mostly behind all that the target holds.
+        """
         written = statements(layout, count_nulls=count_nulls)
         self._columns = ["content", "position", *(cell.name for cell in layout.cells)]
-        self._merge = written.merge
-        self._days = written.days
+        self._written = written
         self._repair = Repair(layout, written)
         self._zone = zone
         with translated(self._url):
             await self._connection.execute(written.stage)
+            highest = await self._connection.fetchval(written.highest, self._source, present)
+        self._free = range(position.NULL if highest is None else highest + 1, present + 1)
 
     async def load(self, page: Page, batch: Batch) -> Tally:
         """Merge a page as it came. Raises PageDamaged when it must be read cell by cell."""
         try:
             async with self._transaction(batch.mark):
                 copied = await self._copy(page)
-                merged = await self._merged(batch.range)
-                if copied != page.rows or (page.nulls or 0) != (merged["nulls"] or 0):
-                    raise PageDamaged(
-                        f"{copied} rows of {page.rows}, {merged['nulls']} NULLs of {page.nulls}"
-                    )
+                if copied != page.rows:
+                    raise PageDamaged(f"{copied} rows arrived of {page.rows}")
+                found = await self._shifts(batch.range)
+                if page.distinct and not found and self._is_free(batch.range):
+                    return await self._filled(page)
+                merged = await self._merged(batch.range, found)
+                _check_nulls(page, merged["nulls"])
         except asyncpg.DataError as error:
             raise PageDamaged(str(error)) from error
         return _tally(merged, batch)
@@ -135,7 +143,7 @@ class Target:
         """Merge rows that came cell by cell; those that do not fit go to the rejects."""
         async with self._transaction(batch.mark):
             rejects = await self._repair.stage(self._connection, rows)
-            merged = await self._merged(batch.range)
+            merged = await self._merged(batch.range, await self._shifts(batch.range))
             new = await self._reject(rejects, run_id)
         tally = _tally(merged, batch)
         tally.read += len(rejects)
@@ -194,10 +202,23 @@ class Target:
         )
         return int(status.split()[-1])
 
-    async def _merged(self, within: Range) -> Any:
-        found = await self._shifts(within)
+    def _is_free(self, within: Range) -> bool:
+        """Tell whether no row that the target holds can be in a range.
+
+        Only the watermark's holder writes, each page once; parts of one second share their range.
+        """
+        return within.parts == 1 and within.start in self._free and within.end in self._free
+
+    async def _filled(self, page: Page) -> Tally:
+        """Insert all of the staging table: nothing is there that it could be compared with."""
+        await self._connection.execute(self._written.fill, self._source, self._zone.key)
+        if self._written.nulls:
+            _check_nulls(page, await self._connection.fetchval(self._written.nulls))
+        return Tally(read=page.rows, inserted=page.rows, batches=1)
+
+    async def _merged(self, within: Range, found: Sequence[Shift]) -> Any:
         return await self._connection.fetchrow(
-            self._merge,
+            self._written.merge,
             self._source,
             within.start,
             within.end,
@@ -216,7 +237,7 @@ class Target:
         start, end = position.moment(within.start), position.moment(within.end)
         if end - start <= _LONG:
             return shifts(zone, start, end)
-        days = [row[0] for row in await self._connection.fetch(self._days)]
+        days = [row[0] for row in await self._connection.fetch(self._written.days)]
         ends = [day.replace(hour=23, minute=59, second=59) for day in days]
         found = [s for day, end in zip(days, ends, strict=True) for s in shifts(zone, day, end)]
         return list(dict.fromkeys(found))
@@ -236,6 +257,11 @@ class Target:
                 run_id,
             )
         )
+
+
+def _check_nulls(page: Page, found: int | None) -> None:
+    if page.nulls is not None and page.nulls != (found or 0):
+        raise PageDamaged(f"{found} NULLs arrived of {page.nulls}")
 
 
 def _tally(merged: Any, batch: Batch) -> Tally:

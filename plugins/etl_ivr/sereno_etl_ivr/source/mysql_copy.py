@@ -1,0 +1,57 @@
+"""Makes COPY text of a page that MariaDB or MySQL joined into one value: pure.
+
+A row is known by the hash of its line as COPY reads it. A row that is read cell by cell gets the
+same line, and so the same hash; what a joined page cannot hold is escaped there.
+"""
+
+from collections.abc import Iterator, Sequence
+from hashlib import md5
+
+from sereno_etl_ivr.page import DELIMITER, Cell
+
+ROWS_AT_ONCE = 1000
+"""So many rows take some milliseconds of the loop, and no more are done at a time."""
+
+_DELIMITER = DELIMITER.encode()
+_SEPARATOR = b"\x1e"
+_NULL = b"\x1a"
+_ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"))
+_UNJOINED = ((_DELIMITER, b"\\x1f"), (_SEPARATOR, b"\\x1e"))
+
+
+def lines(page: bytes) -> list[bytes]:
+    """Return the lines of a joined page: each a row's position and cells, escaped."""
+    for plain, coded in _ESCAPES:
+        page = page.replace(plain, coded)
+    return page.split(_SEPARATOR)
+
+
+def chunks(found: Sequence[bytes]) -> Iterator[tuple[bytes, set[str]]]:
+    """Yield COPY text, `ROWS_AT_ONCE` lines at a time, and the hashes in it."""
+    for at in range(0, len(found), ROWS_AT_ONCE):
+        some = found[at : at + ROWS_AT_ONCE]
+        hashes = [content(line) for line in some]
+        text = b"".join(
+            [b"%b\x1f%b\n" % (one.encode(), line) for one, line in zip(hashes, some, strict=True)]
+        )
+        yield text, set(hashes)
+
+
+def content(line: bytes) -> str:
+    """Return the hash of a row's line."""
+    return md5(line, usedforsecurity=False).hexdigest()
+
+
+def row_line(position: int, cells: Sequence[Cell]) -> bytes:
+    """Return the line of a row that was read cell by cell."""
+    return _DELIMITER.join([str(position).encode(), *map(_written, cells)])
+
+
+def _written(cell: Cell) -> bytes:
+    if cell is None:
+        return _NULL
+    if cell == _NULL:
+        return b"\\x1a"
+    for plain, coded in (*_ESCAPES, *_UNJOINED):
+        cell = cell.replace(plain, coded)
+    return cell

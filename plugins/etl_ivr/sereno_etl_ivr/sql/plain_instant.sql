@@ -1,0 +1,1 @@
+{cursor} AT TIME ZONE $2
