@@ -1,0 +1,343 @@
+"""What it takes to move calls from MariaDB to PostgreSQL: ours, pgloader, dlt, and a bare pipe.
+
+    .venv/bin/python benchmarks/etl.py [--rows 1000000] [--only ours,floor] [--repeat 1]
+
+Side by side in one run, on throw-away servers: FreePBX's `cdr` with 26 columns. The floor is
+``mariadb --quick -B | psql -c 'COPY'`` into a table of the source's columns without an index; it
+keeps no types, takes NULL for the word, and would load every row again. pgloader (where it is
+installed) and dlt (in a virtual environment that is made for the run) make a full copy too. Ours is
+`etl_ivr.sync` with its settings' defaults but a longer time limit, then run again with 1000 new
+calls, then with nothing new. Prints seconds, as a ratio to the floor, peak memory of the program
+that moves (not of the servers), and for ours how long the event loop was held at a time.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pymysql
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.servers.mariadb import MariaDb
+from tests.servers.postgres import PostgresServer, installed_programs
+
+NEW_CALLS = 1000
+START = "2025-06-01 00:00:00"
+TABLE = """
+CREATE TABLE cdr (
+  calldate datetime NOT NULL DEFAULT '0000-00-00 00:00:00', clid varchar(80) NOT NULL DEFAULT '',
+  src varchar(80) NOT NULL DEFAULT '', dst varchar(80) NOT NULL DEFAULT '',
+  dcontext varchar(80) NOT NULL DEFAULT '', channel varchar(80) NOT NULL DEFAULT '',
+  dstchannel varchar(80) NOT NULL DEFAULT '', lastapp varchar(80) NOT NULL DEFAULT '',
+  lastdata varchar(80) NOT NULL DEFAULT '', duration int NOT NULL DEFAULT 0,
+  billsec int NOT NULL DEFAULT 0, disposition varchar(45) NOT NULL DEFAULT '',
+  amaflags int NOT NULL DEFAULT 0, accountcode varchar(20) NOT NULL DEFAULT '',
+  uniqueid varchar(32) NOT NULL DEFAULT '', userfield varchar(255) NOT NULL DEFAULT '',
+  did varchar(50) NOT NULL DEFAULT '', recordingfile varchar(255) NOT NULL DEFAULT '',
+  cnum varchar(40) NOT NULL DEFAULT '', cnam varchar(40) NOT NULL DEFAULT '',
+  outbound_cnum varchar(40) NOT NULL DEFAULT '', outbound_cnam varchar(40) NOT NULL DEFAULT '',
+  dst_cnam varchar(40) NOT NULL DEFAULT '', linkedid varchar(32) NOT NULL DEFAULT '',
+  peeraccount varchar(80) NOT NULL DEFAULT '', sequence int NOT NULL DEFAULT 0,
+  KEY calldate (calldate), KEY dst (dst), KEY accountcode (accountcode), KEY uniqueid (uniqueid)
+) DEFAULT CHARSET = utf8mb4
+"""
+# One call each 25 seconds and no two alike, by the shares of data/cdr: 61 in 100 answered.
+FILL = """
+INSERT INTO cdr
+SELECT {calldate}, CONCAT('"Person ', seq % 5003, '" <555', LPAD(seq % 99991, 7, '0'), '>'),
+  CONCAT('555', LPAD(seq % 99991, 7, '0')), 400 + seq % 3 * 10, 'ext-queues',
+  CONCAT('PJSIP/trunk-', LPAD(HEX(seq), 8, '0')), CONCAT('PJSIP/', 201 + seq % 12, '-0000a1f3'),
+  'Queue', CONCAT(400 + seq % 3 * 10, ',t,,,120'), seq % 1201, seq % 1103,
+  ELT(1 + (seq % 100 >= 61) + (seq % 100 >= 99), 'ANSWERED', 'NO ANSWER', 'BUSY'), 3, '',
+  CONCAT(1748736000 + seq * 25, '.', seq), '', '5550100',
+  CONCAT('q-400-', seq % 99991, '-20260301-120000-', 1748736000 + seq * 25, '.', seq, '.wav'),
+  CONCAT('555', LPAD(seq % 99991, 7, '0')), CONCAT('Person ', seq % 5003), '', '', 'Agent',
+  CONCAT(1748736000 + seq * 25, '.', seq), '', seq
+FROM seq_{first}_to_{last}
+"""
+OURS = """
+import asyncio, json, sys, time
+import uvloop
+from datetime import UTC, datetime, timedelta
+from sereno.testing import run_context
+from sereno_etl_ivr.settings import Settings
+from sereno_etl_ivr.sync import sync
+source, target = sys.argv[1:]
+async def main():
+    loop, longest, on = asyncio.get_running_loop(), 0.0, True
+    async def watch():
+        nonlocal longest
+        while on:
+            used = time.thread_time()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.thread_time() - used)
+    settings = Settings(source_url=source, timeout=timedelta(hours=1))
+    run = run_context(sync, settings=settings, database_url=target)
+    watching = asyncio.create_task(watch())
+    begun = time.perf_counter()
+    result = await sync.function(run)
+    seconds, on = time.perf_counter() - begun, False
+    await watching
+    print(json.dumps({"seconds": seconds, "held_ms": 1000 * longest, **result}))
+uvloop.run(main())
+"""
+DLT = """
+import json, sys, time
+import dlt
+from dlt.sources.sql_database import sql_table
+source, target = sys.argv[1:]
+begun = time.perf_counter()
+pipeline = dlt.pipeline("calls", destination=dlt.destinations.postgres(target), dataset_name="dlt")
+table = sql_table(source.replace("mysql:", "mysql+pymysql:"), table="cdr", backend="pyarrow",
+                  chunk_size=50_000)
+pipeline.run(table, loader_file_format="csv")
+print(json.dumps({"seconds": time.perf_counter() - begun}))
+"""
+DLT_NEEDS = ("dlt[postgres]", "sqlalchemy<2.1", "pymysql", "pyarrow", "numpy", "pandas")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table. `held_ms`: the longest time that the event loop was held."""
+
+    name: str
+    seconds: float
+    rows: int
+    peak_mb: float
+    held_ms: float | None = None
+
+
+@dataclass
+class Scene:
+    """Both servers, and what was measured on them."""
+
+    maria: MariaDb
+    postgres: PostgresServer
+    source: str
+    rows: int
+    place: Path
+    figures: list[Figure] = field(default_factory=list)
+
+    @contextmanager
+    def target(self) -> Iterator[str]:
+        """Give a new, empty database."""
+        with self.postgres.database("empty", lambda dsn: None) as dsn:
+            yield dsn
+
+    def floor(self) -> None:
+        """Pipe the source's rows into COPY."""
+        parts = urlsplit(self.source)
+        psql = shutil.which("psql") or str(self.postgres.programs.bin / "psql")
+        columns = TABLE.split("(", 1)[1].replace("datetime", "timestamp").split("KEY calldate")[0]
+        columns = re.sub(r" NOT NULL DEFAULT ('[^']*'|0)", "", columns).strip().rstrip(",")
+        reading = (
+            f"mariadb --no-defaults --quick -B -N --protocol=tcp -h {parts.hostname}"
+            f" -P {parts.port} -u {parts.username} -p{parts.password} {parts.path[1:]}"
+            " -e 'SELECT * FROM cdr'"
+        )
+        with self.target() as target:
+            self.postgres_execute(target, f"CREATE TABLE cdr ({columns})")
+            line = f"{reading} | {psql} -q {target} -c \"COPY cdr FROM STDIN (NULL 'NULL')\""
+            seconds, peak, _ = measured(["/bin/sh", "-c", line])
+            self.check(target, "cdr")
+        self.figures.append(Figure("floor: mariadb -B | psql COPY", seconds, self.rows, peak))
+
+    def ours(self) -> None:
+        """Sync all, sync 1000 new calls, sync nothing."""
+        command = [sys.executable, "-c", OURS, self.source]
+        with self.target() as target:
+            _, peak, out = measured([*command, target])
+            self.check(target, "ivr.calls")
+            self.keep("ours: first sync", json.loads(out), peak)
+            present = f"UTC_TIMESTAMP() - INTERVAL 2 HOUR + INTERVAL (seq - {self.rows}) SECOND"
+            self.fill(self.rows + 1, self.rows + NEW_CALLS, present)
+            try:
+                _, peak, out = measured([*command, target])
+                self.keep("ours: 1000 new calls", json.loads(out), peak)
+                _, peak, out = measured([*command, target])
+                self.keep("ours: nothing new", json.loads(out), peak)
+            finally:
+                self.execute(f"DELETE FROM cdr WHERE sequence > {self.rows}")
+
+    def pgloader(self) -> None:
+        """Copy with pgloader, without indexes, as fast as it goes."""
+        program = shutil.which("pgloader")
+        if program is None:
+            print("pgloader is not installed (Debian: apt-get install pgloader)", file=sys.stderr)
+            return
+        load = self.place / "cdr.load"
+        with self.target() as target:
+            load.write_text(
+                f"LOAD DATABASE FROM {self.source} INTO {target}\n"
+                "WITH include drop, create tables, create no indexes, reset no sequences,\n"
+                "  prefetch rows = 10000, workers = 2, concurrency = 1\n"
+                "INCLUDING ONLY TABLE NAMES MATCHING 'cdr';\n"
+            )
+            seconds, peak, out = measured([program, "--on-error-stop", str(load)])
+            schema = urlsplit(self.source).path[1:]
+            self.check(target, f"{schema}.cdr", out)
+        self.figures.append(Figure("pgloader", seconds, self.rows, peak))
+
+    def dlt(self) -> None:
+        """Copy with dlt, by its quickest way that needs no other program."""
+        python = self.place / "dlt" / "bin" / "python"
+        subprocess.run([sys.executable, "-m", "venv", self.place / "dlt"], check=True)
+        install = [python, "-m", "pip", "install", "-q", *DLT_NEEDS]
+        subprocess.run(install, check=True, stderr=subprocess.DEVNULL)
+        home = {"DLT_DATA_DIR": str(self.place / "dlt-data"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
+        with self.target() as target:
+            address = target.replace("postgres@", "postgres:unasked@")
+            _, peak, out = measured([python, "-c", DLT, self.source, address], home)
+            self.check(target, "dlt.cdr", out)
+        seconds = json.loads(out.splitlines()[-1])["seconds"]
+        self.figures.append(Figure("dlt, pyarrow to CSV to COPY", seconds, self.rows, peak))
+
+    def keep(self, name: str, result: dict[str, Any], peak: float) -> None:
+        """Keep what our own process printed."""
+        self.figures.append(
+            Figure(name, result["seconds"], result["inserted"], peak, result["held_ms"])
+        )
+
+    def fill(self, first: int, last: int, calldate: str) -> None:
+        """Write the calls numbered `first` to `last`."""
+        self.execute(FILL.format(first=first, last=last, calldate=calldate))
+
+    def execute(self, statement: str) -> None:
+        """Run a statement at the source."""
+        parts = urlsplit(self.source)
+        with pymysql.connect(
+            host=parts.hostname,
+            port=parts.port or 3306,
+            user=parts.username,
+            password=parts.password or "",
+            database=parts.path[1:],
+            autocommit=True,
+        ) as connection:
+            connection.cursor().execute(statement)
+
+    def check(self, target: str, table: str, out: str = "") -> None:
+        """Refuse a figure for rows that did not arrive."""
+        found = self.postgres_execute(target, f"SELECT count(*) FROM {table}", out)
+        if found != self.rows:
+            raise SystemExit(f"{table}: {found} rows arrived, {self.rows} are there\n{out}")
+
+    def postgres_execute(self, target: str, statement: str, out: str = "") -> Any:
+        """Return the one value of a statement in the target; on an error show `out`."""
+
+        async def run() -> Any:
+            connection = await asyncpg.connect(target)
+            try:
+                return await connection.fetchval(statement)
+            except asyncpg.PostgresError as error:
+                raise SystemExit(f"{statement}: {error}\n{out}") from error
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+
+def measured(
+    command: list[Any], environment: dict[str, str] | None = None
+) -> tuple[float, float, str]:
+    """Run a program to its end; return seconds, peak MB of it and its children, and its output."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
+        )
+        peaks: dict[int, int] = {}
+        while process.poll() is None:
+            for pid in family(process.pid):
+                peaks[pid] = max(peaks.get(pid, 0), peak_kb(pid))
+            threading.Event().wait(0.05)
+        seconds = time.perf_counter() - begun
+        out.seek(0)
+        text = out.read()
+    if process.returncode != 0:
+        raise SystemExit(f"{command[0]} failed: {text[-3000:]}")
+    return seconds, sum(peaks.values()) / 1024, text
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its descendants."""
+    found = [pid]
+    for one in found:
+        try:
+            children = Path(f"/proc/{one}/task/{one}/children").read_text().split()
+        except OSError:
+            continue
+        found += map(int, children)
+    return found
+
+
+def peak_kb(pid: int) -> int:
+    """Return the most memory that a process has had."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(found[1]) if found else 0
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--rows", type=int, default=1_000_000)
+    options.add_argument("--only", default="floor,ours,pgloader,dlt")
+    options.add_argument("--repeat", type=int, default=1, help="the best of so many is shown")
+    chosen = options.parse_args()
+    with ExitStack() as stack:
+        maria = MariaDb.start()
+        stack.callback(maria.remove)
+        postgres = PostgresServer.started(next(iter(installed_programs().values())))
+        stack.callback(postgres.remove)
+        source = stack.enter_context(maria.database())
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        scene = Scene(maria, postgres, source, chosen.rows, place)
+        scene.execute(TABLE)
+        scene.fill(1, chosen.rows, f"'{START}' + INTERVAL seq * 25 SECOND")
+        scene.execute("ANALYZE TABLE cdr")
+        for _ in range(chosen.repeat):
+            for name in chosen.only.split(","):
+                measure: Callable[[], None] = getattr(scene, name)
+                measure()
+        report(scene.figures)
+
+
+def report(figures: list[Figure]) -> None:
+    """Print the table, the best of each, and a JSON line."""
+    best = {f.name: min((g for g in figures if g.name == f.name), key=seconds) for f in figures}
+    floor = next((f.seconds for f in best.values() if f.name.startswith("floor")), None)
+    print(f"{'':32}{'seconds':>9}{'rows/s':>10}{'x floor':>9}{'peak MB':>9}{'loop held ms':>14}")
+    for f in best.values():
+        ratio = f"{f.seconds / floor:.2f}" if floor and f.rows > NEW_CALLS else ""
+        held = "" if f.held_ms is None else f"{f.held_ms:.1f}"
+        rate = f"{f.rows / f.seconds:,.0f}"
+        print(f"{f.name:32}{f.seconds:9.2f}{rate:>10}{ratio:>9}{f.peak_mb:9.0f}{held:>14}")
+    print(json.dumps([f.__dict__ for f in figures]))
+
+
+def seconds(figure: Figure) -> float:
+    """Return what figures are compared by."""
+    return figure.seconds
+
+
+if __name__ == "__main__":
+    main()
