@@ -7,6 +7,8 @@ from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import (
     ConfigurationError,
     DeclarationError,
+    DeliveryError,
+    DeliveryRefusedError,
     ParamsError,
     RunCancelled,
     RunError,
@@ -16,6 +18,7 @@ from sereno.model.errors import (
 )
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job, job
+from sereno.model.notification import Notification, Notifier
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
 from sereno.triggers import Arguments as TriggerArguments
@@ -26,10 +29,14 @@ __version__ = "0.1.0"
 __all__ = [
     "ConfigurationError",
     "DeclarationError",
+    "DeliveryError",
+    "DeliveryRefusedError",
     "Demo",
     "Job",
     "JobOverdue",
     "LeaderChanged",
+    "Notification",
+    "Notifier",
     "ParamsError",
     "Retry",
     "RunCancelled",

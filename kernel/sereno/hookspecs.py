@@ -20,6 +20,7 @@ import pluggy
 from sereno.model.demo import Demo
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
+from sereno.model.notification import Notifier
 from sereno.triggers import KindParser
 
 hookspec = pluggy.HookspecMarker("sereno")
@@ -39,6 +40,11 @@ def sereno_register_jobs(settings: Any) -> Iterable[Job]:  # type: ignore[empty-
 @hookspec
 def sereno_register_trigger_kinds() -> Mapping[str, KindParser]:  # type: ignore[empty-body]
     """Return kinds of trigger by name: each plugin is asked before any is asked for jobs."""
+
+
+@hookspec
+def sereno_register_notifiers(settings: Any) -> Iterable[Notifier]:  # type: ignore[empty-body]
+    """Return what carries notifications to people; `[notify]` routes name them."""
 
 
 @hookspec

@@ -8,7 +8,7 @@ import pytest
 
 from sereno import parse
 from sereno.model.policies import Policies
-from sereno.settings import JobSettings, ScheduleSettings, Settings, load_settings
+from sereno.settings import JobSettings, RouteSettings, ScheduleSettings, Settings, load_settings
 from sereno.settings.place import Key, dotted
 from sereno.settings.values import leaves
 
@@ -20,6 +20,7 @@ EXAMPLES = {
     ("data_dir",),
     ("log", "plugins"),
     ("http", "token"),
+    ("notify", "routes"),
 }
 
 
@@ -66,6 +67,13 @@ def test_every_key_of_a_schedule_is_in_the_file(uncommented: Settings) -> None:
     assert required <= given
     assert given == set(ScheduleSettings.__struct_fields__) - {"policies"}
     assert parse(found.trigger).text == found.trigger
+
+
+def test_every_key_of_a_route_is_in_the_file(uncommented: Settings) -> None:
+    key = ("notify", "routes", "etl_on_call")
+    given = {str(k[3]) for k in uncommented.origin.places if k[:3] == key and len(k) == 4}
+
+    assert given == set(RouteSettings.__struct_fields__)
 
 
 def test_the_policies_in_the_file_are_of_their_types(uncommented: Settings) -> None:

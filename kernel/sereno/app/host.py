@@ -17,6 +17,7 @@ from sereno.engine.status import Status
 from sereno.http.app import build_app
 from sereno.http.server import HttpServer
 from sereno.model.events import RunFinished, RunStarted
+from sereno.notify.herald import Herald
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
 from sereno.plugins import Dispatcher, PluginRecord, Registry
@@ -87,6 +88,7 @@ async def host(
         standing = Standing(kernel=kernel, dsn=dsn, http=address)
         if beside is not None:
             await stack.enter_async_context(beside(standing))
+        await stack.enter_async_context(_herald(settings, kernel, bus).at_work())
         log.info("ready", extra={"pages": address} if address else None)
         await kernel.work(stop)
     return 0
@@ -151,6 +153,20 @@ async def _pages(
     server = HttpServer(app, settings.http.host, settings.http.port, next_ports=next_ports)
     await stack.enter_async_context(server)
     return server.url
+
+
+def _herald(settings: Settings, kernel: Kernel, bus: Bus) -> Herald:
+    herald = Herald(
+        kernel.db,
+        kernel.status,
+        settings.notify,
+        kernel.registry.notifiers,
+        kernel.registry.jobs,
+        now=kernel.clock.now,
+        publish=bus.publish,
+    )
+    bus.observe(herald.hear)
+    return herald
 
 
 def _measure(metrics: Metrics, event: object) -> None:

@@ -166,7 +166,23 @@ class Firing:
                         reason=verdict.reason or "",
                     )
                 )
+        self._tell_missed(settlement)
         self._go_on(settlement)
+
+    def _tell_missed(self, settlement: Settlement) -> None:
+        """Publish the ranges of slots that nothing ran for; skipped ones are on purpose."""
+        for found in settlement.ranges:
+            if found.verdict == "missed":
+                self._publish(
+                    SlotSettled(
+                        job=settlement.entry.job,
+                        schedule=settlement.entry.name,
+                        slot=found.last,
+                        verdict="missed",
+                        reason=found.reason,
+                        slots=found.slots,
+                    )
+                )
 
     def _take(self, entry: Entry, run: NewRun, run_id: int, executor: str) -> None:
         """Note a run that was made, and start it where it is to start."""

@@ -12,6 +12,8 @@ SerenoError
 │   ├── SchemaError             migrations missing, changed or newer than the code
 │   └── PoolerError             a session lock was asked for through a transaction pooler
 ├── LeaseLostError          this node is not the leader (any more): the term has moved on
+├── DeliveryError           a notifier could not deliver: worth another try
+│   └── DeliveryRefusedError    and the same again would be refused again
 ├── EmbeddedError           the embedded PostgreSQL cannot be installed or started
 └── RunError
     ├── RunCancelled        raised inside a job that has been asked to stop
@@ -65,6 +67,14 @@ class PoolerError(StoreError):
 
 class LeaseLostError(SerenoError):
     """The term has moved on: nothing was written."""
+
+
+class DeliveryError(SerenoError):
+    """A notification did not arrive; it is tried again."""
+
+
+class DeliveryRefusedError(DeliveryError):
+    """A notification was refused for good, as for a wrong address or token: no further try."""
 
 
 class EmbeddedError(SerenoError):

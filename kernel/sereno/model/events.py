@@ -38,13 +38,17 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotSettled:
-    """A slot got a verdict other than ``ran``."""
+    """A slot got a verdict other than ``ran``.
+
+    `slots`: so many in a row were `missed` for one reason; `slot` is the last of them.
+    """
 
     job: str
     schedule: str
     slot: datetime
     verdict: Verdict
     reason: str
+    slots: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,10 @@ class LeaderChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOverdue:
-    """A job's last success is older than it may be; told as it becomes so and as it is over."""
+    """A job's last success is older than it may be; told as it becomes so and as it is over.
+
+    Told on one node alone: mostly the leader.
+    """
 
     job: str
     severity: Severity

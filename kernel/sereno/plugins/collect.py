@@ -6,6 +6,8 @@ once.
 """
 
 import inspect
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +16,7 @@ import msgspec
 
 from sereno.model.errors import ConfigurationError, PluginError
 from sereno.model.job import Job
+from sereno.model.notification import Notifier
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
 from sereno.plugins.loader import Plugins
@@ -21,6 +24,8 @@ from sereno.plugins.overrides import Overrides
 from sereno.plugins.registry import Registry
 from sereno.settings import Settings, plugin_key, plugin_settings
 from sereno.triggers import register_kind
+
+_NOTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 
 EXECUTORS = ("async", "thread", "process")
 
@@ -48,6 +53,8 @@ class _Collector:
     jobs: dict[str, Job] = field(default_factory=dict)
     plugin_of: dict[str, str] = field(default_factory=dict)
     commands: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    notifiers: dict[str, Notifier] = field(default_factory=dict)
+    notifiers_of: dict[str, set[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def learn_kinds(self, name: str) -> None:
@@ -66,6 +73,7 @@ class _Collector:
             settings = self._settings(name)
             jobs = self._jobs(name, settings)
             commands = tuple(self.plugins.call(name, "sereno_register_commands") or ())
+            notifiers = self._notifiers(name, settings)
         except ConfigurationError as error:
             self.problems.append(str(error))
         except KeyboardInterrupt:
@@ -77,6 +85,8 @@ class _Collector:
             self.commands[name] = commands
             self.jobs |= jobs
             self.plugin_of |= dict.fromkeys(jobs, name)
+            self.notifiers |= notifiers
+            self.notifiers_of[name] = set(notifiers)
 
     def _settings(self, name: str) -> Any:
         struct = self.plugins.call(name, "sereno_register_settings")
@@ -110,6 +120,22 @@ class _Collector:
             found[job.name] = job
         return found
 
+    def _notifiers(self, name: str, settings: Any) -> dict[str, Notifier]:
+        found: dict[str, Notifier] = {}
+        answer = self.plugins.call(name, "sereno_register_notifiers", settings=settings)
+        for notifier in () if answer is None else answer:
+            if not isinstance(notifier, Notifier):
+                raise PluginError(f"sereno_register_notifiers returned {notifier!r}, no Notifier")
+            if not _NOTIFIER.fullmatch(str(notifier.name)):
+                raise PluginError(
+                    f"the notifier {notifier.name!r} needs a name of lower-case letters, digits, "
+                    "'_', '.' and '-'"
+                )
+            if notifier.name in found or notifier.name in self.notifiers:
+                raise PluginError(f"the name '{notifier.name}' of a notifier is taken; rename it")
+            found[notifier.name] = notifier
+        return found
+
     def check_chains(self) -> None:
         """Fail plugins until every chain that is left works: each failure may break another's."""
         while faults := chain_faults(self.jobs):
@@ -122,12 +148,19 @@ class _Collector:
         self.jobs = {job: j for job, j in self.jobs.items() if self.plugin_of[job] != name}
         self.settings.pop(name, None)
         self.commands.pop(name, None)
+        for notifier in self.notifiers_of.pop(name, ()):
+            del self.notifiers[notifier]
 
     def registry(self) -> Registry:
         overrides = Overrides(self.chosen, self.plugins.records)
         jobs = overrides.jobs(self.jobs)
         schedules = overrides.schedules(jobs)
         problems = [*self._unknown_plugins(), *self.problems]
+        warnings = list(overrides.warnings)
+        unknown = unknown_notifiers(self.chosen, self.notifiers)
+        # One that seems unknown may be of a plugin that failed, or is not loaded here.
+        idle = any(r.state != "loaded" for r in self.plugins.records.values())
+        (warnings if idle else problems).extend(unknown)
         # A plugin whose settings are at fault has declared nothing: its jobs only seem unknown.
         if problems := problems or overrides.problems:
             raise ConfigurationError("\n".join(problems))
@@ -139,7 +172,9 @@ class _Collector:
             settings=self.settings,
             schedules=schedules,
             commands=self.commands,
-            warnings=tuple(overrides.warnings),
+            notifiers=self.notifiers,
+            notifiers_of=self.notifiers_of,
+            warnings=tuple(warnings),
         )
 
     def _unknown_plugins(self) -> list[str]:
@@ -162,6 +197,23 @@ class _Collector:
         failed = [r for r in self.plugins.records.values() if r.state == "failed"]
         if self.chosen.strict and failed:
             raise PluginError("\n".join(f"plugin '{r.name}': {r.reason}" for r in failed))
+
+
+def unknown_notifiers(settings: Settings, known: Collection[str]) -> list[str]:
+    """Return a sentence for each notifier that a route names and no plugin brings."""
+    problems = []
+    for route, chosen in settings.notify.routes.items():
+        for name in chosen.to:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f", did you mean '{near[0]}'?" if near else f"; known are {_listed(known)}"
+                place = settings.place("notify", "routes", route, "to")
+                problems.append(f"{place}: route '{route}': there is no notifier '{name}'{hint}")
+    return problems
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none: `pip install sereno-notify` brings some"
 
 
 def _check(job: Job) -> None:

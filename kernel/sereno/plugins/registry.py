@@ -1,12 +1,13 @@
 """What all plugins and the configuration have declared, once every clash is settled."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
+from sereno.model.notification import Notifier
 from sereno.model.schedule import Origin, Schedule
 from sereno.plugins.loader import Plugins
 from sereno.plugins.record import PluginRecord
@@ -28,6 +29,7 @@ class Registry:
     """All jobs and schedules by name, and whose they are.
 
     `settings`: each loaded plugin's Struct, None where it declares none. `commands`: by plugin.
+    `notifiers`: by name; `notifiers_of`: their names by plugin.
     `warnings`: sentences to be logged once logging stands.
     """
 
@@ -37,6 +39,8 @@ class Registry:
     settings: Mapping[str, Any] = field(default_factory=dict)
     schedules: Mapping[str, DeclaredSchedule] = field(default_factory=dict)
     commands: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
+    notifiers_of: Mapping[str, Collection[str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -59,6 +63,7 @@ class Registry:
     def without(self, reasons: Mapping[str, str]) -> "Registry":
         """Return this registry with the plugins in `reasons` failed and their jobs gone."""
         jobs = {n: j for n, j in self.jobs.items() if self.plugin_of[n] not in reasons}
+        gone = {n for plugin in reasons for n in self.notifiers_of.get(plugin, ())}
         return replace(
             self,
             plugins=self.plugins.failed(reasons),
@@ -67,4 +72,6 @@ class Registry:
             settings={n: s for n, s in self.settings.items() if n not in reasons},
             schedules={n: s for n, s in self.schedules.items() if s.job in jobs},
             commands={n: c for n, c in self.commands.items() if n not in reasons},
+            notifiers={n: f for n, f in self.notifiers.items() if n not in gone},
+            notifiers_of={n: f for n, f in self.notifiers_of.items() if n not in reasons},
         )

@@ -7,6 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from sereno.model.notification import NotificationKind
+from sereno.model.policies import Severity
+from sereno.model.quiet import parse_quiet
+from sereno.model.retry import Retry
 from sereno.settings.place import Key, Origin
 from sereno.settings.secret import hidden
 
@@ -22,6 +26,7 @@ LeaderUrl = Annotated[
     str, Meta(pattern=r"^postgres(ql)?://", description="a URL that begins with postgresql://")
 ]
 Lease = Annotated[timedelta, Meta(extra={"min": timedelta(seconds=1), "max": timedelta(minutes=5)})]
+Repeat = Annotated[timedelta, Meta(extra={"min": timedelta(minutes=1), "max": timedelta(days=30)})]
 Count = Annotated[int, Meta(ge=1, le=10_000)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Instant = Annotated[
@@ -94,6 +99,42 @@ class ScheduleSettings(Table, frozen=True, kw_only=True):
             )
 
 
+class RouteSettings(Table, frozen=True, kw_only=True):
+    """``[notify.routes.<name>]``: which notifications go to which notifiers, and when.
+
+    `to`: names of notifiers, none for all. `severity`: from which on. `jobs`: patterns as
+    ``etl_ivr.*``; what concerns no job goes to routes with ``*`` alone. `kinds`: none for all.
+    `resolved`: tell also when it is over. `quiet`: hours in which all but critical ones wait.
+    """
+
+    to: tuple[str, ...] = ()
+    severity: Severity = "warning"
+    jobs: tuple[str, ...] = ("*",)
+    kinds: tuple[NotificationKind, ...] = ()
+    resolved: bool = True
+    quiet: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.quiet is not None:
+            parse_quiet(self.quiet)
+
+
+class NotifySettings(Table, frozen=True, kw_only=True):
+    """``[notify]``: who is told of what goes wrong. Without a route every notifier hears of
+    warnings and worse.
+
+    `repeat_every`: what goes on is told again after so long. `keep`: how long the record of what
+    was told is kept. `retry`: of a notification that does not arrive.
+    """
+
+    repeat_every: Repeat = timedelta(hours=4)
+    keep: timedelta = timedelta(days=30)
+    retry: Retry = Retry(
+        attempts=10, delay=timedelta(seconds=5), max_delay=timedelta(minutes=10), jitter=0.2
+    )
+    routes: dict[str, RouteSettings] = {}
+
+
 class Settings(Table, frozen=True, kw_only=True):
     """All settings, each in its own type.
 
@@ -118,6 +159,7 @@ class Settings(Table, frozen=True, kw_only=True):
     disabled_plugins: tuple[str, ...] = ()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    notify: NotifySettings = NotifySettings()
     plugins: dict[str, dict[str, Any]] = {}
     jobs: dict[str, JobSettings] = {}
     schedules: dict[str, ScheduleSettings] = {}

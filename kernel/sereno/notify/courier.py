@@ -1,0 +1,150 @@
+"""Carries what waits in the table to its notifiers: each message by one node, again until it
+arrives."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from sereno.model.errors import DeliveryRefusedError, StoreError, StoreUnavailableError
+from sereno.model.notification import Notifier
+from sereno.model.retry import Retry, chance
+from sereno.settings import redact
+from sereno.store import notifications
+from sereno.store.notifications import Parcel
+from sereno.store.pool import Database
+
+log = logging.getLogger("sereno.notify")
+
+SEND_LIMIT = 30.0
+"""Seconds that one try may take."""
+
+_CLAIM = timedelta(seconds=2 * SEND_LIMIT)
+_AT_ONCE = 20
+_MAX_ERROR = 500
+
+
+class Courier:
+    """`on_duty`: whether this node looks after what others have raised; what it raised itself it
+    sends at once. `every`: seconds between looks."""
+
+    def __init__(
+        self,
+        db: Database,
+        node: UUID,
+        notifiers: Mapping[str, Notifier],
+        retry: Retry,
+        *,
+        on_duty: Callable[[], bool],
+        every: float = 5.0,
+    ) -> None:
+        self._db = db
+        self._node = node
+        self._notifiers = notifiers
+        self._retry = retry
+        self._on_duty = on_duty
+        self._every = every
+        self._woken = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Look at once: something may be due."""
+        self._woken.set()
+
+    async def work(self) -> None:
+        """Send what is due, for ever."""
+        while True:
+            woken = self._woken.is_set()
+            self._woken.clear()
+            if woken or self._on_duty():
+                try:
+                    await self.turn()
+                except StoreUnavailableError as error:
+                    log.debug("notifications wait", extra={"error": str(error)})
+                except Exception:
+                    log.exception("notifications cannot be sent")
+            try:
+                async with asyncio.timeout(self._every):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def turn(self) -> None:
+        """Begin to send all that is due, as many at once as may be. Raises StoreError."""
+        while (room := _AT_ONCE - len(self._sending)) > 0:
+            parcels = await notifications.claim(self._db, self._node, self._notifiers, _CLAIM, room)
+            for parcel in parcels:
+                task = asyncio.ensure_future(self._deliver(parcel))
+                self._sending.add(task)
+                task.add_done_callback(self._sent)
+            if len(parcels) < room:
+                return
+
+    async def finish(self, limit: float) -> None:
+        """Send what is due and wait for its end, `limit` seconds at most; the rest is left to other
+        nodes."""
+        try:
+            async with asyncio.timeout(limit):
+                await self.turn()
+                while self._sending:
+                    await asyncio.wait(self._sending)
+        except (StoreError, TimeoutError) as error:
+            log.warning("notifications are left behind", extra={"error": str(error)})
+        for task in self._sending:
+            task.cancel()
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        if len(self._sending) == _AT_ONCE:
+            self._woken.set()  # there was no room: more may wait
+        self._sending.discard(task)
+
+    async def _deliver(self, parcel: Parcel) -> None:
+        error, again = await self._try(parcel)
+        if again is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(again.total_seconds() + 0.05, self.wake)
+        for _ in range(10):
+            try:
+                await notifications.done(self._db, parcel, error, again)
+                return
+            except StoreError as fault:
+                log.debug("a notification's record waits", extra={"error": str(fault)})
+                await asyncio.sleep(2)
+
+    async def _try(self, parcel: Parcel) -> tuple[str | None, timedelta | None]:
+        """Send `parcel`; return what went wrong, and when to try again."""
+        again = self._retry.wait(parcel.attempt, chance())
+        try:
+            async with asyncio.timeout(SEND_LIMIT):
+                await self._notifiers[parcel.notifier].send(parcel.notification)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            error = "it was cancelled from within"
+        except TimeoutError:
+            error = f"it took longer than {SEND_LIMIT:.0f} s"
+        except DeliveryRefusedError as fault:
+            error, again = str(fault), None
+        except (Exception, SystemExit) as fault:
+            error = str(fault) or type(fault).__name__
+        else:
+            log.info("notified", extra=_facts(parcel))
+            return None, None
+        error = redact(error)[:_MAX_ERROR]
+        facts = {**_facts(parcel), "error": error, "attempt": parcel.attempt}
+        if again is None:
+            log.error("a notification could not be delivered", extra=facts)
+        else:
+            log.warning("a notification is tried again", extra=facts)
+        return error, again
+
+
+def _facts(parcel: Parcel) -> dict[str, object]:
+    return {
+        "notifier": parcel.notifier,
+        "about": parcel.notification.key,
+        "notification": parcel.notification.id,
+        "resolved": parcel.notification.resolved,
+    }

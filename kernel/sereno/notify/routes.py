@@ -1,0 +1,79 @@
+"""Decides who hears of what, and when: a pure rule over the settings ``[notify.routes]``."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import get_args
+
+from sereno.model.notification import NotificationKind
+from sereno.model.policies import Severity
+from sereno.model.quiet import QuietHours, parse_quiet
+from sereno.settings import NotifySettings, RouteSettings
+
+_RANK = {severity: rank for rank, severity in enumerate(get_args(Severity))}
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    chosen: RouteSettings
+    to: frozenset[str]
+    quiet: QuietHours | None
+
+    def takes(
+        self, kind: NotificationKind, severity: Severity, job: str | None, resolved: bool
+    ) -> bool:
+        chosen = self.chosen
+        return (
+            _RANK[severity] >= _RANK[chosen.severity]
+            and (not chosen.kinds or kind in chosen.kinds)
+            and (chosen.resolved or not resolved)
+            and any(p == "*" if job is None else fnmatchcase(job, p) for p in chosen.jobs)
+        )
+
+
+class Routes:
+    """The routes of `settings` to those of the notifiers that this node has."""
+
+    def __init__(self, settings: NotifySettings, notifiers: Collection[str]) -> None:
+        chosen = settings.routes or {"default": RouteSettings()}
+        self._routes = [
+            _Route(
+                route,
+                frozenset(route.to or notifiers).intersection(notifiers),
+                None if route.quiet is None else parse_quiet(route.quiet),
+            )
+            for route in chosen.values()
+        ]
+
+    def when(
+        self,
+        kind: NotificationKind,
+        severity: Severity,
+        job: str | None,
+        now: datetime,
+        *,
+        resolved: bool = False,
+    ) -> Mapping[str, datetime | None]:
+        """Return who is to hear of it: each notifier with the end of its quiet hours, None for now.
+
+        What is critical does not wait. Where several routes lead to one notifier, the soonest
+        counts.
+        """
+        found: dict[str, datetime | None] = {}
+        for route in self._routes:
+            if not route.takes(kind, severity, job, resolved):
+                continue
+            quiet = None if severity == "critical" else route.quiet
+            until = None if quiet is None else quiet.over(now)
+            for name in route.to:
+                found[name] = _sooner(found[name], until) if name in found else until
+        return found
+
+    def any(self, kind: NotificationKind, severity: Severity, job: str | None) -> bool:
+        """Tell whether anybody would hear of it."""
+        return any(r.to and r.takes(kind, severity, job, False) for r in self._routes)
+
+
+def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
+    return None if one is None or other is None else min(one, other)

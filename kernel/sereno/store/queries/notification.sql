@@ -1,0 +1,81 @@
+-- Notifications: raised once per key and notifier, sent by one node at a time, kept as a record.
+
+-- name: notification_expire
+-- $1 key, $2 notifiers, $3 interval. What was told longer ago than that may be told again.
+UPDATE sereno.notification SET open = false
+ WHERE key = $1 AND open AND notifier = ANY($2::text[]) AND raised_at <= clock_timestamp() - $3::interval
+RETURNING notifier, repeats;
+
+-- name: notification_raise
+-- $1 key, $2 kind, $3 severity, $4 job, $5 message, $6 node, notifiers: $7 names, $8 due at (null: now), $9 suppressed.
+-- A row for each notifier that was not told yet; for the others the message counts as repeated, but for one of the same
+-- run. `new`: it was not.
+INSERT INTO sereno.notification AS n (key, notifier, kind, severity, job, open, message, suppressed, state, due_at,
+                                      raised_by, sent_at, sent_by)
+SELECT $1, u.notifier, $2, $3, $4, true, $5, u.suppressed, CASE u.notifier WHEN '' THEN 'sent' ELSE 'waiting' END,
+       coalesce(u.due_at, clock_timestamp()), $6::uuid, CASE u.notifier WHEN '' THEN clock_timestamp() END,
+       CASE u.notifier WHEN '' THEN $6::uuid END
+  FROM unnest($7::text[], $8::timestamptz[], $9::integer[]) AS u(notifier, due_at, suppressed)
+ON CONFLICT (key, notifier) WHERE open DO UPDATE
+   SET repeats = n.repeats + CASE WHEN n.message -> 'facts' -> 'run' = excluded.message -> 'facts' -> 'run' THEN 0
+                                  ELSE 1 END
+RETURNING n.notifier, (n.xmax = 0) AS new;
+
+-- name: notification_close
+-- $1 key. It is over: what nobody has tried to send yet is dropped. Returns who was told, or is about to be.
+UPDATE sereno.notification
+   SET open = false, state = CASE WHEN state = 'waiting' AND attempts = 0 THEN 'dropped' ELSE state END
+ WHERE key = $1 AND open
+RETURNING notifier, kind, severity, job, state, raised_at;
+
+-- name: notification_resolve
+-- $1 key, $2 kind, $3 severity, $4 job, $5 message, $6 node, notifiers: $7 names, $8 due at (null: now)
+INSERT INTO sereno.notification (key, notifier, kind, severity, job, resolved, open, message, state, due_at, raised_by,
+                                 sent_at, sent_by)
+SELECT $1, u.notifier, $2, $3, $4, true, false, $5, CASE u.notifier WHEN '' THEN 'sent' ELSE 'waiting' END,
+       coalesce(u.due_at, clock_timestamp()), $6::uuid, CASE u.notifier WHEN '' THEN clock_timestamp() END,
+       CASE u.notifier WHEN '' THEN $6::uuid END
+  FROM unnest($7::text[], $8::timestamptz[]) AS u(notifier, due_at);
+
+-- name: notification_open
+-- $1 kinds. What was told and is not over; `told_at`: when, the longest ago.
+SELECT key, kind, job, min(raised_at) FILTER (WHERE notifier <> '') AS told_at FROM sereno.notification
+ WHERE open AND kind = ANY($1::text[]) GROUP BY key, kind, job;
+
+-- name: notification_claim
+-- $1 node, $2 notifiers of this node, $3 interval, $4 at most. What is due, each for one node: nobody else has it for
+-- that long. A message waits for an older one of the same key that is on its way.
+WITH due AS (
+    SELECT n.id FROM sereno.notification n
+     WHERE n.state = 'waiting' AND n.due_at <= clock_timestamp() AND n.notifier = ANY($2::text[])
+       AND NOT EXISTS (SELECT 1 FROM sereno.notification o
+                        WHERE o.state = 'waiting' AND o.key = n.key AND o.notifier = n.notifier AND o.id < n.id)
+     ORDER BY n.due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+)
+UPDATE sereno.notification n SET attempts = n.attempts + 1, due_at = clock_timestamp() + $3::interval, sent_by = $1
+  FROM due WHERE n.id = due.id
+RETURNING n.id, n.key, n.notifier, n.kind, n.severity, n.job, n.resolved, n.message, n.suppressed, n.attempts;
+
+-- name: notification_done
+-- $1 id, $2 attempt, $3 state, $4 error, $5 interval until the next try. Only while no other node has taken it over.
+UPDATE sereno.notification
+   SET state = $3::text, error = $4, due_at = clock_timestamp() + coalesce($5::interval, interval '0'),
+       sent_at = CASE $3::text WHEN 'sent' THEN clock_timestamp() END
+ WHERE id = $1 AND attempts = $2 AND state = 'waiting';
+
+-- name: notification_prune
+-- $1 interval, $2 at most. Forget what was told longer ago.
+DELETE FROM sereno.notification WHERE id IN (
+    SELECT id FROM sereno.notification
+     WHERE raised_at < clock_timestamp() - $1::interval AND state <> 'waiting' ORDER BY raised_at LIMIT $2);
+
+-- name: notification_run
+-- $1 run. What a message about a failure needs to know of it.
+SELECT state, error FROM sereno.run WHERE id = $1;
+
+-- name: leader_held
+-- $1 class, $2 the leader's number. Whether anybody holds the leader's lock.
+SELECT EXISTS (SELECT 1 FROM pg_locks k
+                WHERE k.locktype = 'advisory' AND k.classid = $1::int::oid AND k.objid = $2::int::oid
+                  AND k.objsubid = 2 AND k.granted
+                  AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS held;
