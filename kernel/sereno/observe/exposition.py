@@ -1,6 +1,6 @@
 """Writes metrics in Prometheus' two text formats: 0.0.4, and OpenMetrics 1.0 with exemplars.
 
-Our own, because a page may hold 400,000 lines: prometheus_client takes 16 µs for each, and 3 MB of
+Our own, because a page may hold 480,000 lines: prometheus_client takes 16 µs for each, and 3 MB of
 memory (docs/metrics.md). The tests read what is written here with its parsers and with promtool.
 """
 
