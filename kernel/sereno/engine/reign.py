@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from sereno.engine.clock import Clock, steady
 from sereno.engine.firing import Firing
 from sereno.engine.intake import Intake
+from sereno.engine.lookout import Lookout
 from sereno.engine.status import Status
 from sereno.engine.trust import Trust
 from sereno.engine.wakeup import Wakeup
@@ -52,9 +53,12 @@ class Reign:
         self._wakeup = wakeup
         self._firing = firing
         self._intake = intake
+        self._lookout = Lookout(db, term, firing.reread)
+        self._lease = lease
         self._beat_every = lease / 3
         self._alive = alive
         self._next_beat = steady() + self._beat_every
+        self._turns: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def rule(
         self,
@@ -62,48 +66,54 @@ class Reign:
         declared: Sequence[NamedSchedule],
         leaving: asyncio.Event,
     ) -> None:
-        """Lead until `leaving` is set.
+        """Lead until `leaving` is set; the turn that is under way then goes on until `over`.
 
         Raises LeaseLostError or StoreError when the lead is lost before.
         """
-        await self._begin(jobs, declared, leaving)
-        while not leaving.is_set():
-            self._alive()
-            await self._check()
-            await self._firing.turn(self._check)
-            await self._intake.turn(self._check)
-            reasons = await self._wakeup.wait(self._pause())
-            if "schedule" in reasons:
-                self._firing.reread()
-            self._intake.hear(reasons)
+        self._turns = asyncio.ensure_future(self._take_turns(jobs, declared, leaving))
+        told = asyncio.ensure_future(leaving.wait())
+        try:
+            await asyncio.wait({self._turns, told}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._turns.cancel()
+            raise
+        finally:
+            told.cancel()
+        if self._turns.done():
+            self._turns.result()
 
-    async def _begin(
+    async def over(self) -> None:
+        """Wait for what was under way when the lead was given up: a hand-over waits for nothing.
+
+        Whatever it still wrote, it wrote before the next term began.
+        """
+        await asyncio.wait({self._turns}, timeout=self._lease)
+        self._turns.cancel()
+        if self._turns.done() and not self._turns.cancelled():
+            log.debug("the last turn is over", extra={"error": str(self._turns.exception())})
+
+    async def _take_turns(
         self,
         jobs: Sequence[DeclaredJob],
         declared: Sequence[NamedSchedule],
         leaving: asyncio.Event,
     ) -> None:
-        """Register what is declared and learn what runs; a node that is to leave does not stay for
-        it."""
-
-        async def begin() -> None:
-            await catalogue.register(self._db, self._term, jobs, declared)
-            await self._intake.load()
-
-        beginning = asyncio.ensure_future(begin())
-        told = asyncio.ensure_future(leaving.wait())
-        try:
-            await asyncio.wait({beginning, told}, return_when=asyncio.FIRST_COMPLETED)
-            if beginning.done():
-                beginning.result()
-        finally:
-            beginning.cancel()
-            told.cancel()
+        await catalogue.register(self._db, self._term, jobs, declared)
+        await self._intake.load()
+        while not leaving.is_set():
+            self._alive()
+            await self._check()
+            await self._firing.turn(self._check)
+            await self._intake.turn(self._check)
+            await self._lookout.turn()
+            reasons = await self._wakeup.wait(self._pause())
+            if "schedule" in reasons:
+                self._firing.reread()
+            self._intake.hear(reasons)
 
     async def _check(self) -> None:
-        """Beat when it is time, and make sure that this node still leads."""
-        if not self._session.alive:
-            raise LeaseLostError("the session that holds the leader's lock is gone")
+        """Make sure that this node still leads, and beat when it is time."""
+        self._make_sure()
         if steady() >= self._next_beat:
             sent = steady()
             now = await self._session.beat(self._node, self._term)
@@ -113,12 +123,18 @@ class Reign:
             self._clock.observe(now, sent, received)
             self._status.clock_offset = self._clock.offset
             self._next_beat = sent + self._beat_every
+            self._make_sure()
+
+    def _make_sure(self) -> None:
+        if not self._session.alive:
+            raise LeaseLostError("the session that holds the leader's lock is gone")
         if not self._trust.holds(steady()):
-            raise LeaseLostError("no heartbeat was answered in time")
+            raise LeaseLostError("no heartbeat was answered in time, or the lead was given up")
 
     def _pause(self) -> float:
         """Return the seconds until something is due again."""
-        waits = (self._next_beat - steady(), self._firing.pause(), self._intake.pause())
+        own = self._next_beat - steady()
+        waits = (own, self._firing.pause(), self._intake.pause(), self._lookout.pause())
         return max(0.0, min(waits))
 
 

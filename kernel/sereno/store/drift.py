@@ -1,0 +1,173 @@
+"""Notices when code, configuration, croniter or time zones move the slots that are to come.
+
+With each active schedule its next slots are kept, and one slot of each month of the year ahead, as
+they were computed last. What computes others from the same instant has moved them.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from sereno.model.declared import Declared
+from sereno.model.errors import LeaseLostError, TriggerError
+from sereno.model.ledger import Definition
+from sereno.store.catalogue import BY_CODE, BY_CONFIG
+from sereno.store.ledger import definition
+from sereno.store.pool import Connection, Database, Record
+from sereno.store.sql import sql
+from sereno.triggers.coming import next_slot
+from sereno.triggers.rules import rules
+
+NEXT = 5
+MONTHS = 13
+_MONTH = timedelta(days=31)
+_ALL = 100_000
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What was to come, as seen at the instant `at`, by `rules`. `slots`: soonest first."""
+
+    at: datetime
+    version: int
+    rules: str
+    trigger: str
+    slots: list[datetime]
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """The next slots of one schedule, as they were computed before and as they are now.
+
+    Where the very next ones agree, those further off that do not. `at`: when it was noticed.
+    """
+
+    schedule: str
+    because: str
+    before: list[datetime]
+    after: list[datetime]
+    at: datetime | None = None
+
+
+async def foresee(db: Database, declared: Mapping[str, Declared]) -> list[Drift]:
+    """Return what would move if this code led now: `declared` are its schedules, by name.
+
+    Writes nothing. A schedule that `declared` does not name is taken as the database has it.
+    """
+    found = []
+    for row in await db.fetch("drift_schedules", None, _ALL):
+        held = definition(row)
+        ours = declared.get(row["name"])
+        if ours is not None:
+            effective = Declared.from_json(ours.to_json(), row["overrides"])
+            held = effective.definition(held.version, held.valid_from, held.state)
+        moved = _moved(row, held)
+        if moved is not None:
+            found.append(moved)
+    return found
+
+
+async def recorded(db: Database, limit: int = 50) -> list[Drift]:
+    """Return what leaders have noticed at their start, the newest first."""
+    return [
+        Drift(
+            schedule=row["schedule"],
+            because=row["reason"],
+            before=msgspec.convert(row["before"], list[datetime], strict=False),
+            after=msgspec.convert(row["after"], list[datetime], strict=False),
+            at=row["at"],
+        )
+        for row in await db.fetch("drift_recorded", limit)
+    ]
+
+
+async def notice(db: Database, term: int, limit: int) -> tuple[list[Drift], bool]:
+    """Compute anew what is to come of at most `limit` schedules, keep it, return what has moved.
+
+    What has moved is looked at by its new slot. Also tells whether there are more to do. Raises
+    LeaseLostError.
+    """
+    async with db.transaction() as connection:
+        if await connection.fetchval(sql("fence"), term) is None:
+            raise LeaseLostError(f"term {term} is over: its drift is another node's to notice")
+        found = await connection.fetch(sql("drift_schedules"), rules(), limit)
+        if not found:
+            return [], False
+        versions = [r["id"] for r in found], [r["version"] for r in found]
+        locked = {r["id"] for r in await connection.fetch(sql("drift_lock"), *versions)}
+        rows = [r for r in found if r["id"] in locked]
+        moved = {r["id"]: one for r in rows if (one := _noticed(r)) is not None}
+        await connection.execute(
+            sql("drift_keep"),
+            [r["id"] for r in rows],
+            [msgspec.to_builtins(_outlook(definition(r), r["name"], r["now"])) for r in rows],
+        )
+        if moved:
+            await _tell(connection, rows, moved)
+    return list(moved.values()), len(found) == limit
+
+
+async def _tell(connection: Connection, rows: Sequence[Record], moved: Mapping[int, Drift]) -> None:
+    following = {r["id"]: _following(r) for r in rows if r["id"] in moved}
+    await connection.execute(sql("drift_wake"), list(following), list(following.values()))
+    drifts = list(moved.values())  # their lists as bytes: a list among lists would be a matrix
+    await connection.execute(
+        sql("drift_record"),
+        [d.schedule for d in drifts],
+        [d.because for d in drifts],
+        [msgspec.json.encode(d.before) for d in drifts],
+        [msgspec.json.encode(d.after) for d in drifts],
+    )
+
+
+def _following(row: Record) -> datetime | None:
+    try:
+        return next_slot(definition(row), row["name"], row["now"])
+    except TriggerError:
+        return None
+
+
+def _noticed(row: Record) -> Drift | None:
+    """Return how the slots of `row` have moved, None if a person has moved them."""
+    if any(by not in (BY_CODE, BY_CONFIG) for by in row["by"]):
+        return None
+    return _moved(row, definition(row))
+
+
+def _moved(row: Record, held: Definition) -> Drift | None:
+    if row["drift"] is None:
+        return None
+    old = msgspec.convert(row["drift"], Outlook)
+    new = _outlook(held, row["name"], old.at)
+    before, after = old.slots[:NEXT], new.slots[:NEXT]
+    if before == after:  # what moves lies further off, beyond a change of the clock, say
+        before = [s for s in old.slots if s not in new.slots][:NEXT]
+        after = [s for s in new.slots if s not in old.slots][:NEXT]
+    before = [s for s in before if s > row["now"]]
+    after = [s for s in after if s > row["now"]]
+    if before == after:
+        return None
+    return Drift(schedule=row["name"], because=_because(old, new), before=before, after=after)
+
+
+def _because(old: Outlook, new: Outlook) -> str:
+    if old.trigger != new.trigger:
+        return f"its trigger was '{old.trigger}' and is '{new.trigger}'"
+    if old.rules != new.rules:
+        return f"computed by {old.rules} before, by {new.rules} now"
+    return "its window, its jitter or the code of its trigger has changed"
+
+
+def _outlook(held: Definition, name: str, at: datetime) -> Outlook:
+    slots: list[datetime] = []
+    try:
+        slot = next_slot(held, name, at)
+        while slot is not None and len(slots) < NEXT:
+            slots.append(slot)
+            slot = next_slot(held, name, slot)
+        for month in range(1, MONTHS):
+            slot = next_slot(held, name, at + month * _MONTH)
+            if slot is not None and slot > slots[-1]:
+                slots.append(slot)
+    except TriggerError:  # of a kind that this code does not know: it has no slots here
+        slots = []
+    return Outlook(at=at, version=held.version, rules=rules(), trigger=held.trigger, slots=slots)

@@ -1,0 +1,145 @@
+"""A deploy that moves slots which are to come is noticed, told, and looked at by the new slots."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from sereno.model.declared import Declared
+from sereno.model.errors import LeaseLostError
+from sereno.store import drift, schedules
+from sereno.store.drift import Drift, foresee, notice, recorded
+from sereno.triggers.rules import rules
+
+from .scene import OTHER, Scene, named, opened
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def scene(database: str) -> AsyncIterator[Scene]:
+    async with opened(database) as found:
+        await found.declare("a", "b", named("a", "every 1h"), named("b", "every 1h"))
+        assert await look(found) == []
+        yield found
+
+
+async def look(scene: Scene) -> list[Drift]:
+    found, more = await notice(scene.db, scene.term, 50)
+    assert not more
+    return found
+
+
+async def as_computed_before(scene: Scene, name: str, shift: timedelta) -> None:
+    """Leave what other rules would have computed: every slot by `shift` from where it is."""
+    held = await scene.value("SELECT drift::text FROM sereno.schedule WHERE name = $1", name)
+    outlook = json.loads(held)
+    outlook["rules"] = "croniter 1, time zones 1999a"
+    slots = [datetime.fromisoformat(s) + shift for s in outlook["slots"]]
+    outlook["slots"] = [s.isoformat() for s in slots]
+    await scene.eye.execute(
+        "UPDATE sereno.schedule SET drift = $2::text::jsonb WHERE name = $1",
+        name,
+        json.dumps(outlook),
+    )
+
+
+async def test_what_did_not_move_is_not_told(scene: Scene) -> None:
+    assert await look(scene) == []
+    await as_computed_before(scene, "a", timedelta(0))
+    assert await look(scene) == []
+    assert await recorded(scene.db) == []
+    assert await scene.rows("SELECT DISTINCT drift ->> 'rules' FROM sereno.schedule") == [
+        (rules(),)
+    ]
+
+
+async def test_slots_that_other_rules_moved_are_told_once_with_both(scene: Scene) -> None:
+    await as_computed_before(scene, "a", timedelta(minutes=10))
+    (moved,) = await look(scene)
+    assert moved.schedule == "a"
+    assert moved.because == f"computed by croniter 1, time zones 1999a before, by {rules()} now"
+    assert [s.minute for s in moved.before] == [10] * 5
+    assert [s.minute for s in moved.after] == [0] * 5
+    assert await look(scene) == []
+    (kept,) = await recorded(scene.db)
+    assert (kept.schedule, kept.before, kept.after) == ("a", moved.before, moved.after)
+    assert kept.at is not None
+
+
+async def test_a_schedule_whose_slots_came_nearer_is_looked_at_in_time(scene: Scene) -> None:
+    late = "UPDATE sereno.watermark SET wake_at = wake_at + interval '30 days', next_slot = wake_at"
+    await scene.eye.execute(late)
+    before = await scene.entry("a")
+    await as_computed_before(scene, "a", timedelta(days=30))
+    (moved,) = await look(scene)
+    after = await scene.entry("a")
+    assert after.wake_at == after.next_slot == moved.after[0]
+    assert after.version == before.version + 1  # a settlement planned on the old one fails
+
+
+async def test_a_move_that_lies_months_ahead_is_told_too(scene: Scene) -> None:
+    held = await scene.value("SELECT drift::text FROM sereno.schedule WHERE name = 'a'")
+    outlook = json.loads(held)
+    *soon, last = outlook["slots"]
+    moved_by_a_day = (datetime.fromisoformat(last) + 24.5 * HOUR).isoformat()
+    outlook["slots"] = [*soon, moved_by_a_day]
+    await scene.eye.execute(
+        "UPDATE sereno.schedule SET drift = $1::text::jsonb WHERE name = 'a'",
+        json.dumps({**outlook, "rules": "other"}),
+    )
+    (moved,) = await look(scene)
+    assert moved.before == [datetime.fromisoformat(moved_by_a_day)]
+    assert moved.after == [datetime.fromisoformat(last)]
+
+
+async def test_a_trigger_that_the_code_changed_is_told(scene: Scene) -> None:
+    await scene.declare("a", "b", named("a", "every 1h"), named("b", "every 7h"))
+    (moved,) = await look(scene)
+    assert (moved.schedule, moved.because) == ("b", "its trigger was 'every 1h' and is 'every 7h'")
+
+
+async def test_what_a_person_changed_is_no_drift(scene: Scene) -> None:
+    await schedules.override(scene.db, "a", {"trigger": "every 5h"}, by="ana")
+    assert await look(scene) == []
+    assert await foresee(scene.db, {}) == []
+
+
+async def test_a_deploy_can_be_foreseen_and_nothing_is_written(scene: Scene) -> None:
+    wanted = {"a": Declared(trigger="every 1h"), "b": Declared(trigger="every 3h")}
+    (moved,) = await foresee(scene.db, wanted)
+    assert moved.schedule == "b"
+    assert [b - a for a, b in pairwise(moved.before)] == [HOUR] * 4
+    assert [b - a for a, b in pairwise(moved.after)] == [3 * HOUR] * 4
+    assert await recorded(scene.db) == []
+    await schedules.override(scene.db, "b", {"trigger": "every 1h"}, by="ana")
+    assert await look(scene) == []
+    assert await foresee(scene.db, wanted) == []  # what a person laid over it stays
+
+
+async def test_many_schedules_are_looked_at_little_by_little(scene: Scene) -> None:
+    await scene.eye.execute("UPDATE sereno.schedule SET drift = NULL")
+    assert await notice(scene.db, scene.term, 1) == ([], True)
+    assert await notice(scene.db, scene.term, 1) == ([], True)
+    assert await notice(scene.db, scene.term, 1) == ([], False)
+
+
+async def test_a_trigger_of_a_kind_that_this_code_does_not_know_has_no_slots_here(
+    scene: Scene,
+) -> None:
+    await scene.eye.execute("UPDATE sereno.schedule_version SET trigger = 'lunar full'")
+    await as_computed_before(scene, "a", timedelta(0))
+    (moved,) = await look(scene)
+    assert moved.after == []
+    assert (await scene.entry("a")).next_slot is None
+
+
+async def test_a_deposed_leader_keeps_no_outlook(scene: Scene) -> None:
+    await scene.eye.execute("UPDATE sereno.schedule SET drift = NULL")
+    old = scene.term
+    await scene.begin_term(OTHER)
+    with pytest.raises(LeaseLostError):
+        await drift.notice(scene.db, old, 50)
+    assert await scene.value("SELECT count(drift) FROM sereno.schedule") == 0
