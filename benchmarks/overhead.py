@@ -15,6 +15,7 @@ import asyncio
 import json
 import os
 import platform
+import re
 import shlex
 import socket
 import statistics
@@ -28,7 +29,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
@@ -36,7 +36,11 @@ from sereno.embedded import EmbeddedPostgres
 
 BARE = "import asyncio; asyncio.run(asyncio.sleep(10_000))"
 PLUGINS = {"etl_ivr", "cleanup", "reports"}
-COUNT = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{}'"
+STATEMENT = re.compile(r"^sereno (\S+)\|.*LOG:  (?:statement|execute )", re.MULTILINE)
+"""A statement in the server's log, and whose it is. pg_stat_database would not do: of statements
+that touch no table, as a standby's, it is not told until the session touches one."""
+
+LOGGING = ("ALTER SYSTEM SET log_statement = 'all'", "ALTER SYSTEM SET log_line_prefix = '%a|'")
 SETTLE_SECONDS = 2.0
 COLUMNS = (
     ("RSS MB", "rss_mb", True),
@@ -50,6 +54,14 @@ Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
+class Started:
+    """A process. `node`: its id, None for a bare one."""
+
+    pid: int
+    node: str | None
+
+
+@dataclass(frozen=True)
 class Bench:
     """Where the nodes work, and how long each is watched. `cache`: the directory of bytecode."""
 
@@ -58,29 +70,28 @@ class Bench:
     seconds: float
 
     def warm_up(self) -> None:
-        """Compile all modules, and bring both databases up to date."""
+        """Compile all modules, bring both databases up to date, and log statements from now on."""
         for database in ("no_plugin", "plugins"):
-            self.ask("postgres", f"CREATE DATABASE {database}")
+            self.execute(f"CREATE DATABASE {database}")
             with self.started(database, "leader"):
                 pass
+        for statement in (*LOGGING, "SELECT pg_reload_conf()"):
+            self.execute(statement)
 
     def round(self, found: dict[str, list[Figures]]) -> None:
         """Measure each kind of process once, and keep its figures under its name."""
         with self.started("postgres", None) as bare:
-            found.setdefault("bare asyncio", []).append(self.watched("postgres", bare))
+            found.setdefault("bare asyncio", []).append(self.watched(bare))
         with self.started("no_plugin", "leader") as leader:
-            found.setdefault("leader, no plugin", []).append(self.watched("no_plugin", leader))
+            found.setdefault("leader, no plugin", []).append(self.watched(leader))
         with self.started("plugins", "leader") as leader:
-            alone = self.watched("plugins", leader)
-            found.setdefault("leader, 3 plugins", []).append(alone)
+            found.setdefault("leader, 3 plugins", []).append(self.watched(leader))
             with self.started("plugins", "standby") as standby:
-                beside = self.watched("plugins", standby)
-            beside["statements_s"] -= alone["statements_s"]
-            found.setdefault("standby, 3 plugins", []).append(beside)
+                found.setdefault("standby, 3 plugins", []).append(self.watched(standby))
 
     @contextmanager
-    def started(self, database: str, role: str | None) -> Iterator[int]:
-        """Start a node that is to have `role`, or a bare process; give its pid once it settled."""
+    def started(self, database: str, role: str | None) -> Iterator[Started]:
+        """Start a node that is to have `role`, or a bare process; give it once it settled."""
         with ExitStack() as stack:
             empty = stack.enter_context(tempfile.TemporaryDirectory())
             port = free_port()
@@ -92,10 +103,9 @@ class Bench:
             )
             stack.callback(process.wait, 20)
             stack.callback(process.terminate)
-            if role is not None:
-                wait_for_role(process, port, role)
+            node = None if role is None else wait_for_role(process, port, role)
             time.sleep(SETTLE_SECONDS)
-            yield process.pid
+            yield Started(process.pid, node)
 
     def environment(self, database: str, port: int) -> dict[str, str]:
         """Return a clean environment for a node."""
@@ -106,33 +116,34 @@ class Bench:
         wanted = set() if database == "no_plugin" else PLUGINS
         return kept | {"SERENO_DISABLED_PLUGINS": ",".join(sorted(installed - wanted))}
 
-    def watched(self, database: str, pid: int) -> Figures:
-        """Return what a process takes, and what its database is asked for."""
-        spent, asked, began = cpu_seconds(pid), self.transactions(database), time.monotonic()
+    def watched(self, started: Started) -> Figures:
+        """Return what a process takes, and what it asks the database for."""
+        pid = started.pid
+        spent, asked, began = cpu_seconds(pid), self.statements(started), time.monotonic()
         time.sleep(self.seconds)
         passed = time.monotonic() - began
         return {
             "rss_mb": status_kb(pid, "status", "VmRSS:") / 1024,
             "pss_mb": status_kb(pid, "smaps_rollup", "Pss:") / 1024,
             "cpu_percent": 100 * (cpu_seconds(pid) - spent) / passed,
-            "statements_s": (self.transactions(database) - asked) / passed,
+            "statements_s": (self.statements(started) - asked) / passed,
         }
 
-    def transactions(self, database: str) -> int:
-        """Return how many have ended in `database`; statements of an idle node stand alone."""
-        return int(self.ask("template1", COUNT.format(database)))
+    def statements(self, started: Started) -> int:
+        """Return how many the server has logged so far from a process."""
+        return STATEMENT.findall(self.server.log.read_text()).count(started.node)
 
-    def ask(self, database: str, statement: str) -> Any:
-        """Return the one value that `statement` yields."""
+    def execute(self, statement: str) -> None:
+        """Run one statement as the server's superuser."""
 
-        async def asked() -> Any:
-            connection = await asyncpg.connect(self.dsn(database))
+        async def executed() -> None:
+            connection = await asyncpg.connect(self.server.dsn)
             try:
-                return await connection.fetchval(statement)
+                await connection.execute(statement)
             finally:
                 await connection.close()
 
-        return asyncio.run(asked())
+        asyncio.run(executed())
 
     def dsn(self, database: str) -> str:
         """Return the address of a database of the server."""
@@ -191,8 +202,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for_role(process: "subprocess.Popen[bytes]", port: int, role: str) -> None:
-    """Return once the node's own page says that it leads, or that it stands by."""
+def wait_for_role(process: "subprocess.Popen[bytes]", port: int, role: str) -> str:
+    """Return the node's id once the node's own page says that it leads, or that it stands by."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -204,7 +215,7 @@ def wait_for_role(process: "subprocess.Popen[bytes]", port: int, role: str) -> N
             continue
         told = json.loads(page)
         if told["store"]["up"] and told["node"]["role"] == role:
-            return
+            return str(told["node"]["id"])
         time.sleep(0.05)
     raise SystemExit(f"the node was no {role} within 30 s")
 
