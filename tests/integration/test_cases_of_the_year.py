@@ -166,3 +166,21 @@ async def test_a_pause_of_a_schedule_that_the_configuration_disables_does_not_en
     world.schedules[name] = held
     await world.crown()
     assert await pauses(world) == [("active", None, None)]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_slots_before_a_window_that_holds_none_have_their_verdict_too(
+    world: World, declared: bool
+) -> None:
+    window = {"starts_at": START + 3 * HOUR + HALF, "ends_at": START + 4 * HOUR - HALF / 2}
+    (name,) = await begin(world, "every 1h")
+    if declared:
+        held = Declared(trigger="every 1h", **window)
+        new = f"{JOBS[0]}@new"
+        world.schedules = {new: replace(world.schedules[name], name=new, declared=held)}
+        await world.crown()
+    else:
+        changes = {key: at.isoformat() for key, at in window.items()}
+        await schedules.override(world.db, name, changes, by="ana")
+    await world.watch(6 * HOUR)
+    assert await verdicts(world) == {"skipped": 3}

@@ -38,7 +38,7 @@ MAX_SLOTS = 5_000
 """Slots settled at once: a longer outage takes several goes, so that nothing else waits for it."""
 
 QUIET = timedelta(hours=1)
-"""How often a paused schedule is looked at, to record its slots."""
+"""How often a schedule that is paused, or waits for its window, is looked at: for its verdicts."""
 
 _RANGE_FROM = 10
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
@@ -272,8 +272,7 @@ def _next(entry: Entry, upto: datetime, complete: bool) -> tuple[datetime | None
             wake, max(entry.paused_until, upto)
         )
     following = next_slot(current, entry.name, upto)
-    if following is None:
-        return None, None
     if current.starts_at is not None and upto < current.starts_at:
-        return following, min(following, upto + QUIET)
+        wake = min(upto + QUIET, current.starts_at)
+        return following, wake if following is None else min(wake, following)
     return following, following
