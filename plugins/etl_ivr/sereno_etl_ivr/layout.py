@@ -57,6 +57,11 @@ class Layout:
     indexed: bool
 
     @property
+    def epoch(self) -> LayoutCell | None:
+        """Return the cell that holds the second at which a row's channel began."""
+        return next((cell for cell in self.cells if cell.name == self.table.epoch), None)
+
+    @property
     def mapped(self) -> tuple[LayoutCell, ...]:
         """Return the cells that have a column in the target."""
         return tuple(cell for cell in self.cells if not cell.extra)
@@ -84,6 +89,11 @@ def match(table: Table, source: SourceTable, name: str) -> Layout:
             cells[other.name] = LayoutCell(other, f"extra_{other.name}", "text", extra=True)
     ordered = tuple(cells[n] for n in sorted(cells))
     cursor = next(cell for cell in ordered if cell.name == table.cursor)
+    if cursor.source.family not in {"moment", "instant"}:
+        raise RunError(
+            f"source table '{name}': column '{cursor.source.name}' is {cursor.source.type}, and "
+            "rows are found by it; it must be a datetime or timestamp"
+        )
     return Layout(
         table=table,
         cells=ordered,

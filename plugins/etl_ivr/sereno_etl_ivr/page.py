@@ -8,6 +8,12 @@ from sereno_etl_ivr import position
 DELIMITER = "\x1f"
 """Between cells; a cell that holds it makes COPY fail, and the page is then read row by row."""
 
+LONGEST_CELL = 8 * 2**20
+"""A longer cell is no call record's: its row is rejected, and the cell never leaves the source."""
+
+GIANT = "sereno: a cell of "
+"""What stands for a longer cell, with its size, U+0000 and its beginning."""
+
 Cell = bytes | None
 
 

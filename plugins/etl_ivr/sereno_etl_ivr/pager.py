@@ -1,38 +1,57 @@
 """Cuts segments into pages of a source, and reads the next page while the last is written."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import Page, Range
-from sereno_etl_ivr.plan import Segment
+from sereno_etl_ivr.plan import Segment, day_range
 from sereno_etl_ivr.source import Source
 from sereno_etl_ivr.target import Batch, Mark
 
 _LARGE_PART = 5000
 """A second with more rows is read in parts; each part costs a look at the whole second."""
 
+_UNINDEXED = 20_000
+"""So many rows make a page where each page is a look at the whole table."""
+
 _MANY = 2**31
 
 
 async def pages(
-    source: Source, layout: Layout, segments: Iterable[Segment], rows: int, unsettled: int
+    source: Source,
+    layout: Layout,
+    segments: Iterable[Segment],
+    rows: int,
+    rate: int | None,
+    unsettled: int,
+    *,
+    removes: bool = False,
 ) -> AsyncGenerator[tuple[Batch, Page], None]:
-    """Yield every row of `segments` in pages of about `rows`, in order.
+    """Yield every row of `segments` in pages of about `rows`, in order; at most `rate` a second.
 
     A page ends between two seconds: it has fewer rows than asked for, or all of one second.
     """
     for segment in segments:
         async for within in ranges(source, layout, segment.range, rows):
+            begun = time.monotonic()
             mark = None
             if segment.advances and within.part == within.parts - 1:
                 mark = Mark(within.end, min(within.end, unsettled))
-            yield Batch(within, mark), await source.page(layout, within)
+            page = await source.page(layout, within)
+            yield Batch(within, mark, removes), page
+            if rate is not None:
+                await asyncio.sleep(max(0, page.rows / rate - (time.monotonic() - begun)))
 
 
 async def ranges(source: Source, layout: Layout, within: Range, rows: int) -> AsyncIterator[Range]:
     """Cut `within` into the ranges of its pages."""
+    if not layout.indexed and not within.is_null:
+        async for days in _by_days(source, layout, within, rows):
+            yield days
+        return
     start = within.start
     while start < within.end:
         rest = Range(start, within.end)
@@ -49,6 +68,21 @@ async def ranges(source: Source, layout: Layout, within: Range, rows: int) -> As
         for part in second.split(max(parts, 1)):
             yield part
         start = second.end
+
+
+async def _by_days(
+    source: Source, layout: Layout, within: Range, rows: int
+) -> AsyncIterator[Range]:
+    """Cut `within` between days: without an index each page costs a look at the whole table."""
+    start, held = within.start, 0
+    counts = await source.digests(layout, within, checksums=False)
+    for day in sorted(counts):
+        begins = max(day_range(day).start, within.start)
+        if held and held + counts[day].rows > max(rows, _UNINDEXED):
+            yield Range(start, begins)
+            start, held = begins, 0
+        held += counts[day].rows
+    yield Range(start, within.end)
 
 
 async def ahead(

@@ -1,6 +1,6 @@
 """Decides which ranges a sync reads, from the watermark and the source's own clock: pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -65,3 +65,30 @@ def unsettled(extent: Extent, overlap: timedelta, zone: ZoneInfo) -> int:
     present = wall(extent.clock, zone)
     back = furthest_back(zone, position.moment(present))
     return position.earlier(present, overlap + back)
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What one side holds of a day: how many rows, and the sum of their hashes."""
+
+    rows: int
+    checksum: int
+
+
+def day_range(day: int) -> Range:
+    """Return the range of a day YYYYMMDD, impossible ones included."""
+    first = day * 1_000_000
+    return Range(first, position.successor(first + 235959))
+
+
+def differing(theirs: Mapping[int, Digest], ours: Mapping[int, Digest]) -> list[int]:
+    """Return the days on which source and target differ, the newest first."""
+    days = theirs.keys() | ours.keys()
+    return sorted((d for d in days if theirs.get(d) != ours.get(d)), reverse=True)
+
+
+def is_purge(theirs: Digest, ours: Digest | None, limit: int, share: float) -> bool:
+    """Tell whether so much of a day is missing at the source that it was cleared, not corrected."""
+    held = 0 if ours is None else ours.rows
+    missing = held - theirs.rows
+    return missing > limit and missing > share * held

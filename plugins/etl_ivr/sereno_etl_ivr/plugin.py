@@ -3,9 +3,12 @@
 from datetime import timedelta
 
 from sereno import Demo, Job, every, hookimpl, parse
+from sereno_etl_ivr.backfill import backfill
 from sereno_etl_ivr.demo import DEMO
+from sereno_etl_ivr.reconcile import reconcile
+from sereno_etl_ivr.rejects import retry_rejects
 from sereno_etl_ivr.settings import Settings
-from sereno_etl_ivr.sync import sync
+from sereno_etl_ivr.sync import sync, sync_of
 
 
 @hookimpl
@@ -17,14 +20,25 @@ def sereno_register_settings() -> type[Settings]:
 @hookimpl
 def sereno_register_jobs(settings: Settings) -> list[Job]:
     """Return the jobs; without a source they have no schedule."""
-    moving = sync.changed(timeout=settings.timeout)
+    moving = [sync, *map(sync_of, settings.tables)]
+    moving = [one.changed(timeout=settings.timeout) for one in moving]
+    others = [backfill, retry_rejects]
     if settings.source_url is None:
-        return [moving.changed(overdue_after=None)]
-    if settings.schedule is not None:
-        return [moving.changed(schedule=parse(settings.schedule))]
+        idle = [one.changed(overdue_after=None) for one in (*moving, reconcile)]
+        return [*idle, *others]
+    schedules = [settings.schedule, *(table.schedule for table in settings.tables.values())]
+    scheduled = [
+        _scheduled(one, settings, text) for one, text in zip(moving, schedules, strict=True)
+    ]
+    return [*scheduled, reconcile.changed(schedule=parse(settings.reconcile)), *others]
+
+
+def _scheduled(moving: Job, settings: Settings, text: str | None) -> Job:
+    if text is not None:
+        return moving.changed(schedule=parse(text))
     interval = timedelta(hours=settings.frequency_hours)
     overdue_after = interval + timedelta(hours=1)
-    return [moving.changed(schedule=every(interval), overdue_after=overdue_after)]
+    return moving.changed(schedule=every(interval), overdue_after=overdue_after)
 
 
 @hookimpl

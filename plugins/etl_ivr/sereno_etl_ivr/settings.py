@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct
@@ -20,6 +20,41 @@ TargetUrl = Annotated[
     str, Meta(pattern=r"^postgres(ql)?://", description="a URL that begins with postgresql://")
 ]
 _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
+_NAME = r"^[a-z_][a-z0-9_]{0,39}$"
+Name = Annotated[str, Meta(pattern=_NAME, description="a lower-case name")]
+TargetName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
+
+
+class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another table that is moved, by a job of its own: `etl_ivr.sync.<name>`.
+
+    `kind`: what it is; `other` is described by `columns` (the target's name of each, and
+    ``"source_name type"`` of type text, integer, bigint or timestamp), `cursor` (one of them, a
+    date and time by which rows come) and `key` (which tell what row a changed row was).
+    `source_table`: its own name when None. `target`: ``schema.table``, made where it is missing.
+    """
+
+    kind: Literal["cdr", "cel", "queue_log", "other"] = "other"
+    source_table: str | None = None
+    source: str | None = None
+    target: TargetName | None = None
+    columns: dict[Name, str] = {}
+    cursor: str = ""
+    key: list[str] = []
+    timezone: str | None = None
+    schedule: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.schedule is not None:
+            parse(self.schedule)
+        if self.timezone is not None:
+            _checked_zone("timezone", self.timezone)
+        if self.kind != "other":
+            return
+        if self.cursor not in self.columns:
+            raise ValueError(f"cursor is '{self.cursor}', it must be one of columns")
+        if missing := set(self.key) - set(self.columns):
+            raise ValueError(f"key names '{min(missing)}', it must be one of columns")
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +66,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transaction. `overlap`: rows written so long after their `calldate` are still found by the next
     sync; a call's longest duration, and the delay of cdr.conf's batches. `source_timezone`: of
     `calldate`, an IANA name. A run fails once more than `reject_limit` rows *and* more than
-    `reject_share` of those read could not be loaded.
+    `reject_share` of those read could not be loaded. `max_rows_per_second`: read from the source,
+    None for as fast as it goes. `patience`: so long a run tries again when an end is away, before
+    it fails and the job's retry decides. `reconcile`: text of the trigger of `etl_ivr.reconcile`,
+    over the last `reconcile_days`. Rows that the source no longer has are taken out of a day unless
+    they are more than `delete_limit` *and* more than `delete_share` of it: then the source was
+    purged. `tables`: what is moved beside the calls.
     """
 
     source_url: SourceUrl | None = None
@@ -46,17 +86,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     overlap: timedelta = timedelta(seconds=7500)
     reject_limit: Annotated[int, Meta(ge=0)] = 100
     reject_share: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    max_rows_per_second: Annotated[int, Meta(ge=1)] | None = None
+    patience: timedelta = timedelta(seconds=30)
+    reconcile: str = "30 3 * * *"
+    reconcile_days: Annotated[int, Meta(ge=1, le=3660)] = 35
+    delete_limit: Annotated[int, Meta(ge=0)] = 100
+    delete_share: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    tables: dict[Name, TableSettings] = {}
 
     def __post_init__(self) -> None:
         if self.schedule is not None:
             parse(self.schedule)
-        try:
-            ZoneInfo(self.source_timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(
-                f"source_timezone is '{self.source_timezone}', it must be UTC or an IANA name such "
-                "as Europe/Madrid"
-            ) from error
+        parse(self.reconcile)
+        _checked_zone("source_timezone", self.source_timezone)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{n}={_shown(getattr(self, n))!r}" for n in self.__struct_fields__)
@@ -70,3 +112,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def _shown(value: object) -> object:
     return _PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+
+
+def _checked_zone(name: str, value: str) -> None:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"{name} is '{value}', it must be UTC or an IANA name such as Europe/Madrid"
+        ) from error

@@ -27,6 +27,7 @@ class Table:
     `cursor`: the column by whose local time rows are paged. `instant`: the column that gets the
     cursor as an instant. `keys`: sets of columns that tell which row a changed row was, the best
     first, for sources without a primary key. `required`: a source without these is refused.
+    `epoch`: the column whose text begins with the second in UTC at which the channel began.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Table:
     columns: tuple[Column, ...]
     keys: tuple[tuple[str, ...], ...]
     required: tuple[str, ...]
+    epoch: str | None = None
 
 
 CDR = Table(
@@ -55,4 +57,40 @@ CDR = Table(
     ),
     keys=(("uniqueid", "linkedid", "sequence"), ("uniqueid", "linkedid"), ("uniqueid",)),
     required=("calldate", "uniqueid"),
+    epoch="uniqueid",
 )
+
+CEL = Table(
+    name="cel",
+    target="ivr.channel_events",
+    cursor="eventtime",
+    instant="happened_at",
+    columns=(
+        Column("id", "bigint"),
+        Column("eventtime", "timestamp"),
+        *map(Column, ("eventtype", "cid_name", "cid_num", "cid_ani", "cid_rdnis", "cid_dnid")),
+        *map(Column, ("exten", "context", "channame", "appname", "appdata", "amaflags")),
+        *map(Column, ("accountcode", "uniqueid", "linkedid", "peer", "userdeftype")),
+        Column("extra_text", names=("eventextra", "extra")),
+        Column("userfield"),
+    ),
+    keys=(("id",),),
+    required=("eventtime", "uniqueid"),
+)
+
+QUEUE_LOG = Table(
+    name="queue_log",
+    target="ivr.queue_events",
+    cursor="time",
+    instant="happened_at",
+    columns=(
+        Column("id", "bigint"),
+        Column("time", "timestamp"),
+        *map(Column, ("callid", "queuename", "agent", "event")),
+        *map(Column, ("data1", "data2", "data3", "data4", "data5")),
+    ),
+    keys=(("id",),),
+    required=("time", "callid", "event"),
+)
+
+KNOWN = {table.name: table for table in (CDR, CEL, QUEUE_LOG)}

@@ -8,7 +8,9 @@ class Tally:
     """Rows by outcome. `read` = inserted + updated + unchanged + rejected + known rejects.
 
     `vanished`: rows that the target holds and the source no longer has; reconciliation decides.
-    `repaired`: batches that were read again cell by cell.
+    `deleted`: such rows that reconciliation took out. `settled_rejects`: rejects that were loaded
+    since, or are gone. `repaired`: batches that were read again cell by cell.
+    `earliest`: the first position of an inserted row, where one may have come late.
     """
 
     read: int = 0
@@ -18,8 +20,11 @@ class Tally:
     rejected: int = 0
     still_rejected: int = 0
     vanished: int = 0
+    deleted: int = 0
+    settled_rejects: int = 0
     batches: int = 0
     repaired: int = 0
+    earliest: int | None = None
 
     @property
     def processed(self) -> int:
@@ -28,5 +33,8 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         """Add `other`'s counts to these."""
+        earliest = [at for at in (self.earliest, other.earliest) if at is not None]
         for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+            if field.name != "earliest":
+                setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        self.earliest = min(earliest, default=None)

@@ -1,10 +1,12 @@
 """Fixtures for the tests of etl_ivr: an exchange with calls, and a sync that one line runs."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
+from sereno import Job
 from sereno.testing import RecordedRun, run_context
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.sync import sync
@@ -32,20 +34,25 @@ def pbx(empty_pbx: Pbx) -> Pbx:
 def context(database: str) -> Callable[..., RecordedRun]:
     """Build a run's context from settings."""
 
-    def build(url: str, **settings: Any) -> RecordedRun:
-        chosen = Settings(source_url=url, **settings)
-        return run_context(sync, settings=chosen, database_url=database)
+    def build(
+        url: str, job: Job = sync, params: Mapping[str, Any] | None = None, **settings: Any
+    ) -> RecordedRun:
+        chosen = msgspec.convert({"source_url": url, **settings}, Settings)
+        return run_context(job, params, settings=chosen, database_url=database)
 
     return build
 
 
 @pytest.fixture
 def synced(context: Callable[..., RecordedRun]) -> Sync:
-    """Run `etl_ivr.sync` once from the exchange `pbx` (or a URL) with settings, give its result."""
+    """Run `etl_ivr.sync` once from the exchange `pbx` (or a URL) with settings, give its result.
 
-    async def run(pbx: Pbx | str, /, **settings: Any) -> dict[str, Any]:
+    `job`, `params`: another job, and what it is given.
+    """
+
+    async def run(pbx: Pbx | str, /, job: Job = sync, **settings: Any) -> dict[str, Any]:
         url = pbx if isinstance(pbx, str) else pbx.url
-        result: dict[str, Any] = await sync.function(context(url, **settings))
+        result: dict[str, Any] = await job.function(context(url, job, **settings))
         return result
 
     return run

@@ -19,7 +19,7 @@ from .pbx import Pbx, fetch, loaded
 
 
 def test_sync_runs_every_six_hours_for_ten_minutes_at_most() -> None:
-    (job,) = plugin.sereno_register_jobs(Settings(source_url="mysql://h/d"))
+    job, *_ = plugin.sereno_register_jobs(Settings(source_url="mysql://h/d"))
     (schedule,) = job.schedules
     assert job.name == "etl_ivr.sync"
     assert schedule.trigger.text == "every 6h"
@@ -31,16 +31,16 @@ def test_sync_runs_every_six_hours_for_ten_minutes_at_most() -> None:
 
 def test_settings_choose_the_schedule_and_the_timeout() -> None:
     chosen = Settings(source_url="mysql://h/d", frequency_hours=0.5, timeout=timedelta(minutes=3))
-    (job,) = plugin.sereno_register_jobs(chosen)
+    job, *_ = plugin.sereno_register_jobs(chosen)
     assert job.schedules[0].trigger.text == "every 30m"
     assert job.policies.overdue_after == timedelta(minutes=90)
     assert job.policies.timeout == timedelta(minutes=3)
-    (job,) = plugin.sereno_register_jobs(Settings(source_url="mysql://h/d", schedule="every 10s"))
+    job, *_ = plugin.sereno_register_jobs(Settings(source_url="mysql://h/d", schedule="every 10s"))
     assert job.schedules[0].trigger.text == "every 10s"
 
 
 def test_without_a_source_nothing_is_scheduled() -> None:
-    (job,) = plugin.sereno_register_jobs(Settings())
+    job, *_ = plugin.sereno_register_jobs(Settings())
     assert not job.schedules
     assert job.policies.overdue_after is None
 

@@ -14,7 +14,7 @@ from pymysql.converters import encoders
 from sereno_etl_ivr.errors import SourceAwayError, SourceError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.page import Cell, Page, Range, Row
-from sereno_etl_ivr.plan import Extent
+from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.source import mysql_copy
 from sereno_etl_ivr.source import mysql_text as text
@@ -24,6 +24,8 @@ _CALL_SECONDS = 90
 _LONGEST_PAGE = 64 * 2**20
 _ROWS_AT_ONCE = 100
 _UNICODE = {"utf8", "utf8mb3", "utf8mb4", "ascii"}
+# Who may not, or what is not there: the same will be so in a minute.
+_PERMANENT = {1044, 1045, 1049, 1142, 1143, 1146, 1227, 1370, 1698}
 _FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext"), "text"),
     **dict.fromkeys(("enum", "set", "json"), "text"),
@@ -126,6 +128,20 @@ class MysqlSource:
         counting = query("mysql_count").format(table=self._table, where=where, limit=limit)
         return int((await self._one(counting))[0])
 
+    async def digests(
+        self, layout: Layout, within: Range, *, checksums: bool = True
+    ) -> dict[int, Digest]:
+        """Digest the rows of each day; without `checksums` only their number is right."""
+        found = await self._all(
+            query("mysql_digests").format(
+                day=text.day_of(layout.cursor),
+                checksum=text.checksum(layout) if checksums else "0",
+                table=self._table,
+                where=text.where(layout, within),
+            )
+        )
+        return {int(day): Digest(int(rows), int(total)) for day, rows, total in found}
+
     async def page(self, layout: Layout, within: Range) -> Page:
         """Read all rows of a range as COPY text, in one statement and so of one instant."""
         rows, nulls, joined = await self._one(
@@ -156,7 +172,7 @@ class MysqlSource:
         """Read the rows of a range cell by cell, a few at a time."""
         reading = query("mysql_rows").format(
             position=text.position_of(layout.cursor),
-            cells=",".join(text.cell(cell.source) for cell in layout.cells),
+            cells=",".join(text.single_cell(cell.source) for cell in layout.cells),
             table=self._table,
             where=text.where(layout, within),
         )
@@ -228,6 +244,8 @@ def _translated(place: str) -> Iterator[None]:
     try:
         yield
     except (aiomysql.OperationalError, aiomysql.InterfaceError, OSError, TimeoutError) as error:
+        if error.args and error.args[0] in _PERMANENT:
+            raise SourceError(f"source {place}: {_sentence(error)}") from error
         raise SourceAwayError(f"source {place}: {_sentence(error)}") from error
     except aiomysql.Error as error:
         raise SourceError(f"source {place}: {_sentence(error)}") from error

@@ -11,12 +11,13 @@ from collections.abc import Iterable
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
-from sereno_etl_ivr.page import Range
+from sereno_etl_ivr.page import GIANT, LONGEST_CELL, Range
 
 NULL_TEXT = "\x1a"
 _NULL = "x'1a'"
 _DELIMITER = "x'1f'"
 _LAST = 9999_12_31_23_59_59
+_LONG = {"mediumtext", "longtext", "mediumblob", "longblob", "json"}
 _AS_THEY_ARE = {"number", "moment", "instant"}
 _UTF8 = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
 
@@ -52,6 +53,29 @@ def position_of(cursor: LayoutCell) -> str:
 def line(layout: Layout) -> str:
     """Write one row: its position and its cells, with their separator between them."""
     return f"CONCAT_WS({_DELIMITER},{position_of(layout.cursor)},{_cells(layout.cells)})"
+
+
+def day_of(cursor: LayoutCell) -> str:
+    """Write the day of a row, as YYYYMMDD."""
+    return f"{position_of(cursor)} DIV 1000000"
+
+
+def checksum(layout: Layout) -> str:
+    """Write a number from a row's hash, the one that `mysql_copy.content` gives its line."""
+    escaped = line(layout)
+    for plain, coded in (("5c", "5c5c"), ("0a", "5c6e"), ("0d", "5c72")):
+        escaped = f"REPLACE({escaped},x'{plain}',x'{coded}')"
+    return f"CAST(CONV(LEFT(MD5({escaped}),12),16,10) AS UNSIGNED)"
+
+
+def single_cell(column: SourceColumn) -> str:
+    """Write a column's value as `cell` does; of a giant only a sign, its size and its beginning."""
+    value = cell(column)
+    if column.type not in _LONG:
+        return value
+    size = f"OCTET_LENGTH({quoted(column.name)})"
+    short = f"CONCAT('{GIANT}',{size},' bytes',x'00',LEFT({value},200))"
+    return f"IF({size}>{LONGEST_CELL},{short},{value})"
 
 
 def null_count(layout: Layout) -> str:

@@ -11,14 +11,17 @@ from sereno_etl_ivr.source.protocol import Source
 
 
 @asynccontextmanager
-async def open_source(settings: Settings) -> AsyncIterator[Source]:
-    """Connect to the source, and leave nothing open behind. Raises SourceAwayError."""
+async def open_source(settings: Settings, table: str | None = None) -> AsyncIterator[Source]:
+    """Connect to the source, and leave nothing open behind. Raises SourceAwayError.
+
+    `table`: at the source; that of the calls when None.
+    """
     if settings.source_url is None:
         raise ConfigurationError(
             "plugins.etl_ivr.source_url is not set: name the database with the calls, as in "
             "mysql://user:password@host/asteriskcdrdb"
         )
-    async with await _connected(settings.source_url, settings.source_table) as source:
+    async with await _connected(settings.source_url, table or settings.source_table) as source:
         yield source
 
 

@@ -11,7 +11,7 @@ import asyncpg
 from sereno_etl_ivr.errors import SourceAwayError, SourceError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.page import DELIMITER, Page, Range, Row
-from sereno_etl_ivr.plan import Extent
+from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.source import postgres_text as text
 
@@ -101,6 +101,20 @@ class PostgresSource:
         where = text.where(layout, within)
         counting = query("postgres_count").format(table=self._table, where=where, limit=limit)
         return int((await self._all(counting))[0][0])
+
+    async def digests(
+        self, layout: Layout, within: Range, *, checksums: bool = True
+    ) -> dict[int, Digest]:
+        """Digest the rows of each day; without `checksums` only their number is right."""
+        found = await self._all(
+            query("postgres_digests").format(
+                day=text.day_of(layout.cursor),
+                checksum=text.checksum(layout) if checksums else "0",
+                table=self._table,
+                where=text.where(layout, within),
+            )
+        )
+        return {f["day"]: Digest(f["rows"], int(f["checksum"])) for f in found}
 
     async def page(self, layout: Layout, within: Range) -> Page:
         """Read all rows of a range as COPY text, in one statement and so of one instant."""

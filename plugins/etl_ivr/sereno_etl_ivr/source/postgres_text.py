@@ -34,6 +34,16 @@ def position_of(cursor: LayoutCell) -> str:
     return f"coalesce(to_char({name},'YYYYMMDDHH24MISS')::bigint,{position.NULL})"
 
 
+def day_of(cursor: LayoutCell) -> str:
+    """Write the day of a row, as YYYYMMDD."""
+    return f"{position_of(cursor)} / 1000000"
+
+
+def checksum(layout: Layout) -> str:
+    """Write a number from a row's hash."""
+    return f"('x'||left({content(layout)},12))::bit(48)::bigint"
+
+
 def where(layout: Layout, within: Range) -> str:
     """Write the condition of a range; the cursor stands alone, for its index."""
     name = quoted(layout.cursor.source.name)

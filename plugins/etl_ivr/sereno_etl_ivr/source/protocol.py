@@ -5,7 +5,7 @@ from typing import Protocol
 
 from sereno_etl_ivr.layout import Layout, SourceTable
 from sereno_etl_ivr.page import Page, Range, Row
-from sereno_etl_ivr.plan import Extent
+from sereno_etl_ivr.plan import Digest, Extent
 
 
 class Source(Protocol):
@@ -29,6 +29,12 @@ class Source(Protocol):
 
     async def count(self, layout: Layout, within: Range, limit: int) -> int:
         """Count the rows, up to `limit`."""
+        ...
+
+    async def digests(
+        self, layout: Layout, within: Range, *, checksums: bool = True
+    ) -> dict[int, Digest]:
+        """Digest the rows of each day; without `checksums` only their number is right."""
         ...
 
     async def page(self, layout: Layout, within: Range) -> Page:

@@ -1,1 +1,2 @@
-to_timestamp(substring(page.uniqueid FROM '(?:^|-)([0-9]{9,10})\.[0-9]+$')::double precision)
+-- {column}: a uniqueid.
+to_timestamp(substring({column} FROM '(?:^|-)([0-9]{{9,10}})\.[0-9]+$')::double precision)

@@ -52,10 +52,11 @@ inserted AS (
   LEFT JOIN unnest($5::timestamp[], $6::timestamp[], $7::interval[], $8::interval[])
     AS shift ("from", "to", before, after) ON {cursor} >= shift."from" AND {cursor} < shift."to"
   WHERE page.position IS NOT NULL AND changed.position IS NULL
-  RETURNING 1
+  RETURNING position
 )
 SELECT (SELECT count(*) FROM inserted) AS inserted,
        (SELECT count(*) FROM updated) AS updated,
        (SELECT count(*) FROM gone) AS gone,
        (SELECT count(*) FROM pg_temp.page) AS staged,
+       (SELECT min(position) FROM inserted) AS earliest,
        {nulls} AS nulls

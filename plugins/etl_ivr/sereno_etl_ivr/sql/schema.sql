@@ -59,4 +59,26 @@ CREATE TABLE IF NOT EXISTS ivr.rejects (
   CONSTRAINT rejects_once UNIQUE (source, table_name, position, content)
 );
 
+CREATE TABLE IF NOT EXISTS ivr.deleted (
+  source text NOT NULL,
+  table_name text NOT NULL,
+  position bigint NOT NULL,
+  content uuid NOT NULL,
+  row jsonb NOT NULL,            -- as it was in the target
+  run_id bigint,
+  deleted_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS deleted_position ON ivr.deleted (source, table_name, position);
+
+-- Calls, each of all its legs as they are now: a leg that comes late or changes is in it at once.
+CREATE OR REPLACE VIEW ivr.whole_calls AS
+SELECT source, coalesce(nullif(linkedid, ''), uniqueid) AS call,
+       min(started_at) AS started_at,
+       max(started_at + greatest(duration, 0) * interval '1 second') AS ended_at,
+       count(*) AS legs,
+       max(billsec) FILTER (WHERE disposition = 'ANSWERED' AND dstchannel <> '') AS talk_seconds,
+       coalesce(bool_or(disposition = 'ANSWERED' AND dstchannel <> ''), false) AS answered
+FROM ivr.calls
+GROUP BY 1, 2;
+
 CREATE TABLE IF NOT EXISTS ivr.schema_version (version integer NOT NULL);

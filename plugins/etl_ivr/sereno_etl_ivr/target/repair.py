@@ -9,8 +9,10 @@ from typing import Any
 import asyncpg
 
 from sereno_etl_ivr.layout import Layout
-from sereno_etl_ivr.page import DELIMITER, Cell, Row
+from sereno_etl_ivr.page import DELIMITER, GIANT, LONGEST_CELL, Cell, Row
 from sereno_etl_ivr.target.statements import Statements
+
+_GIANT = GIANT.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Repair:
         for cell, value in zip(self._layout.cells, row.cells, strict=True):
             if value is None:
                 continue
+            if value.startswith(_GIANT):
+                size = value[len(_GIANT) :].partition(b"\0")[0].decode()
+                most = LONGEST_CELL // 2**20
+                return f"column '{cell.source.name}' holds {size}, more than {most} MB"
             if b"\0" in value:
                 return f"column '{cell.source.name}' holds U+0000, which PostgreSQL cannot keep"
             try:

@@ -18,7 +18,8 @@ _TYPES: dict[Kind, str] = {
 class Statements:
     """`stage` makes the session's staging table, `stage_raw` that of one damaged page.
 
-    `nulls`: counts what COPY made NULL; empty where that needs no count.
+    `nulls`: counts what COPY made NULL; empty where that needs no count. `remove`: takes out what
+    the page lacks. `made`: makes the target's table.
     """
 
     stage: str
@@ -29,6 +30,9 @@ class Statements:
     fill: str
     highest: str
     nulls: str
+    remove: str
+    made: str
+    needs: tuple[str, ...]
 
 
 def quoted(name: str) -> str:
@@ -54,6 +58,18 @@ def statements(layout: Layout, *, count_nulls: bool) -> Statements:
         fill=_fill(layout),
         highest=query("highest").format(target=layout.table.target),
         nulls=f"SELECT {_null_count(layout)}" if count_nulls else "",
+        remove=query("remove").format(target=layout.table.target),
+        needs=(
+            *("source", "position", "content", "ordinal", "loaded_at", "extra", "time_note"),
+            layout.table.instant,
+            *(cell.name for cell in layout.mapped),
+        ),
+        made=query("made_table").format(
+            target=layout.table.target,
+            columns=", ".join(f"{quoted(c.name)} {_TYPES[c.kind]}" for c in layout.table.columns),
+            instant=quoted(layout.table.instant),
+            index=quoted(f"{layout.table.target.rpartition('.')[2]}_{layout.table.instant}"),
+        ),
     )
 
 
@@ -72,7 +88,9 @@ def _fill(layout: Layout) -> str:
 def _merge(layout: Layout, count_nulls: bool) -> str:
     table = layout.table
     cursor = f"page.{quoted(layout.cursor.name)}"
-    epoch = query("epoch")
+    epoch = query("no_epoch")
+    if layout.epoch is not None:
+        epoch = query("epoch").format(column=f"page.{quoted(layout.epoch.name)}")
     written = {quoted(cell.name): f"page.{quoted(cell.name)}" for cell in layout.mapped}
     written["extra"] = _extra(layout)
     written[quoted(table.instant)] = query("instant").format(cursor=cursor, epoch=epoch)

@@ -14,8 +14,10 @@ import asyncpg
 
 from sereno import RunSuperseded
 from sereno_etl_ivr import position
+from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import DELIMITER, Page, PageDamaged, Range, Row
+from sereno_etl_ivr.plan import Digest
 from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.shifts import Shift, shifts
 from sereno_etl_ivr.tally import Tally
@@ -45,10 +47,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One transaction. `mark`: what it completes, None when it completes nothing."""
+    """One transaction. `mark`: what it completes, None when it completes nothing.
+
+    `removes`: what the target holds of the range and the source does not is taken out.
+    """
 
     range: Range
     mark: Mark | None
+    removes: bool = False
 
 
 class Target:
@@ -68,6 +74,7 @@ class Target:
         self._written: Statements
         self._repair: Repair
         self._free = range(0)
+        self._has_rejects = False
         self._zone = ZoneInfo("UTC")
 
     @classmethod
@@ -105,23 +112,26 @@ class Target:
         return Mark(*found)
 
     async def prepare(
-        self, layout: Layout, zone: ZoneInfo, present: int, *, count_nulls: bool
+        self, layout: Layout, zone: ZoneInfo, since: int, present: int, *, count_nulls: bool
     ) -> None:
         """Make the staging table for `layout`. `zone`: of the source's local times.
 
-        `present`: the source's; what it has before it is mostly behind all that the target holds.
+        `since` to `present`: where rows may lie behind all that the target holds.
         """
         written = statements(layout, count_nulls=count_nulls)
+        await self._ensure(layout, written)
         self._columns = ["content", "position", *(cell.name for cell in layout.cells)]
         self._written = written
         self._repair = Repair(layout, written)
         self._zone = zone
         with translated(self._url):
+            await self._connection.execute("DROP TABLE IF EXISTS pg_temp.page")
             await self._connection.execute(written.stage)
             highest = await self._connection.fetchval(written.highest, self._source, present)
-        self._free = range(position.NULL if highest is None else highest + 1, present + 1)
+        self._has_rejects = bool(await self.rejected())
+        self._free = range(since if highest is None else max(highest + 1, since), present + 1)
 
-    async def load(self, page: Page, batch: Batch) -> Tally:
+    async def load(self, page: Page, batch: Batch, run_id: int) -> Tally:
         """Merge a page as it came. Raises PageDamaged when it must be read cell by cell."""
         try:
             async with self._transaction(batch.mark):
@@ -133,9 +143,10 @@ class Target:
                     return await self._filled(page)
                 merged = await self._merged(batch.range, found)
                 _check_nulls(page, merged["nulls"])
+                removed, settled = await self._tidied(batch, run_id)
         except asyncpg.DataError as error:
             raise PageDamaged(str(error)) from error
-        return _tally(merged, batch)
+        return _tally(merged, batch, removed, settled)
 
     async def load_rows(
         self, rows: AsyncIterator[Sequence[Row]], batch: Batch, run_id: int
@@ -145,12 +156,87 @@ class Target:
             rejects = await self._repair.stage(self._connection, rows)
             merged = await self._merged(batch.range, await self._shifts(batch.range))
             new = await self._reject(rejects, run_id)
-        tally = _tally(merged, batch)
+            removed, settled = await self._tidied(batch, run_id)
+        tally = _tally(merged, batch, removed, settled)
         tally.read += len(rejects)
         tally.rejected = new
         tally.still_rejected = len(rejects) - new
         tally.repaired = 1
         return tally
+
+    async def rejected(self) -> list[int]:
+        """Return the positions at which rejects are kept."""
+        with translated(self._url):
+            found = await self._connection.fetch(
+                query("rejected_positions"), self._source, self._table
+            )
+        return [row["position"] for row in found]
+
+    async def digests(self, layout: Layout, within: Range) -> dict[int, Digest]:
+        """Digest what the target holds of each day, rejects included."""
+        await self._ensure(layout, statements(layout, count_nulls=False))
+        with translated(self._url):
+            found = await self._connection.fetch(
+                query("digests").format(target=layout.table.target),
+                self._source,
+                self._table,
+                within.start,
+                within.end,
+            )
+        return {f["day"]: Digest(f["rows"], int(f["checksum"])) for f in found}
+
+    async def highest(self, layout: Layout, before: int) -> int | None:
+        """Return the highest position before one that the target holds."""
+        with translated(self._url):
+            found: int | None = await self._connection.fetchval(
+                query("highest").format(target=layout.table.target), self._source, before
+            )
+        return found
+
+    async def settled(self) -> int | None:
+        """Return where the next sync starts, and hold nothing."""
+        with translated(self._url):
+            found: int | None = await self._connection.fetchval(
+                query("settled"), self._source, self._table
+            )
+        return found
+
+    async def unlock(self) -> None:
+        """Give the lock back; the session stays."""
+        with translated(self._url):
+            await self._connection.fetchval(query("unlock"), self._source, self._table)
+
+    async def zone_offset(self, layout: Layout) -> timedelta | None:
+        """Return by how much the newest calls' instants differ from their uniqueids, mostly."""
+        if layout.epoch is None:
+            return None
+        with translated(self._url):
+            found: timedelta | None = await self._connection.fetchval(
+                query("zone_offset").format(
+                    target=layout.table.target,
+                    instant=layout.table.instant,
+                    epoch=query("epoch").format(column="uniqueid"),
+                ),
+                self._source,
+            )
+        return found
+
+    async def _ensure(self, layout: Layout, written: Statements) -> None:
+        """Make the target's table where it is missing; refuse one that lacks a column."""
+        target = layout.table.target
+        with translated(self._url):
+            has = await self._connection.fetch(query("target_columns"), target)
+            if not has:
+                async with self._connection.transaction():
+                    await self._connection.execute(query("schema_lock"))
+                    await self._connection.execute(written.made)
+                return
+        missing = set(written.needs) - {row[0] for row in has}
+        if missing:
+            raise TargetError(
+                f"target {target}: column '{min(missing)}' is missing; add what is missing, as in "
+                f"the table that the plugin would make: {' '.join(written.made.split())}"
+            )
 
     async def finish(self, mark: Mark | None) -> int | None:
         """Move the watermark a last time, wait until all is on disk, and return how far it is."""
@@ -216,6 +302,26 @@ class Target:
             _check_nulls(page, await self._connection.fetchval(self._written.nulls))
         return Tally(read=page.rows, inserted=page.rows, batches=1)
 
+    async def _tidied(self, batch: Batch, run_id: int) -> tuple[int, int]:
+        """Take out what the source no longer has, and rejects that are settled; count both.
+
+        Of a part of a second it cannot be told what is missing.
+        """
+        within = batch.range
+        if within.parts > 1:
+            return 0, 0
+        removed = 0
+        if batch.removes:
+            removed = await self._connection.fetchval(
+                self._written.remove, self._source, within.start, within.end, self._table, run_id
+            )
+        settled = 0
+        if self._has_rejects:
+            settled = await self._connection.fetchval(
+                query("settle_rejects"), self._source, self._table, within.start, within.end
+            )
+        return removed, settled
+
     async def _merged(self, within: Range, found: Sequence[Shift]) -> Any:
         return await self._connection.fetchrow(
             self._written.merge,
@@ -245,6 +351,7 @@ class Target:
     async def _reject(self, rejects: Sequence[Reject], run_id: int) -> int:
         if not rejects:
             return 0
+        self._has_rejects = True
         return int(
             await self._connection.fetchval(
                 query("reject"),
@@ -264,7 +371,7 @@ def _check_nulls(page: Page, found: int | None) -> None:
         raise PageDamaged(f"{found} NULLs arrived of {page.nulls}")
 
 
-def _tally(merged: Any, batch: Batch) -> Tally:
+def _tally(merged: Any, batch: Batch, removed: int, settled: int) -> Tally:
     """Read the counts of a merge. In a part of a second, rows of other parts seem to be gone."""
     whole = batch.range.parts == 1
     return Tally(
@@ -272,6 +379,9 @@ def _tally(merged: Any, batch: Batch) -> Tally:
         inserted=merged["inserted"],
         updated=merged["updated"],
         unchanged=merged["staged"] - merged["inserted"] - merged["updated"],
-        vanished=merged["gone"] - merged["updated"] if whole else 0,
+        vanished=merged["gone"] - merged["updated"] - removed if whole else 0,
+        deleted=removed,
+        settled_rejects=settled,
+        earliest=merged["earliest"],
         batches=1,
     )

@@ -1,0 +1,92 @@
+"""Decides what each sync moves: one source's table into one of the target's, from the settings."""
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+from sereno import ConfigurationError
+from sereno_etl_ivr.settings import Settings, TableSettings
+from sereno_etl_ivr.table import CDR, KNOWN, Column, Kind, Table
+
+CALLS = "calls"
+"""The name of the feed that `source_table` makes; others have the names of their settings."""
+
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One table that is moved. `source`: what its rows are called after in the target."""
+
+    name: str
+    source: str
+    source_table: str
+    table: Table
+    zone: ZoneInfo
+
+
+def feeds(settings: Settings) -> dict[str, Feed]:
+    """Return what is moved, by name; raise ConfigurationError on two that share their rows."""
+    calls = Feed(CALLS, settings.source, settings.source_table, CDR, settings.zone)
+    found = {CALLS: calls}
+    for name, chosen in settings.tables.items():
+        found[name] = _feed(name, chosen, settings)
+    places: dict[tuple[str, str], str] = {}
+    for name, feed in found.items():
+        other = places.setdefault((feed.source, feed.table.target), name)
+        if other != name:
+            raise ConfigurationError(
+                f"plugins.etl_ivr: tables '{other}' and '{name}' both move rows of source "
+                f"'{feed.source}' into {feed.table.target}; give one another source or target"
+            )
+    return found
+
+
+def chosen_feed(settings: Settings, name: str) -> Feed:
+    """Return a feed by its name; raise ConfigurationError, naming the nearest, if there is none."""
+    found = feeds(settings)
+    if name not in found:
+        near = get_close_matches(name, found, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(found)}"
+        raise ConfigurationError(f"etl_ivr: unknown table '{name}', {hint}")
+    return found[name]
+
+
+def _feed(name: str, chosen: TableSettings, settings: Settings) -> Feed:
+    table = KNOWN[chosen.kind] if chosen.kind != "other" else _other(name, chosen)
+    if chosen.target is not None:
+        table = replace(table, target=chosen.target)
+    zone = ZoneInfo(chosen.timezone) if chosen.timezone else settings.zone
+    return Feed(name, chosen.source or settings.source, chosen.source_table or name, table, zone)
+
+
+def _other(name: str, chosen: TableSettings) -> Table:
+    """Return a table that the settings alone describe."""
+    columns = tuple(
+        Column(column, kind, (source,))
+        for column, (source, kind) in (
+            (column, _mapped(column, text)) for column, text in chosen.columns.items()
+        )
+    )
+    return Table(
+        name=name,
+        target=chosen.target or f"ivr.{name}",
+        cursor=chosen.cursor,
+        instant=f"{chosen.cursor}_at",
+        columns=columns,
+        keys=(tuple(chosen.key),) if chosen.key else (),
+        required=(chosen.cursor, *chosen.key),
+    )
+
+
+def _mapped(column: str, text: str) -> tuple[str, Kind]:
+    """Read ``"source_column"`` or ``"source_column type"``."""
+    source, _, kind = text.partition(" ")
+    found: Kind | None = next((k for k in _KINDS if k == (kind or "text")), None)
+    if found is None:
+        raise ConfigurationError(
+            f"plugins.etl_ivr: column '{column}' is '{text}', its type must be one of "
+            f"{', '.join(_KINDS)}"
+        )
+    return source, found

@@ -1,0 +1,162 @@
+"""Holds both ends for one attempt of a run, and writes pages until all is read or time is up."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from sereno import RunContext
+from sereno_etl_ivr.errors import RejectsError, SourceAwayError, TargetAwayError
+from sereno_etl_ivr.feed import Feed
+from sereno_etl_ivr.layout import Layout, match
+from sereno_etl_ivr.page import Page, PageDamaged
+from sereno_etl_ivr.pager import ahead
+from sereno_etl_ivr.settings import Settings
+from sereno_etl_ivr.source import Source, open_source
+from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.target import Batch, Target
+
+_MARGIN = timedelta(seconds=5)
+_FIRST_WAIT = 1.0
+_FACTOR = 3
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Session:
+    """One attempt's hold on a source's table and its target. `begun`: on the monotonic clock.
+
+    `since` to `present`: the positions between which rows are filled in where the target holds
+    none; nothing by default. `rejects_are_known`: they do not fail the run.
+    """
+
+    run: RunContext[Any]
+    settings: Settings
+    feed: Feed
+    source: Source
+    target: Target
+    begun: float
+    tally: Tally = field(default_factory=Tally)
+    slowest: timedelta = timedelta(0)
+    total: int | None = None
+    since: int = 0
+    present: int = -1
+    read_seconds: float = 0.0
+    write_seconds: float = 0.0
+    prepared: bool = False
+    rejects_are_known: bool = False
+
+    async def describe(self) -> tuple[Layout, ZoneInfo]:
+        """Return how the source's table is laid out today, and the zone of its cursor."""
+        layout = match(self.feed.table, await self.source.describe(), self.feed.source_table)
+        is_utc = layout.cursor.source.family == "instant"  # a column with a zone shows UTC
+        return layout, ZoneInfo("UTC") if is_utc else self.feed.zone
+
+    async def move(
+        self, layout: Layout, zone: ZoneInfo, reading: AsyncGenerator[tuple[Batch, Page], None]
+    ) -> bool:
+        """Write page after page; True when the time was up before the last."""
+        begun = time.monotonic()
+        async with aclosing(ahead(reading)) as coming:
+            async for batch, page in coming:
+                self.read_seconds += time.monotonic() - begun
+                if self.is_late():
+                    return True
+                await self.write(layout, zone, batch, page)
+                begun = time.monotonic()
+        return False
+
+    async def write(self, layout: Layout, zone: ZoneInfo, batch: Batch, page: Page) -> None:
+        """Write one page; before the first, make the target ready for such pages."""
+        if not self.prepared:
+            counted = page.nulls is not None
+            await self.target.prepare(layout, zone, self.since, self.present, count_nulls=counted)
+            self.prepared = True
+        begun = time.monotonic()
+        try:
+            tally = await self.target.load(page, batch, self.run.run_id)
+        except PageDamaged as fault:
+            self.run.log.info("a page is read again cell by cell", extra={"fault": str(fault)})
+            async with aclosing(self.source.rows(layout, batch.range)) as rows:
+                tally = await self.target.load_rows(rows, batch, self.run.run_id)
+        spent = time.monotonic() - begun
+        self.write_seconds += spent
+        self.tally.add(tally)
+        self.slowest = max(self.slowest, timedelta(seconds=spent))
+        self._report()
+        self._check_rejects()
+
+    def is_late(self) -> bool:
+        """Tell whether the next batch might not end before the run's time is up."""
+        deadline = self.run.deadline
+        margin = max(2 * self.slowest, min(_MARGIN, self.settings.timeout / 10))
+        return deadline is not None and self.run.now() + margin > deadline
+
+    def _report(self) -> None:
+        rate = self.tally.read / max(time.monotonic() - self.begun, 0.001)
+        note = f"{rate:,.0f} rows a second"
+        if rate and self.total is not None and self.total > self.tally.read:
+            note += f", {timedelta(seconds=round((self.total - self.tally.read) / rate))} left"
+        self.run.progress(self.tally.read, self.total, note)
+
+    def _check_rejects(self) -> None:
+        if self.rejects_are_known:
+            return
+        rejected = self.tally.rejected + self.tally.still_rejected
+        share = rejected / max(self.tally.read, 1)
+        if rejected > self.settings.reject_limit and share > self.settings.reject_share:
+            raise RejectsError(
+                f"source '{self.feed.source}': {rejected} of {self.tally.read} rows could not "
+                f"be loaded, more than reject_limit ({self.settings.reject_limit}) and "
+                f"reject_share ({self.settings.reject_share:.0%}) allow; ivr.rejects says why"
+            )
+
+
+@asynccontextmanager
+async def opened(
+    run: RunContext[Any], feed: Feed, tally: Tally | None = None
+) -> AsyncIterator[Session]:
+    """Connect to both ends; nothing is locked yet."""
+    settings: Settings = run.settings
+    url = settings.target_url or run.database_url
+    async with (
+        open_source(settings, feed.source_table) as source,
+        Target.connected(url, feed.source, feed.source_table, _fence(run, settings)) as target,
+    ):
+        yield Session(run, settings, feed, source, target, time.monotonic(), tally or Tally())
+
+
+async def patiently(run: RunContext[Any], work: Callable[[], Awaitable[T]]) -> T:
+    """Do `work`, and again when an end was away, after ever longer waits.
+
+    Gives up when `patience` or the run's time is up. Other errors are not tried again: a password
+    that is wrong now will be wrong in a minute.
+    """
+    settings: Settings = run.settings
+    wait = _FIRST_WAIT
+    end = time.monotonic() + settings.patience.total_seconds()
+    while True:
+        try:
+            return await work()
+        except (SourceAwayError, TargetAwayError) as error:
+            late = run.deadline is not None and run.now() + timedelta(seconds=wait) > run.deadline
+            if late or time.monotonic() + wait > end:
+                raise
+            run.log.warning("an end is away", extra={"error": str(error), "wait_s": wait})
+            await asyncio.sleep(wait)
+            wait *= _FACTOR
+
+
+def _fence(run: RunContext[Any], settings: Settings) -> Any:
+    """Return what binds a batch to this run: the kernel's fence, where it can see the run."""
+    if settings.target_url in (None, run.database_url):
+        return run.fence
+
+    async def elsewhere(_: object) -> None:
+        """Leave it to the watermark's holder alone."""
+
+    return elsewhere

@@ -1,0 +1,2 @@
+-- Where no column tells when the channel began.
+NULL::timestamptz
