@@ -11,6 +11,7 @@ from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import ChildError, Executor
 from sereno.engine.result import encode_result
 from sereno.engine.runlog import RunScope, current_run
+from sereno.engine.storable import storable
 from sereno.model.errors import RunCancelled, RunSuperseded
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
@@ -24,6 +25,12 @@ STOP_PATIENCE = timedelta(seconds=5)
 """How long a job that was told to stop may take to do so before it is left behind."""
 
 Why = Literal["timeout", "cancelled", "superseded", "drained"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    value: Any = None
+    error: BaseException | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,7 +47,7 @@ class Attempt:
     why: Why | None = None
     who: str | None = None
     began: datetime | None = None
-    task: asyncio.Task[Any] | None = None
+    task: asyncio.Task[_Ended] | None = None
     abandoned: bool = False
     told: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -78,8 +85,14 @@ class Attempt:
             self.task.add_done_callback(_swallow)
         return self._outcome()
 
-    async def _execute(self) -> Any:
-        return await self.executor.execute(self.job, self.context, self.policies)
+    async def _execute(self) -> _Ended:
+        """Run the job; what it raises is kept, as SystemExit in a task would end the whole loop."""
+        try:
+            return _Ended(await self.executor.execute(self.job, self.context, self.policies))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            return _Ended(error=error)
 
     def _outcome(self) -> Outcome:
         state, result, error, trace = self._verdict()
@@ -114,21 +127,21 @@ class Attempt:
             return *_stopped(self), "(it did not stop when it was told to, and was left behind)"
         if self.task.cancelled():
             return *_stopped(self), None
-        raised = self.task.exception()
+        ended = self.task.result()
+        raised = ended.error
         if raised is None:
             if self.why == "timeout":
                 return *_stopped(self), None
-            return self._succeeded(self.task.result())
-        if self.why is not None and isinstance(raised, RunCancelled | asyncio.CancelledError):
+            return self._succeeded(ended.value)
+        if self.why is not None and isinstance(raised, RunCancelled):
             return *_stopped(self), None
         if isinstance(raised, RunSuperseded):
             self.why = "superseded"
-        sentence = f"{type(raised).__name__}: {raised}"
-        trace: str | None = "".join(traceback.format_exception(raised))
+        sentence, trace = _told(raised)
         if isinstance(raised, ChildError):  # told by another process, where it was raised
-            sentence, trace = str(raised), raised.traceback
+            sentence, trace = str(raised), raised.traceback or ""
         state: RunState = "timed_out" if self.why == "timeout" else "failed"
-        return state, None, _cut(sentence), _cut(trace or "") or None
+        return state, None, _cut(sentence), _cut(trace) or None
 
     def _succeeded(self, value: Any) -> tuple[RunState, bytes | None, str | None, str | None]:
         found = encode_result(value)
@@ -156,15 +169,25 @@ def _stopped(attempt: Attempt) -> tuple[RunState, None, str]:
             return "cancelled", None, "it cancelled itself"
 
 
+def _told(raised: BaseException) -> tuple[str, str]:
+    """Return what was raised as a sentence and as a traceback; its own `__str__` may raise too."""
+    trace = "".join(traceback.format_exception(raised))
+    try:
+        words = str(raised)
+    except Exception as error:
+        words = f"(its message cannot be told: {type(error).__name__})"
+    return f"{type(raised).__name__}: {words}", trace
+
+
 def _cut(text: str) -> str:
-    """Return `text` as it may be kept: no secret, no NUL, not too long."""
-    text = redact(text).replace("\x00", "\\0")
+    """Return `text` as it may be kept: no secret, nothing that Postgres refuses, not too long."""
+    text = storable(redact(text))
     if len(text) <= MAX_ERROR_CHARACTERS:
         return text
     half = MAX_ERROR_CHARACTERS // 2
     return f"{text[:half]}\n… ({len(text)} characters, cut) …\n{text[-half:]}"
 
 
-def _swallow(task: asyncio.Task[Any]) -> None:
+def _swallow(task: asyncio.Task[_Ended]) -> None:
     if not task.cancelled():
         task.exception()

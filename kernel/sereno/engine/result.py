@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from sereno.engine.storable import holds_nul
+
 MAX_RESULT_BYTES = 1_000_000
 
 
@@ -22,13 +24,13 @@ def encode_result(value: Any) -> Encoded:
         return value
     try:
         text = msgspec.json.encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # what the value's own code raises, too
         return Encoded(error=f"its result is not JSON: {error}")
     if len(text) > MAX_RESULT_BYTES:
         return Encoded(
             note=f"its result of {len(text)} bytes was not kept: the limit is {MAX_RESULT_BYTES}"
         )
-    if b"\\u0000" in text:
+    if holds_nul(text):
         return Encoded(
             note="its result was not kept: it holds U+0000, which PostgreSQL cannot keep"
         )

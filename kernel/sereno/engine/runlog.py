@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 
+from sereno.engine.storable import storable
 from sereno.model.run import LogLine
 from sereno.settings import redact
 
@@ -80,8 +81,8 @@ class RunLogHandler(logging.Handler):
         scope.say(
             LogLine(
                 at=datetime.fromtimestamp(record.created, UTC),
-                level=record.levelname,
-                logger=record.name,
-                message=redact(message).replace("\x00", "\\0"),
+                level=storable(record.levelname),
+                logger=storable(record.name),
+                message=storable(redact(message)),
             )
         )
