@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sereno.model.errors import TriggerError
 from sereno.model.ledger import Definition
 from sereno.store.ledger import definition
 from sereno.store.pool import Connection, Database, Record
@@ -22,8 +23,8 @@ _PREFETCH = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One slot whose account is wrong. `kind`: ``lost``, ``doubled``, ``unexpected`` or ``run
-    missing``."""
+    """One slot whose account is wrong. `kind`: ``lost``, ``doubled``, ``unexpected``, ``run
+    missing``; or ``unreadable``: a schedule that cannot be held against anything."""
 
     kind: str
     schedule: str
@@ -71,7 +72,10 @@ async def verify(db: Database, since: timedelta) -> Account:
         account = Account(since=start, until=now)
         names = {r["id"]: r["name"] for r in rows}
         for row in rows:
-            await _schedule(connection, row, account)
+            try:
+                await _schedule(connection, row, account)
+            except TriggerError as error:  # of a plugin that is not installed here, say
+                account.fault("unreadable", row["name"], start, str(error))
         for row in await connection.fetch(sql("verify_doubled"), start):
             name = names.get(row["schedule_id"], f"schedule {row['schedule_id']}")
             runs = ", ".join(str(r) for r in row["runs"])

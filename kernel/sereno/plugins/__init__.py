@@ -8,6 +8,7 @@ way fails that plugin alone, with its reason in its `PluginRecord`.
 from sereno.plugins.collect import collect
 from sereno.plugins.demo import demos
 from sereno.plugins.dispatch import Dispatcher
+from sereno.plugins.kinds import learn_all_kinds
 from sereno.plugins.loader import Plugins, load_plugins
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule, Registry
@@ -20,5 +21,6 @@ __all__ = [
     "Registry",
     "collect",
     "demos",
+    "learn_all_kinds",
     "load_plugins",
 ]

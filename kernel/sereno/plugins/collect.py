@@ -19,11 +19,11 @@ from sereno.model.job import Job
 from sereno.model.notification import Notifier
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
+from sereno.plugins.kinds import learn_kinds
 from sereno.plugins.loader import Plugins
 from sereno.plugins.overrides import Overrides
 from sereno.plugins.registry import Registry
 from sereno.settings import Settings, plugin_key, plugin_settings
-from sereno.triggers import register_kind
 
 _NOTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 
@@ -60,9 +60,7 @@ class _Collector:
     def learn_kinds(self, name: str) -> None:
         """Teach the reader of triggers the kinds of this plugin, whoever writes them."""
         try:
-            kinds = self.plugins.call(name, "sereno_register_trigger_kinds") or {}
-            for kind, parser in dict(kinds).items():
-                register_kind(kind, parser)
+            learn_kinds(self.plugins, name)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

@@ -28,7 +28,7 @@ from sereno.triggers.instant import format_instant, parse_instant
 from sereno.triggers.interval import Every, every
 from sereno.triggers.jitter import Jitter, jitter
 from sereno.triggers.once import Once, once
-from sereno.triggers.registry import KindParser, kinds, register_kind
+from sereno.triggers.registry import KindParser, kinds, learn_when_asked, register_kind
 from sereno.triggers.text import parse
 from sereno.triggers.trigger import Trigger
 from sereno.triggers.union import AnyOf, any_of
@@ -55,6 +55,7 @@ __all__ = [
     "format_instant",
     "jitter",
     "kinds",
+    "learn_when_asked",
     "once",
     "parse",
     "parse_duration",

@@ -11,6 +11,7 @@ KindParser = Callable[[Arguments], Trigger]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _kinds: dict[str, KindParser] = {}
+_teachers: list[Callable[[], object]] = []
 
 
 def register_kind(name: str, parser: KindParser) -> None:
@@ -29,8 +30,18 @@ def register_kind(name: str, parser: KindParser) -> None:
         )
 
 
+def learn_when_asked(teacher: Callable[[], object]) -> None:
+    """Have `teacher` register more kinds, once, as soon as a kind is asked for that is not known.
+
+    So that what reads a trigger of a plugin now and then need not load all plugins each time.
+    """
+    _teachers[:] = [teacher]
+
+
 def find_kind(name: str) -> KindParser | None:
     """Return the parser of the kind `name`, if there is one."""
+    if name not in _kinds and _teachers and _NAME.fullmatch(name):
+        _teachers.pop()()
     return _kinds.get(name)
 
 

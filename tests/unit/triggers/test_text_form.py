@@ -17,6 +17,7 @@ from sereno.triggers import (
     except_on,
     jitter,
     kinds,
+    learn_when_asked,
     once,
     parse,
     register_kind,
@@ -184,3 +185,19 @@ def test_a_kind_has_one_parser() -> None:
 def test_a_kind_s_name_is_a_plain_word(name: str) -> None:
     with pytest.raises(TriggerError, match="a name is small letters, digits and _, as in 'sun'"):
         register_kind(name, parse_tide)
+
+
+def test_more_kinds_are_learnt_once_a_text_names_one_that_is_not_known() -> None:
+    asked = []
+
+    def teach() -> None:
+        asked.append(True)
+        register_kind("moon", lambda arguments: every("28d"))
+
+    learn_when_asked(teach)
+    parse("0 8 * * *")
+    assert not asked
+    assert parse("moon") == every("28d")
+    with pytest.raises(TriggerError, match="unknown kind 'star'"):
+        parse("star")
+    assert asked == [True]
