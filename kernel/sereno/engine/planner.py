@@ -13,7 +13,8 @@ Every slot in (watermark, until] gets exactly one verdict, in the order of these
 4. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
    `skipped` (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it
    waits its turn; ``allow``: it starts.
-5. what runs is `ran`, or `late` when the instant is more than `grace` after the slot.
+5. one whose concurrency key its params cannot fill is `missed`; what runs is `ran`, or `late` when
+   the instant is more than `grace` after the slot.
 """
 
 from collections.abc import Iterable, Iterator
@@ -186,6 +187,11 @@ def _overlap(
         if occupied and policies.overlap == "skip" and not catching_up:
             _mark([due], "skipped", "overlap: an earlier run is not over", verdicts)
             continue
+        try:
+            key = _key(entry, policies, due.definition, in_turn)
+        except SerenoError as error:
+            _mark([due], "missed", str(error), verdicts)
+            continue
         start = not occupied or (policies.overlap == "allow" and not catching_up)
         late = now - due.slot > policies.grace
         verdicts[due.slot] = SlotVerdict(
@@ -200,7 +206,7 @@ def _overlap(
                 params=due.definition.params,
                 policies=due.definition.policies,
                 priority=policies.priority,
-                concurrency_key=_key(entry, policies, due.definition, in_turn),
+                concurrency_key=key,
                 start=start,
             )
         )

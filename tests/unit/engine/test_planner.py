@@ -280,10 +280,17 @@ def test_a_concurrency_key_is_filled_from_the_params() -> None:
 
 
 @pytest.mark.parametrize("template", ["{tenant}", "{0}", "{tenant", "{x.y}", "{x[0]}"])
-def test_a_concurrency_key_that_the_params_cannot_fill_is_a_sentence(template: str) -> None:
+def test_a_slot_whose_concurrency_key_the_params_cannot_fill_is_missed_with_a_sentence(
+    template: str,
+) -> None:
     policies = Policies(concurrency_key=template)
-    with pytest.raises(SerenoError, match="concurrency_key"):
-        plan(schedule(params={"x": 1}), policies, at("10:00:00"), at("10:00:00"), occupied=False)
+    found = plan(
+        schedule(params={"x": 1}), policies, at("10:00:00"), at("10:00:00"), occupied=False
+    )
+    (verdict,) = found.slots
+    assert verdict.verdict == "missed"
+    assert "concurrency_key" in (verdict.reason or "")
+    assert not found.runs
 
 
 # --- pauses, windows, orphans -----------------------------------------------------------------
