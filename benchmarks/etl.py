@@ -8,14 +8,17 @@ keeps no types, takes NULL for the word, and would load every row again. pgloade
 installed) and dlt (in a virtual environment that is made for the run) make a full copy too. Ours is
 `etl_ivr.sync` with its settings' defaults but a longer time limit, then run again with 1000 new
 calls, then with nothing new. Prints seconds, as a ratio to the floor, peak memory of the program
-that moves (not of the servers), and for ours how long the event loop was held at a time.
+that moves (not of the servers), and for ours how long the event loop was held at a time. Processor
+seconds are told too: unlike the others they hardly depend on what else the machine does.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -24,7 +27,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,7 +41,7 @@ from tests.servers.mariadb import MariaDb
 from tests.servers.postgres import PostgresServer, installed_programs
 
 NEW_CALLS = 1000
-START = "2025-06-01 00:00:00"
+START = 1_748_736_000
 TABLE = """
 CREATE TABLE cdr (
   calldate datetime NOT NULL DEFAULT '0000-00-00 00:00:00', clid varchar(80) NOT NULL DEFAULT '',
@@ -65,10 +68,10 @@ SELECT {calldate}, CONCAT('"Person ', seq % 5003, '" <555', LPAD(seq % 99991, 7,
   CONCAT('PJSIP/trunk-', LPAD(HEX(seq), 8, '0')), CONCAT('PJSIP/', 201 + seq % 12, '-0000a1f3'),
   'Queue', CONCAT(400 + seq % 3 * 10, ',t,,,120'), seq % 1201, seq % 1103,
   ELT(1 + (seq % 100 >= 61) + (seq % 100 >= 99), 'ANSWERED', 'NO ANSWER', 'BUSY'), 3, '',
-  CONCAT(1748736000 + seq * 25, '.', seq), '', '5550100',
-  CONCAT('q-400-', seq % 99991, '-20260301-120000-', 1748736000 + seq * 25, '.', seq, '.wav'),
+  CONCAT({epoch}, '.', seq), '', '5550100',
+  CONCAT('q-400-', seq % 99991, '-20260301-120000-', {epoch}, '.', seq, '.wav'),
   CONCAT('555', LPAD(seq % 99991, 7, '0')), CONCAT('Person ', seq % 5003), '', '', 'Agent',
-  CONCAT(1748736000 + seq * 25, '.', seq), '', seq
+  CONCAT({epoch}, '.', seq), '', seq
 FROM seq_{first}_to_{last}
 """
 OURS = """
@@ -113,13 +116,22 @@ DLT_NEEDS = ("dlt[postgres]", "sqlalchemy<2.1", "pymysql", "pyarrow", "numpy", "
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a program took: most MB at a time, processor seconds of its own and of the servers."""
+
+    peak_mb: float
+    own_s: float
+    servers_s: float
+
+
+@dataclass(frozen=True)
 class Figure:
     """One line of the table. `held_ms`: the longest time that the event loop was held."""
 
     name: str
     seconds: float
     rows: int
-    peak_mb: float
+    cost: Cost
     held_ms: float | None = None
 
 
@@ -154,24 +166,24 @@ class Scene:
         with self.target() as target:
             self.postgres_execute(target, f"CREATE TABLE cdr ({columns})")
             line = f"{reading} | {psql} -q {target} -c \"COPY cdr FROM STDIN (NULL 'NULL')\""
-            seconds, peak, _ = measured(["/bin/sh", "-c", line])
+            seconds, cost, _ = self.measured(["/bin/sh", "-c", line])
             self.check(target, "cdr")
-        self.figures.append(Figure("floor: mariadb -B | psql COPY", seconds, self.rows, peak))
+        self.figures.append(Figure("floor: mariadb -B | psql COPY", seconds, self.rows, cost))
 
     def ours(self) -> None:
         """Sync all, sync 1000 new calls, sync nothing."""
         command = [sys.executable, "-c", OURS, self.source]
         with self.target() as target:
-            _, peak, out = measured([*command, target])
+            _, cost, out = self.measured([*command, target])
             self.check(target, "ivr.calls")
-            self.keep("ours: first sync", json.loads(out), peak)
-            present = f"UTC_TIMESTAMP() - INTERVAL 2 HOUR + INTERVAL (seq - {self.rows}) SECOND"
+            self.keep("ours: first sync", out, cost)
+            present = f"{int(time.time()) - 7200} + seq - {self.rows}"
             self.fill(self.rows + 1, self.rows + NEW_CALLS, present)
             try:
-                _, peak, out = measured([*command, target])
-                self.keep("ours: 1000 new calls", json.loads(out), peak)
-                _, peak, out = measured([*command, target])
-                self.keep("ours: nothing new", json.loads(out), peak)
+                _, cost, out = self.measured([*command, target])
+                self.keep("ours: 1000 new calls", out, cost)
+                _, cost, out = self.measured([*command, target])
+                self.keep("ours: nothing new", out, cost)
             finally:
                 self.execute(f"DELETE FROM cdr WHERE sequence > {self.rows}")
 
@@ -189,10 +201,10 @@ class Scene:
                 "  prefetch rows = 10000, workers = 2, concurrency = 1\n"
                 "INCLUDING ONLY TABLE NAMES MATCHING 'cdr';\n"
             )
-            seconds, peak, out = measured([program, "--on-error-stop", str(load)])
+            seconds, cost, out = self.measured([program, "--on-error-stop", str(load)])
             schema = urlsplit(self.source).path[1:]
             self.check(target, f"{schema}.cdr", out)
-        self.figures.append(Figure("pgloader", seconds, self.rows, peak))
+        self.figures.append(Figure("pgloader", seconds, self.rows, cost))
 
     def dlt(self) -> None:
         """Copy with dlt, by its quickest way that needs no other program."""
@@ -203,20 +215,33 @@ class Scene:
         home = {"DLT_DATA_DIR": str(self.place / "dlt-data"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
         with self.target() as target:
             address = target.replace("postgres@", "postgres:unasked@")
-            _, peak, out = measured([python, "-c", DLT, self.source, address], home)
+            _, cost, out = self.measured([python, "-c", DLT, self.source, address], home)
             self.check(target, "dlt.cdr", out)
         seconds = json.loads(out.splitlines()[-1])["seconds"]
-        self.figures.append(Figure("dlt, pyarrow to CSV to COPY", seconds, self.rows, peak))
+        self.figures.append(Figure("dlt, pyarrow to CSV to COPY", seconds, self.rows, cost))
 
-    def keep(self, name: str, result: dict[str, Any], peak: float) -> None:
+    def keep(self, name: str, out: str, cost: Cost) -> None:
         """Keep what our own process printed."""
+        result = json.loads(out.splitlines()[-1])
         self.figures.append(
-            Figure(name, result["seconds"], result["inserted"], peak, result["held_ms"])
+            Figure(name, result["seconds"], result["inserted"], cost, result["held_ms"])
         )
 
-    def fill(self, first: int, last: int, calldate: str) -> None:
+    def measured(
+        self, command: list[Any], environment: dict[str, str] | None = None
+    ) -> tuple[float, Cost, str]:
+        """Run a program to its end; return seconds, what it took, and its output."""
+        servers = [maria_pid(self.maria), self.postgres.pid]
+        before = sum(map(processor_seconds, servers))
+        own = children_seconds()
+        seconds, peak, out = run(command, environment)
+        after = sum(map(processor_seconds, servers))
+        return seconds, Cost(peak, children_seconds() - own, after - before), out
+
+    def fill(self, first: int, last: int, epoch: str) -> None:
         """Write the calls numbered `first` to `last`."""
-        self.execute(FILL.format(first=first, last=last, calldate=calldate))
+        calldate = f"'1970-01-01' + INTERVAL {epoch} SECOND"
+        self.execute(FILL.format(first=first, last=last, calldate=calldate, epoch=f"({epoch})"))
 
     def execute(self, statement: str) -> None:
         """Run a statement at the source."""
@@ -252,9 +277,7 @@ class Scene:
         return asyncio.run(run())
 
 
-def measured(
-    command: list[Any], environment: dict[str, str] | None = None
-) -> tuple[float, float, str]:
+def run(command: list[Any], environment: dict[str, str] | None = None) -> tuple[float, float, str]:
     """Run a program to its end; return seconds, peak MB of it and its children, and its output."""
     begun = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
@@ -272,6 +295,27 @@ def measured(
     if process.returncode != 0:
         raise SystemExit(f"{command[0]} failed: {text[-3000:]}")
     return seconds, sum(peaks.values()) / 1024, text
+
+
+def maria_pid(maria: MariaDb) -> int:
+    """Return the process id of our own server."""
+    return int((maria.log.parent / "pid").read_text())
+
+
+def children_seconds() -> float:
+    """Return the processor seconds of all programs that were run so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor seconds of a server, its sessions included."""
+    ticks = 0
+    for one in family(pid):
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, stat[11:15] if one == pid else stat[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def family(pid: int) -> list[int]:
@@ -312,7 +356,7 @@ def main() -> None:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         scene = Scene(maria, postgres, source, chosen.rows, place)
         scene.execute(TABLE)
-        scene.fill(1, chosen.rows, f"'{START}' + INTERVAL seq * 25 SECOND")
+        scene.fill(1, chosen.rows, f"{START} + seq * 25")
         scene.execute("ANALYZE TABLE cdr")
         for _ in range(chosen.repeat):
             for name in chosen.only.split(","):
@@ -325,13 +369,17 @@ def report(figures: list[Figure]) -> None:
     """Print the table, the best of each, and a JSON line."""
     best = {f.name: min((g for g in figures if g.name == f.name), key=seconds) for f in figures}
     floor = next((f.seconds for f in best.values() if f.name.startswith("floor")), None)
-    print(f"{'':32}{'seconds':>9}{'rows/s':>10}{'x floor':>9}{'peak MB':>9}{'loop held ms':>14}")
+    heads = ("seconds", "rows/s", "x floor", "CPU s own", "CPU s all", "peak MB", "loop held ms")
+    print(f"{'':32}" + "".join(f"{head:>13}" for head in heads))
     for f in best.values():
         ratio = f"{f.seconds / floor:.2f}" if floor and f.rows > NEW_CALLS else ""
         held = "" if f.held_ms is None else f"{f.held_ms:.1f}"
         rate = f"{f.rows / f.seconds:,.0f}"
-        print(f"{f.name:32}{f.seconds:9.2f}{rate:>10}{ratio:>9}{f.peak_mb:9.0f}{held:>14}")
-    print(json.dumps([f.__dict__ for f in figures]))
+        cost = f.cost
+        own, every = f"{cost.own_s:.1f}", f"{cost.own_s + cost.servers_s:.1f}"
+        cells = (f"{f.seconds:.2f}", rate, ratio, own, every, f"{cost.peak_mb:.0f}", held)
+        print(f"{f.name:32}" + "".join(f"{cell:>13}" for cell in cells))
+    print(json.dumps([asdict(f) for f in figures]))
 
 
 def seconds(figure: Figure) -> float:
