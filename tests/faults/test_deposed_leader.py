@@ -72,6 +72,8 @@ async def test_a_leader_that_lives_but_lost_its_lock_is_given_time_to_hear_of_it
     async with looking(database) as eye, _session(database, NEW) as new:
         key = await _led_by_old(eye.connection)
         me = Node(NEW, key + 1)
+        async with _session(database, NEW) as late:
+            assert await late.predecessor_unaware(me)  # we came later: who knows if it is dead
         assert not await new.predecessor_unaware(me)  # it is dead: it has no connection
         pool = Database(database, application=f"sereno {OLD}")
         await pool.open()

@@ -47,8 +47,8 @@ _PRESENCE_AGAIN = 0.05
 """Seconds between tries for the presence lock, which an ended session of this node lets go soon."""
 
 _HEARD = 0.4
-"""Seconds that a deposed leader has to hear of it, when it lives and its lease was not over, as when
-its backend was terminated. It could write nothing in any case."""
+"""Seconds that a deposed leader has to hear of it, when it lives and its lease was not over: its
+backend was terminated. It could write nothing in any case."""
 
 
 class Leader:
@@ -232,6 +232,7 @@ class Leader:
             self._publish(
                 LeaderChanged(node=str(self._node.id), term=term, leading=False, reason=reason)
             )
+            await reign.over()
 
     async def _succeed(self, session: NodeSession) -> None:
         """Give a leader whose session was ended before its lease time to hear of it."""

@@ -49,6 +49,7 @@ class NodeSession:
         self._connection: asyncpg.Connection | None = None
         self._pid = 0
         self._socket: socket.socket | None = None
+        self._in_turn = asyncio.Lock()
 
     @property
     def alive(self) -> bool:
@@ -160,11 +161,11 @@ class NodeSession:
         await self._call("leader_hand_over", term, reason, LOCK_CLASS, LEADER_LOCK, CHANNEL)
 
     async def _call(self, name: str, *args: object) -> asyncpg.Record:
-        if self._connection is None:
-            raise StoreUnavailableError("the session is gone")
         try:
             with translated():
-                async with asyncio.timeout(self._timeout):
+                async with self._in_turn, asyncio.timeout(self._timeout):
+                    if self._connection is None:
+                        raise StoreUnavailableError("the session is gone")
                     return await self._connection.fetchrow(sql(name), *args)
         except BaseException:
             # Also on cancellation: what nobody read the answer of may have been granted unseen.

@@ -47,11 +47,14 @@ INSERT INTO sereno.term (term, node) SELECT term, $1 FROM reign RETURNING term;
 
 -- name: leader_unaware
 -- $1 node, $2 class, $3 lease in seconds. Whether the last leader, another node, may trust itself still: its reign has
--- not been ended, its last heartbeat is younger than the lease, and it has connections but not its presence lock.
+-- not been ended, its last heartbeat is younger than the lease, and it lacks its presence lock but no connections. Were
+-- we ourselves not connected when it last beat, as after a restart of the server, then its having none proves nothing.
 SELECT EXISTS (
     SELECT 1 FROM sereno.leadership l JOIN sereno.term t ON t.term = l.term JOIN sereno.node n ON n.id = l.node
      WHERE l.node <> $1 AND t.ended_at IS NULL AND l.beat_at > clock_timestamp() - make_interval(secs => $3)
-       AND EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'sereno ' || n.id)
+       AND EXISTS (SELECT 1 FROM pg_stat_activity a
+                    WHERE a.application_name = 'sereno ' || n.id
+                       OR (a.pid = pg_backend_pid() AND a.backend_start > l.beat_at))
        AND NOT EXISTS (SELECT 1 FROM pg_locks k
                         WHERE k.locktype = 'advisory' AND k.classid = $2::int::oid AND k.objid = n.key::oid
                           AND k.objsubid = 2 AND k.granted
