@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sereno.app.bus import Bus
 from sereno.app.kernel import Kernel, new_status
+from sereno.app.systemd import Systemd
 from sereno.embedded import EmbeddedPostgres
 from sereno.engine.runlog import RunLogHandler
 from sereno.engine.status import Status
@@ -69,10 +70,16 @@ async def host(
         if record.state == "failed":
             facts = {"plugin": record.name, "reason": record.reason}
             log.error("a plugin failed, the others run", extra=facts)
+    systemd = Systemd()
     stop = asyncio.Event()
+
+    def stopped() -> None:
+        stop.set()
+        systemd.tell("STOPPING=1")
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stopped)
     dispatcher = Dispatcher(registry)
     bus = Bus(dispatcher)
     for observer in observers:
@@ -82,6 +89,10 @@ async def host(
         opened = await stack.enter_async_context(dispatcher.lifespans())
         kernel = Kernel(settings, opened, dsn, status, bus)
         stack.push_async_callback(kernel.close)
+        telling = asyncio.ensure_future(
+            systemd.work(lambda: status.migrated, kernel.silent, lambda: _how(status))
+        )
+        stack.callback(telling.cancel)
         address = await _pages(settings, kernel, bus, next_ports, stack)
         if not await _joined(kernel, address, stop):
             return 0
@@ -90,8 +101,16 @@ async def host(
             await stack.enter_async_context(beside(standing))
         await stack.enter_async_context(_herald(settings, kernel, bus).at_work())
         log.info("ready", extra={"pages": address} if address else None)
+        systemd.tell("READY=1", f"STATUS={_how(status)}")
         await kernel.work(stop)
     return 0
+
+
+def _how(status: Status) -> str:
+    """Return a sentence on the node, for ``systemctl status``."""
+    if status.store_error is not None:
+        return f"{status.role}, {status.store_error}"
+    return f"{status.role} of term {status.term}" if status.leading else status.role
 
 
 async def _joined(kernel: Kernel, address: str | None, stop: asyncio.Event) -> bool:

@@ -81,9 +81,13 @@ class Kernel:
         self.status.store_up, self.status.store_error = True, None
         self._node = Node(self.status.node, key)
 
+    def silent(self) -> float:
+        """Return for how many seconds the firing loop has given no sign of life."""
+        return 0.0 if self.leader is None else steady() - self.leader.pulse
+
     def dead(self) -> str | None:
         """Say why this node's loop is dead, None while it lives."""
-        silent = 0.0 if self.leader is None else steady() - self.leader.pulse
+        silent = self.silent()
         limit = max(_SILENT, 3 * self.settings.lease.total_seconds())
         return None if silent < limit else f"its loop has done nothing for {silent:.0f} s"
 

@@ -1,0 +1,38 @@
+"""Short questions to a database, from a test that is not async."""
+
+import threading
+from typing import Any
+
+import psycopg
+
+from ..servers.waiting import wait_until
+
+
+def value(dsn: str, query: str, *parameters: object) -> Any:
+    """Return the first value of a query."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        row = connection.execute(query.encode(), parameters or None).fetchone()
+        return None if row is None else row[0]
+
+
+def do(dsn: str, statement: str) -> None:
+    """Run a statement."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def enqueue(dsn: str, job: str, params: str = "{}") -> int:
+    """Queue a run, as any program would, once a leader has made the job known."""
+    known = "SELECT count(*) FROM sereno.job WHERE name = %s"
+    wait_until(lambda: value(dsn, known, job), f"the job {job}")
+    return int(value(dsn, "SELECT sereno.enqueue(%s, %s::text::jsonb)", job, params))
+
+
+def state(dsn: str, run: int) -> str:
+    """Return the state of a run."""
+    return str(value(dsn, "SELECT state FROM sereno.run WHERE id = %s", run))
+
+
+def for_seconds(seconds: float) -> None:
+    """Let time pass in which something must not happen."""
+    threading.Event().wait(seconds)

@@ -1,0 +1,86 @@
+"""A replica as a process of its own, its log, its pages and its words to systemd."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ..servers.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Process:
+    """A replica. `place`: a directory of its own, for its log."""
+
+    def __init__(self, dsn: str, place: Path, plugin: str, **environment: str) -> None:
+        self.log = place / f"replica-{len(list(place.glob('replica-*')))}.log"
+        with self.log.open("wb") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.chaos.node"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=place,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": f"{ROOT / 'kernel'}:{ROOT}",
+                    "CHAOS_PLUGIN": plugin,
+                    "SERENO_DATABASE_URL": dsn,
+                    "SERENO_LEASE": "2s",
+                    "SERENO_HTTP__PORT": "0",
+                    "SERENO_LOG__FORMAT": "json",
+                    **environment,
+                },
+            )
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Return what the replica has logged so far under this text."""
+        found = []
+        for text in self.log.read_text(errors="replace").splitlines():
+            if text.startswith("{") and event in text:
+                line = json.loads(text)
+                if line["event"] == event:
+                    found.append(line)
+        return found
+
+    def said(self, event: str, times: int = 1, seconds: float = 20) -> dict[str, Any]:
+        """Return the latest line under this text, once there are so many."""
+
+        def enough() -> bool:
+            assert self.popen.poll() is None, self.log.read_text()
+            return len(self.lines(event)) >= times
+
+        wait_until(enough, f"'{event}' in {self.log}", seconds)
+        return self.lines(event)[-1]
+
+    def page(self, path: str) -> httpx.Response:
+        """Return one of its pages."""
+        return httpx.get(f"{self.said('ready')['pages']}{path}", timeout=5)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.popen.send_signal(number)
+
+    def end(self, seconds: float = 20) -> int:
+        """Wait for its end, and return its exit code."""
+        return self.popen.wait(seconds)
+
+
+@contextmanager
+def process(dsn: str, place: Path, plugin: str, **environment: str) -> Iterator[Process]:
+    """Start a replica, and leave none behind."""
+    found = Process(dsn, place, plugin, **environment)
+    try:
+        yield found
+    finally:
+        if found.popen.poll() is None:
+            found.signal(signal.SIGCONT)
+            found.signal(signal.SIGKILL)
+        found.end()

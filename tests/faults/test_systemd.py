@@ -1,0 +1,135 @@
+"""A replica as a systemd service: what it says on the notification socket, and how it ends."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ..servers.postgres import PostgresServer
+from ..servers.waiting import wait_until
+from .asking import enqueue, for_seconds, state
+from .process import ROOT, Process, process
+
+JOBS = "tests.faults.jobs"
+UNIT = ROOT / "conf" / "systemd" / "sereno.service"
+
+
+class Manager:
+    """Stands where systemd does: binds the socket, and keeps what it hears."""
+
+    def __init__(self, place: Path) -> None:
+        self.address = place / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.address))
+        self._socket.setblocking(False)
+        self.words: list[str] = []
+
+    def heard(self, word: str) -> int:
+        """Return how often a word was heard so far."""
+        while True:
+            try:
+                self.words += self._socket.recv(65536).decode().splitlines()
+            except BlockingIOError:
+                return sum(w.startswith(word) for w in self.words)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    found = Manager(tmp_path)
+    yield found
+    found.close()
+
+
+@contextmanager
+def service(dsn: str, place: Path, manager: Manager, **environment: str) -> Iterator[Process]:
+    with process(
+        dsn, place, JOBS, NOTIFY_SOCKET=str(manager.address), WATCHDOG_USEC="900000", **environment
+    ) as found:
+        yield found
+
+
+@pytest.mark.fault
+def test_it_says_that_it_is_ready_alive_and_stopping(
+    database: str, tmp_path: Path, manager: Manager
+) -> None:
+    with service(database, tmp_path, manager) as replica:
+        wait_until(lambda: manager.heard("READY=1"), "READY=1")
+        wait_until(lambda: manager.heard("WATCHDOG=1") >= 3, "signs of life")
+        wait_until(lambda: manager.heard("STATUS=leader of term 1"), "who it is")
+        assert not manager.heard("STOPPING=1")
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
+    assert manager.heard("READY=1") == manager.heard("STOPPING=1") == 1
+
+
+@pytest.mark.fault
+def test_a_replica_whose_loop_hangs_does_not_feed_the_watchdog(
+    database: str, tmp_path: Path, manager: Manager
+) -> None:
+    with service(database, tmp_path, manager) as replica:
+        wait_until(lambda: manager.heard("WATCHDOG=1"), "signs of life")
+        replica.signal(signal.SIGSTOP)
+        before = manager.heard("WATCHDOG=1")
+        for_seconds(1.5)
+        assert manager.heard("WATCHDOG=1") <= before + 1
+
+
+@pytest.mark.fault
+def test_while_the_database_is_away_it_is_not_ready_and_asks_for_time(
+    private_postgres: PostgresServer, tmp_path: Path, manager: Manager
+) -> None:
+    dsn = private_postgres.dsn()
+    private_postgres.stop()
+    with service(dsn, tmp_path, manager) as replica:
+        wait_until(lambda: manager.heard("EXTEND_TIMEOUT_USEC=") >= 3, "that it asks for time")
+        wait_until(lambda: manager.heard("STATUS=standby, the database did not do it"), "why")
+        assert not manager.heard("READY=1")
+        private_postgres.start()
+        wait_until(lambda: manager.heard("READY=1"), "READY=1")
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
+
+
+@pytest.mark.fault
+def test_it_waits_for_its_runs_no_longer_than_the_limit(
+    database: str, tmp_path: Path, manager: Manager
+) -> None:
+    with service(database, tmp_path, manager, SERENO_DRAIN_TIMEOUT="1s") as replica:
+        wait_until(lambda: manager.heard("READY=1"), "READY=1")
+        replica.said("leading")
+        run = enqueue(database, "faults.long", '{"seconds": 50}')
+        wait_until(lambda: state(database, run) == "running", "the run to begin")
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
+    assert state(database, run) == "queued"
+
+
+@pytest.mark.fault
+def test_a_wrong_setting_ends_it_with_code_2_which_the_unit_does_not_restart(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "sereno", "--database-url", "mysql://nobody/none", "run"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 2
+    assert "database_url" in ended.stderr
+    assert "RestartPreventExitStatus=2" in UNIT.read_text()
+
+
+def test_the_unit_file_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    copy = tmp_path / UNIT.name
+    copy.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text()))
+    ended = subprocess.run([analyze, "verify", copy], capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (0, "")
