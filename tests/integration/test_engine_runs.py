@@ -497,7 +497,7 @@ async def test_an_error_that_cannot_be_told_is_told_as_such(database: str, eye: 
         ("a\x00b", "succeeded", "its result was not kept: it holds U+0000"),
         ("\\u0000", "succeeded", None),
         ("\ud800", "failed", "its result is not JSON"),
-        (10**400, "failed", "its result is not JSON"),
+        (10**400, "succeeded", None),
         (float("nan"), "succeeded", None),
         (datetime(2026, 3, 1, tzinfo=UTC), "succeeded", None),
     ],

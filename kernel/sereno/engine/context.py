@@ -1,12 +1,14 @@
 """What a job receives: who it is, what it may say, and how it learns that it must stop."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
 from typing import Any, Generic, Protocol, TypeVar
 
+from sereno.engine.result import encode_checkpoint
 from sereno.model.errors import RunCancelled
 
 P = TypeVar("P")
@@ -74,10 +76,12 @@ class RunContext(Generic[P]):
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Say how far the run is; cheap, never blocks, and where a thread can be cancelled."""
         self.check()
+        _check_words(done, 0 if total is None else total, note)
         self.reporter.progress(done, total, note)
 
     def checkpoint(self, value: Any) -> None:
         """Keep `value` (JSON) for the next attempt; durable after `flush` or the end."""
+        encode_checkpoint(value)  # what cannot be kept is this job's fault, here
         self.reporter.checkpoint(value)
 
     async def flush(self) -> None:
@@ -91,3 +95,11 @@ class RunContext(Generic[P]):
         RunSuperseded when one has. `connection`: an asyncpg connection inside a transaction.
         """
         await self.reporter.fence(connection)
+
+
+def _check_words(done: object, total: object, note: object) -> None:
+    for number in (done, total):
+        if not isinstance(number, int | float) or not math.isfinite(number):
+            raise TypeError(f"progress: done and total are numbers, {number!r} is none")
+    if not isinstance(note, str):
+        raise TypeError(f"progress: note is {note!r}, it must be a text")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from sereno.engine.backoff import Backoff
@@ -11,11 +12,15 @@ from sereno.model.job import Job
 from sereno.model.run import Outcome
 from sereno.store import runs
 from sereno.store.pool import Database
+from sereno.store.runs import Written
 
 log = logging.getLogger("sereno.outbox")
 
 Chains = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
 _GROUP = 500
+
+_HELD_AGAIN = 0.2
+"""Seconds between tries to write an outcome whose run's row a job's own transaction holds."""
 
 
 def chains_of(jobs: Mapping[str, Job]) -> Chains:
@@ -70,11 +75,12 @@ class Outbox:
     async def work(self) -> None:
         """Write for ever."""
         backoff = Backoff()
+        size = _GROUP
         while True:
             await self._filled.wait()
-            group = self._waiting[:_GROUP]
+            group = self._waiting[:size]
             try:
-                await self._write(group)
+                held = await self._write(group)
             except StoreUnavailableError as error:
                 log.warning(
                     "outcomes wait: the database is away",
@@ -82,31 +88,42 @@ class Outbox:
                 )
                 await asyncio.sleep(backoff.wait())
                 continue
+            except StoreError:  # one that cannot be written may not hold up the others
+                size = 1
+                continue
             backoff.reset()
-            del self._waiting[: len(group)]
+            size = min(size * 2, _GROUP)
+            self._waiting[: len(group)] = []
+            self._waiting += held
             if not self._waiting:
                 self._filled.clear()
                 self._emptied.set()
+            elif len(held) == len(group):
+                await asyncio.sleep(_HELD_AGAIN)
 
-    async def _write(self, group: list[Outcome]) -> None:
+    async def _write(self, group: list[Outcome]) -> list[Outcome]:
+        """Write `group` whole, and return those that have to wait; raises StoreError."""
         try:
-            ours = await runs.write_outcomes(self._db, self._node, group, self._chains)
+            written = await runs.write_outcomes(self._db, self._node, group, self._chains)
         except StoreUnavailableError:
             raise
         except StoreError as error:
-            if len(group) > 1:  # one that cannot be written may not hold up the others
-                for outcome in group:
-                    await self._write([outcome])
-                return
+            if len(group) > 1:
+                raise
             log.exception("an outcome cannot be written as it is", extra={"run": group[0].run_id})
-            await self._write_bare(group[0], error)
-            return
+            written = await self._write_bare(group[0], error)
         for outcome in group:
-            self._written(outcome, outcome.run_id in ours)
+            if outcome.run_id not in written.held:
+                self._written(outcome, outcome.run_id in written.ours)
         if not self._leading():
+            await self._tell_leader()
+        return [o for o in group if o.run_id in written.held]
+
+    async def _tell_leader(self) -> None:
+        with suppress(StoreError):  # it looks by itself, a little later
             await runs.notify_over(self._db)
 
-    async def _write_bare(self, outcome: Outcome, error: StoreError) -> None:
+    async def _write_bare(self, outcome: Outcome, error: StoreError) -> Written:
         bare = Outcome(
             run_id=outcome.run_id,
             job=outcome.job,
@@ -119,10 +136,9 @@ class Outbox:
             error=f"its outcome could not be kept in full: {error}",
         )
         try:
-            ours = await runs.write_outcomes(self._db, self._node, [bare], self._chains)
+            return await runs.write_outcomes(self._db, self._node, [bare], self._chains)
         except StoreUnavailableError:
             raise
         except StoreError:
             log.exception("an outcome is lost", extra={"run": outcome.run_id})
-            ours = set()
-        self._written(outcome, outcome.run_id in ours)
+            return Written(ours=frozenset())

@@ -1,4 +1,4 @@
-"""What becomes of the value that a job returns: JSON, of bounded size."""
+"""What becomes of the values that a job returns or keeps: JSON, of bounded size."""
 
 from typing import Any
 
@@ -16,6 +16,16 @@ class Encoded(msgspec.Struct, frozen=True):
     text: bytes | None = None
     note: str | None = None
     error: str | None = None
+
+
+def encode_checkpoint(value: Any) -> bytes:
+    """Return `value` as JSON text; raises ValueError or TypeError when it cannot be kept."""
+    text = msgspec.json.encode(value)
+    if len(text) > MAX_RESULT_BYTES:
+        raise ValueError(f"a checkpoint of {len(text)} bytes: the limit is {MAX_RESULT_BYTES}")
+    if holds_nul(text):
+        raise ValueError("a checkpoint holds U+0000, which PostgreSQL cannot keep")
+    return text
 
 
 def encode_result(value: Any) -> Encoded:

@@ -15,15 +15,16 @@ from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
 from sereno.engine.outbox import Chains, Outbox
+from sereno.engine.result import encode_checkpoint
 from sereno.engine.runlog import RunScope
+from sereno.engine.storable import storable
 from sereno.model.errors import SerenoError, StoreError
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
-from sereno.model.run import Outcome
+from sereno.model.run import Outcome, Progress
 from sereno.store import runs
-from sereno.store.pool import Database
-from sereno.store.runs import Progress
+from sereno.store.pool import Database, Record
 
 log = logging.getLogger("sereno.runner")
 
@@ -36,50 +37,44 @@ class Words:
 
     def __init__(self, runner: "Runner", claim: Claim) -> None:
         self._runner = runner
-        self._claim = claim
-        self._done: float | None = None
-        self._total: float | None = None
-        self._note: str | None = None
-        self._checkpoint: bytes | None = None
-        self._new = False
+        self._words = Progress(run_id=claim.run_id, attempt=claim.attempt)
+        self._new = self._said = False
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Keep the newest progress."""
-        self._done, self._total, self._note, self._new = done, total, note, True
+        self._keep(done=done, total=total, note=storable(note))
 
     def checkpoint(self, value: Any) -> None:
         """Keep the newest checkpoint."""
-        self._checkpoint, self._new = msgspec.json.encode(value), True
+        self._keep(checkpoint=encode_checkpoint(value))
 
     def take(self) -> Progress | None:
-        """Return what is new."""
+        """Return the newest words, unless they were taken before."""
         if not self._new:
             return None
         self._new = False
-        words = Progress(
-            run_id=self._claim.run_id,
-            attempt=self._claim.attempt,
-            done=self._done,
-            total=self._total,
-            note=self._note,
-            checkpoint=self._checkpoint,
-        )
-        self._checkpoint = None
-        return words
+        return self._words
+
+    def last(self) -> Progress | None:
+        """Return the newest words, taken before or not; None when nothing was said."""
+        return self._words if self._said else None
+
+    def _keep(self, **words: Any) -> None:
+        self._words = msgspec.structs.replace(self._words, **words)
+        self._new = self._said = True
 
     def flush(self) -> Awaitable[None]:
         """Write what is new."""
         return self._runner.write_words([self])
 
-    def give_back(self, words: Progress) -> None:
-        """Take words back that could not be written, unless newer ones have come."""
-        if self._checkpoint is None:
-            self._checkpoint = words.checkpoint
+    def give_back(self) -> None:
+        """Hear that what was taken could not be written."""
         self._new = True
 
     async def fence(self, connection: Any) -> None:
         """Hold the run's row in `connection`'s transaction."""
-        await runs.fence(connection, self._claim.run_id, self._claim.attempt, self._runner.node)
+        words = self._words
+        await runs.fence(connection, words.run_id, words.attempt, self._runner.node)
 
 
 class Runner:
@@ -142,6 +137,33 @@ class Runner:
         attempt = self._attempts.get(run_id)
         return attempt is not None and attempt.began is None
 
+    def unattended(self, owned: Iterable[Record]) -> list[Record]:
+        """Return those of `owned` (id, job, attempt) that have neither attempt nor outcome here.
+
+        Their claim was written, and its answer was lost on the way.
+        """
+        return [
+            r for r in owned if r["id"] not in self._attempts and not self._outbox.holds(r["id"])
+        ]
+
+    def give_back(self, unattended: Iterable[Record]) -> None:
+        """Put runs that nobody attends to back into the queue; their attempt does not count."""
+        now = self._clock.now()
+        for row in unattended:
+            log.warning("a claimed run was never begun, it is given back", extra={"run": row["id"]})
+            self._outbox.put(
+                Outcome(
+                    run_id=row["id"],
+                    job=row["job"],
+                    attempt=row["attempt"],
+                    state="queued",
+                    started_at=now,
+                    finished_at=now,
+                    retry_at=now,
+                    released=True,
+                )
+            )
+
     def superseded(self, owned: Iterable[int]) -> None:
         """Stop every attempt whose run is not among `owned` any more."""
         still = set(owned)
@@ -180,8 +202,8 @@ class Runner:
         try:
             await runs.write_progress(self._db, self.node, [p for _, p in taken])
         except StoreError:
-            for words_, progress in taken:
-                words_.give_back(progress)
+            for words_, _ in taken:
+                words_.give_back()
             raise
 
     async def _make(self, claim: Claim, at: datetime | None) -> None:
@@ -210,8 +232,11 @@ class Runner:
             )
         )
         outcome = await attempt.make()
+        words = self._words[claim.run_id].last()
         self._forget(claim.run_id)
-        self._outbox.put(outcome)
+        self._outbox.put(
+            outcome if words is None else msgspec.structs.replace(outcome, words=words)
+        )
 
     async def _reached(self, at: datetime, attempt: Attempt) -> bool:
         """Wait for the instant `at`; return False when the attempt was stopped before."""

@@ -62,11 +62,23 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest words of one attempt. `checkpoint`: JSON bytes, None keeps the old one."""
+
+    run_id: int
+    attempt: int
+    done: float | None = None
+    total: float | None = None
+    note: str | None = None
+    checkpoint: bytes | None = None
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended, written only while this node still owns the run.
 
     `state` ``queued``: it is tried again at `retry_at`. `result`: JSON text. `released`: the
     attempt was never begun, so it does not count. `first_line`: the number of the first of `lines`.
+    `words`: its last, which a retry goes on from.
     """
 
     run_id: int
@@ -82,4 +94,5 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     released: bool = False
     lines: tuple[LogLine, ...] = ()
     first_line: int = 0
+    words: Progress | None = None
     slot: datetime | None = None

@@ -10,7 +10,7 @@ import msgspec
 
 from sereno.model.errors import LeaseLostError, RunSuperseded
 from sereno.model.ledger import Claim, Queued
-from sereno.model.run import LogLine, Outcome
+from sereno.model.run import LogLine, Outcome, Progress
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.pool import Database
@@ -93,18 +93,47 @@ async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> lis
     ]
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of outcomes. `ours`: runs whose outcome is kept. `held`: runs that are still this
+    node's, but whose row a job's open transaction holds: to be written later. The rest has another
+    owner."""
+
+    ours: frozenset[int]
+    held: frozenset[int] = frozenset()
+
+
 async def write_outcomes(
     db: Database,
     node: UUID,
     outcomes: Sequence[Outcome],
     chains: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
-) -> set[int]:
+) -> Written:
     """Write how attempts ended, and queue what is chained after them, all in one transaction.
 
-    `chains`: by upstream job, its downstream jobs, each with all of its upstreams. Returns the runs
-    that were still this node's; the others have another owner and were left alone.
+    `chains`: by upstream job, its downstream jobs, each with all of its upstreams. An outcome that
+    is written already, by a call of which nobody saw the answer, counts as this node's.
     """
-    columns = [
+    chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
+    words = [o.words for o in outcomes if o.words is not None]
+    said = [(o.run_id, o.attempt, o.first_line, o.lines) for o in outcomes if o.lines]
+    if not (chained or words or said):
+        rows = await db.fetch("outcomes_write", node, *_columns(outcomes))
+    else:
+        async with db.transaction() as connection:
+            if words:
+                await _progress(connection, node, words)
+            rows = await connection.fetch(sql("outcomes_write"), node, *_columns(outcomes))
+            if chained:
+                await _chain(connection, rows, chains)
+            if said:
+                await _lines(connection, said)
+    ours = frozenset(r["id"] for r in rows)
+    left = [o for o in outcomes if o.run_id not in ours]
+    return Written(ours=ours) if not left else await _left(db, node, left, ours)
+
+
+def _columns(outcomes: Sequence[Outcome]) -> list[list[Any]]:
+    return [
         [o.run_id for o in outcomes],
         [o.attempt for o in outcomes],
         [o.state for o in outcomes],
@@ -116,18 +145,25 @@ async def write_outcomes(
         [o.retry_at for o in outcomes],
         [o.released for o in outcomes],
     ]
-    chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
-    lines = any(o.lines for o in outcomes)
-    if not chained and not lines:
-        return {r["id"] for r in await db.fetch("outcomes_write", node, *columns)}
-    async with db.transaction() as connection:
-        rows = await connection.fetch(sql("outcomes_write"), node, *columns)
-        if chained:
-            await _chain(connection, rows, chains)
-        if lines:
-            said = [(o.run_id, o.attempt, o.first_line, o.lines) for o in outcomes if o.lines]
-            await _lines(connection, said)
-    return {r["id"] for r in rows}
+
+
+async def _left(
+    db: Database, node: UUID, outcomes: Sequence[Outcome], ours: frozenset[int]
+) -> Written:
+    """Tell outcomes that are held up from those that are written already and those too late."""
+    rows = await db.fetch(
+        "outcomes_left",
+        node,
+        [o.run_id for o in outcomes],
+        [o.attempt for o in outcomes],
+        [o.state for o in outcomes],
+        [o.finished_at for o in outcomes],
+        [o.retry_at for o in outcomes],
+    )
+    return Written(
+        ours=ours | {r["id"] for r in rows if not r["held"]},
+        held=frozenset(r["id"] for r in rows if r["held"]),
+    )
 
 
 async def _chain(
@@ -179,21 +215,15 @@ async def notify_over(db: Database) -> None:
     await db.execute("runs_over")
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest words of one attempt. `checkpoint`: JSON bytes, None keeps the old one."""
-
-    run_id: int
-    attempt: int
-    done: float | None = None
-    total: float | None = None
-    note: str | None = None
-    checkpoint: bytes | None = None
-
-
 async def write_progress(db: Database, node: UUID, words: Sequence[Progress]) -> None:
     """Keep the newest progress and checkpoints of attempts that are still this node's."""
-    await db.execute(
-        "progress_write",
+    async with db.connection() as connection:
+        await _progress(connection, node, words)
+
+
+async def _progress(connection: asyncpg.Connection, node: UUID, words: Sequence[Progress]) -> None:
+    await connection.execute(
+        sql("progress_write"),
         node,
         [w.run_id for w in words],
         [w.attempt for w in words],

@@ -43,7 +43,8 @@ SELECT i FROM unnest($1::bigint[]) AS i WHERE NOT EXISTS (SELECT 1 FROM sereno.r
 
 -- name: outcomes_write
 -- $1 node, $2 runs, $3 attempts, $4 states, $5 started, $6 finished, $7 results, $8 errors, $9 tracebacks,
--- $10 retry instants, $11 released. Each only while this node owns that attempt. Returns what was written.
+-- $10 retry instants, $11 released. Each only while this node owns that attempt, and nobody holds its row: a transaction
+-- that a job left open may hold up its own run's outcome, but no other's. Returns what was written.
 WITH o AS (
     SELECT * FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[],
                          $8::text[], $9::text[], $10::timestamptz[], $11::boolean[])
@@ -51,7 +52,8 @@ WITH o AS (
 ), mine AS MATERIALIZED (  -- lateral: by the primary key, one after another, whatever the planner believes
     SELECT o.* FROM o, LATERAL (
         SELECT r.id FROM sereno.run r
-         WHERE r.id = o.id AND r.attempt = o.attempt AND r.node = $1 AND coalesce(r.state, '') = 'running' FOR UPDATE
+         WHERE r.id = o.id AND r.attempt = o.attempt AND r.node = $1 AND coalesce(r.state, '') = 'running'
+           FOR NO KEY UPDATE SKIP LOCKED
     ) AS held
 ), done AS (
     UPDATE sereno.run r
@@ -91,6 +93,16 @@ WITH o AS (
      WHERE j.job = c.job
 )
 SELECT id, job, state FROM done;
+
+-- name: outcomes_left
+-- $1 node, $2 runs, $3 attempts, $4 states, $5 finished, $6 retry instants: outcomes that were not written. Those that
+-- are held up, and those that were written before.
+SELECT o.id, coalesce(r.state, '') = 'running' AS held
+  FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+       AS o(id, attempt, state, finished_at, retry_at)
+  JOIN sereno.run r ON r.id = o.id AND r.attempt = o.attempt
+ WHERE (coalesce(r.state, '') = 'running' AND r.node = $1)
+    OR (r.state = o.state AND (r.finished_at = o.finished_at OR (o.state = 'queued' AND r.run_at = o.retry_at)));
 
 -- name: runs_over
 -- Wakes the leader when it is another node than the one whose runs ended.
@@ -137,6 +149,7 @@ SELECT u.id, u.done, u.total, u.note, u.checkpoint
   FROM unnest($2::bigint[], $3::integer[], $4::float8[], $5::float8[], $6::text[], $7::jsonb[])
        AS u(id, attempt, done, total, note, checkpoint)
   JOIN sereno.run r ON r.id = u.id AND r.node = $1 AND r.attempt = u.attempt AND r.state = 'running'
+   FOR SHARE OF r  -- an outcome waits for words under way, so that older ones never replace its own
 ON CONFLICT (run_id) DO UPDATE SET done = coalesce(excluded.done, old.done), total = coalesce(excluded.total, old.total),
     note = coalesce(excluded.note, old.note), checkpoint = coalesce(excluded.checkpoint, old.checkpoint),
     updated_at = clock_timestamp();
