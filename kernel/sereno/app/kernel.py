@@ -25,6 +25,7 @@ from sereno.model.declared import Declared
 from sereno.model.errors import StoreError, StoreUnavailableError
 from sereno.plugins import Registry
 from sereno.settings import Settings, redact
+from sereno.store import runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.migrate import migrate
 from sereno.store.pool import Database
@@ -156,11 +157,17 @@ class Kernel:
             await asyncio.wait(tasks)
 
     async def _be_seen(self) -> None:
-        """Keep the node's row fresh: for people, who may read it when the node is gone."""
+        """Keep the node's row fresh, and see that each run of ours is attended to."""
+        before: set[int] = set()
         while True:
             await asyncio.sleep(_SEEN_EVERY)
             with suppress(StoreError):
                 await self.db.execute("node_seen", self.status.node)
+                if self.runner is not None:
+                    # Seen twice: a claim that is on its way now has arrived by then.
+                    alone = self.runner.unattended(await runs.owned(self.db, self.status.node))
+                    self.runner.give_back([r for r in alone if r["id"] in before])
+                    before = {r["id"] for r in alone}
 
     async def _leave(self, leader: Leader, runner: Runner) -> None:
         self.status.leaving = True

@@ -146,10 +146,11 @@ class Leader:
         since = steady()
         while not await session.claim_presence(self._node):
             await self._wakeup.wait(_PRESENCE_AGAIN)
+        owned = await runs.owned(self._db, self._node.id)
         runner.superseded(
-            [r["id"] for r in await runs.owned(self._db, self._node.id)]
-            + [r for r in runner.attempts if runner.begins(r)]
+            [r["id"] for r in owned] + [r for r in runner.attempts if runner.begins(r)]
         )
+        runner.give_back(runner.unattended(owned))  # no claim is on its way: nobody reigns here
         self._status.store_up, self._status.store_error = True, None
         while not self._leaving.is_set():
             self.pulse = sent = steady()
