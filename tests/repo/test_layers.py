@@ -14,6 +14,7 @@ PACKAGES = {
     "sereno_cleanup": "plugins/cleanup/sereno_cleanup",
     "sereno_reports": "plugins/reports/sereno_reports",
     "sereno_sun": "plugins/sun/sereno_sun",
+    "sereno_notify": "plugins/notify/sereno_notify",
 }
 
 # contract -> (module, its source); each must be told as a violation of its contract.

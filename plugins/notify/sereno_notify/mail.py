@@ -1,0 +1,77 @@
+"""The notifier that sends mail."""
+
+from email.message import EmailMessage
+from email.utils import format_datetime
+from functools import cache
+from hashlib import blake2b
+from importlib import import_module
+from typing import Any
+
+from sereno import DeliveryError, DeliveryRefusedError, Notification, Notifier
+from sereno_notify.payload import facts, headline
+from sereno_notify.settings import Email
+
+
+@cache
+def _smtp() -> Any:
+    return import_module("aiosmtplib")
+
+
+class EmailNotifier(Notifier):
+    """Sends each notification to all its addresses, as one thread for each thing that is told."""
+
+    def __init__(self, name: str, chosen: Email) -> None:
+        self._name = name
+        self._chosen = chosen
+
+    @property
+    def name(self) -> str:
+        """The name of its table."""
+        return self._name
+
+    async def send(self, notification: Notification) -> None:
+        """Hand `notification` to the mail server. Raises DeliveryError."""
+        smtp, chosen = _smtp(), self._chosen
+        try:
+            await smtp.send(
+                message(notification, chosen.sender, chosen.to),
+                hostname=chosen.host,
+                port=chosen.port,
+                username=chosen.username,
+                password=chosen.password,
+                use_tls=chosen.security == "tls",
+                start_tls=chosen.security == "starttls",
+                timeout=chosen.timeout.total_seconds(),
+            )
+        except smtp.SMTPRecipientsRefused as error:
+            codes = sorted({refused.code for refused in error.recipients})
+            raise _fault(chosen.host, codes[0], "to every recipient") from None
+        except smtp.SMTPResponseException as error:
+            raise _fault(chosen.host, error.code, type(error).__name__) from None
+        except (smtp.SMTPException, OSError, ValueError) as error:
+            # What the library says may hold what was sent, the password too.
+            reason = f"{chosen.host} cannot be reached: {type(error).__name__}"
+            raise DeliveryError(reason) from None
+
+
+def message(notification: Notification, sender: str, to: tuple[str, ...]) -> EmailMessage:
+    """Return the mail: its subject is the headline, what is over answers what began."""
+    found = EmailMessage()
+    domain = sender.rpartition("@")[2]
+    thread = blake2b(notification.key.encode(), digest_size=10).hexdigest()
+    found["From"] = sender
+    found["To"] = ", ".join(to)
+    found["Subject"] = " ".join(headline(notification).split())
+    found["Date"] = format_datetime(notification.at)
+    found["Message-ID"] = f"<sereno.{notification.id}@{domain}>"
+    found["References"] = f"<sereno.{thread}@{domain}>"
+    found["Auto-Submitted"] = "auto-generated"
+    found["X-Sereno-Severity"] = notification.severity
+    lines = [f"{name}: {value}" for name, value in facts(notification).items()]
+    found.set_content("\n".join([notification.text, "", *lines]) + "\n")
+    return found
+
+
+def _fault(host: str, code: int, what: str) -> DeliveryError:
+    kind = DeliveryRefusedError if code >= 500 else DeliveryError
+    return kind(f"{host} answered {code} ({what})")

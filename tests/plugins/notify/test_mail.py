@@ -1,0 +1,164 @@
+"""Mail: what arrives at a real SMTP server, and what is said when it does not."""
+
+import asyncio
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
+
+from sereno import DeliveryError, DeliveryRefusedError
+from sereno_notify.mail import EmailNotifier
+from sereno_notify.settings import Email
+
+from ...servers.waiting import wait_until
+from .conftest import notification
+
+
+class Box:
+    """Takes mail for everybody but those at ``nowhere.example``."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.to: list[list[str]] = []
+        self.answer = "250 OK"
+
+    async def handle_RCPT(
+        self, server: Any, session: Any, envelope: Envelope, address: str, options: Any
+    ) -> str:
+        if address.endswith("@nowhere.example"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
+        assert isinstance(envelope.content, bytes)
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
+        self.to.append(list(envelope.rcpt_tos))
+        return self.answer
+
+
+def let_in(server: Any, session: Any, envelope: Any, mechanism: str, auth: Any) -> AuthResult:
+    known = isinstance(auth, LoginPassword) and auth.password == b"hunter2"
+    return AuthResult(success=known, handled=False)
+
+
+@pytest.fixture
+def box(unused_tcp_port: int) -> Iterator[tuple[Box, int]]:
+    found = Box()
+    controller = Server(
+        found,
+        hostname="127.0.0.1",
+        port=unused_tcp_port,
+        authenticator=let_in,
+        auth_require_tls=False,
+    )
+    controller.start()
+    try:
+        yield found, unused_tcp_port
+    finally:
+        wait_until(lambda: not controller.connected, "the clients have left")
+        controller.stop()
+
+
+class Server(Controller):
+    """Knows who is still connected: it closes nothing when it is stopped."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.connected: set[SMTP] = set()
+
+    def factory(self) -> SMTP:
+        connected = self.connected
+
+        class Session(SMTP):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                connected.add(self)
+                super().connection_made(transport)
+
+            def connection_lost(self, error: Exception | None) -> None:
+                super().connection_lost(error)
+                connected.discard(self)
+
+        return Session(self.handler, **self.SMTP_kwargs)
+
+
+def notifier(port: int, **chosen: Any) -> EmailNotifier:
+    parts = {"sender": "sereno@example.com", "to": ("ops@example.com", "ana@example.com")}
+    settings = {"host": "127.0.0.1", "port": port, "security": "none", **parts, **chosen}
+    return EmailNotifier("mail", Email(**settings))
+
+
+async def test_a_mail_arrives_at_all_its_addresses(box: tuple[Box, int]) -> None:
+    found, port = box
+    await notifier(port).send(notification())
+    (mail,) = found.mails
+    assert found.to == [["ops@example.com", "ana@example.com"]]
+    assert mail["Subject"] == "[CRITICAL] etl.sync failed"
+    assert mail["From"] == "sereno@example.com"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    text = mail.get_content()
+    assert "Run 12 of etl.sync failed: <no disk> & more" in text
+    assert "run: 12" in text
+    assert "at: 2026-03-01 08:00:00 UTC" in text
+
+
+async def test_what_is_over_stands_in_the_thread_of_what_began(box: tuple[Box, int]) -> None:
+    found, port = box
+    mail = notifier(port)
+    await mail.send(notification())
+    await mail.send(notification(id=8, resolved=True, title="etl.sync succeeded again"))
+    first, last = found.mails
+    assert last["Subject"] == "[RESOLVED] etl.sync succeeded again"
+    assert first["References"] == last["References"]
+    assert first["Message-ID"] != last["Message-ID"]
+
+
+async def test_a_line_break_in_a_title_makes_no_header(box: tuple[Box, int]) -> None:
+    found, port = box
+    await notifier(port).send(notification(title="a\r\nBcc: all@example.com"))
+    assert found.mails[0]["Bcc"] is None
+    assert found.mails[0]["Subject"] == "[CRITICAL] a Bcc: all@example.com"
+
+
+async def test_a_user_logs_in_and_a_wrong_password_is_not_tried_again_nor_shown(
+    box: tuple[Box, int],
+) -> None:
+    found, port = box
+    await notifier(port, username="ana", password="hunter2").send(notification())
+    assert len(found.mails) == 1
+    with pytest.raises(DeliveryRefusedError, match="answered 535") as caught:
+        await notifier(port, username="ana", password="swordfish").send(notification())
+    assert "swordfish" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+async def test_recipients_that_nobody_knows_are_not_tried_again(box: tuple[Box, int]) -> None:
+    _, port = box
+    with pytest.raises(DeliveryRefusedError, match="answered 550"):
+        await notifier(port, to=("a@nowhere.example",)).send(notification())
+
+
+async def test_a_server_that_is_busy_is_tried_again(box: tuple[Box, int]) -> None:
+    found, port = box
+    found.answer = "451 later"
+    with pytest.raises(DeliveryError, match="answered 451") as caught:
+        await notifier(port).send(notification())
+    assert not isinstance(caught.value, DeliveryRefusedError)
+
+
+async def test_nothing_is_sent_in_the_clear_where_tls_was_asked_for(box: tuple[Box, int]) -> None:
+    found, port = box
+    chosen = {"username": "ana", "password": "hunter2"}
+    with pytest.raises(DeliveryError) as caught:
+        await notifier(port, security="starttls", **chosen).send(notification())
+    assert "hunter2" not in str(caught.value)
+    assert found.mails == []
+
+
+async def test_nobody_there_is_a_sentence(unused_tcp_port: int) -> None:
+    with pytest.raises(DeliveryError, match=r"127\.0\.0\.1 cannot be reached: SMTPConnect"):
+        await notifier(unused_tcp_port).send(notification())

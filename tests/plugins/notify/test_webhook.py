@@ -1,0 +1,144 @@
+"""Webhooks: what arrives, how one knows that it is ours, and what is said when it does not."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+
+from sereno import DeliveryError, DeliveryRefusedError
+from sereno_notify.settings import Webhook
+from sereno_notify.signature import verify
+from sereno_notify.webhook import WebhookNotifier
+
+from .conftest import notification
+from .receiver import Receiver
+
+SECRET_PATH = "/services/T000/hunter2"
+
+
+def notifier(url: str, **chosen: object) -> WebhookNotifier:
+    return WebhookNotifier("ops", Webhook(url=url, **chosen))  # type: ignore[arg-type]
+
+
+async def test_all_there_is_arrives_as_json(receiver: Receiver) -> None:
+    await notifier(receiver.url + "/hook", headers={"X-Team": "blue"}).send(notification())
+    (request,) = receiver.requests
+    assert json.loads(request.body) == {
+        "version": 1,
+        "id": 7,
+        "key": "run_failed etl.sync",
+        "kind": "run_failed",
+        "severity": "critical",
+        "resolved": False,
+        "title": "etl.sync failed",
+        "text": "Run 12 of etl.sync failed: <no disk> & more",
+        "at": "2026-03-01T08:00:00Z",
+        "job": "etl.sync",
+        "suppressed": 0,
+        "facts": {"run": 12, "error": "no disk"},
+    }
+    assert request.path == "/hook"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["idempotency-key"] == "sereno-7"
+    assert request.headers["x-team"] == "blue"
+    assert "x-sereno-signature" not in request.headers
+
+
+async def test_the_signature_tells_who_sent_it_and_when(receiver: Receiver) -> None:
+    await notifier(receiver.url, secret="hunter2").send(notification())
+    (request,) = receiver.requests
+    value, now = request.headers["x-sereno-signature"], int(time.time())
+    assert verify("hunter2", request.body, value, now)
+    assert not verify("other", request.body, value, now)
+    assert not verify("hunter2", request.body + b" ", value, now)
+    assert not verify("hunter2", request.body, value, now + 400)
+    assert not verify("hunter2", request.body, value.replace("v1=", "v1=0"), now)
+    assert not verify("hunter2", request.body, "nonsense", now)
+
+
+async def test_slack_gets_a_message_in_which_nothing_is_a_mention(receiver: Receiver) -> None:
+    await notifier(receiver.url, format="slack").send(
+        notification(title="<!channel> failed", suppressed=3)
+    )
+    found = json.loads(receiver.requests[0].body)
+    assert found["text"] == "[CRITICAL] &lt;!channel&gt; failed"
+    (attachment,) = found["attachments"]
+    assert attachment["text"] == "Run 12 of etl.sync failed: &lt;no disk&gt; &amp; more"
+    assert {"title": "run", "value": "12", "short": True} in attachment["fields"]
+    assert {"title": "not told before this", "value": "3", "short": True} in attachment["fields"]
+
+
+async def test_teams_gets_an_adaptive_card(receiver: Receiver) -> None:
+    await notifier(receiver.url, format="teams").send(notification(resolved=True))
+    (attachment,) = json.loads(receiver.requests[0].body)["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert card["body"][0]["style"] == "good"
+    assert card["body"][0]["items"][0]["text"] == "[RESOLVED] etl.sync failed"
+    assert {"title": "job", "value": "etl.sync"} in card["body"][2]["facts"]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_what_may_go_well_later_is_to_be_tried_again(status: int, receiver: Receiver) -> None:
+    receiver.answers = [status]
+    with pytest.raises(DeliveryError, match=f"127.0.0.1 answered {status}") as caught:
+        await notifier(receiver.url + SECRET_PATH).send(notification())
+    assert not isinstance(caught.value, DeliveryRefusedError)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 410])
+async def test_what_is_refused_is_said_so_and_no_redirect_is_followed(
+    status: int, receiver: Receiver
+) -> None:
+    receiver.answers = [status]
+    with pytest.raises(DeliveryRefusedError, match=f"answered {status}") as caught:
+        await notifier(receiver.url + SECRET_PATH).send(notification())
+    assert "hunter2" not in str(caught.value)
+    assert len(receiver.requests) == 1
+
+
+async def test_nobody_there_is_a_sentence_without_the_address(
+    receiver: Receiver, unused_tcp_port: int
+) -> None:
+    address = f"http://user:hunter2@127.0.0.1:{unused_tcp_port}{SECRET_PATH}"
+    with pytest.raises(DeliveryError, match=r"127\.0\.0\.1 cannot be reached: Connect") as caught:
+        await notifier(address).send(notification())
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_silence_ends_after_the_timeout(unused_tcp_port: int) -> None:
+    left = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", unused_tcp_port):
+        hook = notifier(f"http://127.0.0.1:{unused_tcp_port}/", timeout=timedelta(milliseconds=100))
+        with pytest.raises(DeliveryError, match=r"did not answer within 0\.1 s"):
+            await hook.send(notification())
+        await left.wait()
+
+
+async def test_no_log_names_the_address(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await notifier(receiver.url + SECRET_PATH).send(notification())
+    assert "hunter2" not in caplog.text
+
+
+def test_nothing_heavy_is_imported_before_the_first_message() -> None:
+    script = (
+        "import sys, sereno_notify.plugin\n"
+        "assert not {'httpx', 'httpcore', 'aiosmtplib'} & set(sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
