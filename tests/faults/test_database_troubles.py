@@ -1,0 +1,247 @@
+"""The database goes away, fills up, refuses or changes: a replica stays, says why, catches up."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ..servers.postgres import PostgresServer
+from ..servers.waiting import wait_until
+from .asking import do, enqueue, for_seconds, state, value
+from .process import Process, process
+
+JOBS = "tests.faults.jobs"
+UNSETTLED = """
+    SELECT count(*) FROM generate_series(
+        (SELECT min(slot) FROM sereno.slot), clock_timestamp() - interval '2 s', '1 s') AS due(slot)
+     WHERE NOT EXISTS (SELECT 1 FROM sereno.slot s JOIN sereno.run r ON r.id = s.run_id
+                        WHERE s.slot = due.slot AND r.state = 'succeeded')
+"""
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
+
+
+def ready(replica: Process) -> bool:
+    return replica.page("/health/readiness").status_code == 200
+
+
+def why_not_ready(replica: Process) -> str:
+    answer = replica.page("/health/readiness")
+    return "" if answer.status_code == 200 else str(answer.json()["reason"])
+
+
+def caught_up(dsn: str) -> bool:
+    """Tell whether every slot of every second, the last two apart, has run well."""
+    try:
+        return bool(value(dsn, UNSETTLED) == 0)
+    except psycopg.OperationalError:
+        return False
+
+
+@contextmanager
+def ticking(dsn: str, place: Path, **environment: str) -> Iterator[Process]:
+    """Give a replica that leads and has run something."""
+    with process(dsn, place, JOBS, **environment) as replica:
+        ran = "SELECT count(*) FROM sereno.run WHERE state = 'succeeded'"
+        replica.said("leading")
+        wait_until(lambda: value(dsn, ran), "a first run")
+        yield replica
+
+
+@pytest.mark.every_postgres
+def test_it_outlives_the_database_s_absence(
+    private_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    dsn = private_postgres.dsn()
+    with ticking(dsn, tmp_path) as replica:
+        run = enqueue(dsn, "faults.long", '{"seconds": 2}')
+        wait_until(lambda: state(dsn, run) == "running", "the run to begin")
+        private_postgres.stop()
+        wait_until(lambda: why_not_ready(replica), "not ready")
+        assert "the database did not do it" in why_not_ready(replica)
+        assert replica.page("/health/liveness").status_code == 200
+        before = cpu_seconds(replica)
+        for_seconds(6)
+        assert cpu_seconds(replica) - before < 2
+        assert len(replica.lines("the session is lost")) < 25  # it backs off
+        private_postgres.start()
+        wait_until(lambda: caught_up(dsn), "every slot to have run", 40)
+        wait_until(lambda: ready(replica), "ready again")
+        # It ended while nobody could be told: its outcome waited, and nobody ran it again.
+        found = "SELECT state || attempt FROM sereno.run WHERE id = %s"
+        wait_until(lambda: value(dsn, found, run) == "succeeded1", "its outcome")
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
+
+
+def test_a_database_that_becomes_read_only_is_waited_for(
+    private_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    dsn = private_postgres.dsn()
+    with ticking(dsn, tmp_path) as replica:
+        private_postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        private_postgres.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: "read-only" in why_not_ready(replica), "why it is not ready")
+        for_seconds(3)
+        assert replica.popen.poll() is None
+        private_postgres.execute("SET default_transaction_read_only = off")
+        private_postgres.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        private_postgres.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: caught_up(dsn), "every slot to have run", 40)
+        wait_until(lambda: ready(replica), "ready again")
+
+
+def test_it_waits_at_its_start_for_a_database_that_may_be_written(
+    private_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    private_postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    private_postgres.execute("SELECT pg_reload_conf()")
+    with process(private_postgres.dsn(), tmp_path, JOBS) as replica:
+        assert "read-only" in replica.said("waiting for the database")["error"]
+        private_postgres.execute("SET default_transaction_read_only = off")
+        private_postgres.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        private_postgres.execute("SELECT pg_reload_conf()")
+        replica.said("leading")
+
+
+@pytest.fixture
+def small_disk(private_postgres: PostgresServer) -> Iterator[Path]:
+    """Give a file system of 24 MB on which the server may write."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    place = Path(tempfile.mkdtemp(prefix="sereno-disk-", dir="/tmp"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        place.rmdir()
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield place
+    finally:
+        private_postgres.stop()
+        subprocess.run(["umount", str(place)], check=True)
+        place.rmdir()
+
+
+def fill(dsn: str, rows: int) -> None:
+    """Let a table grow until the disk is full."""
+    try:
+        while True:
+            do(dsn, f"INSERT INTO ballast SELECT * FROM ballast LIMIT {rows}")
+    except psycopg.errors.DiskFull:
+        return
+
+
+def test_a_full_disk_is_waited_out(
+    private_postgres: PostgresServer, small_disk: Path, tmp_path: Path
+) -> None:
+    space = small_disk / "space"
+    space.mkdir()
+    account = private_postgres.programs.account
+    if account:
+        os.chown(space, account.uid, account.gid)
+    private_postgres.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
+    private_postgres.execute("CREATE DATABASE full_one TABLESPACE small")
+    dsn = private_postgres.dsn("full_one")
+    with ticking(dsn, tmp_path) as replica:
+        do(dsn, "CREATE TABLE ballast AS SELECT repeat('x', 1000) FROM generate_series(1, 100)")
+        fill(dsn, 1000)
+        fill(dsn, 1)  # and the last free pages
+        wait_until(lambda: "No space left" in replica.log.read_text(), "the disk to be full", 40)
+        for_seconds(3)
+        assert replica.popen.poll() is None
+        do(dsn, "DROP TABLE ballast")
+        wait_until(lambda: caught_up(dsn), "every slot to have run", 40)
+        wait_until(lambda: ready(replica), "ready again")
+
+
+@contextmanager
+def crowd(dsn: str) -> Iterator[Callable[[], None]]:
+    """Give a function that takes every connection that is free; they are let go at the end."""
+    with ExitStack() as stack:
+
+        def take() -> None:
+            while True:
+                try:
+                    stack.enter_context(psycopg.connect(dsn, autocommit=True))
+                except psycopg.OperationalError:
+                    return
+
+        yield take
+
+
+def test_a_server_without_a_free_connection_is_worked_with_or_waited_for(
+    private_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    private_postgres.execute("CREATE ROLE app LOGIN")
+    private_postgres.execute("CREATE DATABASE app OWNER app")
+    private_postgres.execute("ALTER SYSTEM SET max_connections = 20")
+    private_postgres.stop()
+    private_postgres._options.pop("max_connections")
+    private_postgres.start()
+    dsn = private_postgres.dsn("app").replace("postgres@", "app@")
+    with ticking(dsn, tmp_path) as replica:
+        with crowd(dsn) as take:
+            take()
+            for_seconds(5)
+            take()
+            assert replica.popen.poll() is None
+            with process(dsn, tmp_path, JOBS) as late:
+                assert "connection" in late.said("waiting for the database")["error"]
+        wait_until(lambda: caught_up(dsn), "every slot to have run", 40)
+        wait_until(lambda: ready(replica), "ready again")
+
+
+def test_a_role_without_rights_ends_the_start_with_a_sentence(
+    private_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    private_postgres.execute("CREATE ROLE nobody LOGIN")
+    dsn = private_postgres.dsn().replace("postgres@", "nobody@")
+    with process(dsn, tmp_path, JOBS) as replica:
+        assert replica.end() == 1
+        assert "sereno needs CREATE on the database" in replica.log.read_text()
+
+
+def test_rights_taken_away_are_told_and_waited_for(
+    private_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    private_postgres.execute("CREATE ROLE app LOGIN")
+    private_postgres.execute("CREATE DATABASE app OWNER app")
+    owner = private_postgres.dsn("app")
+    dsn = owner.replace("postgres@", "app@")
+    with ticking(dsn, tmp_path) as replica:
+        do(owner, "ALTER TABLE sereno.slot OWNER TO postgres")
+        wait_until(lambda: "may not do this" in why_not_ready(replica), "why it is not ready")
+        for_seconds(2)
+        assert len(replica.lines("the session is lost")) < 25
+        do(owner, "ALTER TABLE sereno.slot OWNER TO app")
+        wait_until(lambda: caught_up(dsn), "every slot to have run", 40)
+        wait_until(lambda: ready(replica), "ready again")
+
+
+def test_code_that_is_older_than_the_schema_does_not_start_and_what_runs_goes_on(
+    database: str, tmp_path: Path
+) -> None:
+    with ticking(database, tmp_path) as replica:
+        do(
+            database,
+            "INSERT INTO sereno.migration (number, name, checksum)"
+            " VALUES (9999, '9999_pre_later.sql', 'x')",
+        )
+        with process(database, tmp_path, JOBS) as older:
+            assert older.end() == 1
+            assert "upgrade this replica" in older.log.read_text()
+        for_seconds(2)
+        assert caught_up(database)
+        assert ready(replica)
+
+
+def cpu_seconds(replica: Process) -> float:
+    """Return how much processor time the replica has used."""
+    stat = Path(f"/proc/{replica.popen.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
