@@ -14,6 +14,7 @@ import pytest
 
 from sereno import RunCancelled, RunContext, every, job, schedule
 from sereno.engine.runlog import RunLogHandler
+from sereno.store import runs
 from sereno.testing import Signals
 
 from .node import Eye, looking, running
@@ -292,6 +293,30 @@ async def test_threads_that_wait_for_a_place_hold_up_no_other_executor(
         go.set()
 
 
+async def test_runs_that_wait_for_their_own_schedule_hold_up_no_other_s(
+    database: str, eye: Eye
+) -> None:
+    go = asyncio.Event()
+
+    @job("t.tick", schedule=schedule(every("1s"), max_running=1, overlap="allow", priority=9))
+    async def tick(run: Run) -> None:
+        await go.wait()
+
+    @job("t.quick")
+    async def quick(run: Run) -> None:
+        pass
+
+    async with running(database, tick, quick):
+        await eye.until("SELECT true FROM sereno.run")
+        await eye.connection.execute(
+            "INSERT INTO sereno.run (job, cause, schedule_id, slot, priority, policies)"
+            " SELECT job, 'person', schedule_id, slot, 9, policies"
+            " FROM sereno.run, generate_series(1, 600) WHERE id = 1"
+        )
+        assert (await eye.ran("t.quick", limit=5))["state"] == "succeeded"
+        go.set()
+
+
 async def test_a_schedule_may_limit_its_runs_more_than_its_job_does(
     database: str, eye: Eye
 ) -> None:
@@ -319,6 +344,19 @@ async def test_overlap_skip_starts_none_while_one_runs(database: str, eye: Eye) 
         assert await eye.value("SELECT count(*) FROM sereno.run") == 1
         gauge.go.set()
     assert gauge.most == 1
+
+
+async def test_a_schedule_goes_on_once_its_run_that_waited_was_cancelled(
+    database: str, eye: Eye
+) -> None:
+    @job("t.tick", schedule=every("200ms"), retry={"attempts": 2, "delay": "1h"})
+    async def tick(run: Run) -> None:
+        raise ValueError("no good")
+
+    async with running(database, tick) as node:
+        await eye.until("SELECT count(*) >= 2 FROM sereno.slot WHERE verdict = 'skipped'")
+        await runs.request_cancel(node.kernel.db, 1, "ann")
+        await eye.until("SELECT count(*) >= 2 FROM sereno.run", limit=3)
 
 
 async def test_overlap_queue_runs_each_in_its_turn(database: str, eye: Eye) -> None:
@@ -380,13 +418,10 @@ async def test_overlap_cancel_previous_ends_those_that_wait_for_their_turn_too(
 
 async def test_a_run_under_way_is_cancelled_at_once(database: str, eye: Eye) -> None:
     gauge = Gauge()
-    async with running(database, job("t.long", retry=3)(gauge.work)):
+    async with running(database, job("t.long", retry=3)(gauge.work)) as node:
         run_id = await eye.enqueue("t.long")
         await gauge.said.wait("began")
-        await eye.connection.execute(
-            "INSERT INTO sereno.cancel_request (run_id, requested_by) VALUES ($1, 'ann')", run_id
-        )
-        await eye.connection.execute("SELECT pg_notify('sereno', 'cancel')")
+        await runs.request_cancel(node.kernel.db, run_id, "ann")
         row = await eye.over(run_id, limit=3)
     assert (row["state"], row["error"], row["attempt"]) == ("cancelled", "cancelled by ann", 1)
 
@@ -402,11 +437,7 @@ async def test_a_node_that_no_longer_leads_hears_that_its_run_is_to_be_cancelled
         async with running(database, long) as second:
             stopping = asyncio.ensure_future(first.stop())
             await second.leads()
-            await eye.connection.execute(
-                "INSERT INTO sereno.cancel_request (run_id, requested_by) VALUES ($1, 'ann')",
-                run_id,
-            )
-            await eye.connection.execute("SELECT pg_notify('sereno', 'cancel')")
+            await runs.request_cancel(second.kernel.db, run_id, "ann")
             row = await eye.over(run_id, limit=5)
             await stopping
     assert (row["state"], row["error"]) == ("cancelled", "cancelled by ann")

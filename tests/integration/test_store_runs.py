@@ -85,13 +85,14 @@ async def test_ready_are_those_whose_instant_has_come_and_whose_job_and_key_have
     )
 
     async def found(**limits: Any) -> set[int]:
-        chosen = {"jobs": ["a", "b"], "full": [], "keys": [], **limits}
+        chosen = {"jobs": ["a", "b"], "keys": [], "shut": [], **limits}
         return {q.run_id for q in await runs.ready(scene.db, 10, **chosen)}
 
     assert await found() == {a, b, keyed}
-    assert await found(full=["a"]) == {b}
     assert await found(keys=["k"]) == {a, b}
     assert await found(jobs=["b"]) == {b}
+    await scene.eye.execute("UPDATE sereno.run SET schedule_id = 3 WHERE id = $1", a)
+    assert await found(shut=[3]) == {b, keyed}
 
 
 async def test_a_retry_is_given_the_checkpoint_of_the_attempt_before(scene: Scene) -> None:

@@ -6,8 +6,11 @@ from sereno.engine.clock import Clock, steady
 from sereno.engine.occupancy import Occupancy, Occupant
 from sereno.engine.reaper import Reaper
 from sereno.engine.runner import Runner
+from sereno.model.errors import DeclarationError
 from sereno.model.job import Job
 from sereno.model.ledger import Claim, Queued
+from sereno.model.policies import Policies
+from sereno.model.run import FINAL
 from sereno.store import runs
 from sereno.store.pool import Database
 from sereno.store.session import Node
@@ -105,16 +108,21 @@ class Intake:
         self._next_queue = steady() + QUEUE_EVERY
         self._queued_at = None
         self._waiting = False
+        shut: set[int] = set()
         while room := self._occupancy.room():
+            limit = min(room, BATCH)
             found = await runs.ready(
-                self._db, min(room, BATCH), self._startable(), (), self._occupancy.keys()
+                self._db, limit, self._startable(), self._occupancy.keys(), list(shut)
             )
             chosen = [q.run_id for q in found if self._admit(q)]
-            self._waiting = len(chosen) < len(found)
-            if not chosen:
-                break
-            await self._claim(chosen)
-            await between()
+            refused = {q.schedule_id for q in found if q.run_id not in chosen}
+            self._waiting = self._waiting or len(chosen) < len(found)
+            if chosen:
+                await self._claim(chosen)
+                await between()
+            elif not refused - shut - {None} or len(found) < limit:
+                break  # nobody is behind those that have to wait
+            shut |= {schedule for schedule in refused if schedule is not None}
         else:
             self._waiting = True
         following = await self._db.fetchval("queue_next")
@@ -130,7 +138,7 @@ class Intake:
         return found
 
     def _admit(self, run: Queued) -> bool:
-        policies = self._jobs[run.job].policies
+        policies = self._policies(run)
         if not self._occupancy.admits(
             run.job, policies.max_running, run.concurrency_key, policies.executor
         ):
@@ -145,6 +153,13 @@ class Intake:
             )
         )
         return True
+
+    def _policies(self, run: Queued) -> Policies:
+        declared = self._jobs[run.job].policies
+        try:
+            return declared.changed(run.policies, f"run {run.run_id}")
+        except DeclarationError:
+            return declared  # the runner says what is wrong with them
 
     async def _claim(self, chosen: list[int]) -> None:
         claims: dict[int, Claim] = {}
@@ -162,27 +177,30 @@ class Intake:
     async def _look_after_foreign(self) -> None:
         """See which runs of other nodes have ended, and take those whose node is gone."""
         self._next_foreign = steady() + FOREIGN_EVERY
-        for run_id, state, schedule_id in await self._reaper.look(self._term, self._session_since):
-            old = self._occupancy.remove(run_id)
-            if state == "queued" and schedule_id is not None and old is not None:
-                self._occupancy.add(
-                    Occupant(
-                        run_id=run_id,
-                        job=old.job,
-                        schedule_id=schedule_id,
-                        key=old.key,
-                        running=False,
-                    )
-                )
-            self._next_queue = 0.0
-        for run_id in await runs.ended(self._db, self._occupancy.foreign()):
-            self._occupancy.remove(run_id)
-            self._next_queue = 0.0
+        for run_id, became, _ in await self._reaper.look(self._term, self._session_since):
+            self._left(run_id, became)
+        states = await runs.states(self._db, self._occupancy.foreign())
+        for run_id, state in states.items():
+            if state != "running":
+                self._left(run_id, state)
+
+    def _left(self, run_id: int, state: str | None) -> None:
+        """Hear that a run has left the node that owned it, for good or for the queue."""
+        old = self._occupancy.remove(run_id)
+        if state == "queued" and old is not None and old.schedule_id is not None:
+            self._occupancy.add(old.waiting())
+        self._next_queue = 0.0
 
     async def _cancel_requested(self) -> None:
+        """Stop runs under way, and forget those that were cancelled while they waited."""
         self._next_cancel = steady() + CANCEL_EVERY
         for row in await runs.cancel_requests(self._db, self._node.id):
             self._runner.stop(row["run_id"], "cancelled", row["requested_by"])
+        waiting = self._occupancy.waiting()
+        states = await runs.states(self._db, waiting) if waiting else {}
+        for run_id, state in states.items():
+            if state is None or state in FINAL:
+                self._occupancy.remove(run_id)
 
     def _executor(self, job: str) -> str:
         declared = self._jobs.get(job)

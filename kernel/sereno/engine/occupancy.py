@@ -73,6 +73,10 @@ class Occupancy:
         """Return the runs that other nodes own."""
         return [r.run_id for r in self._runs.values() if r.foreign]
 
+    def waiting(self) -> list[int]:
+        """Return the runs of schedules that wait in the queue."""
+        return [r.run_id for r in self._runs.values() if not r.running]
+
     def running(self) -> dict[str, int]:
         """Return how many runs of each job are under way."""
         return {job: n for job, n in self._jobs.items() if n}

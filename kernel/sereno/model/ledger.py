@@ -134,7 +134,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
-    """A run that waits for its instant or for a place."""
+    """A run that waits for its instant or for a place. `policies`: what its schedule overrides."""
 
     run_id: int
     job: str
@@ -142,3 +142,4 @@ class Queued:
     run_at: datetime
     schedule_id: int | None
     concurrency_key: str | None
+    policies: dict[str, Any]

@@ -10,7 +10,7 @@ import msgspec
 
 from sereno.model.errors import LeaseLostError, RunSuperseded
 from sereno.model.ledger import Claim, Queued
-from sereno.model.run import LogLine, Outcome, Progress
+from sereno.model.run import LogLine, Outcome, Progress, RunState
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.pool import Database
@@ -45,13 +45,13 @@ async def enqueue(
 
 
 async def ready(
-    db: Database, limit: int, jobs: Sequence[str], full: Sequence[str], keys: Sequence[str]
+    db: Database, limit: int, jobs: Sequence[str], keys: Sequence[str], shut: Sequence[int]
 ) -> list[Queued]:
     """Return at most `limit` runs of `jobs` whose instant has come, in their order.
 
-    `full`: jobs that may start no more now; `keys`: concurrency keys in use.
+    `keys`: concurrency keys in use; `shut`: schedules of which no run may start now.
     """
-    rows = await db.fetch("queue_ready", limit, list(jobs), list(full), list(keys))
+    rows = await db.fetch("queue_ready", limit, list(jobs), list(keys), list(shut))
     return [
         Queued(
             run_id=r["id"],
@@ -60,6 +60,7 @@ async def ready(
             run_at=r["run_at"],
             schedule_id=r["schedule_id"],
             concurrency_key=r["concurrency_key"],
+            policies=r["policies"] or {},
         )
         for r in rows
     ]
@@ -250,9 +251,9 @@ async def active(db: Database) -> list[asyncpg.Record]:
     return await db.fetch("runs_active")
 
 
-async def ended(db: Database, runs: Sequence[int]) -> list[int]:
-    """Return those of `runs` that are final, or gone."""
-    return [r["id"] for r in await db.fetch("runs_ended", list(runs))]
+async def states(db: Database, runs: Sequence[int]) -> dict[int, RunState | None]:
+    """Return the state of each of `runs`, None for those that are gone."""
+    return {r["id"]: r["state"] for r in await db.fetch("runs_states", list(runs))}
 
 
 async def cancel_requests(db: Database, node: UUID) -> list[asyncpg.Record]:

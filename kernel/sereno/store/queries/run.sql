@@ -3,12 +3,12 @@
 SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: queue_ready
--- $1 at most, $2 jobs that this node can run, $3 jobs that are full, $4 concurrency keys in use.
+-- $1 at most, $2 jobs of which one more may start, $3 concurrency keys in use, $4 schedules of which none may start.
 -- Runs whose instant has come, in the order in which they start.
-SELECT id, job, priority, run_at, schedule_id, concurrency_key FROM sereno.run
- WHERE state = 'queued' AND run_at <= clock_timestamp()
-   AND job = ANY($2::text[]) AND job <> ALL($3::text[])
-   AND (concurrency_key IS NULL OR concurrency_key <> ALL($4::text[]))
+SELECT id, job, priority, run_at, schedule_id, concurrency_key, policies FROM sereno.run
+ WHERE state = 'queued' AND run_at <= clock_timestamp() AND job = ANY($2::text[])
+   AND (concurrency_key IS NULL OR concurrency_key <> ALL($3::text[]))
+   AND (schedule_id IS NULL OR schedule_id <> ALL($4::bigint[]))
  ORDER BY priority DESC, run_at, id LIMIT $1;
 
 -- name: queue_next
@@ -35,11 +35,9 @@ SELECT mine.*, p.checkpoint FROM mine LEFT JOIN sereno.run_progress p ON p.run_i
 SELECT id, job, state, node, schedule_id, concurrency_key FROM sereno.run
  WHERE state = 'running' OR (state = 'queued' AND schedule_id IS NOT NULL);
 
--- name: runs_ended
--- $1 runs. Those that are final by now.
-SELECT id FROM sereno.run WHERE id = ANY($1::bigint[]) AND state NOT IN ('queued', 'running')
-UNION ALL
-SELECT i FROM unnest($1::bigint[]) AS i WHERE NOT EXISTS (SELECT 1 FROM sereno.run r WHERE r.id = i);
+-- name: runs_states
+-- $1 runs. The state of each, null when it is gone.
+SELECT i AS id, r.state FROM unnest($1::bigint[]) AS i LEFT JOIN sereno.run r ON r.id = i;
 
 -- name: outcomes_write
 -- $1 node, $2 runs, $3 attempts, $4 states, $5 started, $6 finished, $7 results, $8 errors, $9 tracebacks,
