@@ -1,0 +1,70 @@
+"""A real replica, a job that fails, and a receiver: the message and the pings arrive."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from sereno_notify.signature import verify
+
+from ...integration.cli_scene import Scene, scene
+from ...servers.waiting import wait_until
+from .receiver import Receiver
+
+__all__ = ["scene"]
+
+PLUGIN = """
+from sereno import *
+
+@job("planted.fails", severity="critical")
+def fails(run):
+    raise ValueError("it cannot be done")
+
+@hookimpl
+def sereno_register_jobs():
+    return [fails]
+"""
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a plugin as pip leaves it, for processes that are started from here."""
+    site = tmp_path / "site"
+    info = site / "sereno_planted-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "sereno_planted.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sereno-planted\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sereno]\nplanted = sereno_planted\n")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_failed_run_reaches_people_and_no_log_names_where_they_are(
+    scene: Scene, receiver: Receiver, tmp_path: Path
+) -> None:
+    file = tmp_path / "notify.toml"
+    file.write_text(
+        f"[plugins.notify.webhooks.ops]\nurl = '{receiver.url}/hook-hunter2'\nsecret = 'hunter2'\n"
+        f"[plugins.notify.pings.\"planted.fails\"]\nurl = '{receiver.url}/ping-hunter2'\n"
+        "[notify.routes.all]\nseverity = 'info'\n"
+    )
+    with scene.started("run", "--http-port", "0", "--config", str(file)) as replica:
+        wait_until(lambda: scene.json("jobs"), "a leader that has registered its jobs")
+        scene.json("trigger", "planted.fails")
+        paths = {"/hook-hunter2", "/ping-hunter2/start", "/ping-hunter2/fail"}
+        wait_until(lambda: paths <= set(receiver.paths), "the message and the pings")
+        wait_until(lambda: receiver.paths.count("/hook-hunter2") == 2, "both messages")
+        replica.send_signal(signal.SIGTERM)
+        _, err = replica.communicate(timeout=30)
+    assert replica.returncode == 0, err
+    hooks = [r for r in receiver.requests if r.path == "/hook-hunter2"]
+    told = {found["kind"]: found for found in (json.loads(r.body) for r in hooks)}
+    assert set(told) == {"leader_changed", "run_failed"}
+    assert told["run_failed"]["severity"] == "critical"
+    assert "ValueError: it cannot be done" in told["run_failed"]["text"]
+    for request in hooks:
+        value = request.headers["x-sereno-signature"]
+        assert verify("hunter2", request.body, value, int(value[2:].partition(",")[0]))
+    assert "hunter2" not in err
+    assert scene.sql("SELECT DISTINCT state FROM sereno.notification") == [("sent",)]
