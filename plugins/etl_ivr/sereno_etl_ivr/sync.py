@@ -108,8 +108,8 @@ async def _state(session: Session, layout: Layout, extent: Extent) -> dict[str, 
     if newest is not None:
         lag = (position.moment(session.present) - position.moment(newest)).total_seconds()
     apart = None
-    if session.tally.inserted:
-        apart = await session.target.zone_offset(layout)
+    if session.tally.inserted and newest is not None:
+        apart = await session.target.zone_offset(layout, newest)
     if apart is not None and abs(apart) > _ZONE_TOLERANCE:
         session.run.log.warning(
             "source_timezone seems to be wrong: calls do not begin when their uniqueid says",

@@ -27,11 +27,12 @@ def die_at(step: str, number: int) -> None:
 
     async def deadly(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
-        calls += 1
-        if calls == number and moment == "before":
+        calls += moment == "before"
+        if calls == number:
             os.kill(os.getpid(), signal.SIGKILL)
         result = await true(*arguments, **named)
-        if calls == number and moment == "after":
+        calls += moment == "after"  # a page that is damaged raises, and is another's
+        if calls == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 

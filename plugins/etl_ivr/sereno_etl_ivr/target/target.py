@@ -31,6 +31,8 @@ _AGAIN_SECONDS = 0.1
 _LONG = timedelta(days=1000)
 """A longer range is searched for shifts of the clock only where it has calls."""
 
+_HOURS = timedelta(hours=12)
+
 Fence = Callable[[Any], Awaitable[None]]
 
 
@@ -206,8 +208,8 @@ class Target:
         with translated(self._url):
             await self._connection.fetchval(query("unlock"), self._source, self._table)
 
-    async def zone_offset(self, layout: Layout) -> timedelta | None:
-        """Return by how much the newest calls' instants differ from their uniqueids, mostly."""
+    async def zone_offset(self, layout: Layout, newest: int) -> timedelta | None:
+        """Return by how much instants differ from uniqueids, mostly, in the hours up to `newest`."""
         if layout.epoch is None:
             return None
         with translated(self._url):
@@ -215,9 +217,11 @@ class Target:
                 query("zone_offset").format(
                     target=layout.table.target,
                     instant=layout.table.instant,
-                    epoch=query("epoch").format(column="uniqueid"),
+                    epoch=query("epoch").format(column=layout.epoch.name),
                 ),
                 self._source,
+                position.earlier(newest, _HOURS),
+                newest,
             )
         return found
 
