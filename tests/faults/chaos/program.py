@@ -1,6 +1,7 @@
 """Strikes fault after fault, measures each failover, and judges."""
 
 import argparse
+import os
 import platform
 import random
 import shutil
@@ -59,13 +60,23 @@ def chosen(faults: Sequence[Fault], count: int, dice: random.Random) -> list[Fau
 
 
 def torment(
-    *, seed: int, count: int, lease: float, freeze: float, cut: float, keep: Path | None = None
+    *,
+    seed: int,
+    count: int,
+    lease: float,
+    freeze: float,
+    cut: float,
+    only: str = "",
+    keep: Path | None = None,
 ) -> Verdict:
-    """Try `count` faults and return the verdict; `keep`: where logs go that tell of a fault."""
+    """Try `count` faults and return the verdict.
+
+    `only`: what the names of the faults must contain. `keep`: where logs go that tell of a fault.
+    """
     dice = random.Random(seed)
     with stage(lease=lease, freeze=freeze, cut=cut) as scene:
         try:
-            verdict = _played(scene, dice, count)
+            verdict = _played(scene, dice, count, only)
         except BaseException:
             _keep(scene, keep)
             raise
@@ -74,8 +85,8 @@ def torment(
     return verdict
 
 
-def _played(scene: Stage, dice: random.Random, count: int) -> Verdict:
-    known = all_faults(scene.lease)
+def _played(scene: Stage, dice: random.Random, count: int, only: str) -> Verdict:
+    known = [fault for fault in all_faults(scene.lease) if only in fault.name]
     reasons = {fault.name: fault.needs(scene) for fault in known}
     skipped = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     for line in skipped:
@@ -88,7 +99,7 @@ def _played(scene: Stage, dice: random.Random, count: int) -> Verdict:
         trial = _try(scene, fault, dice)
         trials.append(trial)
         took = "no new leader" if trial.failover is None else f"{trial.failover:.3f} s"
-        _say(f"{number:4d} {fault.name}: {took} {'; '.join(trial.faults)}")
+        _say(f"{number:4d} {fault.name} ({trial.replica}): {took} {'; '.join(trial.faults)}")
     scene.settle()
     harms = [h for r in scene.replicas for h in r.harms]
     books = account.balance(scene.eye, scene.dsn, scene.file, since, harms)
@@ -111,7 +122,7 @@ def _try(scene: Stage, fault: Fault, dice: random.Random) -> Trial:
     scene.settle()
     scene.until(steady() + dice.uniform(0, 1))
     leader, term = scene.leader()
-    trial = Trial(fault.name, scene.eye.now(), steady(), fault.bound)
+    trial = Trial(fault.name, leader.label, scene.eye.now(), steady(), fault.bound)
     striking = fault.strike(scene, leader, dice)
     struck = next(striking)
     limit = fault.bound + _LATEST if struck.change == "must" and fault.bound else _QUIET
@@ -150,7 +161,7 @@ def page(verdict: Verdict, arguments: str, lease: float, seconds: float, postgre
     versions = (
         f"Sereno {version('sereno')}, PostgreSQL {postgres}, asyncpg {version('asyncpg')}, "
         f"Python {platform.python_version()}, {platform.system()} {platform.release()}, "
-        "2 cores shared by all replicas, PostgreSQL and the program."
+        f"{os.cpu_count()} cores shared by all replicas, PostgreSQL, the program and other work."
     )
     skipped = "Skipped: " + "; ".join(verdict.skipped) + "." if verdict.skipped else ""
     template = Template(Path(__file__).with_name("page.md").read_text())
@@ -175,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lease", type=float, default=3.0, help="seconds")
     parser.add_argument("--freeze", type=float, default=20.0, help="seconds of each SIGSTOP")
     parser.add_argument("--cut", type=float, default=8.0, help="seconds beyond the lease, at most")
+    parser.add_argument("--only", default="", help="what the names of the faults must contain")
     parser.add_argument("--write", type=Path, help="a file for the table, as docs/failover.md")
     parser.add_argument("--keep", type=Path, help="a directory for logs when something is wrong")
     given = parser.parse_args(arguments)
@@ -187,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lease=given.lease,
         freeze=given.freeze,
         cut=given.cut,
+        only=given.only,
         keep=given.keep,
     )
     books = verdict.books

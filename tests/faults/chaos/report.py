@@ -25,13 +25,14 @@ _HEAD = (
 
 @dataclass(slots=True)
 class Trial:
-    """One fault that was tried. `at`: the database's time, `steady`: this machine's.
+    """One fault that was tried. `replica`: who led. `at`: the database's time, `steady`: ours.
 
     `failover`: seconds until the next term began, None when none did. `waited`: the longest that a
     slot waited for its verdict. `faults`: what was out of bounds.
     """
 
     name: str
+    replica: str
     at: datetime
     steady: float
     bound: float | None

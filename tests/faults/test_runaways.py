@@ -1,0 +1,122 @@
+"""One job that runs away takes neither the other jobs with it nor the kernel."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from ..servers.waiting import wait_until
+from .asking import do, enqueue, for_seconds, state, value
+from .process import Process, process
+
+JOBS = "tests.faults.jobs"
+TICKED = """
+    SELECT count(*) FROM sereno.run WHERE job = 'faults.tick' AND state = 'succeeded'
+       AND finished_at > %s
+"""
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
+
+
+def error(dsn: str, run: int) -> str:
+    return str(value(dsn, "SELECT error FROM sereno.run WHERE id = %s", run))
+
+
+def goes_on(dsn: str) -> None:
+    """Wait until other jobs have run that began after this call."""
+    now = value(dsn, "SELECT clock_timestamp()")
+    wait_until(lambda: value(dsn, TICKED, now) >= 2, "other jobs to go on")
+
+
+def test_a_job_that_blocks_the_loop_is_named_counted_and_takes_the_lead_from_its_node(
+    database: str, tmp_path: Path
+) -> None:
+    with process(database, tmp_path, JOBS) as first:
+        first.said("leading")
+        with process(database, tmp_path, JOBS) as second:
+            second.said("ready")
+            run = enqueue(database, "faults.block", '{"seconds": 6}')
+            blocked = first.said("the event loop is blocked")
+            assert "faults.block" in blocked["task"]
+            assert "wait(float(run.params" in blocked["traceback"]
+            first.said("giving the lead up: the event loop is blocked")
+            second.said("leading")
+            goes_on(database)
+            # It counts as an attempt: taken up again, it blocks the second too, but not for ever.
+            wait_until(lambda: state(database, run) in ("lost", "succeeded"), "its end", 90)
+            metrics = first.page("/metrics").text
+            blocks = [m for m in metrics.splitlines() if "blocked" in m and not m.startswith("#")]
+            assert any(float(line.rsplit(" ", 1)[1]) >= 1 for line in blocks), blocks
+            goes_on(database)
+
+
+def test_an_endless_loop_in_a_process_is_killed_at_its_deadline(
+    database: str, tmp_path: Path
+) -> None:
+    with process(database, tmp_path, JOBS) as replica:
+        run = enqueue(database, "faults.spin")
+        wait_until(lambda: state(database, run) == "timed_out", "its end")
+        goes_on(database)
+        assert not replica.lines("the event loop is blocked")
+
+
+def test_a_process_that_takes_all_memory_meets_its_limit(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path, JOBS):
+        run = enqueue(database, "faults.devour")
+        wait_until(lambda: state(database, run) == "failed", "its end")
+        assert "MemoryError" in error(database, run)
+        goes_on(database)
+
+
+def test_a_result_of_100_mb_is_refused_and_holds_nobody_up(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path, JOBS) as replica:
+        run = enqueue(database, "faults.huge")
+        wait_until(lambda: state(database, run) not in ("queued", "running"), "its end")
+        stored = "SELECT coalesce(length(result::text), 0) FROM sereno.run WHERE id = %s"
+        assert value(database, stored, run) < 2_000_000
+        goes_on(database)
+        assert not replica.lines("no longer leading")
+
+
+def test_a_frozen_owner_s_open_transaction_holds_no_takeover_up(
+    database: str, tmp_path: Path
+) -> None:
+    """Its run alone waits, until the transaction is over; then another node makes it."""
+    do(database, "CREATE TABLE kept (attempt integer)")
+    with process(database, tmp_path, JOBS) as first:
+        first.said("leading")
+        with process(database, tmp_path, JOBS) as second:
+            second.said("ready")
+            run = enqueue(database, "faults.fenced")
+            held = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+            wait_until(lambda: value(database, held) == 1, "the open transaction")
+            first.signal(signal.SIGSTOP)
+            second.said("leading", seconds=2 + 1 + 4)
+            goes_on(database)
+            for_seconds(3)
+            assert state(database, run) == "running"  # fenced: nobody may have it yet
+            _kill(first)
+            wait_until(lambda: state(database, run) == "succeeded", "the run to be made again")
+    assert value(database, "SELECT array_agg(attempt) FROM kept") == [2]
+
+
+def test_an_owner_that_was_superseded_cannot_commit(database: str, tmp_path: Path) -> None:
+    """Frozen before its fence, it finds its run another's when it comes back."""
+    do(database, "CREATE TABLE kept (attempt integer)")
+    with process(database, tmp_path, "tests.faults.late_fence") as first:
+        first.said("leading")
+        with process(database, tmp_path, "tests.faults.late_fence") as second:
+            second.said("ready")
+            run = enqueue(database, "faults.late")
+            wait_until(lambda: state(database, run) == "running", "the run to begin")
+            first.signal(signal.SIGSTOP)
+            second.said("leading")
+            wait_until(lambda: state(database, run) == "succeeded", "another to make it")
+            first.signal(signal.SIGCONT)
+            wait_until(lambda: "RunSuperseded" in first.log.read_text(), "that it is superseded")
+    assert value(database, "SELECT array_agg(attempt) FROM kept") == [2]
+
+
+def _kill(replica: Process) -> None:
+    replica.signal(signal.SIGKILL)
+    replica.end()
