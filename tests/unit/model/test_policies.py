@@ -86,8 +86,8 @@ def _is_default(policies: Policies, name: str) -> bool:
             "overlap",
             "skp",
             (
-                "job 'a.b': overlap is 'skp', it must be one of skip, queue, allow, cancel_previous, "
-                "did you mean 'skip'\\?"
+                "job 'a.b': overlap is 'skp', it must be one of skip, queue, allow, "
+                "cancel_previous, did you mean 'skip'\\?"
             ),
         ),
         ("severity", 3, "job 'a.b': severity is 3, it must be one of info, warning, critical"),
