@@ -15,12 +15,12 @@ from sereno.engine.clock import Clock, steady
 from sereno.engine.occupancy import Occupancy, Occupant
 from sereno.engine.planner import plan
 from sereno.engine.runner import Runner
-from sereno.model.errors import SerenoError
+from sereno.model.errors import SerenoError, StoreError, StoreUnavailableError
 from sereno.model.events import SlotSettled
 from sereno.model.job import Job
 from sereno.model.ledger import Claim, Entry, NewRun, Settlement
 from sereno.model.policies import Policies
-from sereno.store import ledger, schedules
+from sereno.store import ledger, runs, schedules
 from sereno.store.pool import Database
 from sereno.store.session import Node
 
@@ -61,6 +61,8 @@ class Firing:
         self._agenda = Agenda()
         self._policies: dict[int, tuple[int, Policies]] = {}
         self._to_resume: list[str] = []
+        self._to_cancel: set[int] = set()
+        self._held: list[int] = []
         self._next_refill = 0.0
 
     def reread(self) -> None:
@@ -99,9 +101,10 @@ class Firing:
                 now + LOOKAHEAD,
                 occupied=bool(self._occupancy.of_schedule(entry.schedule_id)),
             )
-        except SerenoError as error:
+        except Exception as error:  # a trigger may be a plugin's: no other schedule is to suffer
             log.error(
                 "a schedule cannot be planned",
+                exc_info=None if isinstance(error, SerenoError) else error,
                 extra={"schedule": entry.name, "job": entry.job, "error": str(error)},
             )
             return None
@@ -116,9 +119,10 @@ class Firing:
             entry.job, policies.max_running, run.concurrency_key, policies.executor
         )
         if start:  # a place is held until the run has its number
+            self._held.append(-1 - len(self._held))
             self._occupancy.add(
                 Occupant(
-                    run_id=-entry.schedule_id,
+                    run_id=self._held[-1],
                     job=entry.job,
                     schedule_id=entry.schedule_id,
                     key=run.concurrency_key,
@@ -130,27 +134,45 @@ class Firing:
         return run if start == run.start else replace(run, start=False)
 
     async def _settle(self, settlements: list[Settlement]) -> None:
-        if not settlements:
-            return
-        for s in settlements:
-            if s.cancel_previous:
-                for run_id in list(self._occupancy.of_schedule(s.entry.schedule_id)):
-                    self._runner.stop(run_id, "cancelled", "its schedule's next slot")
         try:
-            settled, made = await ledger.settle(self._db, self._term, self._node.id, settlements)
+            settled, made = await self._write(settlements)
         finally:
-            for s in settlements:
-                self._occupancy.remove(-s.entry.schedule_id)
-        again = [s.entry.schedule_id for s in settlements if s.entry.schedule_id not in settled]
-        if again:
-            self._agenda.put(await ledger.agenda_of(self._db, again))
+            while self._held:
+                self._occupancy.remove(self._held.pop())
         for s in settlements:
             if s.entry.schedule_id in settled:
                 self._follow(s, made)
         await self._resume()
+        await self._cancel_previous()
+
+    async def _write(self, settlements: list[Settlement]) -> tuple[set[int], ledger.Started]:
+        """Write `settlements`; one that cannot be written is left out, until the next refill."""
+        if not settlements:
+            return set(), {}
+        try:
+            settled, made = await ledger.settle(self._db, self._term, self._node.id, settlements)
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            if len(settlements) > 1:
+                parts = [await self._write([s]) for s in settlements]
+                return set().union(*(p[0] for p in parts)), {
+                    k: v for p in parts for k, v in p[1].items()
+                }
+            log.exception(
+                "a schedule cannot be settled",
+                extra={"schedule": settlements[0].entry.name, "error": str(error)},
+            )
+            return set(), {}
+        again = [s.entry.schedule_id for s in settlements if s.entry.schedule_id not in settled]
+        if again:
+            self._agenda.put(await ledger.agenda_of(self._db, again))
+        return settled, made
 
     def _follow(self, settlement: Settlement, made: ledger.Started) -> None:
         entry = settlement.entry
+        if settlement.cancel_previous:
+            self._to_cancel |= self._occupancy.of_schedule(entry.schedule_id)
         policies = self._policies_of(entry)
         if policies is not None:
             for run in settlement.runs:
@@ -230,6 +252,14 @@ class Firing:
         while self._to_resume:
             await schedules.end_pause(self._db, self._term, self._to_resume.pop())
             self._next_refill = 0.0
+
+    async def _cancel_previous(self) -> None:
+        """Cancel runs that a later slot of their schedule takes the place of, wherever they are."""
+        by = "its schedule's next slot"
+        others = [r for r in self._to_cancel if not self._runner.stop(r, "cancelled", by)]
+        self._to_cancel.clear()
+        if others:
+            await runs.cancel(self._db, self._term, others, by)
 
     def _policies_of(self, entry: Entry) -> Policies | None:
         """Return what the slots of `entry` follow, None when this code does not know its job."""

@@ -200,7 +200,7 @@ class Intake:
         states = await runs.states(self._db, waiting) if waiting else {}
         for run_id, state in states.items():
             if state is None or state in FINAL:
-                self._occupancy.remove(run_id)
+                self._left(run_id, state)
 
     def _executor(self, job: str) -> str:
         declared = self._jobs.get(job)

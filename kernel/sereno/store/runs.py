@@ -269,6 +269,16 @@ async def request_cancel(
     return None if state is None else str(state)
 
 
+async def cancel(db: Database, term: int, runs: Sequence[int], by: str) -> None:
+    """End those of `runs` that wait, ask those under way to stop, under `term`; raises
+    LeaseLostError."""
+    async with db.transaction() as connection:
+        if await connection.fetchval(sql("fence"), term) is None:
+            raise LeaseLostError(f"term {term} is over: its runs are another node's to cancel")
+        for run_id in runs:
+            await connection.fetchval(sql("cancel_request"), run_id, by, None)
+
+
 async def absent_owners(db: Database) -> dict[UUID, int]:
     """Return the nodes that own runs but lack their presence lock, and their sessions."""
     return {r["id"]: r["sessions"] for r in await db.fetch("absent_owners", LOCK_CLASS)}
