@@ -84,7 +84,7 @@ async def _reconciled(session: Session) -> Result:
     span = _span(session, unsettled(extent, session.settings.overlap, zone))
     repaired: list[Result] = []
     compared, cleared, partial = 0, 0, False
-    for within in _weeks(span):
+    for within in _weeks(span, span.end if extent.first is None else extent.first):
         theirs = await session.source.digests(layout, within)
         ours = await session.target.digests(layout, within)
         compared += len(theirs.keys() | ours.keys())
@@ -165,16 +165,12 @@ def _span(session: Session, settled: int) -> Range:
     return Range(start // 1_000_000 * 1_000_000, max(end // 1_000_000 * 1_000_000, start))
 
 
-def _weeks(span: Range) -> list[Range]:
-    """Cut a span into parts of some days, the newest first; the first part may be very long."""
+def _weeks(span: Range, first: int) -> list[Range]:
+    """Cut a span into parts of some days, the newest first, down to the source's `first` row."""
     found: list[Range] = []
-    end = span.end
-    for _ in range(_LISTED):
-        start = position.earlier(end, timedelta(days=_AT_ONCE))
-        if start <= span.start:
-            break
-        found.append(Range(start, end))
-        end = start
-    if span.start < end:
-        found.append(Range(span.start, end))
+    start, end = max(span.start, first // 1_000_000 * 1_000_000), span.end
+    while start < end:
+        begins = max(position.earlier(end, timedelta(days=_AT_ONCE)), start)
+        found.append(Range(begins, end))
+        end = begins
     return found

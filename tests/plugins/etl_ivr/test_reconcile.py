@@ -81,14 +81,15 @@ async def test_what_the_source_cleared_stays_in_the_target(
     pbx: Pbx, synced: Sync, database: str
 ) -> None:
     pbx.fill(2000, seconds=100)
+    pbx.insert(call("2026-02-27 10:00:00", "1.1"))
     await synced(pbx)
-    pbx.execute("DELETE FROM cdr WHERE calldate < '2026-03-02 12:00:00'")
+    pbx.execute("DELETE FROM cdr WHERE calldate BETWEEN '2026-03-01' AND '2026-03-02 12:00:00'")
 
-    result = await synced(pbx, reconcile, params=MARCH)
+    result = await synced(pbx, reconcile, params={"since": "2026-02-01"})
 
     assert (result["deleted"], result["cleared_at_source"]) == (0, 1)
     assert [repair["purged_at_source"] for repair in result["repairs"]] == [True]
-    assert len(await loaded(database, "sequence")) == 2000
+    assert len(await loaded(database, "sequence")) == 2001
 
 
 async def test_a_rejected_row_is_loaded_once_it_fits(pbx: Pbx, synced: Sync, database: str) -> None:

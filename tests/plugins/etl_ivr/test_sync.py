@@ -169,9 +169,15 @@ async def test_an_all_null_schema_keeps_null_and_empty_apart(
         {"start": None, "uniqueid": None, "answer": "2026-03-01 10:00:03"},
     )
 
+    empty_pbx.insert({"start": None, "uniqueid": "1772359200.1"})
+
     result = await synced(empty_pbx)
 
-    assert (result["inserted"], result["rejected"]) == (4, 0)
+    assert (result["inserted"], result["rejected"]) == (5, 0)
+    noted = "SELECT started_at::text, time_note FROM ivr.calls WHERE uniqueid LIKE '17%'"
+    assert [tuple(row) for row in await fetch(database, noted)] == [
+        ("2026-03-01 10:00:00+00", "no real time, uniqueid taken")
+    ]
     assert await loaded(
         database, "calldate", "uniqueid", "src", "dst", "extra ->> 'answer'"
     ) == empty_pbx.rows("start", "uniqueid", "src", "dst", "answer")

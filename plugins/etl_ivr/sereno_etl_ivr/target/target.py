@@ -209,7 +209,7 @@ class Target:
             await self._connection.fetchval(query("unlock"), self._source, self._table)
 
     async def zone_offset(self, layout: Layout, newest: int) -> timedelta | None:
-        """Return by how much instants differ from uniqueids, mostly, in the hours up to `newest`."""
+        """Return by how much instants mostly differ from uniqueids in the hours up to `newest`."""
         if layout.epoch is None:
             return None
         with translated(self._url):
@@ -295,9 +295,12 @@ class Target:
     def _is_free(self, within: Range) -> bool:
         """Tell whether no row that the target holds can be in a range.
 
-        Only the watermark's holder writes, each page once; parts of one second share their range.
+        Only the watermark's holder writes, each page once; parts of one second share their range,
+        and rows without a time have their instant from elsewhere.
         """
-        return within.parts == 1 and within.start in self._free and within.end in self._free
+        if within.is_null or within.parts > 1:
+            return False
+        return within.start in self._free and within.end in self._free
 
     async def _filled(self, page: Page) -> Tally:
         """Insert all of the staging table: nothing is there that it could be compared with."""
