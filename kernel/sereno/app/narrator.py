@@ -2,6 +2,7 @@
 asked for."""
 
 import logging
+from collections.abc import Mapping
 
 import msgspec
 
@@ -9,7 +10,8 @@ from sereno.model.events import RunFinished, SlotSettled
 
 log = logging.getLogger("sereno.runs")
 
-_MAX_RESULT = 300
+_MAX_RESULT = 4_000
+_MAX_FIGURES = 6
 
 
 class Narrator:
@@ -52,5 +54,17 @@ def _facts(event: RunFinished) -> dict[str, object]:
     if event.error:
         facts["error"] = event.error
     if event.result and len(event.result) <= _MAX_RESULT:
-        facts["result"] = msgspec.json.decode(event.result)
+        facts |= _figures(msgspec.json.decode(event.result), facts)
     return facts
+
+
+def _figures(result: object, taken: Mapping[str, object]) -> dict[str, object]:
+    """Return the first few entries of a result that say something: numbers and short texts."""
+    if not isinstance(result, dict):
+        return {"result": result}
+    telling = {
+        key: value
+        for key, value in result.items()
+        if value and key not in taken and isinstance(value, str | int | float)
+    }
+    return dict(list(telling.items())[:_MAX_FIGURES])
