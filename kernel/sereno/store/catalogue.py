@@ -202,7 +202,8 @@ async def create(
     rows = []
     for s in schedules:
         d = s.declared
-        following = next_slot(d.definition(1, now, "active"), s.name, now) if d.enabled else None
+        first = d.definition(1, now, "active")
+        following = _foreseen(first, s.name, now) if d.enabled else None
         rows.append(
             (
                 s.name,
@@ -224,8 +225,26 @@ async def create(
         if not s.declared.enabled:
             row = await connection.fetchrow(sql("schedule_by_name"), s.name)
             await change(
-                connection, row, state="paused", action="pause", by=BY_CONFIG, reason="disabled"
+                connection,
+                row,
+                state="paused",
+                action="pause",
+                by=BY_CONFIG,
+                reason="disabled",
+                since=now,
             )
+
+
+def _foreseen(definition: Definition, name: str, after: datetime) -> datetime | None:
+    """Return the next slot; None also when the trigger cannot tell, as when its plugin is gone.
+
+    The leader says so each time it looks at the schedule, and leads the others on.
+    """
+    try:
+        return next_slot(definition, name, after)
+    except Exception as error:
+        log.error("a trigger cannot tell its next slot", extra={"schedule": name}, exc_info=error)
+        return None
 
 
 async def lapse(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.Record:
@@ -267,7 +286,7 @@ async def change(
     effective = Declared.from_json(declared, overrides)
     since = max(since or row["now"], row["settled_to"])
     definition = effective.definition(row["version"] + 1, since, state)
-    following = next_slot(definition, row["name"], since) if state == "active" else None
+    following = _foreseen(definition, row["name"], since) if state == "active" else None
     await connection.fetchval(
         sql("schedule_change"),
         row["id"],

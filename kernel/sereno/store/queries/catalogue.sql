@@ -64,7 +64,7 @@ WITH declared AS (
       FROM made m JOIN declared d USING (name)
 )
 INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)
-SELECT m.id, d.at, d.next_slot, CASE WHEN d.starts_at > d.at THEN d.at ELSE d.next_slot END
+SELECT m.id, d.at, d.next_slot, CASE WHEN d.starts_at > d.at THEN d.at ELSE coalesce(d.next_slot, d.at) END
   FROM made m JOIN declared d USING (name)
 RETURNING schedule_id;
 
