@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sereno.model.errors import ConfigurationError, PluginError
+from sereno.model.errors import ConfigurationError, ParamsError, PluginError
 from sereno.model.job import Job
 from sereno.model.notification import Notifier
 from sereno.plugins.blame import describe
@@ -221,3 +221,16 @@ def _check(job: Job) -> None:
         raise PluginError(f"job '{job.name}': unknown executor '{job.policies.executor}'{hint}")
     for schedule in job.schedules:
         job.checked_params(schedule.params)
+    if job.after:
+        _check_chained(job)
+
+
+def _check_chained(job: Job) -> None:
+    """Refuse params that a run after another could not have: it is queued with none."""
+    try:
+        job.checked_params({})
+    except ParamsError as error:
+        raise PluginError(
+            f"{error}; a run after {', '.join(job.after)} has no params: give each a default, and "
+            "read what came before from run.upstream"
+        ) from error

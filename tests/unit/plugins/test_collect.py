@@ -122,6 +122,18 @@ def test_both_plugins_that_claim_one_job_are_named(
             ),
             "job 'a.b': params do not fit: Object missing required field `day`",
         ),
+        (
+            (
+                "    import msgspec\n"
+                "    def f(run): ...\n"
+                "    P = msgspec.defstruct('P', [('day', int)])\n"
+                "    return [job('a.b', params=P, after='good.job')(f)]"
+            ),
+            (
+                "job 'a.b': params do not fit: Object missing required field `day`; a run after"
+                " good.job has no params: give each a default"
+            ),
+        ),
     ],
 )
 def test_a_plugin_that_declares_nonsense_is_failed_and_the_rest_run(
