@@ -22,7 +22,7 @@ from sereno.engine.runner import Runner
 from sereno.engine.status import Status
 from sereno.engine.watchdog import Watchdog
 from sereno.model.declared import Declared
-from sereno.model.errors import StoreError, StoreUnavailableError
+from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
 from sereno.plugins import Registry
 from sereno.settings import Settings, redact
 from sereno.store import runs
@@ -69,6 +69,8 @@ class Kernel:
                     "node_join", self.status.node, self.status.label, os.getpid(), VERSION, http
                 )
                 break
+            except StoreRightsError:
+                raise  # at the start it is a fault of the installation, to be told at once
             except StoreUnavailableError as error:
                 await self.db.close()
                 sentence = redact(str(error))

@@ -15,18 +15,19 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock, steady
 from sereno.engine.firing import Firing
-from sereno.engine.intake import Intake
+from sereno.engine.intake import CANCEL_EVERY, Intake
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.reign import Reign, tell_trust
 from sereno.engine.runner import Runner
 from sereno.engine.status import Status
 from sereno.engine.trust import Trust
 from sereno.engine.wakeup import Wakeup
-from sereno.model.errors import PoolerError, SerenoError
+from sereno.model.errors import PoolerError, SerenoError, StoreError
 from sereno.model.events import LeaderChanged
 from sereno.model.job import Job
 from sereno.model.run import Outcome
@@ -49,6 +50,10 @@ _PRESENCE_AGAIN = 0.05
 _HEARD = 0.4
 """Seconds that a deposed leader has to hear of it, when it lives and its lease was not over: its
 backend was terminated. It could write nothing in any case."""
+
+
+_AFTER_A_FAULT = 2.0
+"""Seconds after which a node stands again that could not lead for a fault of the kernel."""
 
 
 class Leader:
@@ -87,6 +92,7 @@ class Leader:
         self._left = asyncio.Event()
         self.pulse = steady()
         self._current: NodeSession | None = None
+        self._next_cancel = 0.0
 
     @property
     def trusted(self) -> bool:
@@ -122,6 +128,10 @@ class Leader:
                 self._away(str(error))
                 log.warning("the session is lost", extra={"error": str(error)})
                 await self._rest(backoff.wait())
+            except Exception as error:  # a fault of ours: the runs under way are not to die of it
+                self._away(f"{type(error).__name__}: {error}")
+                log.exception("a fault in what leads; this node stands again")
+                await self._rest(_AFTER_A_FAULT)
             finally:
                 session.terminate()
 
@@ -151,7 +161,6 @@ class Leader:
             [r["id"] for r in owned] + [r for r in runner.attempts if runner.begins(r)]
         )
         runner.give_back(runner.unattended(owned))  # no claim is on its way: nobody reigns here
-        self._status.store_up, self._status.store_error = True, None
         while not self._leaving.is_set():
             self.pulse = sent = steady()
             granted, now = await session.try_lead()
@@ -161,13 +170,27 @@ class Leader:
                 self._trust.begin(sent)
                 await self._lead(session, runner, since, backoff)
             else:
+                self._status.store_up, self._status.store_error = True, None
                 backoff.reset()
-                await self._wakeup.wait(POLL * (0.875 + random.random() / 4))  # noqa: S311
+                await self._idle(runner, POLL * (0.875 + random.random() / 4))  # noqa: S311
         self._left.set()
         while True:  # draining: the presence lock says that our runs are not lost
             self.pulse = steady()
             await session.watch()
-            await asyncio.sleep(self._call_limit)
+            await self._idle(runner, self._call_limit)
+
+    async def _idle(self, runner: Runner, seconds: float) -> None:
+        """Wait, at the longest until the lead may be free, and hear what concerns our own runs."""
+        end = steady() + seconds
+        while (left := end - steady()) > 0:
+            reasons = await self._wakeup.wait(left)
+            due = steady() >= self._next_cancel
+            if runner.attempts and (due or "cancel" in reasons):
+                self._next_cancel = steady() + CANCEL_EVERY
+                with suppress(StoreError):
+                    await runner.hear_cancellations()
+            if reasons & {"handover", "leave", "lost"}:
+                return
 
     async def _lead(
         self, session: NodeSession, runner: Runner, since: float, backoff: Backoff

@@ -106,6 +106,7 @@ class Reign:
             await self._firing.turn(self._check)
             await self._intake.turn(self._check)
             await self._lookout.turn()
+            self._status.store_up, self._status.store_error = True, None
             reasons = await self._wakeup.wait(self._pause())
             if "schedule" in reasons:
                 self._firing.reread()

@@ -9,6 +9,7 @@ SerenoError
 ├── PluginError             a plugin that cannot be loaded
 ├── StoreError              the database refused or failed
 │   ├── StoreUnavailableError   no connection: worth another try
+│   │   └── StoreRightsError        the role may not do it: worth one once it may
 │   ├── SchemaError             migrations missing, changed or newer than the code
 │   └── PoolerError             a session lock was asked for through a transaction pooler
 ├── LeaseLostError          this node is not the leader (any more): the term has moved on
@@ -55,6 +56,10 @@ class StoreError(SerenoError):
 
 class StoreUnavailableError(StoreError):
     """The database is away, starting, full or read-only: the same call may succeed later."""
+
+
+class StoreRightsError(StoreUnavailableError):
+    """The database's role may not do what sereno does; nothing works until it may."""
 
 
 class SchemaError(StoreError):

@@ -11,6 +11,7 @@ from sereno.model.errors import (
     SchemaError,
     SerenoError,
     StoreError,
+    StoreRightsError,
     StoreUnavailableError,
 )
 
@@ -56,7 +57,7 @@ def translated() -> Iterator[None]:
             "run 'sereno migrate'"
         ) from error
     except asyncpg.InsufficientPrivilegeError as error:
-        raise StoreError(
+        raise StoreRightsError(
             f"the database role may not do this ({error}); sereno needs CREATE on the database "
             "once, for its schema 'sereno', and to own that schema"
         ) from error
