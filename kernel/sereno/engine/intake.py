@@ -90,7 +90,10 @@ class Intake:
     async def load(self) -> None:
         """Learn what runs and waits already, of this node and of others."""
         self._occupancy.clear()
-        for row in await runs.active(self._db):
+        active = await runs.active(self._db)
+        running = [r for r in active if r["state"] == "running" and r["node"] == self._node.id]
+        self._runner.give_back(self._runner.unattended(running))
+        for row in active:
             mine = row["node"] == self._node.id
             self._occupancy.add(
                 Occupant(
@@ -194,8 +197,7 @@ class Intake:
     async def _cancel_requested(self) -> None:
         """Stop runs under way, and forget those that were cancelled while they waited."""
         self._next_cancel = steady() + CANCEL_EVERY
-        for row in await runs.cancel_requests(self._db, self._node.id):
-            self._runner.stop(row["run_id"], "cancelled", row["requested_by"])
+        await self._runner.hear_cancellations()
         waiting = self._occupancy.waiting()
         states = await runs.states(self._db, waiting) if waiting else {}
         for run_id, state in states.items():

@@ -132,6 +132,11 @@ class Runner:
         attempt.stop(why, who)
         return True
 
+    async def hear_cancellations(self) -> None:
+        """Stop those of this node's runs that somebody wants to stop; raises StoreError."""
+        for row in await runs.cancel_requests(self._db, self.node):
+            self.stop(row["run_id"], "cancelled", row["requested_by"])
+
     def begins(self, run_id: int) -> bool:
         """Tell whether an attempt of this run was claimed so lately that it has not begun."""
         attempt = self._attempts.get(run_id)
@@ -211,6 +216,9 @@ class Runner:
             attempt = self._attempt(claim)
         except SerenoError as error:
             self._outbox.put(self._refused(claim, str(error)))
+            return
+        except Exception as error:  # a plugin's Struct may raise anything
+            self._outbox.put(self._refused(claim, f"{type(error).__name__}: {error}"))
             return
         self._attempts[claim.run_id] = attempt
         reached = at is None or await self._reached(at, attempt)
@@ -298,7 +306,8 @@ class Runner:
             state="failed",
             started_at=now,
             finished_at=now,
-            error=error,
+            error=storable(error),
+            slot=claim.slot,
         )
 
     def _cancelled(self, claim: Claim, who: str | None) -> Outcome:

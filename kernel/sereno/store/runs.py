@@ -247,7 +247,7 @@ async def fence(connection: Any, run_id: int, attempt: int, node: UUID) -> None:
 
 
 async def active(db: Database) -> list[asyncpg.Record]:
-    """Return id, job, state, node, schedule_id, concurrency_key of what runs or waits."""
+    """Return id, job, state, node, attempt, schedule_id, concurrency_key of what runs or waits."""
     return await db.fetch("runs_active")
 
 

@@ -13,9 +13,10 @@ SELECT set_config('idle_session_timeout', $1, false),
        set_config('statement_timeout', $1, false);
 
 -- name: presence_lock
--- $1 class, $2 the node's number. Ends an older session of the same node that still holds it.
+-- $1 class, $2 the node's number. Ends an older session of the same node that still holds it; false then, and also
+-- when it has let go in this very moment.
 SELECT CASE WHEN pg_try_advisory_lock($1::int, $2::int) THEN true
-            ELSE (SELECT bool_or(pg_terminate_backend(l.pid)) IS NULL FROM pg_locks l
+            ELSE (SELECT count(pg_terminate_backend(l.pid)) < 0 FROM pg_locks l
                    WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = $2::int::oid
                      AND l.objsubid = 2 AND l.granted AND l.pid <> pg_backend_pid()
                      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))

@@ -32,7 +32,7 @@ SELECT mine.*, p.checkpoint FROM mine LEFT JOIN sereno.run_progress p ON p.run_i
 
 -- name: runs_active
 -- Every queued or running run of a schedule, and every running one: what a new leader must know of.
-SELECT id, job, state, node, schedule_id, concurrency_key FROM sereno.run
+SELECT id, job, state, node, schedule_id, concurrency_key, attempt FROM sereno.run
  WHERE state = 'running' OR (state = 'queued' AND schedule_id IS NOT NULL);
 
 -- name: runs_states

@@ -1,0 +1,298 @@
+"""The lead passes on, whatever ends it, and what it leaves behind is taken up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from sereno import RunContext, every, job
+from sereno.engine import leader
+from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
+from sereno.testing import Signals
+
+from ..servers.postgres import PostgresServer
+from .node import Eye, Node, looking, running
+
+Run = RunContext[dict[str, Any]]
+DOUBLED = "SELECT schedule_id, slot FROM sereno.run GROUP BY 1, 2 HAVING count(*) > 1"
+SUCCEEDED = "SELECT count(*) >= $2 FROM sereno.run WHERE job = $1 AND state = 'succeeded'"
+END_LEADER = (
+    "SELECT bool_or(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory'"
+    f" AND classid = {LOCK_CLASS} AND objid = {LEADER_LOCK} AND objsubid = 2 AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+@pytest.fixture
+async def eye(database: str) -> AsyncIterator[Eye]:
+    async with looking(database) as found:
+        yield found
+
+
+@job("t.tick", schedule=every("100ms"), overlap="queue")
+async def tick(run: Run) -> None:
+    """Do nothing, ten times a second."""
+
+
+async def gapless(eye: Eye) -> None:
+    """Check that every slot from the first to the last has one verdict, and none two runs."""
+    assert await eye.rows(DOUBLED) == []
+    slots = [r[0] for r in await eye.rows("SELECT slot FROM sereno.slot ORDER BY slot")]
+    assert await eye.value("SELECT count(*) FROM sereno.slot_range") == 0
+    steps = {b - a for a, b in pairwise(slots)}
+    assert steps == {timedelta(milliseconds=100)}
+
+
+async def test_of_two_nodes_one_leads_and_the_other_stands_by(database: str, eye: Eye) -> None:
+    async with running(database, tick) as first, running(database, tick) as second:
+        await eye.until(SUCCEEDED, "t.tick", 5)
+        assert [first.status.leading, second.status.leading].count(True) == 1
+        assert await eye.value("SELECT term FROM sereno.leadership") == 1
+    await gapless(eye)
+
+
+async def test_a_leader_that_is_told_to_stop_hands_over_and_no_slot_is_lost(
+    database: str, eye: Eye
+) -> None:
+    async with running(database, tick) as first:
+        await eye.until(SUCCEEDED, "t.tick", 3)
+        async with running(database, tick) as second:
+            await eye.until("SELECT count(*) = 2 FROM sereno.node")
+            await first.stop()
+            await second.leads()
+            done = await eye.value("SELECT count(*) FROM sereno.run")
+            await eye.until(SUCCEEDED, "t.tick", done + 3)
+    await gapless(eye)
+    reasons = await eye.rows("SELECT term, reason FROM sereno.term ORDER BY term")
+    assert reasons[0] == (1, "handed over")
+
+
+async def test_a_leader_whose_backend_is_terminated_leads_again_and_loses_no_slot(
+    database: str, eye: Eye
+) -> None:
+    async with running(database, tick) as node:
+        await eye.until(SUCCEEDED, "t.tick", 3)
+        for term in range(2, 5):
+            assert await eye.value(END_LEADER)
+            await eye.until("SELECT term >= $1 FROM sereno.leadership", term)
+            done = await eye.value("SELECT count(*) FROM sereno.run")
+            await eye.until(SUCCEEDED, "t.tick", done + 3)
+        assert node.fault is None
+    await gapless(eye)
+
+
+async def test_the_runs_of_a_node_that_lost_only_its_session_go_on(database: str, eye: Eye) -> None:
+    go, began = asyncio.Event(), Signals()
+
+    @job("t.long")
+    async def long(run: Run) -> int:
+        began.say("began")
+        await go.wait()
+        return run.attempt
+
+    async with running(database, long):
+        run_id = await eye.enqueue("t.long")
+        await began.wait("began")
+        await eye.value(END_LEADER)
+        await eye.until("SELECT term = 2 FROM sereno.leadership")
+        go.set()
+        row = await eye.over(run_id)
+    assert (row["state"], row["result"], row["losses"]) == ("succeeded", "1", 0)
+
+
+async def test_the_runs_of_a_node_that_died_are_tried_again_or_lost_as_their_jobs_say(
+    database: str, eye: Eye
+) -> None:
+    began = Signals()
+
+    def long(name: str, on_lost: str) -> Any:
+        async def work(run: Run) -> int:
+            began.say(name)
+            if run.attempt == 1:
+                await asyncio.Event().wait()
+            return run.attempt
+
+        return job(name, on_lost=on_lost)(work)
+
+    jobs = [long("t.again", "retry"), long("t.gone", "fail")]
+    first = await Node(database, *jobs).start()
+    try:
+        ids = [await eye.enqueue(j.name) for j in jobs]
+        for j in jobs:
+            await began.wait(j.name)
+    finally:
+        await first.die()
+    async with running(database, *jobs):
+        again, gone = [await eye.over(run_id) for run_id in ids]
+    assert (again["state"], again["attempt"], again["losses"]) == ("succeeded", 2, 1)
+    assert (gone["state"], gone["attempt"]) == ("lost", 1)
+    assert "died or was cut off" in gone["error"]
+
+
+async def test_a_run_of_a_leaving_leader_that_is_to_be_tried_again_is_tried_by_the_next(
+    database: str, eye: Eye
+) -> None:
+    go, began = asyncio.Event(), Signals()
+
+    @job("t.long", max_running=1, retry={"attempts": 2, "delay": "0s"})
+    async def long(run: Run) -> int:
+        began.say("began")
+        await go.wait()
+        if run.attempt == 1:
+            raise ValueError("not yet")
+        return run.attempt
+
+    async with running(database, long) as first:
+        run_id = await eye.enqueue("t.long")
+        await began.wait("began")
+        async with running(database, long) as second:
+            leaving = asyncio.ensure_future(first.stop())
+            await second.leads()
+            await eye.until(
+                "SELECT true FROM pg_stat_activity WHERE application_name = $1",
+                f"sereno {second.id}",
+            )
+            go.set()
+            row = await eye.over(run_id, limit=5)
+            await leaving
+    assert (row["state"], row["attempt"], row["node"]) == ("succeeded", 2, second.id)
+
+
+async def test_a_fault_in_what_leads_ends_neither_the_node_nor_its_runs(
+    database: str, eye: Eye, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, began = asyncio.Event(), Signals()
+
+    @job("t.long")
+    async def long(run: Run) -> None:
+        began.say("began")
+        await go.wait()
+
+    monkeypatch.setattr(leader, "_AFTER_A_FAULT", 0.1)
+    async with running(database, long) as node:
+        run_id = await eye.enqueue("t.long")
+        await began.wait("began")
+        turn = leader.Intake.turn
+
+        async def broken(self: Any, between: Any) -> None:
+            monkeypatch.setattr(leader.Intake, "turn", turn)
+            raise ZeroDivisionError("a fault of ours")
+
+        monkeypatch.setattr(leader.Intake, "turn", broken)
+        await eye.until("SELECT term = 2 FROM sereno.leadership")
+        go.set()
+        assert (await eye.over(run_id))["state"] == "succeeded"
+        assert node.fault is None
+
+
+async def test_a_node_that_starts_while_the_database_is_away_waits_for_it(
+    postgres_servers: Any, private_postgres: PostgresServer
+) -> None:
+    dsn = private_postgres.dsn()
+    private_postgres.stop()
+    node = await Node(dsn, tick).start()
+    try:
+        async with asyncio.timeout(10):
+            while node.status.store_error in (None, "not connected yet"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert not node.status.store_up
+        assert node.fault is None
+        await asyncio.to_thread(private_postgres.start)
+        await node.leads()
+        assert node.status.store_up
+        async with looking(dsn) as eye:
+            await eye.until(SUCCEEDED, "t.tick", 2)
+    finally:
+        await node.stop()
+
+
+async def test_a_database_that_goes_away_and_comes_back_costs_no_slot_and_no_outcome(
+    private_postgres: PostgresServer,
+) -> None:
+    go, began = asyncio.Event(), Signals()
+
+    @job("t.long")
+    async def long(run: Run) -> int:
+        began.say("began")
+        await go.wait()
+        return run.attempt
+
+    dsn = private_postgres.dsn()
+    async with running(dsn, tick, long) as node:
+        await node.leads()
+        async with looking(dsn) as eye:
+            await eye.until(SUCCEEDED, "t.tick", 3)
+            run_id = await eye.enqueue("t.long")
+            await began.wait("began")
+        await asyncio.to_thread(private_postgres.stop)
+        await node.heard.wait("LeaderChanged", leading=False)
+        go.set()
+        await asyncio.to_thread(private_postgres.start)
+        await node.leads()
+        async with looking(dsn) as eye:
+            row = await eye.over(run_id)
+            assert (row["state"], row["result"], row["attempt"]) == ("succeeded", "1", 1)
+            done = await eye.value("SELECT count(*) FROM sereno.run")
+            await eye.until(SUCCEEDED, "t.tick", done + 3)
+            assert await eye.rows(DOUBLED) == []
+            due = await eye.value(
+                "SELECT round(extract(epoch FROM max(slot) - min(slot)) * 10)::bigint + 1"
+                " FROM sereno.slot"
+            )
+            told = await eye.value(
+                "SELECT (SELECT count(*) FROM sereno.slot)"
+                " + coalesce((SELECT sum(slots) FROM sereno.slot_range), 0)"
+            )
+            assert told == due
+
+
+async def test_a_node_is_present_as_long_as_it_drains(database: str, eye: Eye) -> None:
+    go, began = asyncio.Event(), Signals()
+
+    @job("t.long")
+    async def long(run: Run) -> None:
+        began.say("began")
+        await go.wait()
+
+    async with running(database, long, lease=timedelta(seconds=1)) as first:
+        run_id = await eye.enqueue("t.long")
+        await began.wait("began")
+        leaving = asyncio.ensure_future(first.stop())
+        async with running(database, long, lease=timedelta(seconds=1)) as second:
+            await second.leads()
+            acquired = await eye.value("SELECT max(acquired_at) FROM sereno.term")
+            await eye.until("SELECT clock_timestamp() > $1", acquired + timedelta(seconds=2.5))
+            assert (
+                await eye.value("SELECT state FROM sereno.run WHERE id = $1", run_id) == "running"
+            )
+            go.set()
+            await leaving
+    row = await eye.over(run_id)
+    assert (row["state"], row["attempt"], row["node"]) == ("succeeded", 1, first.id)
+
+
+async def test_notifications_of_others_do_not_make_a_follower_rush_for_the_lock(
+    database: str, eye: Eye, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+    real = leader.NodeSession.try_lead
+
+    async def counted(self: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        return await real(self)
+
+    async with running(database, job("t.adhoc")(tick.function)) as first:
+        await first.leads()
+        async with running(database, job("t.adhoc")(tick.function)):
+            await eye.until("SELECT count(*) = 2 FROM sereno.node")
+            monkeypatch.setattr(leader.NodeSession, "try_lead", counted)
+            began = await eye.value("SELECT clock_timestamp()")
+            for _ in range(200):
+                await eye.connection.execute("SELECT pg_notify('sereno', 'run')")
+            await eye.until("SELECT clock_timestamp() > $1", began + timedelta(seconds=0.5))
+            took = await eye.value("SELECT extract(epoch FROM clock_timestamp() - $1)", began)
+            assert tries <= float(took) / 0.15 + 2
