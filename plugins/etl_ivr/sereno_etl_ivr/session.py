@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -47,7 +47,8 @@ class Session:
     present: int = -1
     read_seconds: float = 0.0
     write_seconds: float = 0.0
-    prepared: bool = False
+    prepared: list[Target] = field(default_factory=list)
+    writing: list[asyncio.Task[None]] = field(default_factory=list)
     rejects_are_known: bool = False
 
     async def describe(self) -> tuple[Layout, ZoneInfo]:
@@ -59,30 +60,80 @@ class Session:
     async def move(
         self, layout: Layout, zone: ZoneInfo, reading: AsyncGenerator[tuple[Batch, Page], None]
     ) -> bool:
-        """Write page after page; True when the time was up before the last."""
+        """Write page after page; True when the time was up before the last.
+
+        Two sessions of the target take turns: one is given the next page while the other still
+        merges the last. A batch commits only after the one before it.
+        """
+        before: asyncio.Task[None] | None = None
+        late = False
+        lanes = [self.target]
         begun = time.monotonic()
-        async with aclosing(ahead(reading)) as coming:
+        async with AsyncExitStack() as stack:
+            coming = await stack.enter_async_context(aclosing(ahead(reading)))
+            stack.push_async_exit(self._settle)
             async for batch, page in coming:
                 self.read_seconds += time.monotonic() - begun
                 if self.is_late():
-                    return True
-                await self.write(layout, zone, batch, page)
+                    late = True
+                    break
+                if before is not None and len(lanes) == 1:
+                    lanes.append(await stack.enter_async_context(self.target.lane()))
+                    stack.push_async_exit(self._settle)
+                lanes.reverse()
+                task = asyncio.create_task(
+                    self._written(lanes[0], layout, zone, batch, page, before)
+                )
+                self.writing.append(task)
+                if before is not None:
+                    await before
+                    self.writing.remove(before)
+                before = task
                 begun = time.monotonic()
-        return False
+            if before is not None:
+                await before
+        return late
+
+    async def _settle(self, error: type[BaseException] | None, *_: object) -> None:
+        """Wait for what is being written; when the run ends in an error, end it too."""
+        if error is not None:
+            for task in self.writing:
+                task.cancel()
+        await asyncio.gather(*self.writing, return_exceptions=True)
 
     async def write(self, layout: Layout, zone: ZoneInfo, batch: Batch, page: Page) -> None:
-        """Write one page; before the first, make the target ready for such pages."""
-        if not self.prepared:
-            counted = page.nulls is not None
-            await self.target.prepare(layout, zone, self.since, self.present, count_nulls=counted)
-            self.prepared = True
+        """Write one page."""
+        await self._written(self.target, layout, zone, batch, page, None)
+
+    async def _written(
+        self,
+        target: Target,
+        layout: Layout,
+        zone: ZoneInfo,
+        batch: Batch,
+        page: Page,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        """Write one page, after `before` has been; before the first, make the target ready."""
         begun = time.monotonic()
+
+        async def turn() -> None:
+            nonlocal begun
+            if before is not None:
+                await asyncio.shield(before)
+            begun = time.monotonic()
+
+        if target not in self.prepared:
+            counted = page.nulls is not None
+            await target.prepare(layout, zone, self.since, self.present, count_nulls=counted)
+            self.prepared.append(target)
         try:
-            tally = await self.target.load(page, batch, self.run.run_id)
+            tally = await target.load(page, batch, self.run.run_id, turn)
         except PageDamaged as fault:
+            await turn()
             self.run.log.info("a page is read again cell by cell", extra={"fault": str(fault)})
             async with aclosing(self.source.rows(layout, batch.range)) as rows:
-                tally = await self.target.load_rows(rows, batch, self.run.run_id)
+                tally = await target.load_rows(rows, batch, self.run.run_id)
         spent = time.monotonic() - begun
         self.write_seconds += spent
         self.tally.add(tally)

@@ -34,6 +34,7 @@ _LONG = timedelta(days=1000)
 _HOURS = timedelta(hours=12)
 
 Fence = Callable[[Any], Awaitable[None]]
+Turn = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,14 @@ class Target:
                 await ensure_schema(connection)
             yield cls(connection, url, source, table, fence)
 
+    @asynccontextmanager
+    async def lane(self) -> AsyncIterator["Target"]:
+        """Open a second session that writes with this one's right, in turn with it."""
+        async with connected(self._url) as connection:
+            beside = Target(connection, self._url, self._source, self._table, self._fence)
+            beside._token = self._token
+            yield beside
+
     async def lock(self, patience: timedelta = _PATIENCE) -> bool:
         """Take the lock of this source's table; False when another session keeps it.
 
@@ -133,19 +142,25 @@ class Target:
         self._has_rejects = bool(await self.rejected())
         self._free = range(since if highest is None else max(highest + 1, since), present + 1)
 
-    async def load(self, page: Page, batch: Batch, run_id: int) -> Tally:
-        """Merge a page as it came. Raises PageDamaged when it must be read cell by cell."""
+    async def load(self, page: Page, batch: Batch, run_id: int, turn: Turn) -> Tally:
+        """Merge a page as it came. Raises PageDamaged when it must be read cell by cell.
+
+        `turn` is waited for once the page is here, before anything of the target is touched.
+        """
         try:
-            async with self._transaction(batch.mark):
-                copied = await self._copy(page)
-                if copied != page.rows:
-                    raise PageDamaged(f"{copied} rows arrived of {page.rows}")
-                found = await self._shifts(batch.range)
-                if page.distinct and not found and self._is_free(batch.range):
-                    return await self._filled(page)
-                merged = await self._merged(batch.range, found)
-                _check_nulls(page, merged["nulls"])
-                removed, settled = await self._tidied(batch, run_id)
+            with translated(self._url):
+                async with self._connection.transaction():
+                    copied = await self._copy(page)
+                    if copied != page.rows:
+                        raise PageDamaged(f"{copied} rows arrived of {page.rows}")
+                    await turn()
+                    await self._claim(batch.mark)
+                    found = await self._shifts(batch.range)
+                    if page.distinct and not found and self._is_free(batch.range):
+                        return await self._filled(page)
+                    merged = await self._merged(batch.range, found)
+                    _check_nulls(page, merged["nulls"])
+                    removed, settled = await self._tidied(batch, run_id)
         except asyncpg.DataError as error:
             raise PageDamaged(str(error)) from error
         return _tally(merged, batch, removed, settled)
@@ -251,29 +266,28 @@ class Target:
     async def _transaction(
         self, mark: Mark | None, *, durable: bool = False
     ) -> AsyncIterator[int | None]:
-        """Open a transaction: fenced, the watermark's row locked and moved; give its position."""
-        reached, settled = (None, None) if mark is None else (mark.reached, mark.settled)
-        cursor = None if reached is None else position.text(reached)
+        """Open a transaction that has the right to write; give the watermark's position."""
         with translated(self._url):
             async with self._connection.transaction():
                 if durable:
                     await self._connection.execute(query("durable"))
-                await self._fence(self._connection)
-                held = await self._connection.fetchrow(
-                    query("move"),
-                    self._source,
-                    self._table,
-                    self._token,
-                    reached,
-                    cursor,
-                    settled,
-                )
-                if held is None:
-                    raise RunSuperseded(
-                        f"source '{self._source}', table '{self._table}': another run has taken "
-                        "the watermark; this one ends, and what it has not committed is undone"
-                    )
-                yield held[0]
+                yield await self._claim(mark)
+
+    async def _claim(self, mark: Mark | None) -> int | None:
+        """Fence the open transaction, lock the watermark's row and move it; return its position."""
+        reached, settled = (None, None) if mark is None else (mark.reached, mark.settled)
+        cursor = None if reached is None else position.text(reached)
+        await self._fence(self._connection)
+        held = await self._connection.fetchrow(
+            query("move"), self._source, self._table, self._token, reached, cursor, settled
+        )
+        if held is None:
+            raise RunSuperseded(
+                f"source '{self._source}', table '{self._table}': another run has taken "
+                "the watermark; this one ends, and what it has not committed is undone"
+            )
+        found: int | None = held[0]
+        return found
 
     async def _copy(self, page: Page) -> int:
         async def chunks() -> AsyncIterator[bytes]:
