@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pytest
 
 from sereno import RunContext, job
 from sereno.store.pool import Database
@@ -93,3 +94,25 @@ async def test_a_leader_that_lives_but_lost_its_lock_is_given_time_to_hear_of_it
             assert not await new.predecessor_unaware(me)  # it gave the lead up itself
         finally:
             await pool.close()
+
+
+async def test_a_frozen_writer_s_open_fence_does_not_hold_the_next_term_up(database: str) -> None:
+    """It holds the old term's row; its backend is ended, and what it wrote is undone."""
+    async with looking(database) as eye, looking(database) as frozen, running(database) as old:
+        term = await old.leads()
+        async with running(database) as new:
+            await eye.until("SELECT count(*) = 2 FROM sereno.node")
+            await frozen.connection.execute("BEGIN")
+            fence = "SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE"
+            assert await frozen.value(fence, term) == term
+            await frozen.connection.execute(
+                "INSERT INTO sereno.slot (schedule_id, slot, verdict, term)"
+                f" VALUES (1, clock_timestamp(), 'ran', {term})"
+            )
+            await old.die()
+            assert await new.leads(limit=5) > term
+            with pytest.raises(
+                (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+            ):
+                await frozen.connection.execute("COMMIT")
+            assert await eye.value("SELECT count(*) FROM sereno.slot") == 0
