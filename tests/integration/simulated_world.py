@@ -19,6 +19,7 @@ from sereno.engine.firing import Firing
 from sereno.engine.intake import Intake
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.planner import QUIET
+from sereno.engine.runner import Runner
 from sereno.engine.verify import Account, expected, verify
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
@@ -130,10 +131,17 @@ SELECT 'job ' || r.job, array_agg(r.id) FROM sereno.run r JOIN sereno.job j ON j
 """What runs at once though it may not: keys, jobs, all together."""
 
 
-class Hands:
-    """Stands where the runner stands: takes claims, and ends them when it is told."""
+class Hands(Runner):
+    """The runner, but that it makes no attempts: it holds claims until it is told how they end."""
 
-    def __init__(self) -> None:
+    def __init__(self, db: Database, node: UUID, clock: FakeClock, jobs: dict[str, Job]) -> None:
+        super().__init__(
+            *(db, node, clock, jobs, lambda job: None, {}, {}),
+            publish=lambda event: None,
+            ended=lambda outcome: None,
+            leading=lambda: True,
+            trusted=lambda: True,
+        )
         self.claims: dict[int, Claim] = {}
         self.stopped: dict[int, str] = {}
 
@@ -193,8 +201,9 @@ class World:
         if self.leader is not None:
             self.deposed = [*self.deposed[-3:], self.leader]
         events: list[object] = []
-        hands, occupancy = Hands(), Occupancy(MAX_RUNNING, {})
         known = {n: j for n, j in self.jobs.items() if n not in self.absent}
+        occupancy = Occupancy(MAX_RUNNING, {})
+        hands = Hands(self.db, node.id, self.clock, known)
         intake = Intake(
             *(self.db, node, term, self.clock, hands, occupancy, known),
             lease=5.0,

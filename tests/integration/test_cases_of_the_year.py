@@ -184,3 +184,22 @@ async def test_slots_before_a_window_that_holds_none_have_their_verdict_too(
         await schedules.override(world.db, name, changes, by="ana")
     await world.watch(6 * HOUR)
     assert await verdicts(world) == {"skipped": 3}
+
+
+async def test_runs_for_the_slots_of_a_pause_do_not_overlap_the_run_of_a_slot(
+    world: World,
+) -> None:
+    (name,) = await begin(world, "every 1h", overlap="skip")
+    await schedules.pause(world.db, name, by="ana")
+    await world.pass_time(3 * HOUR - HALF)
+    await world.turn()
+    await schedules.resume(world.db, name, by="ana", run="none")
+    await world.pass_time(HALF)
+    await world.turn()  # the slot of three o'clock runs
+    await schedules.pause(world.db, name, by="ana")
+    await world.pass_time(2 * HOUR)
+    await schedules.resume(world.db, name, by="ana", run="all")
+    await world.turn()
+    running = "SELECT count(*) FROM sereno.run WHERE state = $1"
+    assert await world.eye.fetchval(running, "running") == 1
+    assert await world.eye.fetchval(running, "queued") == 2

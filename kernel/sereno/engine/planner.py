@@ -17,12 +17,14 @@ Every slot in (watermark, until] gets exactly one verdict, in the order of these
    the instant is more than `grace` after the slot.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby, islice
 
-from sereno.model.errors import SerenoError, TriggerError
+from sereno.model.errors import TriggerError
 from sereno.model.ledger import (
     Definition,
     Entry,
@@ -44,6 +46,7 @@ QUIET = timedelta(hours=1)
 _RANGE_FROM = 10
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
 _TICK = timedelta(microseconds=1)
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ def _overlap(
     runs: list[NewRun] = []
     previous = occupied
     catching_up = policies.catch_up == "all" and len(chosen) > 1
-    in_turn = catching_up or policies.overlap in ("queue", "cancel_previous")
+    in_turn = catching_up or policies.overlap != "allow"
     for due in chosen:
         if occupied and policies.overlap == "skip" and not catching_up:
             _mark([due], "skipped", "overlap: an earlier run is not over", verdicts)
@@ -220,14 +223,21 @@ def _key(entry: Entry, policies: Policies, definition: Definition, in_turn: bool
     return f"schedule {entry.schedule_id}" if in_turn else None
 
 
-def concurrency_key(template: str, params: dict[str, object]) -> str:
-    """Fill ``{param}`` in `template`; raises SerenoError when a param is missing."""
-    try:
-        return template.format_map(params)
-    except (LookupError, ValueError, AttributeError, TypeError) as error:
-        raise SerenoError(
-            f"concurrency_key {template!r} names the param {error}, which the run does not have"
-        ) from error
+def concurrency_key(template: str, params: Mapping[str, object]) -> str:
+    """Put params for their names in braces, in the form that ``sereno.enqueue`` gives them.
+
+    A name without a param stays: runs that lack it take turns among themselves.
+    """
+
+    def filled(name: re.Match[str]) -> str:
+        if name[1] not in params:
+            return name[0]
+        value = params[name[1]]
+        if value is None or isinstance(value, str):
+            return value or ""
+        return json.dumps(value, ensure_ascii=False)
+
+    return _PLACEHOLDER.sub(filled, template)
 
 
 def _ranges(
