@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby, islice
 
-from sereno.model.errors import TriggerError
+from sereno.model.errors import SerenoError, TriggerError
 from sereno.model.ledger import (
     Definition,
     Entry,
@@ -224,14 +224,15 @@ def _key(entry: Entry, policies: Policies, definition: Definition, in_turn: bool
 
 
 def concurrency_key(template: str, params: Mapping[str, object]) -> str:
-    """Put params for their names in braces, in the form that ``sereno.enqueue`` gives them.
-
-    A name without a param stays: runs that lack it take turns among themselves.
-    """
+    """Put params for their names in braces, in the form that ``sereno.enqueue`` gives them; raises
+    SerenoError when one is missing."""
 
     def filled(name: re.Match[str]) -> str:
         if name[1] not in params:
-            return name[0]
+            raise SerenoError(
+                f"concurrency_key {template!r} names the param '{name[1]}', which the run does"
+                " not have"
+            )
         value = params[name[1]]
         if value is None or isinstance(value, str):
             return value or ""

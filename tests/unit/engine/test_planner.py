@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sereno.engine import planner
-from sereno.engine.planner import QUIET, plan
+from sereno.engine.planner import QUIET, concurrency_key, plan
 from sereno.model.errors import SerenoError
 from sereno.model.ledger import Definition, Entry, Settlement
 from sereno.model.policies import Policies
@@ -279,18 +279,18 @@ def test_a_concurrency_key_is_filled_from_the_params() -> None:
     assert found.runs[0].concurrency_key == "tenant 7"
 
 
-@pytest.mark.parametrize("template", ["{tenant}", "{0}", "{tenant", "{x.y}", "{x[0]}"])
-def test_a_slot_whose_concurrency_key_the_params_cannot_fill_is_missed_with_a_sentence(
-    template: str,
-) -> None:
-    policies = Policies(concurrency_key=template)
-    found = plan(
-        schedule(params={"x": 1}), policies, at("10:00:00"), at("10:00:00"), occupied=False
-    )
-    (verdict,) = found.slots
-    assert verdict.verdict == "missed"
-    assert "concurrency_key" in (verdict.reason or "")
-    assert not found.runs
+def test_params_stand_in_a_concurrency_key_as_the_database_writes_them() -> None:
+    params = {"a": "x {b}", "b": 1, "c": True, "d": None, "e": 1.5, "f": {"g": [1, 2]}}
+    assert concurrency_key("{a}|{b}|{c}|{d}|{e}|{f}", params) == ('x {b}|1|true||1.5|{"g": [1, 2]}')
+
+
+def test_a_key_whose_param_is_missing_is_a_sentence() -> None:
+    with pytest.raises(SerenoError, match=r"names the param 'tenant', which the run does not have"):
+        concurrency_key("tenant {tenant}", {})
+
+
+def test_braces_without_a_name_are_text() -> None:
+    assert concurrency_key("{} {", {}) == "{} {"
 
 
 # --- pauses, windows, orphans -----------------------------------------------------------------

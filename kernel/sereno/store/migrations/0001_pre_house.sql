@@ -279,7 +279,7 @@ BEGIN
         FOR key IN SELECT jsonb_object_keys(enqueue.params) LOOP
             IF NOT known.params ? key THEN
                 RAISE EXCEPTION 'job ''%'': unknown param ''%''; it takes %', enqueue.job, key,
-                    coalesce((SELECT string_agg(k, ', ') FROM jsonb_object_keys(known.params) k), 'none')
+                    coalesce((SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(known.params) k), 'none')
                     USING ERRCODE = 'invalid_parameter_value';
             END IF;
         END LOOP;
@@ -298,11 +298,13 @@ BEGIN
         END LOOP;
     END IF;
     turn := known.policies ->> 'concurrency_key';
-    IF turn LIKE '%{%' THEN
-        FOR field IN SELECT e.key AS name, e.value AS text FROM jsonb_each_text(enqueue.params) e LOOP
-            turn := replace(turn, '{' || field.name || '}', coalesce(field.text, ''));
-        END LOOP;
-    END IF;
+    FOR key IN SELECT DISTINCT m[1] FROM regexp_matches(turn, '\{(\w+)\}', 'g') AS m LOOP
+        IF NOT enqueue.params ? key THEN
+            RAISE EXCEPTION 'job ''%'': param ''%'' is missing, which its concurrency_key names', enqueue.job, key
+                USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        turn := replace(turn, '{' || key || '}', coalesce(enqueue.params ->> key, ''));
+    END LOOP;
     LOOP
         INSERT INTO sereno.run AS r (job, cause, priority, run_at, params, unique_key, concurrency_key, requested_by,
                                      trace_context)
