@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench chaos clean
+.PHONY: help setup run test check format bench chaos years clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ bench: setup ## Measure what Sereno costs
 chaos: setup ## Break three replicas 200 times and measure each failover; ARGS="--faults 20"
 	@tools/test-tools.sh pgbouncer faketime ip
 	@$(BIN)/python -m tests.faults.chaos $(ARGS)
+
+years: setup ## Simulate YEARS (20) of schedules, outages and people at random; verify after each step
+	@SERENO_SIMULATED_YEARS=$${YEARS:-20} $(BIN)/python -m pytest tests/integration/test_simulated_year.py $(ARGS)
 
 clean: ## Remove the virtual environment, unpacked tools and caches (not the data of `make run`)
 	@rm -rf .venv .sereno .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
