@@ -8,6 +8,7 @@ import pytest
 
 from sereno import RunSuperseded
 from sereno.testing import RecordedRun
+from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.sync import sync
 from sereno_etl_ivr.target import Mark, Target
 
@@ -273,6 +274,32 @@ async def test_a_run_that_is_cancelled_leaves_whole_pages_and_the_next_goes_on(
     assert 0 < found < 3000
     assert found % 100 == 0
     assert (await synced(pbx))["inserted"] == 3000 - found
+    assert await loaded(database, *ALL) == pbx.rows(*ALL)
+
+
+async def test_no_page_commits_after_one_that_failed(
+    pbx: Pbx, synced: Sync, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next page is already on its way, in another session, when one fails."""
+    pbx.fill(300)
+    true, claims = Target._claim, 0
+
+    async def refusing(target: Target, mark: Mark | None) -> int | None:
+        nonlocal claims
+        claims += 1
+        if claims == 3:
+            raise TargetError("target: the disk is full")
+        return await true(target, mark)
+
+    monkeypatch.setattr(Target, "_claim", refusing)
+
+    with pytest.raises(TargetError, match="the disk is full"):
+        await synced(pbx, batch_size=50)
+
+    assert len(await loaded(database, "sequence")) == 100
+    assert claims == 3
+    monkeypatch.undo()
+    assert (await synced(pbx, batch_size=50))["inserted"] == 200
     assert await loaded(database, *ALL) == pbx.rows(*ALL)
 
 
