@@ -1,0 +1,126 @@
+"""The judges of ``make chaos`` find what is planted: a table of noughts is worth only that much."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .asking import do, value
+from .chaos import account
+from .chaos.eye import Eye
+from .chaos.replicas import Harm
+from .chaos.report import Trial, rows_of, table
+from .chaos.trust import overlaps, reigns
+
+AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def log(place: Path, label: str, *lines: dict[str, Any]) -> None:
+    (place / f"{label}.log").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def trusted(term: int, since: float, until: float) -> dict[str, Any]:
+    return {"event": "trusted", "term": term, "since": since, "until": until}
+
+
+def test_two_that_trusted_themselves_at_once_are_found(tmp_path: Path) -> None:
+    log(tmp_path, "a1", trusted(1, 10.0, 12.7), trusted(1, 11.0, 13.7))
+    log(tmp_path, "b1", trusted(2, 13.5, 16.0))
+    (found,) = overlaps(reigns(tmp_path, {}))
+    assert (found.one.label, found.other.label) == ("a1", "b1")
+    assert found.seconds == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("said", "deaths"),
+    [([{"event": "trust ended", "term": 1, "at": 13.4}], {}), ([], {"a1": 13.4})],
+    ids=["said so", "died"],
+)
+def test_one_that_ended_its_trust_or_died_in_time_is_not(
+    said: list[dict[str, Any]], deaths: dict[str, float], tmp_path: Path
+) -> None:
+    log(tmp_path, "a1", trusted(1, 11.0, 13.7), *said)
+    log(tmp_path, "b1", trusted(2, 13.5, 16.0))
+    assert overlaps(reigns(tmp_path, deaths)) == []
+
+
+def attempt(number: int, replica: str, at: float) -> list[dict[str, Any]]:
+    line = {"job": "chaos.loop", "run": 7, "attempt": number, "replica": replica}
+    return [{**line, "word": "began", "at": at}, {**line, "word": "ended", "at": at + 0.1}]
+
+
+def test_a_run_that_a_healthy_process_had_made_is_made_no_second_time() -> None:
+    lines = attempt(1, "a1", 10) + attempt(2, "b1", 12)
+    (found,) = account._of_attempts(lines, [], {7: AT})
+    assert (found.kind, found.at) == ("run doubled", AT)
+
+
+@pytest.mark.parametrize(("since", "excused"), [(11, True), (9.5, True), (12.5, False)])
+def test_only_harm_before_the_second_attempt_excuses_it(since: float, excused: bool) -> None:
+    lines = attempt(1, "a1", 10) + attempt(2, "b1", 12)
+    harms = [Harm("b1", 0, 99), Harm("a1", since, since + 1)]
+    assert (list(account._of_attempts(lines, harms, {7: AT})) == []) is excused
+
+
+def test_a_success_without_an_end_in_the_file_is_a_lost_run() -> None:
+    lines = attempt(1, "a1", 10)
+    runs = [(7, "chaos.loop", "succeeded", 1, AT), (8, "chaos.loop", "succeeded", 1, AT)]
+    runs += [(9, "chaos.loop", "failed", 1, AT)]
+    assert [f.detail[:5] for f in account._of_runs(runs, lines)] == ["run 8", "run 9"]
+
+
+@pytest.fixture
+def eye(database: str) -> Iterator[Eye]:
+    found = Eye(database)
+    yield found
+    found.close()
+
+
+def test_slots_that_were_skipped_failed_or_doubled_and_missing_chains_are_found(
+    database: str, eye: Eye
+) -> None:
+    schedule = value(
+        database,
+        "INSERT INTO sereno.schedule (name, job, origin, declared)"
+        " VALUES ('chaos.loop', 'chaos.loop', 'plugin', '{}') RETURNING id",
+    )
+
+    def slot(second: int, verdict: str, state: str | None) -> None:
+        at = f"'{AT + timedelta(seconds=second)}'"
+        run = "NULL"
+        if state is not None:
+            run = value(
+                database,
+                "INSERT INTO sereno.run (job, state, cause, schedule_id, slot)"
+                f" VALUES ('chaos.loop', '{state}', 'slot', {schedule}, {at}) RETURNING id",
+            )
+        do(
+            database,
+            "INSERT INTO sereno.slot (schedule_id, slot, verdict, run_id, term)"
+            f" VALUES ({schedule}, {at}, '{verdict}', {run}, 1) ON CONFLICT DO NOTHING",
+        )
+
+    slot(0, "ran", "succeeded")
+    slot(1, "skipped", None)
+    slot(2, "ran", "failed")
+    slot(3, "late", "succeeded")
+    slot(3, "late", "succeeded")
+    cutoff = AT + timedelta(minutes=1)
+    found = {(f.kind, f.at.second) for f in account._of_slots(eye, cutoff)}
+    assert found == {("slot lost", 1), ("slot lost", 2), ("slot doubled", 3)}
+    chains = {(f.kind, f.at.second) for f in account._of_chains(eye, cutoff)}
+    assert chains == {("run lost", 0), ("run lost", 3)}
+
+
+def test_each_finding_is_put_to_the_fault_before_it() -> None:
+    trials = [
+        Trial("kill", "a1", AT, 10.0, 1.0, failover=0.2),
+        Trial("cut", "b1", AT + timedelta(seconds=10), 20.0, 4.0, failover=2.5),
+    ]
+    late = account.Finding("slot lost", AT + timedelta(seconds=11), "")
+    kill, cut = rows_of(trials, [late], [])
+    assert (kill.cells()[7], cut.cells()[7]) == ("0", "1")
+    assert "| kill" in table([kill, cut])
