@@ -243,7 +243,7 @@ class Year(RuleBasedStateMachine):
     async def somebody_wants_a_run(self, number: int) -> None:
         job = JOBS[number % len(JOBS)]
         if job not in self.world.absent:
-            await runs.enqueue(self.world.db, job, {}, requested_by="ana")
+            await runs.enqueue(self.world.db, job, {"tenant": "t1"}, requested_by="ana")
 
     @rule(days=st.integers(1, 200))
     @awaited
