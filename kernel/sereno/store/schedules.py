@@ -23,12 +23,17 @@ MAX_REPLAY = 1_000
 async def named(connection: asyncpg.Connection, name: str) -> list[asyncpg.Record]:
     """Return, locked, the schedule `name` or all of the job `name`; raises NotFoundError.
 
-    A pause that is over is ended first.
+    A pause that is over is ended first. An orphaned schedule that has its job's name does not hide
+    those that the job has now.
     """
     row = await connection.fetchrow(sql("schedule_by_name"), name)
-    if row is not None:
+    names: list[str] = []
+    if row is None or row["state"] == "orphaned":
+        found = await connection.fetch(sql("schedules_by_job"), name)
+        alive = [r["name"] for r in found if r["state"] != "orphaned"]
+        names = alive or [r["name"] for r in found]
+    if row is not None and not set(names) - {name}:
         return [await lapse(connection, row)]
-    names = [r["name"] for r in await connection.fetch(sql("schedules_by_job"), name)]
     if not names:
         near = await connection.fetchval(sql("schedule_like"), name)
         hint = f", did you mean '{near}'?" if near else ""

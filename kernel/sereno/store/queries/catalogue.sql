@@ -44,7 +44,7 @@ SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.versio
 
 -- name: schedules_by_job
 -- $1 job
-SELECT s.name FROM sereno.schedule s WHERE s.job = $1 AND s.state <> 'removed' ORDER BY s.name;
+SELECT s.name, s.state FROM sereno.schedule s WHERE s.job = $1 AND s.state <> 'removed' ORDER BY s.name;
 
 -- name: schedules_create
 -- $1 names, $2 jobs, $3 origins, $4 declared, $5 triggers, $6 starts, $7 ends, $8 jitters, $9 params, $10 policies,

@@ -1,0 +1,251 @@
+"""What the code declares becomes what the database knows, once, and people's changes outlive it."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sereno.model.declared import Declared
+from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
+from sereno.store import schedules
+from sereno.store.catalogue import register
+
+from .scene import Scene, declared_job, named, opened
+
+HOURLY, DAILY = "every 1h", "every 1d"
+
+
+@pytest.fixture
+async def scene(database: str) -> AsyncIterator[Scene]:
+    async with opened(database) as found:
+        await found.declare("a.x", named("a.x"))
+        yield found
+
+
+async def schedule(scene: Scene, name: str = "a.x") -> dict[str, Any]:
+    """Return a schedule with its newest version and watermark."""
+    row = await scene.eye.fetchrow(
+        "SELECT s.state, s.version, s.origin, s.overrides::text, s.paused_by, s.paused_until,"
+        " v.trigger, v.valid_from, v.params::text, v.changed_by, v.reason, w.next_slot,"
+        " w.wake_at, w.settled_to, w.version AS mark"
+        " FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id"
+        " JOIN sereno.schedule_version v ON v.schedule_id = s.id AND v.version = s.version"
+        " WHERE s.name = $1",
+        name,
+    )
+    return dict(row or {})
+
+
+# --- registration -----------------------------------------------------------------------------
+
+
+async def test_a_new_schedule_begins_now_and_owes_nothing(scene: Scene) -> None:
+    found = await schedule(scene)
+    assert (found["state"], found["version"], found["origin"]) == ("active", 1, "plugin")
+    assert found["settled_to"] == found["valid_from"]
+    assert found["next_slot"] > found["settled_to"]
+    assert found["wake_at"] == found["next_slot"]
+
+
+async def test_the_same_declared_again_writes_nothing(scene: Scene) -> None:
+    before = await schedule(scene)
+    assert not await scene.declare("a.x", named("a.x"))
+    assert await schedule(scene) == before
+
+
+async def test_what_is_declared_otherwise_is_a_new_version_from_now_on(scene: Scene) -> None:
+    before = await schedule(scene)
+    await scene.declare("a.x", named("a.x", DAILY))
+    after = await schedule(scene)
+    assert (after["version"], after["trigger"], after["changed_by"]) == (2, "every 1d", "the code")
+    assert after["valid_from"] > before["valid_from"]
+    assert after["mark"] == before["mark"] + 1
+    assert after["settled_to"] == before["settled_to"]
+
+
+async def test_what_is_declared_no_more_is_orphaned_and_active_again_when_it_is_back(
+    scene: Scene,
+) -> None:
+    await scene.declare("a.y")
+    found = await schedule(scene)
+    assert (found["state"], found["next_slot"]) == ("orphaned", None)
+    present = "SELECT name, present FROM sereno.job ORDER BY name"
+    assert await scene.rows(present) == [("a.x", False), ("a.y", True)]
+    await scene.declare("a.x", named("a.x"))
+    found = await schedule(scene)
+    assert (found["state"], found["version"]) == ("active", 3)
+    assert await scene.rows(present) == [("a.x", True), ("a.y", False)]
+
+
+async def test_every_job_has_its_counts_before_its_first_run(scene: Scene) -> None:
+    assert await scene.rows("SELECT job, succeeded FROM sereno.job_stat") == [("a.x", 0)]
+
+
+async def test_a_deposed_leader_registers_nothing(scene: Scene) -> None:
+    old = scene.term
+    await scene.begin_term()
+    before = await schedule(scene)
+    with pytest.raises(LeaseLostError):
+        await register(scene.db, old, [declared_job("a.new")], [])
+    assert await schedule(scene) == before
+    assert await scene.value("SELECT count(*) FROM sereno.job") == 1
+
+
+async def test_a_disabled_schedule_is_paused_until_it_is_enabled(scene: Scene) -> None:
+    await scene.declare("a.x", "b.x", named("a.x", enabled=False), named("b.x", enabled=False))
+    for name in ("a.x", "b.x"):
+        found = await schedule(scene, name)
+        assert (found["state"], found["paused_by"]) == ("paused", "the configuration")
+    await scene.declare("a.x", "b.x", named("a.x"), named("b.x"))
+    assert (await schedule(scene))["state"] == "active"
+    assert (await schedule(scene, "b.x"))["state"] == "active"
+
+
+async def test_many_at_once_are_registered_in_one_go(scene: Scene) -> None:
+    many = [f"many.n{n}" for n in range(1000)]
+    await scene.declare("a.x", *many, *(named(n) for n in many))
+    assert await scene.value("SELECT count(*) FROM sereno.watermark") == 1001
+
+
+# --- people's changes -------------------------------------------------------------------------
+
+
+async def test_a_change_of_a_person_s_outlives_what_is_declared_otherwise(scene: Scene) -> None:
+    await schedules.override(scene.db, "a.x", {"trigger": DAILY}, by="ann", reason="too often")
+    found = await schedule(scene)
+    assert (found["trigger"], found["changed_by"], found["reason"]) == (
+        *("every 1d", "ann"),
+        "too often",
+    )
+    await scene.declare("a.x", named("a.x", "every 2h", params={"n": 1}))
+    found = await schedule(scene)
+    assert (found["trigger"], found["params"]) == ("every 1d", '{"n": 1}')
+    await schedules.override(scene.db, "a.x", {"trigger": None}, by="ann")
+    assert (await schedule(scene))["trigger"] == "every 2h"
+
+
+async def test_a_pause_outlives_a_deploy_with_who_and_until_when(scene: Scene) -> None:
+    until = datetime.now(UTC) + timedelta(hours=3)
+    assert await schedules.pause(scene.db, "a.x", by="ann", until=until) == ["a.x"]
+    await scene.declare("a.x", named("a.x", DAILY))
+    found = await schedule(scene)
+    assert (found["state"], found["paused_by"], found["paused_until"], found["trigger"]) == (
+        *("paused", "ann"),
+        until,
+        "every 1d",
+    )
+    await scene.declare("a.y")
+    await scene.declare("a.x", named("a.x", DAILY))
+    found = await schedule(scene)
+    assert (found["state"], found["paused_by"], found["paused_until"]) == ("paused", "ann", until)
+
+
+async def test_to_pause_twice_changes_nothing_the_second_time(scene: Scene) -> None:
+    assert await schedules.pause(scene.db, "a.x", by="ann") == ["a.x"]
+    assert await schedules.pause(scene.db, "a.x", by="bob") == []
+    assert (await schedule(scene))["paused_by"] == "ann"
+    assert (await schedules.resume(scene.db, "a.x", by="ann"))[0] == ["a.x"]
+    assert await schedules.resume(scene.db, "a.x", by="ann") == ([], [])
+
+
+async def test_a_pause_that_would_be_over_already_is_refused(scene: Scene) -> None:
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    with pytest.raises(DeclarationError, match="is in the past"):
+        await schedules.pause(scene.db, "a.x", by="ann", until=past)
+    assert (await schedule(scene))["state"] == "active"
+
+
+async def test_all_schedules_of_a_job_are_paused_by_its_name(scene: Scene) -> None:
+    await scene.declare("a.x", named("a.x@one"), named("a.x@two"))
+    assert await schedules.pause(scene.db, "a.x", by="ann") == ["a.x@one", "a.x@two"]
+    with pytest.raises(DeclarationError, match="several schedules"):
+        await schedules.override(scene.db, "a.x", {"trigger": DAILY}, by="ann")
+
+
+async def test_what_is_not_there_is_told_with_what_is_near(scene: Scene) -> None:
+    with pytest.raises(NotFoundError, match=r"named 'a\.xy', did you mean 'a\.x'\?"):
+        await schedules.pause(scene.db, "a.xy", by="ann")
+
+
+async def paused_for(scene: Scene, slots: int) -> None:
+    """Pause as if so many hourly slots had fallen into the pause by now."""
+    await schedules.pause(scene.db, "a.x", by="ann")
+    await scene.eye.execute(
+        "UPDATE sereno.schedule_version SET valid_from = valid_from - make_interval(hours => $1)",
+        slots,
+    )
+
+
+@pytest.mark.parametrize(("run", "count"), [("none", 0), ("last", 1), ("all", 5)])
+async def test_a_resume_runs_what_was_missed_if_it_is_asked_to(
+    scene: Scene, run: Any, count: int
+) -> None:
+    await paused_for(scene, 5)
+    names, queued = await schedules.resume(scene.db, "a.x", by="ann", run=run)
+    assert (names, len(queued)) == (["a.x"], count)
+    rows = await scene.rows("SELECT id, cause, requested_by, slot FROM sereno.run ORDER BY slot")
+    assert [r[0] for r in rows] == queued
+    assert all(r[1:3] == ("person", "ann") for r in rows)
+    assert [r[3].minute for r in rows] == [0] * count
+
+
+async def test_a_resume_that_would_run_too_many_changes_nothing(scene: Scene) -> None:
+    await paused_for(scene, schedules.MAX_REPLAY + 1)
+    with pytest.raises(DeclarationError, match="more than 1000 slots of 'a"):
+        await schedules.resume(scene.db, "a.x", by="ann", run="all")
+    assert (await schedule(scene))["state"] == "paused"
+    names, queued = await schedules.resume(scene.db, "a.x", by="ann", run="last")
+    assert (names, len(queued)) == (["a.x"], 1)
+
+
+# --- people's own schedules -------------------------------------------------------------------
+
+
+async def test_a_user_s_schedule_is_orphaned_with_its_job_and_is_back_with_it(
+    scene: Scene,
+) -> None:
+    mine = Declared(trigger=DAILY, params={"n": 1})
+    await schedules.add(scene.db, "a.x@mine", "a.x", mine, by="ann")
+    found = await schedule(scene, "a.x@mine")
+    assert (found["origin"], found["state"], found["params"]) == ("user", "active", '{"n": 1}')
+    await scene.declare("a.y")
+    assert (await schedule(scene, "a.x@mine"))["state"] == "orphaned"
+    await scene.declare("a.x", named("a.x"))
+    assert (await schedule(scene, "a.x@mine"))["state"] == "active"
+
+
+async def test_a_name_that_is_taken_is_refused_and_one_that_was_removed_is_free(
+    scene: Scene,
+) -> None:
+    mine = Declared(trigger=DAILY)
+    await schedules.add(scene.db, "a.x@mine", "a.x", mine, by="ann")
+    with pytest.raises(DeclarationError, match="there is a schedule 'a"):
+        await schedules.add(scene.db, "a.x@mine", "a.x", mine, by="ann")
+    await schedules.remove(scene.db, "a.x@mine", by="ann")
+    await schedules.add(scene.db, "a.x@mine", "a.x", mine, by="ann")
+    assert await scene.value("SELECT count(*) FROM sereno.schedule WHERE state = 'removed'") == 1
+
+
+async def test_what_a_plugin_declares_is_removed_once_it_is_orphaned(scene: Scene) -> None:
+    with pytest.raises(DeclarationError, match="is declared by"):
+        await schedules.remove(scene.db, "a.x", by="ann")
+    await scene.declare("a.y")
+    await schedules.remove(scene.db, "a.x", by="ann")
+    assert (await schedule(scene))["state"] == "removed"
+
+
+async def test_every_change_is_kept_with_who_and_why(scene: Scene) -> None:
+    await schedules.pause(scene.db, "a.x", by="ann", reason="stock-taking")
+    await schedules.resume(scene.db, "a.x", by="bob")
+    rows = "SELECT by, subject, action, reason FROM sereno.change ORDER BY id"
+    assert (await scene.rows(rows))[-2:] == [
+        ("ann", "a.x", "pause", "stock-taking"),
+        ("bob", "a.x", "resume", ""),
+    ]
+    versions = "SELECT version, state, changed_by FROM sereno.schedule_version ORDER BY version"
+    assert await scene.rows(versions) == [
+        (1, "active", "the code"),
+        (2, "paused", "ann"),
+        (3, "active", "bob"),
+    ]
