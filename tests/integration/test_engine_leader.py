@@ -10,6 +10,7 @@ import pytest
 
 from sereno import RunContext, every, job
 from sereno.engine import leader
+from sereno.store import catalogue
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.testing import Signals
 
@@ -186,6 +187,39 @@ async def test_a_fault_in_what_leads_ends_neither_the_node_nor_its_runs(
         go.set()
         assert (await eye.over(run_id))["state"] == "succeeded"
         assert node.fault is None
+
+
+async def test_a_registration_that_takes_longer_than_the_lease_does_not_cost_the_lead(
+    database: str, eye: Eye, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = catalogue.register
+
+    async def slow(*args: Any) -> bool:
+        await eye.connection.execute("SELECT pg_sleep(2)")
+        return await real(*args)
+
+    monkeypatch.setattr(catalogue, "register", slow)
+    async with running(database, tick, lease=timedelta(seconds=1)) as node:
+        await node.leads()
+        await node.finished("t.tick")
+        assert node.status.term == 1
+
+
+@pytest.mark.parametrize(("on_lost", "state"), [("retry", "queued"), ("fail", "failed")])
+async def test_a_run_that_outlasts_its_node_s_drain_is_treated_as_its_job_says(
+    database: str, eye: Eye, on_lost: str, state: str
+) -> None:
+    began = Signals()
+
+    @job("t.long", on_lost=on_lost)
+    async def long(run: Run) -> None:
+        began.say("began")
+        await asyncio.Event().wait()
+
+    async with running(database, long, drain_timeout=timedelta(seconds=0.2)):
+        run_id = await eye.enqueue("t.long")
+        await began.wait("began")
+    assert await eye.value("SELECT state FROM sereno.run WHERE id = $1", run_id) == state
 
 
 async def test_a_node_that_starts_while_the_database_is_away_waits_for_it(

@@ -102,7 +102,8 @@ class Attempt:
             wait = self.policies.retry.wait(self.claim.attempt, chance())
             if wait is not None:
                 state, retry_at = "queued", finished + wait
-        if self.why == "drained" and state != "succeeded":
+        again = state != "succeeded" and self.policies.on_lost == "retry"
+        if self.why == "drained" and again:
             state, retry_at = "queued", finished
         first, lines = self.scope.take(last=True)
         began = self.began or finished

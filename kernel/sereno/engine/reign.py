@@ -6,7 +6,8 @@ and loses the lead.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from sereno.engine.clock import Clock, steady
 from sereno.engine.firing import Firing
@@ -98,8 +99,8 @@ class Reign:
         declared: Sequence[NamedSchedule],
         leaving: asyncio.Event,
     ) -> None:
-        await catalogue.register(self._db, self._term, jobs, declared)
-        await self._intake.load()
+        await self._while_beating(catalogue.register(self._db, self._term, jobs, declared))
+        await self._while_beating(self._intake.load())
         while not leaving.is_set():
             self._alive()
             await self._check()
@@ -111,6 +112,18 @@ class Reign:
             if "schedule" in reasons:
                 self._firing.reread()
             self._intake.hear(reasons)
+
+    async def _while_beating(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do `work`, and beat meanwhile: with many schedules it may take longer than the lease."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=max(0.0, self._next_beat - steady()))
+                self._alive()
+                await self._check()
+            task.result()
+        finally:
+            task.cancel()
 
     async def _check(self) -> None:
         """Make sure that this node still leads, and beat when it is time."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from math import inf
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -60,7 +61,12 @@ class Policies:
 _FIELDS = {f.name: f.type for f in fields(Policies)}
 _CHOICES = {"overlap": Overlap, "catch_up": CatchUp, "on_lost": OnLost, "severity": Severity}
 _DURATIONS = {"timeout", "grace", "overdue_after"}
-_NUMBERS = {"max_catch_up": 1, "max_running": 1, "priority": -32768, "memory_limit_mb": 16}
+_NUMBERS: dict[str, tuple[int, float]] = {
+    "max_catch_up": (1, inf),
+    "max_running": (1, inf),
+    "priority": (-32768, 32767),
+    "memory_limit_mb": (16, inf),
+}
 
 
 def checked(overrides: dict[str, Any], subject: str) -> dict[str, Any]:
@@ -116,9 +122,11 @@ def _choice(name: str, value: Any, subject: str) -> str:
 
 
 def _number(name: str, value: Any, subject: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < _NUMBERS[name]:
+    least, most = _NUMBERS[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        upto = "" if most == inf else f" to {most}"
         raise DeclarationError(
-            f"{subject}: {name} is {value!r}, it must be a whole number from {_NUMBERS[name]}"
+            f"{subject}: {name} is {value!r}, it must be a whole number from {least}{upto}"
         )
     return value
 

@@ -93,7 +93,16 @@ def _is_default(policies: Policies, name: str) -> bool:
         ("severity", 3, "job 'a.b': severity is 3, it must be one of info, warning, critical"),
         ("max_running", 0, "job 'a.b': max_running is 0, it must be a whole number from 1"),
         ("max_running", True, "job 'a.b': max_running is True, it must be a whole number from 1"),
-        ("priority", 1.5, "job 'a.b': priority is 1.5, it must be a whole number from -32768"),
+        (
+            "priority",
+            1.5,
+            "job 'a.b': priority is 1.5, it must be a whole number from -32768 to 32767",
+        ),
+        (
+            "priority",
+            40_000,
+            "job 'a.b': priority is 40000, it must be a whole number from -32768 to 32767",
+        ),
         ("retry", "often", "job 'a.b': retry is 'often', it must be a table or a number"),
         ("retry", {"attempts": 0}, "job 'a.b': retry: attempts is 0, it must be at least 1"),
         (
