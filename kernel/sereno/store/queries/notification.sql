@@ -8,8 +8,8 @@ RETURNING notifier, repeats;
 
 -- name: notification_raise
 -- $1 key, $2 kind, $3 severity, $4 job, $5 message, $6 node, notifiers: $7 names, $8 due at (null: now), $9 suppressed.
--- A row for each notifier that was not told yet; for the others the message counts as repeated, but for one of the same
--- run. `new`: it was not.
+-- A row for each notifier that was not told yet; for the others the message counts as repeated, unless it is of a run
+-- that has been counted (the lookout finds the last failure again and again). `new`: it was not told yet.
 INSERT INTO sereno.notification AS n (key, notifier, kind, severity, job, open, message, suppressed, state, due_at,
                                       raised_by, sent_at, sent_by)
 SELECT $1, u.notifier, $2, $3, $4, true, $5, u.suppressed, CASE u.notifier WHEN '' THEN 'sent' ELSE 'waiting' END,
@@ -17,8 +17,12 @@ SELECT $1, u.notifier, $2, $3, $4, true, $5, u.suppressed, CASE u.notifier WHEN 
        CASE u.notifier WHEN '' THEN $6::uuid END
   FROM unnest($7::text[], $8::timestamptz[], $9::integer[]) AS u(notifier, due_at, suppressed)
 ON CONFLICT (key, notifier) WHERE open DO UPDATE
-   SET repeats = n.repeats + CASE WHEN n.message -> 'facts' -> 'run' = excluded.message -> 'facts' -> 'run' THEN 0
-                                  ELSE 1 END
+   SET repeats = n.repeats + CASE WHEN (excluded.message -> 'facts' ->> 'run')::bigint
+                                       <= coalesce(n.message -> 'facts' ->> 'last_run', n.message -> 'facts' ->> 'run')::bigint
+                                  THEN 0 ELSE 1 END,
+       message = CASE WHEN excluded.message -> 'facts' ? 'run'
+                      THEN jsonb_set(n.message, '{facts,last_run}', excluded.message -> 'facts' -> 'run')
+                      ELSE n.message END
 RETURNING n.notifier, (n.xmax = 0) AS new;
 
 -- name: notification_close
