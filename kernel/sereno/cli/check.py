@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sereno.cli.drift import tell_drift
 from sereno.cli.failure import FAILED, complain, remark
 from sereno.cli.forecast import Forecast, slots
 from sereno.cli.invocation import Invocation
@@ -28,13 +29,22 @@ _SLOTS = 3
 
 
 @click.command("check")
+@click.option(
+    "--drift",
+    is_flag=True,
+    help="Ask the database which schedules this code would fire at other times.",
+)
 @as_json
 @pass_invocation
-def command(invocation: Invocation, as_json: bool) -> None:
+def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     """Check settings and plugins without a database, and print the next slots.
 
-    Exit codes: 1 when a plugin cannot be loaded, 2 when the configuration is at fault.
+    Exit codes: 1 when a plugin cannot be loaded, or with --drift a schedule would move; 2 when the
+    configuration is at fault.
     """
+    if drift:
+        tell_drift(invocation, as_json)
+        return
     registry = invocation.registry
     failed = [r for r in registry.records.values() if r.state == "failed"]
     now = system_time()

@@ -1,0 +1,62 @@
+"""``sereno check --drift``: which schedules this code would fire at other times."""
+
+import click
+
+from sereno.cli.asking import ask
+from sereno.cli.failure import FAILED
+from sereno.cli.invocation import Invocation
+from sereno.cli.moments import exact
+from sereno.cli.output import write, write_json, write_table
+from sereno.cli.table import Column
+from sereno.model.declared import Declared
+from sereno.store.drift import Drift, foresee
+from sereno.store.pool import Database
+
+_COLUMNS = (
+    Column("schedule"),
+    Column("until now"),
+    Column("from now on"),
+    Column("because", grows=True),
+)
+
+
+def tell_drift(invocation: Invocation, as_json: bool) -> None:
+    """Print old and new next slots of each schedule that would move; exit code 1 when one does."""
+    declared = {
+        s.name: Declared.of(s.schedule, s.enabled) for s in invocation.registry.schedules.values()
+    }
+
+    async def question(db: Database) -> list[Drift]:
+        return await foresee(db, declared)
+
+    found = ask(invocation, question)
+    if as_json:
+        write_json(
+            [
+                {
+                    "schedule": d.schedule,
+                    "because": d.because,
+                    "before": d.before,
+                    "after": d.after,
+                }
+                for d in found
+            ]
+        )
+    else:
+        _tell(found)
+    if found:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _tell(found: list[Drift]) -> None:
+    rows = []
+    for drift in found:
+        length = max(len(drift.before), len(drift.after), 1)
+        for n in range(length):
+            first = [drift.schedule, drift.because] if n == 0 else ["", ""]
+            before = exact(drift.before[n]) if n < len(drift.before) else "none"
+            after = exact(drift.after[n]) if n < len(drift.after) else "none"
+            rows.append([first[0], before, after, first[1]])
+    write_table(_COLUMNS, rows, "no schedule moves: every next slot is what it was")
+    if found:
+        write(f"{len(found)} schedule{'s' * (len(found) != 1)} would fire at other times")
