@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sereno import RunContext, every, job, once, schedule
+from sereno import RunContext, cron, every, job, once, schedule
 from sereno.engine import firing
 from sereno.model.errors import StoreUnavailableError
 from sereno.store import ledger, runs, schedules
@@ -313,3 +313,65 @@ async def test_no_more_runs_of_a_job_than_max_running_when_several_slots_come_at
         done = await eye.value("SELECT count(*) FROM sereno.run")
         await eye.until(SUCCEEDED, "t.busy", done + 5)
     assert most == 1
+
+
+# --- long outages -----------------------------------------------------------------------------
+
+
+async def away_for(eye: Eye, seconds: int, job: str) -> None:
+    """Have the database say that the schedules of `job` were settled last so long ago."""
+    back = timedelta(seconds=seconds)
+    ids = [r[0] for r in await eye.rows("SELECT id FROM sereno.schedule WHERE job = $1", job)]
+    for statement in (
+        "UPDATE sereno.schedule_version SET valid_from = valid_from - $2::interval",
+        "UPDATE sereno.watermark SET settled_to = settled_to - $2::interval",
+        "UPDATE sereno.watermark SET wake_at = wake_at - $2::interval",
+        "DELETE FROM sereno.slot",
+        "DELETE FROM sereno.slot_range",
+        "DELETE FROM sereno.run",
+    ):
+        unused = "" if "$2" in statement else " AND $2::interval IS NOT NULL"
+        where = f" WHERE schedule_id = ANY ($1::bigint[]){unused}"
+        await eye.connection.execute(statement + where, ids, back)
+
+
+async def test_a_long_outage_of_one_schedule_makes_neither_another_nor_the_queue_wait(
+    database: str, eye: Eye
+) -> None:
+    jobs = ticking(), ticking("t.dense", "10ms"), job("t.adhoc")(nothing)
+    async with running(database, *jobs):
+        await eye.until(SUCCEEDED, "t.dense", 1)
+    await away_for(eye, 86_400, "t.dense")
+    async with running(database, *jobs) as node:
+        await node.leads()
+        done = await eye.value("SELECT count(*) FROM sereno.run WHERE job = 't.tick'")
+        await eye.until(SUCCEEDED, "t.tick", done + 5)
+        assert (await eye.ran("t.adhoc"))["state"] == "succeeded"
+        behind = await eye.value(
+            "SELECT clock_timestamp() - settled_to FROM sereno.watermark w JOIN sereno.schedule s"
+            " ON s.id = w.schedule_id WHERE s.job = 't.dense'"
+        )
+        assert behind > timedelta(hours=1)
+
+
+async def test_a_long_outage_of_many_schedules_does_not_cost_the_lead(
+    database: str, eye: Eye
+) -> None:
+    """To settle it takes longer than the lease: the heart beats meanwhile."""
+    every_second = [
+        schedule(cron("* * * * * *"), label=f"n{n}", jitter="1s", catch_up="last")
+        for n in range(20)
+    ]
+    dense = job("t.dense", schedule=every_second)(nothing)
+    async with running(database, dense):
+        await eye.until(SUCCEEDED, "t.dense", 1)
+    await away_for(eye, 4_000, "t.dense")
+    async with running(database, dense, lease=timedelta(seconds=1)) as node:
+        term = await node.leads()
+        await eye.until(
+            "SELECT min(settled_to) > clock_timestamp() - interval '5 s' FROM sereno.watermark",
+            limit=30,
+        )
+        assert await eye.value("SELECT term FROM sereno.leadership") == term
+    held = "SELECT sum(slots) FROM sereno.slot_range WHERE verdict = 'coalesced'"
+    assert await eye.value(held) >= 20 * 3_900

@@ -30,6 +30,9 @@ LOOKAHEAD = timedelta(milliseconds=40)
 HORIZON = timedelta(minutes=2)
 REFILL_EVERY = 30.0
 BATCH = 500
+BATCH_SLOTS = 5_000
+"""Slots after which a batch is settled though more schedules are due: to plan them takes time."""
+
 AGENDA_LIMIT = 20_000
 
 
@@ -76,11 +79,25 @@ class Firing:
         return wait if wake is None else min(wait, self._clock.until(wake - LOOKAHEAD))
 
     async def turn(self, between: Callable[[], Awaitable[None]]) -> None:
-        """Settle all that is due; `between` is awaited after each batch."""
+        """Settle what is due, each schedule once: what is still behind then has its next turn.
+
+        `between` is awaited after each batch.
+        """
         if steady() >= self._next_refill:
             await self._refill()
-        while due := self._agenda.due(self._clock.now() + LOOKAHEAD, BATCH):
-            await self._settle([s for e in due if (s := self._plan(e)) is not None])
+        batch: list[Settlement] = []
+        slots = 0
+        for entry in self._agenda.due(self._clock.now() + LOOKAHEAD, AGENDA_LIMIT):
+            settlement = self._plan(entry)
+            if settlement is not None:
+                batch.append(settlement)
+                slots += settlement.count
+            if len(batch) >= BATCH or slots >= BATCH_SLOTS:
+                await self._settle(batch)
+                await between()
+                batch, slots = [], 0
+        if batch:
+            await self._settle(batch)
             await between()
 
     async def _refill(self) -> None:

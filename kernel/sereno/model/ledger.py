@@ -110,6 +110,11 @@ class Settlement:
     cancel_previous: bool = False
     pause_over: bool = False
 
+    @property
+    def count(self) -> int:
+        """Return how many slots it settles."""
+        return len(self.slots) + sum(r.slots for r in self.ranges)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
