@@ -211,6 +211,34 @@ async def test_a_chain_gets_its_upstream_s_result_and_a_fan_in_all_of_them(
     assert found["result"] == b'{"t.first":1,"t.second":2}'
 
 
+async def test_an_outcome_that_the_database_refuses_fails_its_run_and_holds_up_no_other(
+    database: str, eye: Eye
+) -> None:
+    @job("t.first")
+    async def first(run: Run) -> None:
+        pass
+
+    @job("t.second", after="t.first")
+    async def second(run: Run) -> None:
+        pass
+
+    @job("t.other")
+    async def other(run: Run) -> None:
+        pass
+
+    async with running(database, first, second, other) as node:
+        await eye.enqueue("t.first")
+        await eye.until("SELECT count(*) = 2 FROM sereno.run WHERE state = 'succeeded'")
+        await eye.connection.execute(
+            "ALTER TABLE sereno.run ADD CONSTRAINT odd CHECK (cause <> 'chain') NOT VALID"
+        )
+        ids = [await eye.enqueue(name) for name in ("t.first", "t.other", "t.other")]
+        rows = [await eye.over(run_id) for run_id in ids]
+        await node.finished("t.first", state="failed")
+    assert [r["state"] for r in rows] == ["failed", "succeeded", "succeeded"]
+    assert "could not be kept in full" in rows[0]["error"]
+
+
 # --- limits -----------------------------------------------------------------------------------
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
+import msgspec
+
 from sereno.engine.backoff import Backoff
 from sereno.model.errors import StoreError, StoreUnavailableError
 from sereno.model.job import Job
 from sereno.model.run import Outcome
 from sereno.store import runs
 from sereno.store.pool import Database
-from sereno.store.runs import Written
 
 log = logging.getLogger("sereno.outbox")
 
@@ -111,7 +112,9 @@ class Outbox:
             if len(group) > 1:
                 raise
             log.exception("an outcome cannot be written as it is", extra={"run": group[0].run_id})
-            written = await self._write_bare(group[0], error)
+            written, less = await self._write_bare(group[0], error)
+            self._written(less, less.run_id in written.ours)
+            return []
         for outcome in group:
             if outcome.run_id not in written.held:
                 self._written(outcome, outcome.run_id in written.ours)
@@ -123,22 +126,34 @@ class Outbox:
         with suppress(StoreError):  # it looks by itself, a little later
             await runs.notify_over(self._db)
 
-    async def _write_bare(self, outcome: Outcome, error: StoreError) -> Written:
-        bare = Outcome(
-            run_id=outcome.run_id,
-            job=outcome.job,
-            attempt=outcome.attempt,
-            state=outcome.state,
-            started_at=outcome.started_at,
-            finished_at=outcome.finished_at,
-            retry_at=outcome.retry_at,
-            released=outcome.released,
-            error=f"its outcome could not be kept in full: {error}",
+    async def _write_bare(
+        self, outcome: Outcome, error: StoreError
+    ) -> tuple[runs.Written, Outcome]:
+        """Write what may be written of an outcome that the database refuses: the plain state, or at
+        last a failure. A run that is over may not count as under way for ever."""
+        failed = msgspec.structs.replace(
+            _bare(outcome, error), state="failed", retry_at=None, released=False
         )
-        try:
-            return await runs.write_outcomes(self._db, self._node, [bare], self._chains)
-        except StoreUnavailableError:
-            raise
-        except StoreError:
-            log.exception("an outcome is lost", extra={"run": outcome.run_id})
-            return Written(ours=frozenset())
+        for less in (_bare(outcome, error), failed):
+            try:
+                found = await runs.write_outcomes(self._db, self._node, [less], self._chains)
+                return found, less
+            except StoreUnavailableError:
+                raise
+            except StoreError:
+                log.exception("an outcome is refused", extra={"run": outcome.run_id})
+        return runs.Written(ours=frozenset()), outcome
+
+
+def _bare(outcome: Outcome, error: StoreError) -> Outcome:
+    return Outcome(
+        run_id=outcome.run_id,
+        job=outcome.job,
+        attempt=outcome.attempt,
+        state=outcome.state,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        retry_at=outcome.retry_at,
+        released=outcome.released,
+        error=f"its outcome could not be kept in full: {error}",
+    )
