@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,6 +20,7 @@ from sereno_etl_ivr.plan import Digest
 from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.shifts import Shift, shifts
 from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.target.batch import Batch, Mark
 from sereno_etl_ivr.target.connection import connected, translated
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
@@ -35,29 +35,6 @@ _HOURS = timedelta(hours=12)
 
 Fence = Callable[[Any], Awaitable[None]]
 Turn = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Where the watermark stands: all rows before `reached` have been loaded.
-
-    Before `settled` none is expected any more; what lies between is read again by the next run.
-    """
-
-    reached: int | None
-    settled: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One transaction. `mark`: what it completes, None when it completes nothing.
-
-    `removes`: what the target holds of the range and the source does not is taken out.
-    """
-
-    range: Range
-    mark: Mark | None
-    removes: bool = False
 
 
 class Target:
