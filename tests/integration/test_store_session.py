@@ -1,0 +1,190 @@
+"""The session's locks are a lease: what ends the session ends the lead, and nobody has it twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+
+from sereno.model.errors import LeaseLostError, StoreUnavailableError
+from sereno.store.keys import LOCK_CLASS
+from sereno.store.session import Node, NodeSession
+from sereno.store.sql import sql
+from sereno.testing import Signals
+
+from .scene import Scene, opened
+
+FIRST, SECOND = Node(UUID(int=1), 1), Node(UUID(int=2), 2)
+
+
+@pytest.fixture
+async def scene(database: str) -> AsyncIterator[Scene]:
+    async with opened(database) as found:
+        for node in (FIRST, SECOND):
+            await found.eye.execute(
+                "INSERT INTO sereno.node (id, label, pid, version) VALUES ($1, 'x', 1, '1')",
+                node.id,
+            )
+        yield found
+
+
+@asynccontextmanager
+async def session(
+    scene: Scene, heard: Signals | None = None, lease: float = 5.0
+) -> AsyncIterator[NodeSession]:
+    found = NodeSession(scene.db.dsn, lease=lease, timeout=1.0, application="sereno test")
+    said = heard or Signals()
+    await found.open(lambda word: said.say("notified", word=word), lambda: said.say("lost"))
+    try:
+        yield found
+    finally:
+        found.terminate()
+
+
+BACKENDS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sereno test'"
+
+
+async def gone(scene: Scene) -> None:
+    """Return once no session of this test is connected any more."""
+    async with asyncio.timeout(10):
+        while await scene.value(BACKENDS):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+
+
+async def test_one_session_leads_and_the_next_only_when_that_has_ended(scene: Scene) -> None:
+    async with session(scene) as first, session(scene) as second:
+        assert (await first.try_lead())[0]
+        assert not (await second.try_lead())[0]
+        first.terminate()
+        async with asyncio.timeout(5):
+            while not (await second.try_lead())[0]:
+                pass
+
+
+async def test_terms_only_grow_and_the_last_one_is_told_how_it_ended(scene: Scene) -> None:
+    async with session(scene) as first:
+        await first.try_lead()
+        assert await first.begin_term(FIRST, scene.db) == 1
+    await gone(scene)
+    async with session(scene) as second:
+        await second.try_lead()
+        assert await second.begin_term(SECOND, scene.db) == 2
+        await second.hand_over(2, "handed over")
+    rows = "SELECT term, node, reason, ended_at IS NOT NULL FROM sereno.term ORDER BY term"
+    assert await scene.rows(rows) == [
+        (1, FIRST.id, "lost", True),
+        (2, SECOND.id, "handed over", True),
+    ]
+
+
+async def test_who_lacks_the_lock_begins_no_term(scene: Scene) -> None:
+    async with session(scene) as found:
+        with pytest.raises(LeaseLostError, match="gone before the term began"):
+            await found.begin_term(FIRST, scene.db)
+        assert not found.alive
+    assert await scene.value("SELECT term FROM sereno.leadership") == 0
+
+
+async def test_a_heartbeat_proves_the_lock_and_the_term(scene: Scene) -> None:
+    async with session(scene) as found:
+        await found.try_lead()
+        term = await found.begin_term(FIRST, scene.db)
+        before = await scene.value("SELECT beat_at FROM sereno.leadership")
+        assert await found.beat(FIRST, term) > before
+        assert await scene.value("SELECT beat_at FROM sereno.leadership") > before
+        await scene.begin_term(SECOND.id)
+        with pytest.raises(LeaseLostError, match=f"no longer holds .* of term {term}"):
+            await found.beat(FIRST, term)
+        assert not found.alive
+
+
+async def test_a_lock_that_was_let_go_is_noticed_by_the_next_heartbeat(scene: Scene) -> None:
+    async with session(scene) as found:
+        await found.try_lead()
+        term = await found.begin_term(FIRST, scene.db)
+        assert found._connection is not None
+        await found._connection.execute("SELECT pg_advisory_unlock_all()")
+        with pytest.raises(LeaseLostError):
+            await found.beat(FIRST, term)
+
+
+async def test_a_session_that_the_server_ends_tells_so_and_is_not_alive(scene: Scene) -> None:
+    heard = Signals()
+    async with session(scene, heard) as found:
+        await found.try_lead()
+        await scene.eye.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'sereno test'"
+        )
+        await heard.wait("lost")
+        assert not found.alive
+        with pytest.raises(StoreUnavailableError):
+            await found.try_lead()
+
+
+async def test_a_silent_session_is_ended_by_the_server_after_its_lease(scene: Scene) -> None:
+    """As when the process is frozen: its kernel still answers the network's probes."""
+    heard = Signals()
+    async with session(scene, heard, lease=0.3) as found:
+        assert (await found.try_lead())[0]
+        await heard.wait("lost", limit=5)
+        async with session(scene) as other:
+            assert (await other.try_lead())[0]
+
+
+async def test_a_session_that_speaks_keeps_its_lease(scene: Scene) -> None:
+    async with session(scene, lease=0.5) as found:
+        await found.try_lead()
+        began = await found.watch()
+        while ((now := await found.watch()) - began).total_seconds() < 1.5:
+            assert now > began
+        assert found.alive
+
+
+async def test_a_call_without_an_answer_ends_the_session(scene: Scene) -> None:
+    """Its lock may have been granted unseen: it may not stay."""
+    async with session(scene) as found:
+        await found.try_lead()
+        term = await found.begin_term(FIRST, scene.db)
+        async with scene.eye.transaction():
+            await scene.eye.execute("SELECT 1 FROM sereno.leadership FOR UPDATE")
+            with pytest.raises(StoreUnavailableError, match="no answer within the time limit"):
+                await found.beat(FIRST, term)
+        assert not found.alive
+        await gone(scene)
+
+
+async def test_a_node_s_presence_is_its_newest_session_s(scene: Scene) -> None:
+    heard = Signals()
+    async with session(scene, heard) as old, session(scene) as new:
+        assert await old.claim_presence(FIRST)
+        assert not await new.claim_presence(FIRST)
+        await heard.wait("lost")
+        async with asyncio.timeout(5):
+            while not await new.claim_presence(FIRST):
+                pass
+        assert await new.claim_presence(SECOND)
+
+
+async def test_presence_is_not_told_when_its_holder_lets_go_just_after_the_try(
+    scene: Scene,
+) -> None:
+    tried = "pg_try_advisory_lock($1::int, $2::int)"
+    block = sql("presence_lock")
+    assert tried in block
+    failed = block.replace(tried, "$1::int + $2::int < 0")  # and nobody holds it any more
+    assert await scene.value(failed, LOCK_CLASS, FIRST.key) is False
+
+
+async def test_a_hand_over_keeps_the_presence_and_wakes_the_others(scene: Scene) -> None:
+    heard = Signals()
+    async with session(scene) as first, session(scene, heard) as second:
+        assert await first.claim_presence(FIRST)
+        await first.try_lead()
+        term = await first.begin_term(FIRST, scene.db)
+        await first.hand_over(term, "handed over")
+        await heard.wait("notified", word="handover")
+        assert (await second.try_lead())[0]
+        locks = "SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' ORDER BY objid"
+        assert await scene.rows(locks) == [(0,), (1,)]
