@@ -28,6 +28,10 @@ async def eye(database: str) -> AsyncIterator[Eye]:
         yield found
 
 
+async def nothing(run: Run) -> None:
+    """Do nothing."""
+
+
 # --- slots ------------------------------------------------------------------------------------
 
 
@@ -297,6 +301,41 @@ async def test_runs_of_one_concurrency_key_go_one_after_another(database: str, e
         for run_id in [*same, other]:
             await eye.over(run_id)
     assert gauge.most == 2
+
+
+async def test_of_those_that_wait_the_higher_priority_starts_first_then_the_older(
+    database: str, eye: Eye
+) -> None:
+    gauge = Gauge()
+    limited = job("t.limited", max_running=1)(gauge.work)
+    async with running(database, limited):
+        first = await eye.enqueue("t.limited")
+        await gauge.said.wait("began", run_id=first)
+        enqueue = "SELECT sereno.enqueue('t.limited', priority => $1)"
+        low, high, older, newer = [await eye.value(enqueue, p) for p in (-1, 5, 0, 0)]
+        gauge.go.set()
+        await eye.over(low)
+    began = await eye.rows("SELECT id FROM sereno.run ORDER BY started_at, id")
+    assert began == [(first,), (high,), (older,), (newer,), (low,)]
+
+
+async def test_a_run_waits_for_its_instant(database: str, eye: Eye) -> None:
+    async with running(database, job("t.later")(nothing)):
+        await eye.enqueue("t.later")
+        run_id = await eye.value(
+            "SELECT sereno.enqueue('t.later', run_at => clock_timestamp() + interval '0.5 s')"
+        )
+        row = await eye.over(run_id)
+    assert row["started_at"] >= row["run_at"]
+
+
+async def test_a_run_of_which_nobody_told_the_leader_is_found(database: str, eye: Eye) -> None:
+    async with running(database, job("t.quiet")(nothing)):
+        await eye.ran("t.quiet")
+        run_id = await eye.value(
+            "INSERT INTO sereno.run (job, cause) VALUES ('t.quiet', 'program') RETURNING id"
+        )
+        assert (await eye.over(run_id))["state"] == "succeeded"
 
 
 async def test_threads_that_wait_for_a_place_hold_up_no_other_executor(
