@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
 @pytest.fixture
 def pooler(private_postgres: PostgresServer) -> Iterator[PgBouncer]:
     if pgbouncer_program() is None:
-        pytest.skip("PgBouncer is not installed: tools/test-tools.sh pgbouncer")
+        pytest.fail("PgBouncer is not installed: tools/test-tools.sh pgbouncer", pytrace=False)
     found = PgBouncer(private_postgres.port, private_postgres.programs.account, size=5)
     try:
         found.start()
