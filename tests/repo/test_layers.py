@@ -37,6 +37,9 @@ PLANTED = {
     "Only the store knows asyncpg": [("sereno.engine.planted_asyncpg", "import asyncpg")],
     "Only the plugin layer knows pluggy": [("sereno.engine.planted_pluggy", "import pluggy")],
     "Only the triggers know croniter": [("sereno.plugins.planted_croniter", "import croniter")],
+    "Only the tracing knows opentelemetry": [
+        ("sereno.engine.planted_opentelemetry", "import opentelemetry")
+    ],
     "Only etl_ivr knows aiomysql": [("sereno_reports.planted_aiomysql", "import aiomysql")],
 }  # fmt: skip
 

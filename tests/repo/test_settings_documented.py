@@ -20,6 +20,7 @@ EXAMPLES = {
     ("data_dir",),
     ("log", "plugins"),
     ("http", "token"),
+    ("tracing", "endpoint"),
     ("notify", "routes"),
 }
 

@@ -135,6 +135,7 @@ class Claim:
     concurrency_key: str | None = None
     trace_context: str | None = None
     cause: Cause = "slot"
+    schedule: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

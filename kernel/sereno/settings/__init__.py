@@ -11,6 +11,7 @@ from sereno.settings.values import (
     RouteSettings,
     ScheduleSettings,
     Settings,
+    TracingSettings,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RouteSettings",
     "ScheduleSettings",
     "Settings",
+    "TracingSettings",
     "dotted",
     "find_file",
     "hidden",

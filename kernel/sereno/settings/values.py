@@ -25,6 +25,9 @@ DatabaseUrl = Annotated[
 LeaderUrl = Annotated[
     str, Meta(pattern=r"^postgres(ql)?://", description="a URL that begins with postgresql://")
 ]
+Endpoint = Annotated[
+    str, Meta(pattern=r"^https?://[^/\s]", description="a URL that begins with http:// or https://")
+]
 Lease = Annotated[timedelta, Meta(extra={"min": timedelta(seconds=1), "max": timedelta(minutes=5)})]
 Repeat = Annotated[timedelta, Meta(extra={"min": timedelta(minutes=1), "max": timedelta(days=30)})]
 Count = Annotated[int, Meta(ge=1, le=10_000)]
@@ -66,6 +69,18 @@ class LogSettings(Table, frozen=True, kw_only=True):
     level: LogLevel = "info"
     format: Literal["auto", "json", "text"] = "auto"
     plugins: dict[str, LogLevel] = {}
+
+
+class TracingSettings(Table, frozen=True, kw_only=True):
+    """``[tracing]``: a span for each attempt, sent by OpenTelemetry (extra ``sereno[otel]``).
+
+    `enabled` "auto": where `endpoint` or OpenTelemetry's own variables say where spans go.
+    `endpoint`: of a collector that takes OTLP over HTTP. Those variables win over both other keys.
+    """
+
+    enabled: Literal["auto", "on", "off"] = "auto"
+    endpoint: Endpoint | None = None
+    service_name: str = "sereno"
 
 
 class JobSettings(Table, frozen=True, kw_only=True):
@@ -159,6 +174,7 @@ class Settings(Table, frozen=True, kw_only=True):
     disabled_plugins: tuple[str, ...] = ()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     notify: NotifySettings = NotifySettings()
     plugins: dict[str, dict[str, Any]] = {}
     jobs: dict[str, JobSettings] = {}
