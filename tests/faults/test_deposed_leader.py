@@ -1,14 +1,17 @@
 """What a leader does that was deposed at the worst moment, and what the next one does about it."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from sereno import RunContext, job
+from sereno import Job, RunContext, job
+from sereno.engine.clock import steady
 from sereno.store.pool import Database
 from sereno.store.session import Node, NodeSession
 
@@ -44,6 +47,47 @@ async def test_an_attempt_does_not_begin_once_its_node_trusts_itself_no_more(dat
         assert row["state"] == "succeeded"
         assert row["term"] > first
     assert made == [1]
+
+
+def _note(run: Run) -> int:
+    with Path(run.params["file"]).open("a") as file:
+        file.write(f"{run.attempt}\n")
+    return run.attempt
+
+
+@job("t.loop")
+async def in_the_loop(run: Run) -> int:
+    return _note(run)
+
+
+@job("t.thread")
+def in_a_thread(run: Run) -> int:
+    return _note(run)
+
+
+@job("t.process", executor="process")
+def in_a_process(run: Run) -> int:
+    return _note(run)
+
+
+@pytest.mark.parametrize("made", [in_the_loop, in_a_thread, in_a_process], ids=lambda j: j.name)
+async def test_a_function_is_not_called_once_its_node_may_have_lost_the_run(
+    made: Job, database: str, tmp_path: Path
+) -> None:
+    """As when the process was frozen while the thread or the child process started."""
+    async with running(database, made) as node, looking(database) as eye:
+        await node.leads()
+        leader, runner = node.kernel.leader, node.kernel.runner
+        assert leader is not None
+        assert runner is not None
+        over = iter([steady() - 0.001])
+        runner._trusted_until = lambda: next(over, leader.trusted_until)
+        file = tmp_path / "notes"
+        row = await eye.over(await eye.enqueue(made.name, json.dumps({"file": str(file)})))
+        assert (row["state"], row["attempt"], row["losses"]) == ("succeeded", 1, 0)
+        assert next(over, None) is None
+        assert file.read_text() == "1\n"
+        assert await eye.value("SELECT count(*) FROM sereno.attempt") == 0
 
 
 @asynccontextmanager

@@ -140,7 +140,7 @@ class Hands(Runner):
             publish=lambda event: None,
             ended=lambda outcome: None,
             leading=lambda: True,
-            trusted=lambda: True,
+            trusted_until=lambda: float("inf"),
         )
         self.claims: dict[int, Claim] = {}
         self.stopped: dict[int, str] = {}

@@ -135,7 +135,7 @@ class Kernel:
             publish=self._bus.publish,
             ended=leader.ended,
             leading=lambda: self.status.leading,
-            trusted=lambda: leader.trusted,
+            trusted_until=lambda: leader.trusted_until,
         )
         tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(leader.stand(runner)),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import ChildError, Executor
+from sereno.engine.executors.executor import ChildError, Executor, TooLateError
 from sereno.engine.result import encode_result
 from sereno.engine.runlog import RunScope, current_run
 from sereno.engine.storable import storable
@@ -50,6 +50,14 @@ class Attempt:
     task: asyncio.Task[_Ended] | None = None
     abandoned: bool = False
     told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def too_late(self) -> bool:
+        """Tell whether the attempt is over, and its function was never called."""
+        task = self.task
+        if task is None or not task.done() or task.cancelled():
+            return False
+        return isinstance(task.result().error, TooLateError)
 
     def stop(self, why: Why, who: str | None = None) -> None:
         """Ask the job to stop; the first reason given is the one that counts."""

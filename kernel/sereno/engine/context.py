@@ -41,7 +41,8 @@ class RunContext(Generic[P]):
     `params`: the job's Struct, or a dict where it declares none. `upstream`: results of the runs
     that this one was chained after, by job name. `settings`: the plugin's Struct. `saved`: the last
     checkpoint of this run's earlier attempts, None at first. `slot`: None for ad-hoc runs.
-    `database_url`: the kernel's own database (a secret: never log it).
+    `database_url`: the kernel's own database (a secret: never log it). `begin_by`: the steady time
+    at which an executor calls the function at the latest, None for whenever.
     """
 
     run_id: int
@@ -56,6 +57,7 @@ class RunContext(Generic[P]):
     saved: Any = None
     database_url: str = ""
     deadline: datetime | None = None
+    begin_by: float | None = None
     clock: Callable[[], datetime]
     stop: Event = field(default_factory=Event)
 

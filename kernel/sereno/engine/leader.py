@@ -95,9 +95,9 @@ class Leader:
         self._next_cancel = 0.0
 
     @property
-    def trusted(self) -> bool:
-        """Tell whether this node may act as leader at this moment."""
-        return self._trust.holds(steady())
+    def trusted_until(self) -> float | None:
+        """Return the steady time until which this node may act as leader, None when it may not."""
+        return self._trust.until if self._trust.holds(steady()) else None
 
     def ended(self, outcome: Outcome) -> None:
         """Hear that an outcome is written: a place is free, a retry or a chained run may wait."""

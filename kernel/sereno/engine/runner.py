@@ -93,9 +93,10 @@ class Runner:
         publish: Callable[[object], None],
         ended: Callable[[Outcome], None],
         leading: Callable[[], bool],
-        trusted: Callable[[], bool],
+        trusted_until: Callable[[], float | None],
     ) -> None:
-        """`trusted`: whether this node may act as leader now; no attempt begins while it may not.
+        """`trusted_until`: the steady time until which this node may act as leader, None when it
+        may not; no attempt begins then, nor after it.
 
         (A process that was frozen after it had claimed a run may find it another's.)
         """
@@ -107,7 +108,7 @@ class Runner:
         self._executors = executors
         self._publish = publish
         self._ended = ended
-        self._trusted = trusted
+        self._trusted_until = trusted_until
         self._attempts: dict[int, Attempt] = {}
         self._words: dict[int, Words] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -222,7 +223,8 @@ class Runner:
             return
         self._attempts[claim.run_id] = attempt
         reached = at is None or await self._reached(at, attempt)
-        if not reached or not self._trusted():
+        attempt.context.begin_by = self._trusted_until()
+        if not reached or attempt.context.begin_by is None:
             self._forget(claim.run_id)
             cancelled = attempt.why == "cancelled"
             self._outbox.put(
@@ -242,6 +244,9 @@ class Runner:
         outcome = await attempt.make()
         words = self._words[claim.run_id].last()
         self._forget(claim.run_id)
+        if attempt.too_late:
+            self._outbox.put(self._released(claim))
+            return
         self._outbox.put(
             outcome if words is None else msgspec.structs.replace(outcome, words=words)
         )

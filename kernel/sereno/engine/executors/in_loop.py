@@ -3,7 +3,7 @@
 from typing import Any
 
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import Executor
+from sereno.engine.executors.executor import Executor, make_sure
 from sereno.model.job import Job
 from sereno.model.policies import Policies
 
@@ -13,4 +13,5 @@ class InLoop(Executor):
 
     async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
         """Await the function."""
+        make_sure(context)
         return await job.function(context)

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import ChildError, Executor
+from sereno.engine.executors.executor import ChildError, Executor, TooLateError
 from sereno.engine.executors.wire import (
     Checkpointed,
     Flush,
@@ -104,6 +104,7 @@ class InProcess(Executor):
             saved=context.saved,
             database_url=context.database_url,
             deadline=context.deadline,
+            begin_by=context.begin_by,
             now=context.now(),
             memory_limit_mb=policies.memory_limit_mb,
             log_level=logging.getLogger().level,
@@ -151,6 +152,8 @@ def _result(ended: Returned | Raised | None, code: int) -> Encoded:
             raise RunCancelled(sentence)
         case Raised(sentence, _, "superseded"):
             raise RunSuperseded(sentence)
+        case Raised(sentence, _, "too late"):
+            raise TooLateError(sentence)
         case Raised(sentence, trace):
             raise ChildError(sentence, trace)
         case None:

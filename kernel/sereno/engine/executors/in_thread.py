@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import Executor
+from sereno.engine.executors.executor import Executor, make_sure
 from sereno.engine.result import encode_result
 from sereno.model.job import Job
 from sereno.model.policies import Policies
@@ -41,6 +41,7 @@ class InThread(Executor):
         def work() -> None:
             result, error = None, None
             try:
+                make_sure(context)
                 result = encode_result(job.function(context))  # a large one would hold the loop up
             except BaseException as raised:
                 error = raised

@@ -26,6 +26,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     saved: Any
     database_url: str
     deadline: datetime | None
+    begin_by: float | None
     now: datetime
     memory_limit_mb: int | None
     log_level: int
@@ -75,7 +76,7 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
 
 
 class Raised(msgspec.Struct, frozen=True, tag=True):
-    """The function raised. `kind`: ``error``, ``cancelled`` or ``superseded``."""
+    """The function raised. `kind`: ``error``, ``cancelled``, ``superseded`` or ``too late``."""
 
     sentence: str
     traceback: str
