@@ -1,0 +1,1 @@
+"""The adapters: each runs with the Python of its own environment, and imports `wire` alone."""

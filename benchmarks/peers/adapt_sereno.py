@@ -1,0 +1,225 @@
+"""Sereno: what ``sereno run`` does, with a plugin of the bench and no other."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+from wire import Latency, Tally, command, hear, heard, main, say, timed
+
+from sereno import Job, RunContext, cron, hookimpl, job, schedule
+from sereno.app import serve
+from sereno.cli.loop import new_event_loop
+from sereno.settings import load_settings
+
+Options = dict[str, Any]
+Run = RunContext[dict[str, Any]]
+SUCCEEDED = "SELECT count(*) FROM sereno.run WHERE state = 'succeeded'"
+SLOTS = f"SELECT least(({SUCCEEDED}), (SELECT count(*) FROM sereno.slot WHERE verdict = 'ran'))"
+BULK = "SELECT count(sereno.enqueue('bench.noop', p)) FROM unnest($1::text[]::jsonb[]) AS p"
+
+
+def node(
+    options: Options,
+    jobs: list[Job],
+    beside: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run a replica with `jobs` until SIGTERM; `beside` runs in its loop from the start."""
+
+    @hookimpl
+    def sereno_register_jobs() -> list[Job]:
+        return jobs
+
+    @hookimpl
+    @asynccontextmanager
+    async def sereno_lifespan() -> AsyncIterator[None]:
+        task = None if beside is None else asyncio.ensure_future(beside())
+        yield
+        if task is not None:
+            task.cancel()
+
+    @hookimpl
+    async def sereno_on_leader_changed(event: Any) -> None:
+        if event.leading:
+            say("leading", term=event.term)
+
+    plugin = SimpleNamespace(
+        sereno_register_jobs=sereno_register_jobs,
+        sereno_lifespan=sereno_lifespan,
+        sereno_on_leader_changed=sereno_on_leader_changed,
+    )
+    environment = {
+        "SERENO_DATABASE_URL": options["dsn"],
+        "SERENO_HTTP__PORT": "0",
+        "SERENO_MAX_RUNNING": str(options.get("max_running", 1000)),
+        "SERENO_LEASE": options.get("lease", "5s"),
+    }
+    settings = load_settings(file=None, environ=environment, flags={})
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve(settings, extra=[("bench", plugin)], entry_points=False))
+
+
+async def registered(dsn: str, schedules: int = 0) -> None:
+    """Wait until the leader has registered the jobs and so many schedules."""
+    connection = await waiting_connection(dsn)
+    await reached(connection, "SELECT count(*) FROM sereno.watermark", schedules)
+    await connection.close()
+
+
+async def waiting_connection(dsn: str) -> asyncpg.Connection:
+    """Return a connection, once the node has made the schema and registered its jobs."""
+    connection = await asyncpg.connect(dsn)
+    await reached(connection, "SELECT (to_regclass('sereno.catalogue') IS NOT NULL)::int", 1)
+    await reached(connection, "SELECT count(*) FROM sereno.catalogue", 1)
+    return connection
+
+
+async def reached(connection: asyncpg.Connection, statement: str, n: int) -> None:
+    """Wait until the statement's number is at least `n`; nothing tells of it."""
+    while True:
+        if await connection.fetchval(statement) >= n:
+            return
+        await asyncio.sleep(0.02)
+
+
+def leave() -> None:
+    """End the node as an operator does."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@command
+def burst(options: Options) -> None:
+    """Fire `n` schedules at one instant."""
+    n, due = options["n"], options["due"]
+    tally = Tally(n)
+    trigger = cron(f"{datetime.fromtimestamp(due, UTC):%S %M %H} * * *", tz="UTC")
+
+    @job(
+        "bench.noop", schedule=[schedule(trigger, label=f"n{i}", params={"n": i}) for i in range(n)]
+    )
+    async def noop(run: Run) -> None:
+        tally.note(run.params["n"])
+
+    async def beside() -> None:
+        await registered(options["dsn"], n)
+        say("ready", recorded=SLOTS)
+        await heard("stop")
+        say("starts", starts=tally.starts)
+
+    node({"max_running": n, **options}, [noop], beside)
+
+
+@command
+def drain(options: Options) -> None:
+    """Run `n` queued runs."""
+    n = options["n"]
+    tally = Tally(n)
+
+    @job("bench.noop")
+    async def noop(run: Run) -> None:
+        tally.note(run.run_id)
+
+    register(options, noop)
+    asyncio.run(bulk(options["dsn"], n))
+    say("ready", recorded=SUCCEEDED)
+    hear("go")
+
+    async def beside() -> None:
+        await heard("stop")
+        say("starts", starts=tally.starts)
+
+    node(options, [noop], beside)
+
+
+def register(options: Options, noop: Job) -> None:
+    """Lead once, so that the database knows the job."""
+
+    async def beside() -> None:
+        await registered(options["dsn"])
+        leave()
+
+    node(options, [noop], beside)
+
+
+async def bulk(dsn: str, n: int) -> float:
+    """Queue `n` runs by one statement, and return the seconds that took."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await timed(connection.fetchval(BULK, ["{}"] * n))
+    finally:
+        await connection.close()
+
+
+@command
+def enqueue(options: Options) -> None:
+    """Queue runs one after another, then many at once; nobody works on them."""
+
+    @job("bench.noop")
+    async def noop(run: Run) -> None:
+        """Do nothing."""
+
+    register(options, noop)
+
+    async def measure() -> tuple[float, float]:
+        connection = await asyncpg.connect(options["dsn"])
+
+        async def singly(n: int) -> None:
+            for _ in range(n):
+                await connection.fetchval("SELECT sereno.enqueue($1, $2)", "bench.noop", "{}")
+
+        await singly(20)
+        single = await timed(singly(options["single"]))
+        await connection.close()
+        return single, await bulk(options["dsn"], options["bulk"])
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        single, many = runner.run(measure())
+    say("done", single=single, bulk=many)
+
+
+@command
+def latency(options: Options) -> None:
+    """Enqueue one at a time on an idle node, over a connection of our own."""
+    measured = Latency()
+
+    @job("bench.noop")
+    async def noop(run: Run) -> None:
+        measured.note()
+
+    async def beside() -> None:
+        connection = await waiting_connection(options["dsn"])
+        await asyncio.sleep(options["settle"])
+        await measured.measure(
+            lambda: connection.fetchval("SELECT sereno.enqueue($1, $2)", "bench.noop", "{}"),
+            options["n"],
+        )
+
+    node(options, [noop], beside)
+
+
+@command
+def on_time(options: Options) -> None:
+    """Run a job each second."""
+    tally = Tally(0)
+
+    @job("bench.noop", schedule=cron("* * * * * *"))
+    async def noop(run: Run) -> None:
+        assert run.slot is not None
+        tally.note(run.slot.timestamp())
+
+    async def beside() -> None:
+        await registered(options["dsn"], 1)
+        say("ready")
+        await heard("stop")
+        say("starts", starts=tally.starts)
+
+    node(options, [noop], beside)
+
+
+if __name__ == "__main__":
+    main()

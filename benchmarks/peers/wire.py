@@ -1,0 +1,109 @@
+"""What every adapter speaks: its options, events on standard output, words on standard input.
+
+Only the standard library: every contender's environment can import it.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Starts = list[tuple[Any, float]]
+"""What started, and when by the system's clock."""
+
+COMMANDS: dict[str, Callable[[dict[str, Any]], Any]] = {}
+
+
+def command(function: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """Register what does a bench, under its own name."""
+    COMMANDS[function.__name__] = function
+    return function
+
+
+def main() -> None:
+    """Do the bench that the command line names."""
+    COMMANDS[sys.argv[1]](json.loads(sys.argv[2]))
+
+
+def say(event: str, **facts: Any) -> None:
+    """Tell the bench."""
+    print(json.dumps({"event": event, **facts}), flush=True)
+
+
+def hear(word: str) -> None:
+    """Wait until the bench says `word`; the bench is gone when it never will."""
+    for line in sys.stdin:
+        if line.strip() == word:
+            return
+    raise SystemExit("the bench is gone")
+
+
+async def heard(word: str) -> None:
+    """Wait for a word without holding up the loop."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def listen() -> None:
+        hear(word)
+        loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=listen, daemon=True).start()
+    await done.wait()
+
+
+class Tally:
+    """Notes each start, as cheaply as may be; tells of the first and of the one that makes `n`."""
+
+    def __init__(self, n: int) -> None:
+        self.starts: Starts = []
+        self._n = n
+
+    def note(self, key: Any) -> None:
+        """Note that the job of `key` has begun, now."""
+        starts = self.starts
+        starts.append((key, time.time()))
+        if len(starts) == 1:
+            say("first", cpu=time.process_time())
+        if len(starts) == self._n:
+            say("all", cpu=time.process_time())
+
+
+class Latency:
+    """Enqueues one at a time on an idle system, and takes the time from the call to the start."""
+
+    def __init__(self) -> None:
+        self._begun = asyncio.Event()
+        self._at = 0.0
+
+    def note(self) -> None:
+        """Note that the job has begun, from the loop that measures."""
+        self._at = time.perf_counter()
+        self._begun.set()
+
+    async def measure(self, enqueue: Callable[[], Awaitable[Any]], n: int) -> None:
+        """Enqueue `n` times, some ms after the last one began, and say how long each took."""
+        chance = random.Random(1)
+        for _ in range(3):  # what is done once only: plans, caches, the first notification
+            await self._one(enqueue)
+        took = []
+        for _ in range(n):
+            await asyncio.sleep(chance.uniform(0.03, 0.13))
+            took.append(await self._one(enqueue))
+        say("latencies", seconds=took)
+
+    async def _one(self, enqueue: Callable[[], Awaitable[Any]]) -> float:
+        self._begun.clear()
+        begun = time.perf_counter()
+        await enqueue()
+        await asyncio.wait_for(self._begun.wait(), 60)
+        return self._at - begun
+
+
+async def timed(act: Awaitable[Any]) -> float:
+    """Return how long it took, in seconds."""
+    begun = time.perf_counter()
+    await act
+    return time.perf_counter() - begun
