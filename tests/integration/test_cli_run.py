@@ -4,6 +4,7 @@ import json
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ..servers.waiting import wait_until
@@ -65,6 +66,26 @@ def test_a_replica_runs_what_is_triggered_and_leaves_when_told(scene: Scene) -> 
         replica.communicate(timeout=30)
     assert replica.returncode == 0
     assert scene.json("cluster")["leader"]["held"] is False
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_replica_runs_what_is_queued_over_http(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERENO_HTTP__TOKEN", "s3cret")
+    with scene.started("run", "--http-port", "0") as replica:
+        wait_until(lambda: scene.json("cluster")["leader"]["held"], "a leader")
+        wait_until(lambda: scene.json("jobs"), "the jobs")
+        (node,) = scene.json("cluster")["nodes"]
+        headers = {"Authorization": "Bearer s3cret"}
+        with httpx.Client(base_url=node["http"], headers=headers, trust_env=False) as client:
+            asked = client.post("/jobs/planted.count/runs", json={"params": {"by": "me"}})
+            assert asked.status_code == 202, asked.text
+            page = asked.headers["location"]
+            wait_until(lambda: client.get(page).json()["state"] == "succeeded", "its end")
+            assert client.get(page).json()["result"] == {"counted": 3, "by": "me"}
+        replica.send_signal(signal.SIGTERM)
+        replica.communicate(timeout=30)
 
 
 @pytest.mark.usefixtures("planted")

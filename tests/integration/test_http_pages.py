@@ -3,24 +3,16 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
-from sereno.engine.status import Status
-from sereno.http.app import build_app
 from sereno.http.server import HttpServer
 from sereno.model.errors import ConfigurationError
-from sereno.observe.metrics import Metrics
-from sereno.plugins.record import PluginRecord
-from sereno.store.pool import Database
-from sereno.store.watch import Watch
 
-from .metrics_scene import add_job, add_schedule, opened
+from .http_scene import fresh_status, served
+from .metrics_scene import add_job, add_schedule
 
 PAGES = (
     "/",
@@ -30,29 +22,6 @@ PAGES = (
     "/health/liveness",
     "/health/readiness",
 )
-
-
-def fresh_status(**facts: Any) -> Status:
-    known = {"store_up": True, "store_error": None, "migrated": True, **facts}
-    return Status(node=uuid4(), label="<blue>", version="1.2.3", **known)
-
-
-@asynccontextmanager
-async def served(
-    dsn: str, status: Status | None = None, headers: dict[str, str] | None = None, **options: Any
-) -> AsyncIterator[tuple[httpx.AsyncClient, Database]]:
-    status = status or fresh_status()
-    async with opened(dsn) as db:
-        watch = Watch(db, fresh=0)
-        plugins = [PluginRecord(name="etl", version="1")]
-        app = build_app(
-            status, watch, Metrics(status, watch, lambda: plugins), lambda: plugins, **options
-        )
-        async with (
-            HttpServer(app, "127.0.0.1", 0) as server,
-            httpx.AsyncClient(base_url=server.url, headers=headers, trust_env=False) as client,
-        ):
-            yield client, db
 
 
 @pytest.mark.every_loop

@@ -86,10 +86,24 @@ async def test_whoever_waits_for_runs_is_told(scene: Scene, database: str) -> No
 
 # --- what is refused --------------------------------------------------------------------------
 
+UNKNOWN = [
+    ("shop.mial", "unknown job 'shop.mial', did you mean 'shop.mail'?"),
+    ("mail", "unknown job 'mail', did you mean 'shop.mail'?"),
+    ("zebra", "unknown job 'zebra'"),
+]
+
+
+@pytest.mark.parametrize(("job", "sentence"), UNKNOWN)
+async def test_an_unknown_job_is_refused_with_the_name_that_was_meant(
+    scene: Scene, job: str, sentence: str
+) -> None:
+    with pytest.raises(asyncpg.NoDataFoundError) as refused:
+        await scene.enqueue(job)
+    assert sentence in str(refused.value)
+    assert await count(scene) == 0
+
+
 REFUSED = [
-    ("shop.mial", "{}", "unknown job 'shop.mial', did you mean 'shop.mail'?"),
-    ("mail", "{}", "unknown job 'mail', did you mean 'shop.mail'?"),
-    ("zebra", "{}", "unknown job 'zebra'"),
     ("shop.mail", "[]", "job 'shop.mail': params are a JSON array, they must be an object"),
     ("shop.mail", "null", "job 'shop.mail': params are a JSON null, they must be an object"),
     ("shop.orders", "{}", "job 'shop.orders': param 'count' is missing"),
@@ -139,11 +153,18 @@ async def test_an_optional_param_may_be_null_and_any_may_be_left_out(scene: Scen
 
 async def test_a_job_that_is_no_longer_declared_is_unknown(scene: Scene) -> None:
     await scene.declare("shop.mail")
-    with pytest.raises(asyncpg.InvalidParameterValueError, match=r"unknown job 'shop\.orders'"):
+    with pytest.raises(asyncpg.NoDataFoundError, match=r"unknown job 'shop\.orders'"):
         await scene.enqueue("shop.orders", count=1)
 
 
 # --- unique keys ------------------------------------------------------------------------------
+
+
+async def test_a_unique_key_that_no_index_can_hold_is_refused(scene: Scene) -> None:
+    await once(scene.eye, "é" * 1000)
+    with pytest.raises(asyncpg.InvalidParameterValueError, match="is of 2002 bytes"):
+        await once(scene.eye, "é" * 1001)
+    assert await count(scene) == 1
 
 
 async def once(connection: asyncpg.Connection, key: str = "k", job: str = "shop.mail") -> int:

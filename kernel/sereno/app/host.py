@@ -16,6 +16,7 @@ from sereno.embedded import EmbeddedPostgres
 from sereno.engine.runlog import RunLogHandler
 from sereno.engine.status import Status
 from sereno.http.app import build_app
+from sereno.http.runs import run_pages
 from sereno.http.server import HttpServer
 from sereno.model.events import RunFinished, RunStarted
 from sereno.notify.herald import Herald
@@ -166,8 +167,15 @@ async def _pages(
     watch = Watch(kernel.db)
     metrics = Metrics(kernel.status, watch, records, job_limit=settings.http.metrics_job_limit)
     bus.observe(lambda event: _measure(metrics, event))
+    token = settings.http.token
     app = build_app(
-        kernel.status, watch, metrics, records, alive=kernel.dead, token=settings.http.token
+        kernel.status,
+        watch,
+        metrics,
+        records,
+        alive=kernel.dead,
+        token=token,
+        routes=run_pages(kernel.db, kernel.registry.jobs, token=bool(token)),
     )
     server = HttpServer(app, settings.http.host, settings.http.port, next_ports=next_ports)
     await stack.enter_async_context(server)

@@ -14,10 +14,11 @@ from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
 from sereno.cli.waiting import follow
-from sereno.model.errors import ParamsError
+from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
 from sereno.store import runs, views
 from sereno.store.pool import Database
+from sereno.store.runs import Requested
 
 
 @click.command("trigger")
@@ -51,10 +52,10 @@ def command(
     """
     params = read_params(pairs, document, _declared(invocation, job))
 
-    async def queue(db: Database) -> tuple[int, datetime | None]:
+    async def queue(db: Database) -> Requested:
         run_at = None if at is None else _future(at, await db.fetchval("watch"))
         try:
-            found = await runs.enqueue(
+            return await runs.request(
                 db,
                 job,
                 params,
@@ -64,18 +65,22 @@ def command(
                 priority=priority,
                 unique_key=unique_key,
             )
-        except ParamsError:
+        except NotFoundError:
             await views.known_job(db, job, invocation.registry.jobs)
             raise
-        return found, run_at
 
-    run_id, run_at = ask(invocation, queue)
+    found = ask(invocation, queue)
+    run_id = found.run_id
     if wait:
         follow(invocation, run_id, as_json=as_json)
     elif as_json:
-        write_json({"run": run_id, "job": job, "state": "queued", "run_at": run_at})
+        run_at = found.run_at if at else None
+        facts = {"run": run_id, "job": job, "state": found.state, "new": found.new}
+        write_json({**facts, "run_at": run_at})
+    elif not found.new:
+        write(f"run {run_id} of job '{job}' has that unique key, and is {found.state}")
     else:
-        when = f", to start at {exact(run_at)}" if run_at else ""
+        when = f", to start at {exact(found.run_at)}" if at else ""
         write(f"run {run_id} of job '{job}' is queued{when}; `sereno show {run_id}` tells of it")
 
 

@@ -6,6 +6,8 @@
 ``/health/tasks``      every task with its last and next run
 ``/health/liveness``   200 while this process fires or could; no token needed
 ``/health/readiness``  503 and why while this node cannot take part; no token needed
+
+`sereno.http.runs` adds those of runs.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,21 +41,19 @@ def build_app(
     development costs every replica 0.5 MB.
 
     `alive`: says why the firing loop is dead, None while it lives. `token`: wanted from all but the
-    probes. `routes`: more pages, such as a console's.
+    probes. `routes`: more pages, as those of runs.
     """
     pages = _Pages(status, watch, metrics, plugins, alive)
-    router = Router(
-        routes=[
-            Route("/", pages.front),
-            Route("/metrics", pages.metrics),
-            Route("/health", pages.health),
-            Route("/health/tasks", pages.tasks),
-            Route("/health/liveness", pages.liveness),
-            Route("/health/readiness", pages.readiness),
-            *routes,
-        ],
-        default=_missing,
-    )
+    known = [
+        Route("/", pages.front),
+        Route("/metrics", pages.metrics),
+        Route("/health", pages.health),
+        Route("/health/tasks", pages.tasks),
+        Route("/health/liveness", pages.liveness),
+        Route("/health/readiness", pages.readiness),
+        *routes,
+    ]
+    router = Router(routes=known, default=_missing(known))
     app = ExceptionMiddleware(router)
     return BearerAuth(app, token) if token else app
 
@@ -105,7 +105,12 @@ def _probe(good: str, bad: str, reason: str | None) -> Response:
     return json({"status": bad, "reason": reason}, 503)
 
 
-async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
-    known = "the pages are / /metrics /health /health/tasks /health/liveness /health/readiness"
-    answer = sentence(404, f"there is no page {scope['path']}; {known}")
-    await answer(scope, receive, send)
+def _missing(routes: Sequence[BaseRoute]) -> ASGIApp:
+    paths = [r.path for r in routes if isinstance(r, Route)]
+    known = "the pages are " + " ".join(paths).replace(":int", "")
+
+    async def missing(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = sentence(404, f"there is no page {scope['path']}; {known}")
+        await answer(scope, receive, send)
+
+    return missing

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from sereno.model.errors import (
+    NotFoundError,
     ParamsError,
     SchemaError,
     SerenoError,
@@ -47,6 +48,8 @@ def translated() -> Iterator[None]:
         raise
     except asyncpg.InvalidParameterValueError as error:
         raise ParamsError(str(error)) from error
+    except asyncpg.NoDataFoundError as error:  # as sereno.enqueue says it of a job
+        raise NotFoundError(str(error)) from error
     except _LATER as error:
         if isinstance(error, ValueError):  # the driver cannot encode an argument: a fault of ours
             raise StoreError(_sentence(error)) from error

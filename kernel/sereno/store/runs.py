@@ -1,14 +1,14 @@
 """Reads and writes runs: claims, outcomes, chains, progress, losses."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from sereno.model.errors import LeaseLostError, RunSuperseded
+from sereno.model.errors import LeaseLostError, ParamsError, RunSuperseded
 from sereno.model.ledger import Claim, Queued
 from sereno.model.run import LogLine, Outcome, Progress, RunState
 from sereno.store.errors import translated
@@ -29,7 +29,7 @@ async def enqueue(
     unique_key: str | None = None,
     trace_context: str | None = None,
 ) -> int:
-    """Queue a run and return its id; raises ParamsError on an unknown job or unfit params."""
+    """Queue a run and return its id; raises NotFoundError, and ParamsError on unfit params."""
     found = await db.fetchval(
         "enqueue",
         job,
@@ -42,6 +42,65 @@ async def enqueue(
         trace_context,
     )
     return int(found)
+
+
+class Requested(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that somebody asked for. `new`: it was queued for that; otherwise it is the one that
+    holds the `unique_key` already."""
+
+    run_id: int
+    new: bool
+    state: RunState
+    run_at: datetime
+
+
+async def request(
+    db: Database,
+    job: str,
+    params: Mapping[str, Any],
+    *,
+    requested_by: str,
+    cause: str,
+    run_at: datetime | None = None,
+    delay: timedelta | None = None,
+    priority: int | None = None,
+    unique_key: str | None = None,
+    trace_context: str | None = None,
+) -> Requested:
+    """Queue a run, and tell whether it is a new one.
+
+    `run_at`, `delay`: one of them; by the database's clock. Raises as `enqueue`, and ParamsError
+    when `run_at` is past.
+    """
+    async with db.transaction() as connection:
+        now = await connection.fetchval(sql("database_now"))
+        if delay is not None:
+            run_at = _later(now, delay)
+        elif run_at is not None and run_at <= now:
+            raise ParamsError(
+                f"job '{job}': {run_at:%F %T} UTC is in the past, it is {now:%F %T} UTC; "
+                "leave the instant out to run now"
+            )
+        found = await connection.fetchval(
+            sql("enqueue"),
+            job,
+            dict(params),
+            run_at,
+            priority,
+            unique_key,
+            requested_by,
+            cause,
+            trace_context,
+        )
+        row = await connection.fetchrow(sql("run_requested"), found)
+    return Requested(run_id=found, **dict(row))
+
+
+def _later(now: datetime, delay: timedelta) -> datetime:
+    try:
+        return now + delay
+    except OverflowError as error:
+        raise ParamsError(f"a delay of {delay.days:,} days ends after the year 9999") from error
 
 
 async def ready(
@@ -89,6 +148,7 @@ async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> lis
             concurrency_key=r["concurrency_key"],
             trace_context=r["trace_context"],
             cause=r["cause"],
+            schedule=r["schedule"],
         )
         for r in rows
     ]
@@ -117,7 +177,8 @@ async def write_outcomes(
     chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
     words = [o.words for o in outcomes if o.words is not None]
     said = [(o.run_id, o.attempt, o.first_line, o.lines) for o in outcomes if o.lines]
-    if not (chained or words or said):
+    again = [o for o in outcomes if o.state == "queued" and o.trace_context and not o.released]
+    if not (chained or words or said or again):
         rows = await db.fetch("outcomes_write", node, *_columns(outcomes))
     else:
         async with db.transaction() as connection:
@@ -125,7 +186,10 @@ async def write_outcomes(
                 await _progress(connection, node, words)
             rows = await connection.fetch(sql("outcomes_write"), node, *_columns(outcomes))
             if chained:
-                await _chain(connection, rows, chains)
+                await _chain(connection, rows, chains, {o.run_id: o.trace_context for o in outcomes})
+            if again:
+                traces = [[o.run_id for o in again], [o.trace_context for o in again]]
+                await connection.execute(sql("trace_keep"), *traces)
             if said:
                 await _lines(connection, said)
     ours = frozenset(r["id"] for r in rows)
@@ -171,25 +235,24 @@ async def _chain(
     connection: asyncpg.Connection,
     rows: Sequence[asyncpg.Record],
     chains: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
+    traces: Mapping[int, str | None],
 ) -> None:
-    singles: list[tuple[str, int]] = []
-    joins: list[tuple[str, tuple[str, ...], int]] = []
+    singles: list[tuple[str, int, str | None]] = []
+    joins: list[tuple[str, tuple[str, ...], int, str]] = []
     for row in rows:
         if row["state"] != "succeeded":
             continue
         for downstream, upstreams in chains.get(row["job"], ()):
             if len(upstreams) == 1:
-                singles.append((downstream, row["id"]))
+                singles.append((downstream, row["id"], traces[row["id"]]))
             else:
-                joins.append((downstream, upstreams, row["id"]))
+                joins.append((downstream, upstreams, row["id"], row["job"]))
     if singles:
-        await connection.fetch(
-            sql("chain_single"), [d for d, _ in singles], [r for _, r in singles]
-        )
-    for downstream, upstreams, run_id in sorted(joins):
+        await connection.fetch(sql("chain_single"), *[list(c) for c in zip(*singles, strict=True)])
+    for downstream, upstreams, run_id, upstream in sorted(joins):
         await connection.fetchval(sql("chain_lock"), downstream)
-        await connection.execute(sql("chain_arrive"), downstream, run_id)
-        await connection.fetch(sql("chain_complete"), downstream, list(upstreams))
+        await connection.execute(sql("chain_arrive"), downstream, run_id, traces[run_id])
+        await connection.fetch(sql("chain_complete"), downstream, list(upstreams), upstream)
 
 
 async def write_lines(
@@ -294,7 +357,7 @@ async def lose(
 ) -> list[asyncpg.Record]:
     """Take `runs` (id, attempt, again) from `node`; those that are fenced are left for later.
 
-    Returns id, job, state, schedule_id of those taken.
+    Returns id, job, attempt, state, schedule_id, slot, and how long they `lasted`, of those taken.
     """
     return await db.fetch(
         "runs_lose",

@@ -269,7 +269,11 @@ BEGIN
                OR split_part(j.name, '.', 1) = split_part(enqueue.job, '.', 1))
          ORDER BY abs(length(j.name) - length(enqueue.job)), j.name LIMIT 1;
         RAISE EXCEPTION 'unknown job ''%''%', enqueue.job, coalesce(', did you mean ''' || near || '''?', '')
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'no_data_found';
+    END IF;
+    IF octet_length(enqueue.unique_key) > 2000 THEN   -- an index entry has a third of a page
+        RAISE EXCEPTION 'job ''%'': the unique_key is of % bytes, it must be of 2000 at most', enqueue.job,
+            octet_length(enqueue.unique_key) USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF jsonb_typeof(enqueue.params) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'job ''%'': params are a JSON %, they must be an object', enqueue.job,

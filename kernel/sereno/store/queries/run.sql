@@ -2,6 +2,10 @@
 -- $1 job, $2 params, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 cause, $8 trace_context
 SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
 
+-- name: run_requested
+-- $1 run, in the transaction that asked for it. `new`: it was queued by this transaction, and did not wait or run before.
+SELECT state, run_at, xmin = pg_current_xact_id()::xid AS new FROM sereno.run WHERE id = $1;
+
 -- name: queue_ready
 -- $1 at most, $2 jobs of which one more may start, $3 concurrency keys in use, $4 schedules of which none may start.
 -- Runs whose instant has come, in the order in which they start.
@@ -27,7 +31,8 @@ WITH fence AS (
     RETURNING r.id, r.job, r.attempt, r.losses, r.params, r.policies, r.priority, r.schedule_id, r.slot, r.run_at,
               r.upstream, r.concurrency_key, r.trace_context, r.cause
 )
-SELECT mine.*, p.checkpoint FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
+SELECT mine.*, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule
+  FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
  ORDER BY mine.priority DESC, mine.run_at, mine.id;
 
 -- name: runs_active
@@ -107,11 +112,12 @@ SELECT o.id, coalesce(r.state, '') = 'running' AS held
 SELECT pg_notify('sereno', 'over');
 
 -- name: chain_single
--- $1 downstream jobs, $2 upstream runs. Queues a run of each downstream job with the upstream run's result.
+-- $1 downstream jobs, $2 upstream runs, $3 their traces. Queues a run of each downstream job with the upstream run's
+-- result, below its attempt's span, or else below what the upstream run was asked for with.
 INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
 SELECT d.job, 'chain', coalesce((j.policies ->> 'priority')::integer, 0), '{}', jsonb_build_object(r.job, r.result),
-       j.policies ->> 'concurrency_key', 'run ' || r.id, r.trace_context
-  FROM unnest($1::text[], $2::bigint[]) AS d(job, run_id)
+       j.policies ->> 'concurrency_key', 'run ' || r.id, coalesce(d.trace_context, r.trace_context)
+  FROM unnest($1::text[], $2::bigint[], $3::text[]) AS d(job, run_id, trace_context)
   JOIN sereno.run r ON r.id = d.run_id JOIN sereno.job j ON j.name = d.job
 RETURNING id;
 
@@ -120,25 +126,33 @@ RETURNING id;
 SELECT name FROM sereno.job WHERE name = $1 FOR UPDATE;
 
 -- name: chain_arrive
--- $1 downstream job, $2 upstream run
-INSERT INTO sereno.chain_arrival (downstream, upstream, run_id, result)
-SELECT $1, r.job, r.id, r.result FROM sereno.run r WHERE r.id = $2
-ON CONFLICT (downstream, upstream) DO UPDATE SET run_id = excluded.run_id, result = excluded.result;
+-- $1 downstream job, $2 upstream run, $3 its trace
+INSERT INTO sereno.chain_arrival (downstream, upstream, run_id, result, trace_context)
+SELECT $1, r.job, r.id, r.result, coalesce($3, r.trace_context) FROM sereno.run r WHERE r.id = $2
+ON CONFLICT (downstream, upstream) DO UPDATE
+    SET run_id = excluded.run_id, result = excluded.result, trace_context = excluded.trace_context;
 
 -- name: chain_complete
--- $1 downstream job, $2 its upstream jobs. Queues one run once all have arrived, and takes the arrivals.
+-- $1 downstream job, $2 its upstream jobs, $3 that which came last. Queues one run once all have arrived, and takes the
+-- arrivals. The trace of the last is its parent, those of the others are linked.
 WITH every AS (
     SELECT count(*) = cardinality($2::text[]) AS here FROM sereno.chain_arrival
      WHERE downstream = $1 AND upstream = ANY($2::text[])
 ), used AS (
     DELETE FROM sereno.chain_arrival a USING every WHERE every.here AND a.downstream = $1
-    RETURNING a.upstream, a.run_id, a.result
+    RETURNING a.upstream, a.run_id, a.result, a.trace_context
 )
-INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by)
+INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
 SELECT $1, 'chain', coalesce((SELECT (policies ->> 'priority')::integer FROM sereno.job WHERE name = $1), 0), '{}',
-       jsonb_object_agg(upstream, result), (SELECT policies ->> 'concurrency_key' FROM sereno.job WHERE name = $1), 'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id)
+       jsonb_object_agg(upstream, result), (SELECT policies ->> 'concurrency_key' FROM sereno.job WHERE name = $1), 'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id),
+       string_agg(trace_context, ' ' ORDER BY upstream <> $3, upstream)
   FROM used HAVING count(*) > 0
 RETURNING id;
+
+-- name: trace_keep
+-- $1 runs, $2 traces. A run that is tried again goes on in its first attempt's trace, unless it was asked for with one.
+UPDATE sereno.run r SET trace_context = t.context FROM unnest($1::bigint[], $2::text[]) AS t(id, context)
+ WHERE r.id = t.id AND r.trace_context IS NULL;
 
 -- name: progress_write
 -- $1 node, $2 runs, $3 attempts, $4 done, $5 total, $6 notes, $7 checkpoints (null: keep the old)
@@ -216,7 +230,7 @@ WITH fence AS (
            finished_at = CASE WHEN p.again THEN NULL ELSE clock_timestamp() END,
            error = $6, node = CASE WHEN p.again THEN NULL ELSE r.node END
       FROM picked p, fence WHERE r.id = p.id
-    RETURNING r.id, r.job, r.attempt, r.started_at, r.state, r.term AS old_term, r.schedule_id
+    RETURNING r.id, r.job, r.attempt, r.started_at, r.state, r.term AS old_term, r.schedule_id, r.slot
 ), ended AS (
     INSERT INTO sereno.attempt (run_id, attempt, state, node, term, started_at, finished_at, error)
     SELECT id, attempt, 'lost', $2, old_term, started_at, clock_timestamp(), $6 FROM gone WHERE state = 'queued'
@@ -224,4 +238,4 @@ WITH fence AS (
     UPDATE sereno.job_stat j SET lost = j.lost + c.n, last_end_at = clock_timestamp(), last_state = 'lost'
       FROM (SELECT job, count(*) AS n FROM gone WHERE state = 'lost' GROUP BY job) c WHERE j.job = c.job
 )
-SELECT id, job, state, schedule_id FROM gone;
+SELECT id, job, attempt, state, schedule_id, slot, clock_timestamp() - started_at AS lasted FROM gone;

@@ -1,0 +1,213 @@
+"""Queues runs for programs that speak HTTP, and tells them what became of each.
+
+``POST /jobs/{job}/runs``   queues a run, through ``sereno.enqueue`` as everybody does
+``GET /runs/{id}``          the run as it stands
+
+Both are shut unless `http.token` is set: who may queue a run may do what the job does, and a run
+shows what it was given and what it found. A browser sends neither the token nor JSON on its own.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from sereno.engine.storable import holds_nul
+from sereno.http.answer import json, sentence
+from sereno.model.duration import parse_duration
+from sereno.model.errors import (
+    NotFoundError,
+    ParamsError,
+    SchemaError,
+    StoreUnavailableError,
+    TriggerError,
+)
+from sereno.model.job import Job
+from sereno.settings import hidden, redact
+from sereno.store import runs, views
+from sereno.store.pool import Database
+
+_MOST_BYTES = 1_048_576
+_MOST_ID = 2**63 - 1
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_SHUT = (
+    "this page queues or shows runs, and is shut while there is no token; "
+    "set http.token (SERENO_HTTP__TOKEN) and send it as 'Authorization: Bearer <token>'"
+)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Wanted(msgspec.Struct, kw_only=True):
+    """What a request for a run may say. `delay`: from now, as text ("10m") or seconds."""
+
+    params: dict[str, Any] = {}
+    run_at: Annotated[datetime, Meta(tz=True)] | None = None
+    delay: str | float | None = None
+    priority: Annotated[int, Meta(ge=-32768, le=32767)] | None = None
+    unique_key: Annotated[str, Meta(min_length=1)] | None = None
+    requested_by: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
+class RefusedError(Exception):
+    """A request that cannot be served. `code`: the status of the answer."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def run_pages(db: Database, jobs: Mapping[str, Job], *, token: bool) -> Sequence[BaseRoute]:
+    """Return the pages. `jobs`: as this replica's plugins declare them; `token`: one is set."""
+    pages = _Pages(db, jobs)
+    return [
+        Route("/jobs/{job}/runs", _answered(pages.queue, token), methods=["POST"]),
+        Route("/runs/{run:int}", _answered(pages.tell, token)),
+    ]
+
+
+def _answered(page: Endpoint, token: bool) -> Endpoint:
+    """Return `page` with its errors as answers."""
+
+    async def answer(request: Request) -> Response:
+        if not token:
+            return sentence(403, _SHUT)
+        try:
+            return await page(request)
+        except RefusedError as error:
+            return sentence(error.code, str(error))
+        except NotFoundError as error:
+            return sentence(404, str(error))
+        except (ParamsError, TriggerError) as error:
+            return sentence(422, str(error))
+        except (StoreUnavailableError, SchemaError) as error:
+            return sentence(503, redact(str(error)))
+
+    return answer
+
+
+class _Pages:
+    def __init__(self, db: Database, jobs: Mapping[str, Job]) -> None:
+        self._db = db
+        self._jobs = jobs
+
+    async def queue(self, request: Request) -> Response:
+        name: str = request.path_params["job"]
+        wanted = _read(await _body(request))
+        job = self._jobs.get(name)
+        if job is None:
+            await views.known_job(self._db, name)
+        try:
+            found = await runs.request(
+                self._db,
+                name,
+                wanted.params if job is None else job.checked_params(wanted.params),
+                requested_by=wanted.requested_by or _caller(request),
+                cause="program",
+                run_at=wanted.run_at,
+                delay=None if wanted.delay is None else parse_duration(wanted.delay),
+                priority=wanted.priority,
+                unique_key=wanted.unique_key,
+                trace_context=_traceparent(request),
+            )
+        except NotFoundError:
+            await views.known_job(self._db, name, self._jobs)
+            raise
+        facts = {
+            "run": found.run_id,
+            "job": name,
+            "state": found.state,
+            "new": found.new,
+            "run_at": found.run_at,
+        }
+        answer = json(facts, 202 if found.new else 200)
+        answer.headers["Location"] = f"/runs/{found.run_id}"
+        return answer
+
+    async def tell(self, request: Request) -> Response:
+        number: int = request.path_params["run"]
+        if number > _MOST_ID:
+            raise NotFoundError(f"there is no run {number}")
+        run = await views.run(self._db, number, lines=0)
+        took = None
+        if run.started_at is not None and run.finished_at is not None:
+            took = (run.finished_at - run.started_at).total_seconds()
+        return json(
+            {
+                "run": run.id,
+                "job": run.job,
+                "state": run.state,
+                "result": run.result,
+                "error": run.error,
+                "attempts": run.attempt,
+                "progress": {"done": run.done, "total": run.total, "note": run.note},
+                "params": hidden("params", run.params),
+                "cause": run.cause,
+                "schedule": run.schedule,
+                "slot": run.slot,
+                "priority": run.priority,
+                "unique_key": run.unique_key,
+                "requested_by": run.requested_by,
+                "run_at": run.run_at,
+                "queued_at": run.queued_at,
+                "started_at": run.started_at,
+                "finished_at": run.finished_at,
+                "duration": took,
+                "node": run.node,
+                "term": run.term,
+            }
+        )
+
+
+async def _body(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RefusedError(415, "the body must be JSON: send it with Content-Type application/json")
+    found = bytearray()
+    try:
+        async for part in request.stream():
+            found += part
+            if len(found) > _MOST_BYTES:
+                raise RefusedError(413, f"the body is longer than {_MOST_BYTES:,} bytes")
+    except ClientDisconnect as error:
+        raise RefusedError(400, "the body ended before its time") from error
+    return bytes(found)
+
+
+def _read(body: bytes) -> Wanted:
+    try:
+        found = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RefusedError(400, f"the body is no JSON object, as {{}}: {error}") from error
+    if holds_nul(body):
+        raise RefusedError(422, "the body holds U+0000, which PostgreSQL cannot keep")
+    known = Wanted.__struct_fields__
+    for name in found:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
+            raise RefusedError(422, f"unknown key '{name}'{hint}")
+    try:
+        wanted = msgspec.convert(found, Wanted)
+    except msgspec.ValidationError as error:
+        raise RefusedError(422, f"the body does not fit: {error}") from error
+    if wanted.run_at is not None and wanted.delay is not None:
+        raise RefusedError(422, "run_at and delay are both given; name one of them")
+    return wanted
+
+
+def _caller(request: Request) -> str:
+    return f"http {request.client.host}" if request.client else "http"
+
+
+def _traceparent(request: Request) -> str | None:
+    """Return the trace that the run belongs to; one that is not well-formed counts as none."""
+    found: str = request.headers.get("traceparent", "")
+    return found if _TRACEPARENT.fullmatch(found) else None
