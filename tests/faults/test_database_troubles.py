@@ -77,7 +77,7 @@ def test_it_outlives_the_database_s_absence(
         before = cpu_seconds(replica)
         for_seconds(6)
         assert cpu_seconds(replica) - before < 2
-        assert len(replica.lines("the session is lost")) < 25  # it backs off
+        assert 1 <= len(replica.lines("the session is lost")) < 5  # not said at every try
         private_postgres.start()
         wait_until(lambda: caught_up(dsn), "every slot to have run", 40)
         wait_until(lambda: ready(replica), "ready again")

@@ -16,6 +16,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock, steady
@@ -43,6 +44,11 @@ POLL = 0.22
 
 _SETTLED = 10.0
 """Seconds after which a session counts as good: the next loss begins with the shortest wait."""
+
+_KNOCK = 0.3
+"""Seconds, at the longest, between tries to connect while the database is away: whoever leads next
+does so within a second of its return, however long it was away. A refused connection costs little;
+a lead that is taken and lost over and over, as of a database that is full, waits longer."""
 
 _PRESENCE_AGAIN = 0.05
 """Seconds between tries for the presence lock, which an ended session of this node lets go soon."""
@@ -115,19 +121,25 @@ class Leader:
 
     async def stand(self, runner: Runner) -> None:
         """Stand for the lead, and lead, for ever; the database may come and go."""
-        backoff = Backoff()
+        knocking, backoff = Backoff(longest=_KNOCK), Backoff()
         while True:
             session = self._session()
+            waits = knocking
             try:
+                await session.open(self._wakeup.ring, partial(self._lost, session))
+                knocking.reset()
+                waits = backoff
                 await self._hold(session, runner, backoff)
             except PoolerError as error:
                 self._away(str(error))
                 log.error("this node cannot lead", extra={"error": str(error)})
                 await self._rest(10.0)
             except SerenoError as error:
+                # Said once, not at every try of what may be hours.
+                level = logging.DEBUG if str(error) == self._status.store_error else logging.WARNING
                 self._away(str(error))
-                log.warning("the session is lost", extra={"error": str(error)})
-                await self._rest(backoff.wait())
+                log.log(level, "the session is lost", extra={"error": str(error)})
+                await self._rest(waits.wait())
             except Exception as error:  # a fault of ours: the runs under way are not to die of it
                 self._away(f"{type(error).__name__}: {error}")
                 log.exception("a fault in what leads; this node stands again")
@@ -152,7 +164,6 @@ class Leader:
 
     async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> None:
         self._current = session
-        await session.open(self._wakeup.ring, lambda: self._lost(session))
         since = steady()
         while not await session.claim_presence(self._node):
             await self._wakeup.wait(_PRESENCE_AGAIN)
@@ -207,6 +218,7 @@ class Leader:
             self._jobs,
             lease=self._lease,
             session_since=since,
+            publish=self._publish,
         )
         firing = Firing(
             self._db,
