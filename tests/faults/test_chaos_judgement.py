@@ -11,6 +11,8 @@ import pytest
 from .asking import do, value
 from .chaos import account
 from .chaos.eye import Eye
+from .chaos.plugin import EVERY_SECOND
+from .chaos.program import main
 from .chaos.replicas import Harm
 from .chaos.report import Trial, rows_of, table
 from .chaos.trust import overlaps, reigns
@@ -70,6 +72,48 @@ def test_a_success_without_an_end_in_the_file_is_a_lost_run() -> None:
     runs = [(7, "chaos.loop", "succeeded", 1, AT), (8, "chaos.loop", "succeeded", 1, AT)]
     runs += [(9, "chaos.loop", "failed", 1, AT)]
     assert [f.detail[:5] for f in account._of_runs(runs, lines)] == ["run 8", "run 9"]
+
+
+def test_a_second_that_the_file_lacks_or_has_twice_is_found() -> None:
+    def line(job: str, second: int, run: int) -> dict[str, Any]:
+        slot = (AT + timedelta(seconds=second)).isoformat()
+        return {"job": job, "slot": slot, "run": run, "attempt": 1, "word": "ended"}
+
+    lines = [line(j, s, 10 * s + n) for n, j in enumerate(EVERY_SECOND) for s in (1, 2, 3)]
+    until = AT + timedelta(seconds=3.9)
+    assert list(account._of_seconds(lines, AT, until)) == []
+    lines.append(line("chaos.loop", 2, 99))
+    lines.remove(line("chaos.thread", 3, 30 + list(EVERY_SECOND).index("chaos.thread")))
+    found = [(f.kind, f.at.second) for f in account._of_seconds(lines, AT, until)]
+    assert sorted(found) == [("slot doubled", 2), ("slot lost", 3)]
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(120)
+def test_what_is_planted_in_a_real_run_ends_it_with_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    balance = account.balance
+
+    def planted(eye: Eye, dsn: str, file: Path, since: datetime, harms: list[Harm]) -> Any:
+        eye.rows(
+            "DELETE FROM sereno.slot WHERE (schedule_id, slot) = (SELECT schedule_id, slot"
+            " FROM sereno.slot WHERE slot > %s ORDER BY slot LIMIT 1) RETURNING slot",
+            [since],
+        )
+        lines = [json.loads(text) for text in file.read_text().splitlines()]
+        ended = [n for n in lines if n["word"] == "ended" and n["slot"] is not None]
+        with file.open("a") as stream:
+            stream.write(json.dumps(ended[-1] | {"run": 999_999}) + "\n")
+        log(file.parent, "z1", trusted(999, 0.0, 1e12))
+        return balance(eye, dsn, file, since, harms)
+
+    monkeypatch.setattr(account, "balance", planted)
+    assert main(["--seed", "1", "--faults", "1", "--only", "SIGTERM"]) == 1
+    said = capsys.readouterr().out
+    assert "slot lost: verify:" in said
+    assert "slot doubled: the file has runs" in said
+    assert "two leaders for" in said
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """What became of every slot and run, by the database and by the file that the jobs wrote.
 
 Lost, a slot: it has no verdict, or one that is not `ran` or `late` (every job here catches up on
-all), or a run that never succeeded. Doubled, a slot: two runs claim it. Lost, a run: it is not
+all), or a run that never succeeded; or, by the file alone, its second is missing there. Doubled, a
+slot: two runs claim it, in the database or in the file. Lost, a run: it is not
 `succeeded` in the end, or is so though no job of its last attempt came to its end, or nothing was
 chained to it. Doubled, a run: chained twice, or two of its attempts came to their end although the
 process of the first one was healthy until the second began. (A run is made *at least* once: what a
@@ -11,7 +12,7 @@ dead, frozen or cut off process had done already may be done again, as another a
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -24,6 +25,7 @@ from sereno.engine.verify import Account, verify
 from sereno.store.pool import Database
 
 from .eye import Eye
+from .plugin import EVERY_SECOND
 from .replicas import Harm
 
 Kind = Literal["slot lost", "slot doubled", "run lost", "run doubled"]
@@ -90,6 +92,7 @@ def balance(eye: Eye, dsn: str, file: Path, since: datetime, harms: Sequence[Har
     ]
     runs = eye.rows(_RUNS, [cutoff])
     lines = [json.loads(line) for line in file.read_text().splitlines()]
+    findings += _of_seconds(lines, since, cutoff)
     findings += _of_runs(runs, lines)
     findings += _of_attempts(lines, harms, {r[0]: r[4] for r in runs})
     began = sum(1 for line in lines if line["word"] == "began")
@@ -125,6 +128,25 @@ def _of_chains(eye: Eye, cutoff: datetime) -> Iterable[Finding]:
     for run, slot, count in eye.rows(_CHAINED, [cutoff]):
         kind: Kind = "run lost" if count == 0 else "run doubled"
         yield Finding(kind, slot, f"run {run} of chaos.loop has {count} chained runs")
+
+
+def _of_seconds(
+    lines: Sequence[Mapping[str, Any]], since: datetime, until: datetime
+) -> Iterable[Finding]:
+    """Account for every second in between by the file alone, whatever the database believes."""
+    ended: dict[tuple[str, datetime], set[int]] = defaultdict(set)
+    for line in lines:
+        if line["word"] == "ended" and line["slot"] is not None:
+            ended[line["job"], datetime.fromisoformat(line["slot"])].add(line["run"])
+    first = since.replace(microsecond=0) + timedelta(seconds=1)
+    for job in sorted(EVERY_SECOND):
+        for second in range(int((until - first).total_seconds()) + 1):
+            slot = first + timedelta(seconds=second)
+            runs = ended.get((job, slot), set())
+            if not runs:
+                yield Finding("slot lost", slot, f"the file has no end of {job} at {slot}")
+            elif len(runs) > 1:
+                yield Finding("slot doubled", slot, f"the file has runs {runs} of {job} at {slot}")
 
 
 def _of_runs(runs: Sequence[tuple[Any, ...]], lines: list[dict[str, Any]]) -> Iterable[Finding]:

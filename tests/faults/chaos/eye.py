@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from tests.servers.waiting import wait_until
 
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 
@@ -89,24 +88,9 @@ class Eye:
     def term_after(self, term: int) -> tuple[int, datetime] | None:
         """Return the next term after `term`, and when it began."""
         with contextlib.suppress(psycopg.Error):
-            query = (
-                "SELECT term, acquired_at FROM sereno.term WHERE term > %s ORDER BY term LIMIT 1"
-            )
-            for number, began in self.rows(query, [term]):
+            for number, began in self.rows(_TERM_AFTER, [term]):
                 return number, began
         return None
-
-    def answers(self, seconds: float = 30) -> datetime:
-        """Wait until the database answers, and return its time then."""
-
-        def asked() -> bool:
-            with contextlib.suppress(psycopg.Error):
-                self.rows("SELECT 1")
-                return True
-            return False
-
-        wait_until(asked, "the database to answer", seconds)
-        return self.now()
 
     def close(self) -> None:
         if self._connection is not None:

@@ -94,9 +94,9 @@ def _cut(how: Cut) -> Strike:
 def _restart(stage: Stage, leader: Replica, dice: random.Random) -> Generator[Struck, None, None]:
     stage.eye.close()
     stage.postgres.kill(signal.SIGQUIT)
-    stage.until(steady() + dice.choice([0, 0, 1]))
+    stage.until(steady() + dice.choice([0, 0, 1, 6]))
     stage.postgres.start()
-    yield Struck(stage.eye.answers())
+    yield Struck(stage.accepting_since())
 
 
 def _end_session(
@@ -122,7 +122,7 @@ def _kill_backend(
         return False
 
     wait_until(recovered, "PostgreSQL to recover from the end of a backend")
-    yield Struck(stage.eye.answers())
+    yield Struck(stage.accepting_since())
 
 
 def _restart_pooler(

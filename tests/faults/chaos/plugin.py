@@ -81,6 +81,9 @@ async def retrying(run: RunContext[Any]) -> None:
     note(run, "ended")
 
 
+EVERY_SECOND = {declared.name for declared in (loop, thread, process, retrying)}
+
+
 @hookimpl
 def sereno_register_jobs() -> list[Any]:
     return [loop, thread, process, chained, retrying]

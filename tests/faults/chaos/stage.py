@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.servers.pgbouncer import PgBouncer, pgbouncer_program
@@ -55,6 +56,12 @@ class Stage:
     def file(self) -> Path:
         """The file to which jobs append."""
         return self.place / "jobs"
+
+    def accepting_since(self) -> datetime:
+        """Return when the server last began to accept connections, by its own log."""
+        said = "database system is ready to accept connections"
+        lines = [t for t in self.postgres.log.read_text().splitlines() if said in t]
+        return datetime.fromisoformat(lines[-1][:23]).replace(tzinfo=UTC)
 
     def leader(self) -> tuple[Replica, int]:
         """Return the replica that leads, and its term."""
