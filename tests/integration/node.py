@@ -78,7 +78,7 @@ class Node:
         await self.kernel.work(self.stopped)
 
     def _hear(self, event: object) -> None:
-        facts = {name: getattr(event, name) for name in type(event).__slots__}  # type: ignore[attr-defined]
+        facts = {name: getattr(event, name) for name in event.__struct_fields__}  # type: ignore[attr-defined]
         self.heard.say(type(event).__name__, **facts)
 
     async def stop(self) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -35,7 +36,11 @@ class _Ended:
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """An attempt that is under way on this node."""
+    """An attempt that is under way on this node, or about to begin.
+
+    `over`: called once it has ended, or was left behind; then `outcome` says how it ended. One task
+    runs the job, and nothing else waits beside it: thousands may begin at the same instant.
+    """
 
     claim: Claim
     job: Job
@@ -44,12 +49,25 @@ class Attempt:
     executor: Executor
     clock: Clock
     scope: RunScope
+    over: Callable[["Attempt"], None]
     why: Why | None = None
     who: str | None = None
     began: datetime | None = None
     task: asyncio.Task[_Ended] | None = None
     abandoned: bool = False
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    timer: asyncio.TimerHandle | None = None
+
+    def begin(self, now: datetime) -> None:
+        """Start the job; `now`: the database's time."""
+        loop = asyncio.get_running_loop()
+        self.began = now
+        self.task = loop.create_task(
+            self._execute(), name=f"run {self.claim.run_id} of {self.claim.job}"
+        )
+        self.task.add_done_callback(self._ended)
+        timeout = self.policies.timeout
+        if timeout is not None:
+            self.timer = loop.call_later(timeout.total_seconds(), self.stop, "timeout")
 
     @property
     def too_late(self) -> bool:
@@ -61,40 +79,38 @@ class Attempt:
 
     def stop(self, why: Why, who: str | None = None) -> None:
         """Ask the job to stop; the first reason given is the one that counts."""
-        if self.why is None:
-            self.why, self.who = why, who
+        if self.why is not None:
+            return
+        self.why, self.who = why, who
         self.context.stop.set()
-        self.told.set()
-
-    async def make(self) -> Outcome:
-        """Run the job to its end, its deadline or its cancellation, and say how it ended; never
-        raises."""
-        self.began = self.clock.now()
-        current_run.set(self.scope)
-        self.task = asyncio.create_task(
-            self._execute(), name=f"run {self.claim.run_id} of {self.claim.job}"
+        if self.task is None or self.task.done():
+            return
+        self._disarm()
+        self.task.cancel()
+        self.timer = asyncio.get_running_loop().call_later(
+            STOP_PATIENCE.total_seconds(), self._leave_behind
         )
-        timeout = self.policies.timeout
-        limit = None if timeout is None else timeout.total_seconds()
-        told = asyncio.ensure_future(self.told.wait())
-        try:
-            await asyncio.wait(
-                {self.task, told}, timeout=limit, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not self.task.done():
-                if self.why is None:
-                    self.stop("timeout")
-                self.task.cancel()
-                await asyncio.wait({self.task}, timeout=STOP_PATIENCE.total_seconds())
-        finally:
-            told.cancel()
-        if not self.task.done():
-            self.abandoned = True
-            self.task.add_done_callback(_swallow)
-        return self._outcome()
+
+    def _leave_behind(self) -> None:
+        self.abandoned = True
+        self.over(self)
+
+    def _ended(self, task: asyncio.Task[_Ended]) -> None:
+        if self.abandoned:
+            if not task.cancelled():
+                task.exception()
+            return
+        self._disarm()
+        self.over(self)
+
+    def _disarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     async def _execute(self) -> _Ended:
         """Run the job; what it raises is kept, as SystemExit in a task would end the whole loop."""
+        current_run.set(self.scope)
         try:
             return _Ended(await self.executor.execute(self.job, self.context, self.policies))
         except asyncio.CancelledError:
@@ -102,7 +118,8 @@ class Attempt:
         except BaseException as error:
             return _Ended(error=error)
 
-    def _outcome(self) -> Outcome:
+    def outcome(self) -> Outcome:
+        """Say how it ended."""
         state, result, error, trace = self._verdict()
         finished = self.clock.now()
         retry_at = None
@@ -195,8 +212,3 @@ def _cut(text: str) -> str:
         return text
     half = MAX_ERROR_CHARACTERS // 2
     return f"{text[:half]}\n… ({len(text)} characters, cut) …\n{text[-half:]}"
-
-
-def _swallow(task: asyncio.Task[_Ended]) -> None:
-    if not task.cancelled():
-        task.exception()

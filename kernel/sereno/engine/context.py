@@ -5,7 +5,6 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Event
 from typing import Any, Generic, Protocol, TypeVar
 
 from sereno.engine.result import encode_checkpoint
@@ -34,6 +33,23 @@ class Reporter(Protocol):
         ...
 
 
+class StopFlag:
+    """Set once, from any thread; nobody waits for it, so it needs no lock."""
+
+    __slots__ = ("_set",)
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        """Ask the run to stop."""
+        self._set = True
+
+    def is_set(self) -> bool:
+        """Tell whether it has been asked to."""
+        return self._set
+
+
 @dataclass(slots=True, kw_only=True)
 class RunContext(Generic[P]):
     """One attempt of one run.
@@ -59,7 +75,7 @@ class RunContext(Generic[P]):
     deadline: datetime | None = None
     begin_by: float | None = None
     clock: Callable[[], datetime]
-    stop: Event = field(default_factory=Event)
+    stop: StopFlag = field(default_factory=StopFlag)
 
     def now(self) -> datetime:
         """Return the database's time, aware UTC."""

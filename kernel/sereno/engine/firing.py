@@ -7,8 +7,9 @@ the database.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
+
+import msgspec
 
 from sereno.engine.agenda import Agenda
 from sereno.engine.clock import Clock, steady
@@ -128,7 +129,7 @@ class Firing:
         if policies is None or not settlement.runs:
             return settlement
         admitted = tuple(self._admitted(entry, policies, r) for r in settlement.runs)
-        return replace(settlement, runs=admitted)
+        return msgspec.structs.replace(settlement, runs=admitted)
 
     def _admitted(self, entry: Entry, policies: Policies, run: NewRun) -> NewRun:
         """Decide whether `run` starts at its slot or waits in the queue for its place."""
@@ -148,7 +149,7 @@ class Firing:
             )
         if not start:
             self._tell_queued()
-        return run if start == run.start else replace(run, start=False)
+        return run if start == run.start else msgspec.structs.replace(run, start=False)
 
     async def _settle(self, settlements: list[Settlement]) -> None:
         try:

@@ -1,11 +1,11 @@
 """Which runs are under way or waiting, and whether one more may start: pure bookkeeping."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occupant:
+class Occupant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run that is not over. `running` false: it waits in the queue. `foreign`: another node's."""
 
     run_id: int
@@ -18,7 +18,7 @@ class Occupant:
 
     def waiting(self) -> "Occupant":
         """Return this run as one that waits in the queue."""
-        return replace(self, running=False, foreign=False)
+        return msgspec.structs.replace(self, running=False, foreign=False)
 
 
 class Occupancy:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,10 +15,10 @@ from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
 from sereno.engine.outbox import Chains, Outbox
-from sereno.engine.result import encode_checkpoint
 from sereno.engine.runlog import RunScope
+from sereno.engine.scribe import Scribe
 from sereno.engine.storable import storable
-from sereno.model.errors import SerenoError, StoreError
+from sereno.model.errors import SerenoError
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
@@ -27,54 +27,6 @@ from sereno.store import runs
 from sereno.store.pool import Database, Record
 
 log = logging.getLogger("sereno.runner")
-
-WORDS_EVERY = 1.0
-"""Seconds between writes of progress, checkpoints and log lines of runs under way."""
-
-
-class Words:
-    """The newest words of one attempt, until they are written."""
-
-    def __init__(self, runner: "Runner", claim: Claim) -> None:
-        self._runner = runner
-        self._words = Progress(run_id=claim.run_id, attempt=claim.attempt)
-        self._new = self._said = False
-
-    def progress(self, done: float, total: float | None, note: str) -> None:
-        """Keep the newest progress."""
-        self._keep(done=done, total=total, note=storable(note))
-
-    def checkpoint(self, value: Any) -> None:
-        """Keep the newest checkpoint."""
-        self._keep(checkpoint=encode_checkpoint(value))
-
-    def take(self) -> Progress | None:
-        """Return the newest words, unless they were taken before."""
-        if not self._new:
-            return None
-        self._new = False
-        return self._words
-
-    def last(self) -> Progress | None:
-        """Return the newest words, taken before or not; None when nothing was said."""
-        return self._words if self._said else None
-
-    def _keep(self, **words: Any) -> None:
-        self._words = msgspec.structs.replace(self._words, **words)
-        self._new = self._said = True
-
-    def flush(self) -> Awaitable[None]:
-        """Write what is new."""
-        return self._runner.write_words([self])
-
-    def give_back(self) -> None:
-        """Hear that what was taken could not be written."""
-        self._new = True
-
-    async def fence(self, connection: Any) -> None:
-        """Hold the run's row in `connection`'s transaction."""
-        words = self._words
-        await runs.fence(connection, words.run_id, words.attempt, self._runner.node)
 
 
 class Runner:
@@ -110,8 +62,11 @@ class Runner:
         self._ended = ended
         self._trusted_until = trusted_until
         self._attempts: dict[int, Attempt] = {}
-        self._words: dict[int, Words] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting: dict[datetime, list[Attempt]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._loggers: dict[str, logging.Logger] = {}
+        self._scribe = Scribe(db, node)
         self._outbox = Outbox(db, node, chains, self._written, leading)
 
     @property
@@ -121,9 +76,23 @@ class Runner:
 
     def start(self, claim: Claim, at: datetime | None = None) -> None:
         """Make an attempt of `claim`, at the instant `at` or now."""
-        task = asyncio.ensure_future(self._make(claim, at))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        try:
+            attempt = self._attempt(claim)
+        except SerenoError as error:
+            self._outbox.put(self._refused(claim, str(error)))
+            return
+        except Exception as error:  # a plugin's Struct may raise anything
+            self._outbox.put(self._refused(claim, f"{type(error).__name__}: {error}"))
+            return
+        self._attempts[claim.run_id] = attempt
+        self._idle.clear()
+        if at is None or self._clock.until(at) <= 0:
+            self._begin(attempt)
+        elif at in self._starting:
+            self._starting[at].append(attempt)
+        else:
+            self._starting[at] = [attempt]
+            self._wait_for(at)
 
     def stop(self, run_id: int, why: Why, who: str | None = None) -> bool:
         """Ask a run to stop; return whether it is this node's."""
@@ -131,6 +100,8 @@ class Runner:
         if attempt is None:
             return False
         attempt.stop(why, who)
+        if attempt.began is None:
+            self._give_up(attempt)
         return True
 
     async def hear_cancellations(self) -> None:
@@ -172,98 +143,85 @@ class Runner:
 
     def superseded(self, owned: Iterable[int]) -> None:
         """Stop every attempt whose run is not among `owned` any more."""
-        still = set(owned)
-        for run_id, attempt in list(self._attempts.items()):
-            if run_id not in still:
-                log.warning("a run was taken over by another node", extra={"run": run_id})
-                attempt.stop("superseded")
+        for run_id in self._attempts.keys() - set(owned):
+            log.warning("a run was taken over by another node", extra={"run": run_id})
+            self.stop(run_id, "superseded")
 
     async def drain(self, limit: timedelta) -> None:
         """Wait for the runs under way, at most `limit`; then stop them, and write how all ended.
 
         Those that have not begun yet are given back at once.
         """
-        for attempt in list(self._attempts.values()):
+        for run_id, attempt in list(self._attempts.items()):
             if attempt.began is None:
-                attempt.stop("drained")
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=limit.total_seconds())
-        for attempt in list(self._attempts.values()):
-            attempt.stop("drained")
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
+                self.stop(run_id, "drained")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit.total_seconds()):
+                await self._idle.wait()
+        for run_id in list(self._attempts):
+            self.stop(run_id, "drained")
+        await self._idle.wait()
         await self._outbox.drained()
 
     async def work(self) -> None:
         """Write outcomes and words for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._outbox.work())
-            group.create_task(self._write_words_for_ever())
+            group.create_task(self._scribe.work())
 
-    async def write_words(self, words: Iterable[Words]) -> None:
-        """Write progress and checkpoints; raises StoreError."""
-        taken = [(w, p) for w in words if (p := w.take()) is not None]
-        if not taken:
+    def _wait_for(self, at: datetime) -> None:
+        """Begin what starts at the instant `at`, once it has come: a timer may fire early."""
+        wait = self._clock.until(at)
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self._wait_for, at)
             return
-        try:
-            await runs.write_progress(self._db, self.node, [p for _, p in taken])
-        except StoreError:
-            for words_, _ in taken:
-                words_.give_back()
-            raise
+        for attempt in self._starting.pop(at):
+            if attempt.why is None:
+                self._begin(attempt)
 
-    async def _make(self, claim: Claim, at: datetime | None) -> None:
-        try:
-            attempt = self._attempt(claim)
-        except SerenoError as error:
-            self._outbox.put(self._refused(claim, str(error)))
-            return
-        except Exception as error:  # a plugin's Struct may raise anything
-            self._outbox.put(self._refused(claim, f"{type(error).__name__}: {error}"))
-            return
-        self._attempts[claim.run_id] = attempt
-        reached = at is None or await self._reached(at, attempt)
+    def _begin(self, attempt: Attempt) -> None:
         attempt.context.begin_by = self._trusted_until()
-        if not reached or attempt.context.begin_by is None:
-            self._forget(claim.run_id)
-            cancelled = attempt.why == "cancelled"
-            self._outbox.put(
-                self._cancelled(claim, attempt.who) if cancelled else self._released(claim)
-            )
+        if attempt.context.begin_by is None:
+            self._give_up(attempt)
             return
+        claim, now = attempt.claim, self._clock.now()
         self._publish(
             RunStarted(
                 run_id=claim.run_id,
                 job=claim.job,
                 attempt=claim.attempt,
                 slot=claim.slot,
-                started_at=self._clock.now(),
+                started_at=now,
                 cause=claim.cause,
             )
         )
-        outcome = await attempt.make()
-        words = self._words[claim.run_id].last()
-        self._forget(claim.run_id)
+        attempt.begin(now)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """Give a run back that has not begun, or say that it was cancelled."""
+        self._forget(attempt.claim.run_id)
+        cancelled = attempt.why == "cancelled"
+        claim = attempt.claim
+        self._outbox.put(
+            self._cancelled(claim, attempt.who) if cancelled else self._released(claim)
+        )
+
+    def _over(self, attempt: Attempt) -> None:
+        """Hear that an attempt has ended, or was left behind."""
+        words = self._forget(attempt.claim.run_id)
         if attempt.too_late:
-            self._outbox.put(self._released(claim))
+            self._outbox.put(self._released(attempt.claim))
             return
+        outcome = attempt.outcome()
         self._outbox.put(
             outcome if words is None else msgspec.structs.replace(outcome, words=words)
         )
 
-    async def _reached(self, at: datetime, attempt: Attempt) -> bool:
-        """Wait for the instant `at`; return False when the attempt was stopped before."""
-        while (wait := self._clock.until(at)) > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await attempt.told.wait()
-            if attempt.why is not None:
-                return False
-        return True
-
-    def _forget(self, run_id: int) -> None:
-        self._attempts.pop(run_id, None)
-        self._words.pop(run_id, None)
+    def _forget(self, run_id: int) -> Progress | None:
+        del self._attempts[run_id]
+        if not self._attempts:
+            self._idle.set()
+        return self._scribe.close(run_id)
 
     def _attempt(self, claim: Claim) -> Attempt:
         job = self._jobs[claim.job]
@@ -274,7 +232,7 @@ class Runner:
         params: Any = job.checked_params(claim.params)
         if job.params is not None:
             params = msgspec.convert(params, job.params)
-        words = self._words[claim.run_id] = Words(self, claim)
+        scope = RunScope(job=claim.job, run_id=claim.run_id, attempt=claim.attempt)
         now = self._clock.now()
         context = RunContext(
             run_id=claim.run_id,
@@ -282,8 +240,8 @@ class Runner:
             attempt=claim.attempt,
             params=params,
             settings=self._settings_of(claim.job),
-            log=logging.getLogger(f"sereno.job.{claim.job}"),
-            reporter=words,
+            log=self._logger(claim.job),
+            reporter=self._scribe.open(scope),
             slot=claim.slot,
             upstream=claim.upstream or {},
             saved=claim.saved,
@@ -291,7 +249,6 @@ class Runner:
             deadline=None if policies.timeout is None else now + policies.timeout,
             clock=self._clock.now,
         )
-        scope = RunScope(job=claim.job, run_id=claim.run_id, attempt=claim.attempt)
         return Attempt(
             claim=claim,
             job=job,
@@ -300,7 +257,14 @@ class Runner:
             executor=executor,
             clock=self._clock,
             scope=scope,
+            over=self._over,
         )
+
+    def _logger(self, job: str) -> logging.Logger:
+        found = self._loggers.get(job)
+        if found is None:
+            found = self._loggers[job] = logging.getLogger(f"sereno.job.{job}")
+        return found
 
     def _refused(self, claim: Claim, error: str) -> Outcome:
         now = self._clock.now()
@@ -361,30 +325,3 @@ class Runner:
                     result=outcome.result,
                 )
             )
-
-    async def _write_words_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(WORDS_EVERY)
-            try:
-                await self.write_words(list(self._words.values()))
-                await self._write_lines()
-            except StoreError as error:
-                log.debug("words of runs wait", extra={"error": str(error)})
-
-    async def _write_lines(self) -> None:
-        taken = []
-        for attempt in list(self._attempts.values()):
-            first, lines = attempt.scope.take()
-            if lines:
-                taken.append((attempt, first, lines))
-        if not taken:
-            return
-        try:
-            await runs.write_lines(
-                self._db,
-                [(a.claim.run_id, a.claim.attempt, first, lines) for a, first, lines in taken],
-            )
-        except StoreError:
-            for attempt, _, lines in taken:
-                attempt.scope.give_back(lines)
-            raise

@@ -1,14 +1,14 @@
 """What `sereno_on_*` hooks are told; plain frozen values."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from sereno.model.policies import Severity
 from sereno.model.run import Cause, RunState, Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
+class RunStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An attempt of a run has begun on this node."""
 
     run_id: int
@@ -19,8 +19,7 @@ class RunStarted:
     cause: Cause = "slot"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished:
+class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An attempt of a run has ended; `state` is ``queued`` when it will be tried again.
 
     `result`: JSON text, None when there is none.
@@ -36,8 +35,7 @@ class RunFinished:
     result: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotSettled:
+class SlotSettled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A slot got a verdict other than ``ran``.
 
     `slots`: so many in a row were `missed` for one reason; `slot` is the last of them.
@@ -51,8 +49,7 @@ class SlotSettled:
     slots: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaderChanged:
+class LeaderChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """This node took the lead or lost it."""
 
     node: str
@@ -61,8 +58,7 @@ class LeaderChanged:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOverdue:
+class JobOverdue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job's last success is older than it may be; told as it becomes so and as it is over.
 
     Told on one node alone: mostly the leader.

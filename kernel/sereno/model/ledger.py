@@ -1,16 +1,16 @@
 """What the planner reads and decides: plain values between the engine and the store."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
+
+import msgspec
 
 from sereno.model.run import Cause, Verdict
 
 ScheduleState = Literal["active", "paused", "orphaned", "removed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One version of a schedule: what its slots after `valid_from` follow."""
 
     version: int
@@ -20,12 +20,11 @@ class Definition:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     jitter: timedelta | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    policies: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = {}
+    policies: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenRange:
+class OpenRange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The range of slots that ends at the watermark and grows while its verdict goes on."""
 
     first: datetime
@@ -33,8 +32,7 @@ class OpenRange:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A schedule as the firing loop sees it.
 
     `definitions`: the versions in force after `settled_to`, oldest first, at least one. `wake_at`:
@@ -59,8 +57,7 @@ class Entry:
         return self.definitions[-1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotVerdict:
+class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one slot; `runs`: it has a run."""
 
     slot: datetime
@@ -69,8 +66,7 @@ class SlotVerdict:
     runs: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRange:
+class SlotRange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`slots` consecutive slots, from `first` to `last`, that share one verdict and reason."""
 
     first: datetime
@@ -80,8 +76,7 @@ class SlotRange:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
+class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run that a slot demands. `start`: at once, by this node; otherwise it is queued."""
 
     slot: datetime
@@ -92,8 +87,7 @@ class NewRun:
     start: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All that one tick decided about one schedule; written as a whole or not at all.
 
     `pause_over`: every slot of a pause that had an end has its verdict; the schedule is to resume.
@@ -116,8 +110,7 @@ class Settlement:
         return len(self.slots) + sum(r.slots for r in self.ranges)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run that this node owns from now on: one attempt of it is to be made."""
 
     run_id: int
@@ -138,8 +131,7 @@ class Claim:
     schedule: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queued:
+class Queued(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run that waits for its instant or for a place. `policies`: what its schedule overrides."""
 
     run_id: int

@@ -25,7 +25,7 @@ from uuid import UUID
 import msgspec
 
 from sereno.engine.clock import steady
-from sereno.engine.context import RunContext
+from sereno.engine.context import RunContext, StopFlag
 from sereno.engine.executors.executor import TooLateError, make_sure
 from sereno.engine.executors.wire import (
     Checkpointed,
@@ -57,7 +57,7 @@ class _Line:
         self._socket = joined
         self._lock = threading.Lock()
         self._flushed: SimpleQueue[Flushed] = SimpleQueue()
-        self.stop = threading.Event()
+        self.stop = StopFlag()
         self._on_stop: Callable[[], None] | None = None
 
     def receive(self) -> Order:

@@ -1,0 +1,134 @@
+"""Writes down, each second, what runs under way say: progress, checkpoints, log lines."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sereno.engine.result import encode_checkpoint
+from sereno.engine.runlog import RunScope
+from sereno.engine.storable import storable
+from sereno.model.errors import StoreError
+from sereno.model.run import Progress
+from sereno.store import runs
+from sereno.store.pool import Database
+
+log = logging.getLogger("sereno.runner")
+
+WORDS_EVERY = 1.0
+"""Seconds between writes of progress, checkpoints and log lines of runs under way."""
+
+
+class Words:
+    """The newest words of one attempt, until they are written."""
+
+    __slots__ = ("_new", "_scribe", "_words", "scope")
+
+    def __init__(self, scribe: "Scribe", scope: RunScope) -> None:
+        self.scope = scope
+        self._scribe = scribe
+        self._words: Progress | None = None
+        self._new = False
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Keep the newest progress."""
+        self._keep(done=done, total=total, note=storable(note))
+
+    def checkpoint(self, value: Any) -> None:
+        """Keep the newest checkpoint."""
+        self._keep(checkpoint=encode_checkpoint(value))
+
+    def take(self) -> Progress | None:
+        """Return the newest words, unless they were taken before."""
+        if not self._new:
+            return None
+        self._new = False
+        return self._words
+
+    def last(self) -> Progress | None:
+        """Return the newest words, taken before or not; None when nothing was said."""
+        return self._words
+
+    def give_back(self) -> None:
+        """Hear that what was taken could not be written."""
+        self._new = True
+
+    def flush(self) -> Awaitable[None]:
+        """Write what is new."""
+        return self._scribe.write([self])
+
+    def fence(self, connection: Any) -> Awaitable[None]:
+        """Hold the run's row in `connection`'s transaction."""
+        return self._scribe.fence(self.scope, connection)
+
+    def _keep(self, **words: Any) -> None:
+        before = self._words
+        if before is None:
+            before = Progress(run_id=self.scope.run_id, attempt=self.scope.attempt)
+        self._words = msgspec.structs.replace(before, **words)
+        self._new = True
+
+
+class Scribe:
+    """The words of every attempt that is under way on this node."""
+
+    def __init__(self, db: Database, node: UUID) -> None:
+        self._db = db
+        self._node = node
+        self._words: dict[int, Words] = {}
+
+    def open(self, scope: RunScope) -> Words:
+        """Take up an attempt."""
+        words = self._words[scope.run_id] = Words(self, scope)
+        return words
+
+    def close(self, run_id: int) -> Progress | None:
+        """Put an attempt away that has ended; return its last words."""
+        words = self._words.pop(run_id, None)
+        return None if words is None else words.last()
+
+    async def write(self, words: Iterable[Words]) -> None:
+        """Write progress and checkpoints; raises StoreError."""
+        taken = [(w, p) for w in words if (p := w.take()) is not None]
+        if not taken:
+            return
+        try:
+            await runs.write_progress(self._db, self._node, [p for _, p in taken])
+        except StoreError:
+            for words_, _ in taken:
+                words_.give_back()
+            raise
+
+    async def fence(self, scope: RunScope, connection: Any) -> None:
+        """Hold a run's row in `connection`'s transaction; raises RunSuperseded."""
+        await runs.fence(connection, scope.run_id, scope.attempt, self._node)
+
+    async def work(self) -> None:
+        """Write for ever."""
+        while True:
+            await asyncio.sleep(WORDS_EVERY)
+            try:
+                await self.write(list(self._words.values()))
+                await self._write_lines()
+            except StoreError as error:
+                log.debug("words of runs wait", extra={"error": str(error)})
+
+    async def _write_lines(self) -> None:
+        taken = []
+        for words in list(self._words.values()):
+            first, lines = words.scope.take()
+            if lines:
+                taken.append((words.scope, first, lines))
+        if not taken:
+            return
+        try:
+            await runs.write_lines(
+                self._db, [(s.run_id, s.attempt, first, lines) for s, first, lines in taken]
+            )
+        except StoreError:
+            for scope, _, lines in taken:
+                scope.give_back(lines)
+            raise
