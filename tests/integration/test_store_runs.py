@@ -54,7 +54,7 @@ async def write(scene: Scene, *outcomes: Outcome, node: Any = NODE, chains: Any 
 
 async def test_a_claimed_run_is_its_owner_s_and_a_second_claim_gets_nothing(scene: Scene) -> None:
     claim = await claimed(scene, n=7)
-    assert (claim.job, claim.attempt, claim.losses, claim.params) == ("a", 1, 0, {"n": 7})
+    assert (claim.job, claim.attempt, claim.params) == ("a", 1, {"n": 7})
     row = "SELECT state, node, term, attempt FROM sereno.run WHERE id = $1"
     assert await scene.rows(row, claim.run_id) == [("running", NODE, scene.term, 1)]
     assert await runs.claim(scene.db, scene.term, OTHER, [claim.run_id]) == []

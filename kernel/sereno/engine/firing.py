@@ -298,11 +298,7 @@ def _claim(entry: Entry, run: NewRun, run_id: int) -> Claim:
         run_id=run_id,
         job=entry.job,
         attempt=1,
-        losses=0,
         params=run.params,
         policies=run.policies,
-        priority=run.priority,
-        schedule_id=entry.schedule_id,
         slot=run.slot,
-        concurrency_key=run.concurrency_key,
     )

@@ -1,6 +1,8 @@
 """Starts what waits in the queue, hears of cancellations, and looks after runs of other nodes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import chain
 
 from sereno.engine.clock import Clock, steady
 from sereno.engine.occupancy import Occupancy, Occupant
@@ -20,7 +22,9 @@ QUEUE_EVERY = 1.0
 
 FOREIGN_EVERY = 0.4
 CANCEL_EVERY = 5.0
-BATCH = 500
+BATCH = 1000
+CLAIMS = 250
+"""Runs of a batch that are claimed at once: while they begin, the next ones are being claimed."""
 
 
 class Intake:
@@ -118,10 +122,11 @@ class Intake:
                 self._db, limit, self._startable(), self._occupancy.keys(), list(shut)
             )
             chosen = [q.run_id for q in found if self._admit(q)]
-            refused = {q.schedule_id for q in found if q.run_id not in chosen}
+            admitted = set(chosen)
+            refused = {q.schedule_id for q in found if q.run_id not in admitted}
             self._waiting = self._waiting or len(chosen) < len(found)
             if chosen:
-                await self._claim(chosen)
+                await self._start(chosen)
                 await between()
             elif not refused - shut - {None} or len(found) < limit:
                 break  # nobody is behind those that have to wait
@@ -164,18 +169,36 @@ class Intake:
         except DeclarationError:
             return declared  # the runner says what is wrong with them
 
-    async def _claim(self, chosen: list[int]) -> None:
-        claims: dict[int, Claim] = {}
+    async def _start(self, chosen: list[int]) -> None:
+        """Claim `chosen` part by part, and start what was claimed while the next part is on its
+        way."""
+        parts = [chosen[n : n + CLAIMS] for n in range(0, len(chosen), CLAIMS)]
+        coming: asyncio.Future[list[Claim]] | None
+        coming = asyncio.ensure_future(self._claim(parts.pop(0)))
         try:
-            claims = {
-                c.run_id: c for c in await runs.claim(self._db, self._term, self._node.id, chosen)
-            }
+            while coming is not None:
+                claims, coming = await coming, None
+                if parts:
+                    coming = asyncio.ensure_future(self._claim(parts.pop(0)))
+                    await asyncio.sleep(0)  # it is sent before this node is busy
+                for claim in claims:
+                    self._runner.start(claim)
         finally:
+            if coming is not None:
+                coming.cancel()
+            for run_id in chain.from_iterable(parts):
+                self._occupancy.remove(run_id)
+
+    async def _claim(self, chosen: list[int]) -> list[Claim]:
+        claims: list[Claim] = []
+        try:
+            claims = await runs.claim(self._db, self._term, self._node.id, chosen)
+            return claims
+        finally:
+            claimed = {c.run_id for c in claims}
             for run_id in chosen:
-                if run_id not in claims:
+                if run_id not in claimed:
                     self._occupancy.remove(run_id)
-        for claim in claims.values():
-            self._runner.start(claim)
 
     async def _look_after_foreign(self) -> None:
         """See which runs of other nodes have ended, and take those whose node is gone."""

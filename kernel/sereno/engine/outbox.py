@@ -18,7 +18,7 @@ from sereno.store.pool import Database
 log = logging.getLogger("sereno.outbox")
 
 Chains = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
-_GROUP = 500
+_GROUP = 1000
 
 _HELD_AGAIN = 0.2
 """Seconds between tries to write an outcome whose run's row a job's own transaction holds."""

@@ -116,16 +116,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     run_id: int
     job: str
     attempt: int
-    losses: int
     params: dict[str, Any]
     policies: dict[str, Any]
-    priority: int = 0
-    schedule_id: int | None = None
     slot: datetime | None = None
-    run_at: datetime | None = None
     upstream: dict[str, Any] | None = None
     saved: Any = None
-    concurrency_key: str | None = None
     trace_context: str | None = None
     cause: Cause = "slot"
     schedule: str | None = None
@@ -136,8 +131,6 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     run_id: int
     job: str
-    priority: int
-    run_at: datetime
     schedule_id: int | None
     concurrency_key: str | None
     policies: dict[str, Any]

@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -38,12 +38,16 @@ class Dispatcher:
     registry: Registry
     limit: timedelta = timedelta(seconds=10)
     lifespan_limit: timedelta = timedelta(seconds=30)
+    _heard: dict[type, bool] = field(default_factory=dict)
 
     def hears(self, event: object) -> bool:
         """Tell whether any plugin listens for events of this kind."""
-        hook = hook_of(event)
-        plugins = self.registry.plugins
-        return any(plugins.implementation(p, hook) is not None for p in plugins.loaded)
+        found = self._heard.get(type(event))
+        if found is None:
+            hook, plugins = hook_of(event), self.registry.plugins
+            found = any(plugins.implementation(p, hook) is not None for p in plugins.loaded)
+            self._heard[type(event)] = found
+        return found
 
     async def emit(self, event: object) -> None:
         """Tell `event` to each plugin that listens; return when all have heard it or timed out."""
@@ -64,6 +68,7 @@ class Dispatcher:
         opened: list[Lifespan] = []
         try:
             self.registry = self.registry.without(await self._open(opened))
+            self._heard.clear()
             yield self.registry
         finally:
             for plugin, lifespan in reversed(opened):

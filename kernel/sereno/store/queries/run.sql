@@ -9,7 +9,7 @@ SELECT state, run_at, xmin = pg_current_xact_id()::xid AS new FROM sereno.run WH
 -- name: queue_ready
 -- $1 at most, $2 jobs of which one more may start, $3 concurrency keys in use, $4 schedules of which none may start.
 -- Runs whose instant has come, in the order in which they start.
-SELECT id, job, priority, run_at, schedule_id, concurrency_key, policies FROM sereno.run
+SELECT id, job, schedule_id, concurrency_key, policies FROM sereno.run
  WHERE state = 'queued' AND run_at <= clock_timestamp() AND job = ANY($2::text[])
    AND (concurrency_key IS NULL OR concurrency_key <> ALL($3::text[]))
    AND (schedule_id IS NULL OR schedule_id <> ALL($4::bigint[]))
@@ -28,10 +28,11 @@ WITH fence AS (
     UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1,
            started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
       FROM fence WHERE r.id = ANY($3::bigint[]) AND coalesce(r.state, '') = 'queued'
-    RETURNING r.id, r.job, r.attempt, r.losses, r.params, r.policies, r.priority, r.schedule_id, r.slot, r.run_at,
-              r.upstream, r.concurrency_key, r.trace_context, r.cause
+    RETURNING r.id, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause, r.schedule_id,
+              r.priority, r.run_at
 )
-SELECT mine.*, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule
+SELECT mine.id, mine.job, mine.attempt, mine.params, mine.policies, mine.slot, mine.upstream, mine.trace_context,
+       mine.cause, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule
   FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
  ORDER BY mine.priority DESC, mine.run_at, mine.id;
 
