@@ -179,7 +179,9 @@ async def write_outcomes(
                 await _progress(connection, node, words)
             rows = await connection.fetch(sql("outcomes_write"), node, *_columns(outcomes))
             if chained:
-                await _chain(connection, rows, chains, {o.run_id: o.trace_context for o in outcomes})
+                await _chain(
+                    connection, rows, chains, {o.run_id: o.trace_context for o in outcomes}
+                )
             if again:
                 traces = [[o.run_id for o in again], [o.trace_context for o in again]]
                 await connection.execute(sql("trace_keep"), *traces)
