@@ -54,6 +54,8 @@ CDR = Table(
         *map(Column, ("disposition", "amaflags", "accountcode", "peeraccount", "userfield")),
         *map(Column, ("uniqueid", "linkedid")),
         Column("sequence", "bigint"),
+        *map(Column, ("did", "recordingfile", "cnum", "cnam")),  # FreePBX adds these
+        *map(Column, ("outbound_cnum", "outbound_cnam", "dst_cnam")),
     ),
     keys=(("uniqueid", "linkedid", "sequence"), ("uniqueid", "linkedid"), ("uniqueid",)),
     required=("calldate", "uniqueid"),

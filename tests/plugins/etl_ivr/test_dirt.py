@@ -186,13 +186,14 @@ async def test_unknown_columns_go_to_extra_and_missing_ones_stay_null(
 ) -> None:
     pbx.execute("ALTER TABLE cdr DROP COLUMN linkedid, DROP COLUMN peeraccount")
     pbx.execute("ALTER TABLE cdr ADD `odd \"name` varchar(9) DEFAULT 'x' FIRST")
+    pbx.execute("ALTER TABLE cdr ADD answered_by varchar(9) NOT NULL DEFAULT 'Ana'")
     pbx.insert(call("2026-03-01 10:00:00", "1.1", did="5550100"))
 
     await synced(pbx)
 
-    (row,) = await fetch(database, "SELECT linkedid, peeraccount, extra FROM ivr.calls")
-    assert (row["linkedid"], row["peeraccount"]) == (None, None)
-    assert json.loads(row["extra"]) == {"did": "5550100", 'odd "name': "x", "recordingfile": ""}
+    (row,) = await fetch(database, "SELECT linkedid, peeraccount, did, cnum, extra FROM ivr.calls")
+    assert tuple(row)[:4] == (None, None, "5550100", None)
+    assert json.loads(row["extra"]) == {"answered_by": "Ana", 'odd "name': "x"}
 
 
 async def test_a_page_longer_than_the_server_may_join_is_read_row_by_row(

@@ -112,7 +112,7 @@ async def test_a_call_that_changed_at_the_source_is_updated(
     result = await synced(pbx)
 
     assert (result["inserted"], result["updated"], result["unchanged"]) == (0, 1, 2)
-    assert await loaded(database, "sequence", "userfield", "extra ->> 'recordingfile'") == pbx.rows(
+    assert await loaded(database, "sequence", "userfield", "recordingfile") == pbx.rows(
         "sequence", "userfield", "recordingfile"
     )
 

@@ -24,6 +24,13 @@ CREATE TABLE IF NOT EXISTS ivr.calls (
   accountcode text,
   peeraccount text,
   userfield text,
+  did text,                      -- this and the next six: FreePBX's own
+  recordingfile text,
+  cnum text,
+  cnam text,
+  outbound_cnum text,
+  outbound_cnam text,
+  dst_cnam text,
   extra jsonb,                   -- the source's other columns, by name
   position bigint NOT NULL,      -- the cursor, as a number that orders impossible dates too
   content uuid NOT NULL,         -- the hash of all cells, as the source shows them

@@ -122,7 +122,8 @@ class Target:
     async def load(self, page: Page, batch: Batch, run_id: int, turn: Turn) -> Tally:
         """Merge a page as it came. Raises PageDamaged when it must be read cell by cell.
 
-        `turn` is waited for once the page is here, before anything of the target is touched.
+        `turn` is waited for before what the target holds is read. A page that is only filled in
+        need not wait so long: its rows stand beside those of the page before, and commit after.
         """
         try:
             with translated(self._url):
@@ -130,11 +131,14 @@ class Target:
                     copied = await self._copy(page)
                     if copied != page.rows:
                         raise PageDamaged(f"{copied} rows arrived of {page.rows}")
-                    await turn()
-                    await self._claim(batch.mark)
                     found = await self._shifts(batch.range)
                     if page.distinct and not found and self._is_free(batch.range):
-                        return await self._filled(page)
+                        tally = await self._filled(page)
+                        await turn()
+                        await self._claim(batch.mark)
+                        return tally
+                    await turn()
+                    await self._claim(batch.mark)
                     merged = await self._merged(batch.range, found)
                     _check_nulls(page, merged["nulls"])
                     removed, settled = await self._tidied(batch, run_id)
