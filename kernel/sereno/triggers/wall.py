@@ -39,11 +39,11 @@ class WallClock:
                 return found
         try:
             with self._lock:
-                found = self._cursor.get_next(datetime, start_time=wall)
+                match: datetime = self._cursor.get_next(datetime, start_time=wall)
         except (ValueError, OverflowError):
             return None
-        self._known = ((wall, found), *self._known[:1])
-        return found
+        self._known = ((wall, match), *self._known[:1])
+        return match
 
 
 @lru_cache(maxsize=1024)
