@@ -1,15 +1,17 @@
 """What it takes to move calls from MariaDB to PostgreSQL: ours, pgloader, dlt, and a bare pipe.
 
-    .venv/bin/python benchmarks/etl.py [--rows 1000000] [--only ours,floor] [--repeat 1]
+    .venv/bin/python benchmarks/etl.py [--rows 1000000] [--only ours,floor] [--repeat 1] [--again]
 
 Side by side in one run, on throw-away servers: FreePBX's `cdr` with 26 columns. The floor is
 ``mariadb --quick -B | psql -c 'COPY'`` into a table of the source's columns without an index; it
 keeps no types, takes NULL for the word, and would load every row again. pgloader (where it is
 installed) and dlt (in a virtual environment that is made for the run) make a full copy too. Ours is
 `etl_ivr.sync` with its settings' defaults but a longer time limit, then run again with 1000 new
-calls, then with nothing new. Prints seconds, as a ratio to the floor, peak memory of the program
-that moves (not of the servers), and for ours how long the event loop was held at a time. Processor
-seconds are told too: unlike the others they hardly depend on what else the machine does.
+calls, then with nothing new. Each round takes the four in turn. Prints medians of seconds with the
+least and the most, their ratio to the floor, the most memory of the program that moves (not of the
+servers), and for ours how long the event loop was held at a time. Processor seconds are told too:
+unlike the others they hardly depend on what else the machine does. Every round is a JSON line in
+``.cache/bench/etl.jsonl``; with `--again` the rounds that stand there already count too.
 """
 
 import argparse
@@ -39,6 +41,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.servers.mariadb import MariaDb
 from tests.servers.postgres import PostgresServer, installed_programs
+
+from benchmarks.etl_table import ROOT, forget, keep, table
 
 NEW_CALLS = 1000
 START = 1_748_736_000
@@ -112,7 +116,11 @@ table = sql_table(source.replace("mysql:", "mysql+pymysql:"), table="cdr", backe
 pipeline.run(table, loader_file_format="csv")
 print(json.dumps({"seconds": time.perf_counter() - begun}))
 """
-DLT_NEEDS = ("dlt[postgres]", "sqlalchemy<2.1", "pymysql", "pyarrow", "numpy", "pandas")
+DLT_PLACE = ROOT / ".cache" / "peers" / "dlt"
+DLT_NEEDS = (
+    *("dlt[postgres]==1.31.0", "sqlalchemy==2.0.58", "pymysql==1.2.4"),
+    *("pyarrow==26.0.1", "numpy==2.4.6", "pandas==3.1.1"),
+)
 
 
 @dataclass(frozen=True)
@@ -208,10 +216,7 @@ class Scene:
 
     def dlt(self) -> None:
         """Copy with dlt, by its quickest way that needs no other program."""
-        python = self.place / "dlt" / "bin" / "python"
-        subprocess.run([sys.executable, "-m", "venv", self.place / "dlt"], check=True)
-        install = [python, "-m", "pip", "install", "-q", *DLT_NEEDS]
-        subprocess.run(install, check=True, stderr=subprocess.DEVNULL)
+        python = installed_dlt()
         home = {"DLT_DATA_DIR": str(self.place / "dlt-data"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
         with self.target() as target:
             address = target.replace("postgres@", "postgres:unasked@")
@@ -297,6 +302,17 @@ def run(command: list[Any], environment: dict[str, str] | None = None) -> tuple[
     return seconds, sum(peaks.values()) / 1024, text
 
 
+def installed_dlt() -> str:
+    """Return dlt's own interpreter; its virtual environment is made when it is first asked for."""
+    python, whole = str(DLT_PLACE / "bin" / "python"), DLT_PLACE / "whole"
+    if not whole.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", DLT_PLACE], check=True)
+        install = [python, "-m", "pip", "install", "-q", *DLT_NEEDS]
+        subprocess.run(install, check=True, stderr=subprocess.DEVNULL)
+        whole.touch()
+    return python
+
+
 def maria_pid(maria: MariaDb) -> int:
     """Return the process id of our own server."""
     return int((maria.log.parent / "pid").read_text())
@@ -345,8 +361,13 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--only", default="floor,ours,pgloader,dlt")
-    options.add_argument("--repeat", type=int, default=1, help="the best of so many is shown")
+    options.add_argument("--repeat", type=int, default=1, help="rounds")
+    options.add_argument("--again", action="store_true", help="count the rounds before, too")
     chosen = options.parse_args()
+    if not chosen.again:
+        forget()
+    if "dlt" in chosen.only:
+        installed_dlt()
     with ExitStack() as stack:
         maria = MariaDb.start()
         stack.callback(maria.remove)
@@ -362,29 +383,9 @@ def main() -> None:
             for name in chosen.only.split(","):
                 measure: Callable[[], None] = getattr(scene, name)
                 measure()
-        report(scene.figures)
-
-
-def report(figures: list[Figure]) -> None:
-    """Print the table, the best of each, and a JSON line."""
-    best = {f.name: min((g for g in figures if g.name == f.name), key=seconds) for f in figures}
-    floor = next((f.seconds for f in best.values() if f.name.startswith("floor")), None)
-    heads = ("seconds", "rows/s", "x floor", "CPU s own", "CPU s all", "peak MB", "loop held ms")
-    print(f"{'':32}" + "".join(f"{head:>13}" for head in heads))
-    for f in best.values():
-        ratio = f"{f.seconds / floor:.2f}" if floor and f.rows > NEW_CALLS else ""
-        held = "" if f.held_ms is None else f"{f.held_ms:.1f}"
-        rate = f"{f.rows / f.seconds:,.0f}"
-        cost = f.cost
-        own, every = f"{cost.own_s:.1f}", f"{cost.own_s + cost.servers_s:.1f}"
-        cells = (f"{f.seconds:.2f}", rate, ratio, own, every, f"{cost.peak_mb:.0f}", held)
-        print(f"{f.name:32}" + "".join(f"{cell:>13}" for cell in cells))
-    print(json.dumps([asdict(f) for f in figures]))
-
-
-def seconds(figure: Figure) -> float:
-    """Return what figures are compared by."""
-    return figure.seconds
+            keep(chosen.rows, [asdict(figure) for figure in scene.figures])
+            scene.figures.clear()
+    print(table(chosen.rows))
 
 
 if __name__ == "__main__":
