@@ -208,6 +208,7 @@ class World:
             *(self.db, node, term, self.clock, hands, occupancy, known),
             lease=5.0,
             session_since=0.0,
+            publish=events.append,
         )
         firing = Firing(
             *(self.db, node, term, self.clock, hands, occupancy, known),

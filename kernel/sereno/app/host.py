@@ -20,15 +20,20 @@ from sereno.http.runs import run_pages
 from sereno.http.server import HttpServer
 from sereno.model.events import RunFinished, RunStarted
 from sereno.notify.herald import Herald
+from sereno.notify.tally import Tally
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
 from sereno.plugins import Dispatcher, PluginRecord, Registry
 from sereno.settings import Settings
 from sereno.store.watch import Watch
+from sereno.tracing import open_tracer
 
 log = logging.getLogger("sereno.kernel")
 
 _EMBEDDED_EVERY = 2.0
+
+_SPANS_LIMIT = 5.0
+"""Seconds that a collector which does not answer may hold up the end of a node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,26 +86,31 @@ async def host(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stopped)
+    key = "enabled" if settings.tracing.enabled == "on" else "endpoint"
+    tracer = open_tracer(settings.tracing, str(status.node), place=settings.place("tracing", key))
     dispatcher = Dispatcher(registry)
     bus = Bus(dispatcher)
     for observer in observers:
         bus.observe(observer)
     async with AsyncExitStack() as stack:
+        if tracer is not None:
+            stack.push_async_callback(asyncio.to_thread, tracer.close, _SPANS_LIMIT)
         dsn = await stack.enter_async_context(database(settings))
         opened = await stack.enter_async_context(dispatcher.lifespans())
-        kernel = Kernel(settings, opened, dsn, status, bus)
+        kernel = Kernel(settings, opened, dsn, status, bus, tracer)
         stack.push_async_callback(kernel.close)
         telling = asyncio.ensure_future(
             systemd.work(lambda: status.migrated, kernel.silent, lambda: _how(status))
         )
         stack.callback(telling.cancel)
-        address = await _pages(settings, kernel, bus, next_ports, stack)
+        tally = Tally(opened.notifiers)
+        address = await _pages(settings, kernel, bus, tally, next_ports, stack)
         if not await _joined(kernel, address, stop):
             return 0
         standing = Standing(kernel=kernel, dsn=dsn, http=address)
         if beside is not None:
             await stack.enter_async_context(beside(standing))
-        await stack.enter_async_context(_herald(settings, kernel, bus).at_work())
+        await stack.enter_async_context(_herald(settings, kernel, bus, tally).at_work())
         log.info("ready", extra={"pages": address} if address else None)
         systemd.tell("READY=1", f"STATUS={_how(status)}")
         await kernel.work(stop)
@@ -156,7 +166,12 @@ async def _keep(embedded: EmbeddedPostgres) -> None:
 
 
 async def _pages(
-    settings: Settings, kernel: Kernel, bus: Bus, next_ports: int, stack: AsyncExitStack
+    settings: Settings,
+    kernel: Kernel,
+    bus: Bus,
+    tally: Tally,
+    next_ports: int,
+    stack: AsyncExitStack,
 ) -> str | None:
     if not settings.http.enabled:
         return None
@@ -165,7 +180,13 @@ async def _pages(
         return list(kernel.registry.records.values())
 
     watch = Watch(kernel.db)
-    metrics = Metrics(kernel.status, watch, records, job_limit=settings.http.metrics_job_limit)
+    metrics = Metrics(
+        kernel.status,
+        watch,
+        records,
+        notified=tally,
+        job_limit=settings.http.metrics_job_limit,
+    )
     bus.observe(lambda event: _measure(metrics, event))
     token = settings.http.token
     app = build_app(
@@ -182,7 +203,7 @@ async def _pages(
     return server.url
 
 
-def _herald(settings: Settings, kernel: Kernel, bus: Bus) -> Herald:
+def _herald(settings: Settings, kernel: Kernel, bus: Bus, tally: Tally) -> Herald:
     herald = Herald(
         kernel.db,
         kernel.status,
@@ -191,6 +212,7 @@ def _herald(settings: Settings, kernel: Kernel, bus: Bus) -> Herald:
         kernel.registry.jobs,
         now=kernel.clock.now,
         publish=bus.publish,
+        tally=tally,
     )
     bus.observe(herald.hear)
     return herald

@@ -30,6 +30,7 @@ from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.migrate import migrate
 from sereno.store.pool import Database
 from sereno.store.session import Node
+from sereno.tracing import Tracer
 
 log = logging.getLogger("sereno.kernel")
 
@@ -45,7 +46,13 @@ class Kernel:
     """A node from joining the cluster to leaving it. `dsn`: where the database is."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, dsn: str, status: Status, bus: Bus
+        self,
+        settings: Settings,
+        registry: Registry,
+        dsn: str,
+        status: Status,
+        bus: Bus,
+        tracer: Tracer | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
@@ -54,20 +61,21 @@ class Kernel:
         self.db = Database(dsn, application=f"sereno {status.node}")
         self._dsn = dsn
         self._bus = bus
+        self._tracer = tracer
         self._node = Node(status.node, 0)
+        self._row: tuple[Any, ...] = ()
         self.runner: Runner | None = None
         self.leader: Leader | None = None
 
     async def join(self, http: str | None) -> None:
         """Wait for the database, bring its schema up to date, and become one of its nodes."""
         backoff = Backoff()
+        facts = (self.status.node, self.status.label, os.getpid(), VERSION, http)
         while True:
             try:
                 applied = await migrate(self._dsn)
                 await self.db.open()
-                key = await self.db.fetchval(
-                    "node_join", self.status.node, self.status.label, os.getpid(), VERSION, http
-                )
+                key = await self.db.fetchval("node_join", *facts)
                 break
             except StoreRightsError:
                 raise  # at the start it is a fault of the installation, to be told at once
@@ -83,6 +91,7 @@ class Kernel:
         self.status.migrated = True
         self.status.store_up, self.status.store_error = True, None
         self._node = Node(self.status.node, key)
+        self._row = (*facts, key)
 
     def silent(self) -> float:
         """Return for how many seconds the firing loop has given no sign of life."""
@@ -108,7 +117,11 @@ class Kernel:
         executors: dict[str, Executor] = {
             "async": InLoop(),
             "thread": InThread(settings.threads),
-            "process": InProcess(settings.processes, self.status.node),
+            "process": InProcess(
+                settings.processes,
+                self.status.node,
+                None if self._tracer is None else settings.tracing,
+            ),
         }
         capacity = {name: e.capacity for name, e in executors.items() if e.capacity is not None}
         occupancy = Occupancy(settings.max_running, capacity)
@@ -136,6 +149,7 @@ class Kernel:
             ended=leader.ended,
             leading=lambda: self.status.leading,
             trusted_until=lambda: leader.trusted_until,
+            tracer=self._tracer,
         )
         tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(leader.stand(runner)),
@@ -164,7 +178,7 @@ class Kernel:
         while True:
             await asyncio.sleep(_SEEN_EVERY)
             with suppress(StoreError):
-                await self.db.execute("node_seen", self.status.node)
+                await self.db.execute("node_seen", *self._row)
                 if self.runner is not None:
                     # Seen twice: a claim that is on its way now has arrived by then.
                     alone = self.runner.unattended(await runs.owned(self.db, self.status.node))

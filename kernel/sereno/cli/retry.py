@@ -31,7 +31,13 @@ def command(invocation: Invocation, run: int, wait: bool, as_json: bool) -> None
             return old, None
         by = f"{requester()}, run {run} again"
         new = await runs.enqueue(
-            db, old.job, old.params, requested_by=by, cause="retry", priority=old.priority
+            db,
+            old.job,
+            old.params,
+            requested_by=by,
+            cause="retry",
+            priority=old.priority,
+            trace_context=old.trace_context,
         )
         return old, new
 

@@ -20,6 +20,7 @@ from sereno.model.policies import Policies
 from sereno.model.retry import chance
 from sereno.model.run import Outcome, RunState
 from sereno.settings import redact
+from sereno.tracing import AttemptSpan, Tracer, begun, ended
 
 MAX_ERROR_CHARACTERS = 20_000
 STOP_PATIENCE = timedelta(seconds=5)
@@ -50,12 +51,14 @@ class Attempt:
     clock: Clock
     scope: RunScope
     over: Callable[["Attempt"], None]
+    tracer: Tracer | None = None
     why: Why | None = None
     who: str | None = None
     began: datetime | None = None
     task: asyncio.Task[_Ended] | None = None
     abandoned: bool = False
     timer: asyncio.TimerHandle | None = None
+    span: AttemptSpan | None = None
 
     def begin(self, now: datetime) -> None:
         """Start the job; `now`: the database's time."""
@@ -111,6 +114,10 @@ class Attempt:
     async def _execute(self) -> _Ended:
         """Run the job; what it raises is kept, as SystemExit in a task would end the whole loop."""
         current_run.set(self.scope)
+        self.span = begun(self.tracer, self.claim)
+        if self.span is not None:
+            self.context.traceparent = self.span.traceparent
+            self.scope.trace_id = self.span.trace_id
         try:
             return _Ended(await self.executor.execute(self.job, self.context, self.policies))
         except asyncio.CancelledError:
@@ -132,7 +139,7 @@ class Attempt:
             state, retry_at = "queued", finished
         first, lines = self.scope.take(last=True)
         began = self.began or finished
-        return Outcome(
+        outcome = Outcome(
             run_id=self.claim.run_id,
             job=self.claim.job,
             attempt=self.claim.attempt,
@@ -147,6 +154,7 @@ class Attempt:
             first_line=first,
             slot=self.claim.slot,
         )
+        return ended(self.span, outcome)
 
     def _verdict(self) -> tuple[RunState, bytes | None, str | None, str | None]:
         if self.task is None or self.abandoned:

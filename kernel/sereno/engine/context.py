@@ -58,7 +58,9 @@ class RunContext(Generic[P]):
     that this one was chained after, by job name. `settings`: the plugin's Struct. `saved`: the last
     checkpoint of this run's earlier attempts, None at first. `slot`: None for ad-hoc runs.
     `database_url`: the kernel's own database (a secret: never log it). `begin_by`: the steady time
-    at which an executor calls the function at the latest, None for whenever.
+    at which an executor calls the function at the latest, None for whenever. `traceparent`: below
+    which belongs what this run asks others for (in a header, or with ``sereno.enqueue``), None
+    where there is no trace.
     """
 
     run_id: int
@@ -74,6 +76,7 @@ class RunContext(Generic[P]):
     database_url: str = ""
     deadline: datetime | None = None
     begin_by: float | None = None
+    traceparent: str | None = None
     clock: Callable[[], datetime]
     stop: StopFlag = field(default_factory=StopFlag)
 

@@ -301,4 +301,5 @@ def _claim(entry: Entry, run: NewRun, run_id: int) -> Claim:
         params=run.params,
         policies=run.policies,
         slot=run.slot,
+        schedule=entry.name,
     )

@@ -28,7 +28,10 @@ CLAIMS = 250
 
 
 class Intake:
-    """The queue of one term. `session_since`: the steady time from which our session has lasted."""
+    """The queue of one term. `session_since`: the steady time from which our session has lasted.
+
+    `publish`: hears of the runs that were lost with their node.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Intake:
         *,
         lease: float,
         session_since: float,
+        publish: Callable[[object], None],
     ) -> None:
         self._db = db
         self._node = node
@@ -51,7 +55,7 @@ class Intake:
         self._occupancy = occupancy
         self._jobs = jobs
         self._session_since = session_since
-        self._reaper = Reaper(db, node.id, jobs, lease)
+        self._reaper = Reaper(db, node.id, jobs, lease, publish)
         self._limits = {
             n: j.policies.max_running for n, j in jobs.items() if j.policies.max_running
         }

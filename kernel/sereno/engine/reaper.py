@@ -1,15 +1,16 @@
 """Finds runs whose owner is gone, and has them tried again or lost."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from sereno.engine.clock import steady
 from sereno.model.errors import SerenoError
+from sereno.model.events import RunFinished
 from sereno.model.job import Job
 from sereno.model.run import LOST_ATTEMPTS
 from sereno.store import runs
-from sereno.store.pool import Database
+from sereno.store.pool import Database, Record
 
 log = logging.getLogger("sereno.reaper")
 
@@ -20,13 +21,25 @@ server) has the whole lease to come back and keep its runs."""
 
 
 class Reaper:
-    """Used by the leader alone. `lease`: seconds."""
+    """Used by the leader alone. `lease`: seconds.
 
-    def __init__(self, db: Database, node: UUID, jobs: Mapping[str, Job], lease: float) -> None:
+    `publish`: hears of each run that is lost for good, as its own node cannot tell any more; of one
+    that is tried again, its next node will.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        node: UUID,
+        jobs: Mapping[str, Job],
+        lease: float,
+        publish: Callable[[object], None],
+    ) -> None:
         self._db = db
         self._node = node
         self._jobs = jobs
         self._lease = lease
+        self._publish = publish
         self._absent: dict[UUID, float] = {}
 
     async def look(self, term: int, session_since: float) -> list[tuple[int, str, int | None]]:
@@ -56,9 +69,8 @@ class Reaper:
         ]
         if not verdicts:
             return []
-        gone = await runs.lose(
-            self._db, term, node, verdicts, f"its node {node} died or was cut off"
-        )
+        error = f"its node {node} died or was cut off"
+        gone = await runs.lose(self._db, term, node, verdicts, error)
         for row in gone:
             log.warning(
                 "a run lost its node",
@@ -69,6 +81,8 @@ class Reaper:
                     "owner": str(node),
                 },
             )
+            if row["state"] == "lost":
+                self._publish(_lost(row, error))
         return [(r["id"], r["state"], r["schedule_id"]) for r in gone]
 
     def _again(self, job: str, losses: int, policies: dict[str, object] | None) -> bool:
@@ -80,3 +94,15 @@ class Reaper:
         except SerenoError:
             chosen = declared.policies
         return chosen.on_lost == "retry" and losses + 1 < LOST_ATTEMPTS
+
+
+def _lost(row: Record, error: str) -> RunFinished:
+    return RunFinished(
+        run_id=row["id"],
+        job=row["job"],
+        attempt=row["attempt"],
+        slot=row["slot"],
+        state="lost",
+        duration=row["lasted"],
+        error=error,
+    )

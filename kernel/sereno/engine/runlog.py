@@ -19,11 +19,15 @@ MAX_MESSAGE = 8_000
 
 @dataclass(slots=True, kw_only=True)
 class RunScope:
-    """The attempt that code works for, and the lines it said that are not written yet."""
+    """The attempt that code works for, and the lines it said that are not written yet.
+
+    `trace_id`: of the attempt's trace, None without one.
+    """
 
     job: str
     run_id: int
     attempt: int
+    trace_id: str | None = None
     written: int = 0
     dropped: int = 0
     lines: list[LogLine] = field(default_factory=list)

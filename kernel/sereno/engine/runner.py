@@ -23,8 +23,10 @@ from sereno.model.events import RunFinished, RunStarted
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.run import Outcome, Progress
+from sereno.model.trace import traceparents
 from sereno.store import runs
 from sereno.store.pool import Database, Record
+from sereno.tracing import Tracer
 
 log = logging.getLogger("sereno.runner")
 
@@ -46,6 +48,7 @@ class Runner:
         ended: Callable[[Outcome], None],
         leading: Callable[[], bool],
         trusted_until: Callable[[], float | None],
+        tracer: Tracer | None = None,
     ) -> None:
         """`trusted_until`: the steady time until which this node may act as leader, None when it
         may not; no attempt begins then, nor after it.
@@ -61,6 +64,7 @@ class Runner:
         self._publish = publish
         self._ended = ended
         self._trusted_until = trusted_until
+        self._tracer = tracer
         self._attempts: dict[int, Attempt] = {}
         self._starting: dict[datetime, list[Attempt]] = {}
         self._idle = asyncio.Event()
@@ -248,6 +252,7 @@ class Runner:
             database_url=self._db.dsn,
             deadline=None if policies.timeout is None else now + policies.timeout,
             clock=self._clock.now,
+            traceparent=next(iter(traceparents(claim.trace_context)), None),
         )
         return Attempt(
             claim=claim,
@@ -258,6 +263,7 @@ class Runner:
             clock=self._clock,
             scope=scope,
             over=self._over,
+            tracer=self._tracer,
         )
 
     def _logger(self, job: str) -> logging.Logger:

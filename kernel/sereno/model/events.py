@@ -22,6 +22,8 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An attempt of a run has ended; `state` is ``queued`` when it will be tried again.
 
+    Told by the node that made the attempt; when that died, and the run is not tried again, by the
+    leader that finds it ``lost``.
     `result`: JSON text, None when there is none.
     """
 

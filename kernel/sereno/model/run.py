@@ -78,7 +78,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     `state` ``queued``: it is tried again at `retry_at`. `result`: JSON text. `released`: the
     attempt was never begun, so it does not count. `first_line`: the number of the first of `lines`.
-    `words`: its last, which a retry goes on from.
+    `words`: its last, which a retry goes on from. `trace_context`: what follows from it belongs to.
     """
 
     run_id: int
@@ -96,3 +96,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     first_line: int = 0
     words: Progress | None = None
     slot: datetime | None = None
+    trace_context: str | None = None

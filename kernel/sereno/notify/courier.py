@@ -10,6 +10,7 @@ from uuid import UUID
 from sereno.model.errors import DeliveryRefusedError, StoreError, StoreUnavailableError
 from sereno.model.notification import Notifier
 from sereno.model.retry import Retry, chance
+from sereno.notify.tally import Tally
 from sereno.settings import redact
 from sereno.store import notifications
 from sereno.store.notifications import Parcel
@@ -27,7 +28,7 @@ _MAX_ERROR = 500
 
 class Courier:
     """`on_duty`: whether this node looks after what others have raised; what it raised itself it
-    sends at once. `every`: seconds between looks."""
+    sends at once. `tally`: counts what becomes of messages. `every`: seconds between looks."""
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Courier:
         retry: Retry,
         *,
         on_duty: Callable[[], bool],
+        tally: Tally,
         every: float = 5.0,
     ) -> None:
         self._db = db
@@ -44,6 +46,7 @@ class Courier:
         self._notifiers = notifiers
         self._retry = retry
         self._on_duty = on_duty
+        self._tally = tally
         self._every = every
         self._woken = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
@@ -130,8 +133,10 @@ class Courier:
         except (Exception, SystemExit) as fault:
             error = str(fault) or type(fault).__name__
         else:
+            self._tally.count(parcel.notifier, "sent")
             log.info("notified", extra=_facts(parcel))
             return None, None
+        self._tally.count(parcel.notifier, "failed" if again is None else "retried")
         error = redact(error)[:_MAX_ERROR]
         facts = {**_facts(parcel), "error": error, "attempt": parcel.attempt}
         if again is None:

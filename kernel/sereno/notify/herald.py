@@ -17,6 +17,7 @@ from sereno.notify import wording
 from sereno.notify.courier import Courier
 from sereno.notify.lookout import EVERY, PATIENCE, Lookout
 from sereno.notify.routes import Routes
+from sereno.notify.tally import Tally
 from sereno.notify.teller import Teller
 from sereno.settings import NotifySettings
 from sereno.store import notifications
@@ -32,7 +33,8 @@ _FAILED = ("failed", "timed_out", "lost")
 
 
 class Herald:
-    """`now`: the database's time; `publish`: hears JobOverdue; `jobs`: for their severities.
+    """`now`: the database's time; `publish`: hears JobOverdue; `jobs`: for their severities;
+    `tally`: counts what becomes of messages.
 
     `every`, `patience`: seconds, of its lookout.
     """
@@ -47,6 +49,7 @@ class Herald:
         *,
         now: Callable[[], datetime],
         publish: Callable[[object], None],
+        tally: Tally | None = None,
         every: float = EVERY,
         patience: float = PATIENCE,
     ) -> None:
@@ -78,7 +81,12 @@ class Herald:
             patience=patience,
         )
         self._courier = Courier(
-            db, status.node, notifiers, settings.retry, on_duty=lambda: self._lookout.on_duty
+            db,
+            status.node,
+            notifiers,
+            settings.retry,
+            on_duty=lambda: self._lookout.on_duty,
+            tally=tally or Tally(notifiers),
         )
         self._courier_works = bool(notifiers)
 

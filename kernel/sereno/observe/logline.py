@@ -1,7 +1,8 @@
 """Writes one log record as a line: JSON with stable keys for machines, aligned text for people.
 
-Keys: ``time level logger event``, then ``job run attempt node term`` where they are known, then the
-record's own facts, then ``error`` and ``traceback`` of an exception. Every text is redacted.
+Keys: ``time level logger event``, then ``job run attempt trace node term`` where they are known,
+then the record's own facts, then ``error`` and ``traceback`` of an exception. Every text is
+redacted.
 """
 
 import logging

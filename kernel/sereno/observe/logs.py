@@ -74,6 +74,8 @@ def facts(status: Status | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if scope := current_run.get():
         found |= {"job": scope.job, "run": scope.run_id, "attempt": scope.attempt}
+        if scope.trace_id:
+            found["trace"] = scope.trace_id
     if status is not None:
         found |= {"node": str(status.node), "term": status.term}
     return {**found, **_bound.get()}

@@ -8,7 +8,7 @@ growing. docs/metrics.md tells each series; a test compares.
 import asyncio
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
 from sereno.engine.status import Status
@@ -54,6 +54,7 @@ class PluginFacts(Protocol):
 class Metrics:
     """The metrics page of this node.
 
+    `notified`: notifier, outcome and count of what this node has sent, read at each page.
     `job_limit`: with more jobs than that, the jobs of a plugin are shown together.
     """
 
@@ -63,11 +64,13 @@ class Metrics:
         watch: Watch,
         plugins: Callable[[], Sequence[PluginFacts]],
         *,
+        notified: Iterable[tuple[str, str, int]] = (),
         job_limit: int = 1000,
     ) -> None:
         self._status = status
         self._watch = watch
         self._plugins = plugins
+        self._notified = notified
         self._limit = job_limit
         self._requested: dict[str, int] = dict.fromkeys(_CAUSES, 0)
         self._durations = Histogram(
@@ -161,6 +164,12 @@ class Metrics:
             "counter",
             "Runs that began on this node, by who or what asked for them.",
             [(labels({"cause": cause}), n) for cause, n in self._requested.items()],
+        )
+        page.family(
+            "sereno_notifications_total",
+            "counter",
+            "Tries of this node to send a notification, by what became of each.",
+            [(labels({"notifier": to, "outcome": fate}), n) for to, fate, n in self._notified],
         )
 
     def _write_process(self, page: Page) -> None:

@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from typing import Any
 
 from opentelemetry import context as contexts
@@ -33,18 +33,18 @@ _BAD = frozenset({"failed", "timed_out", "lost", "queued"})
 
 
 class OtelSpan:
-    """The span of one attempt, the current one of the context that began it."""
+    """The span of one attempt: the current one of the context that began it, the job's own. It may
+    be ended in any other."""
 
     def __init__(self, span: Span) -> None:
         self._span = span
         found = span.get_span_context()
         self.trace_id = f"{found.trace_id:032x}"
         self.traceparent = f"00-{self.trace_id}-{found.span_id:016x}-{found.trace_flags:02x}"
-        self._token = contexts.attach(trace.set_span_in_context(span, contexts.Context()))
+        contexts.attach(trace.set_span_in_context(span, contexts.Context()))
 
     def end(self, outcome: Outcome) -> None:
         """End it as the attempt has ended; its texts are redacted already."""
-        contexts.detach(self._token)
         span, error = self._span, outcome.error
         state = "retried" if outcome.state == "queued" else outcome.state
         span.set_attribute("sereno.state", state)
@@ -67,10 +67,10 @@ class OtelSpan:
 class OtelTracer:
     """Makes spans with `provider`. `node`: this replica's id."""
 
-    def __init__(self, provider: trace.TracerProvider, node: str, version: str) -> None:
+    def __init__(self, provider: trace.TracerProvider, node: str) -> None:
         self._provider = provider
         self._node = node
-        self._tracer = provider.get_tracer("sereno", version)
+        self._tracer = provider.get_tracer("sereno", version("sereno"))
 
     def begin(self, claim: Claim) -> OtelSpan | None:
         """Begin the span of an attempt, and make it the current one of this context."""
@@ -95,7 +95,11 @@ class OtelTracer:
         return OtelSpan(span) if span.get_span_context().is_valid else None
 
     def enter(self, traceparent: str) -> None:
-        """Make what follows in this context belong below `traceparent`."""
+        """Make what follows in this context belong below `traceparent`: in a child process.
+
+        What the exporter complains of there would stand among the words of the job.
+        """
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         for found in traceparents(traceparent)[:1]:
             contexts.attach(_below(_span_context(found)))
 
@@ -112,9 +116,7 @@ class OtelTracer:
             log.warning("spans are left behind", extra={"seconds": limit})
 
 
-def set_up(
-    settings: TracingSettings, node: str, version: str, environ: Mapping[str, str]
-) -> OtelTracer:
+def set_up(settings: TracingSettings, node: str, environ: Mapping[str, str]) -> OtelTracer:
     """Return this process's tracer, with the provider that is set, or with a new one of ours.
 
     Raises ConfigurationError when the exporter that is asked for cannot be had.
@@ -123,7 +125,7 @@ def set_up(
     if isinstance(found, trace.ProxyTracerProvider):
         exporter = _exporter(settings, environ)
         logging.getLogger("urllib3").setLevel(logging.WARNING)  # each batch would have its line
-        facts = {"service.instance.id": node, "service.version": version}
+        facts = {"service.instance.id": node, "service.version": version("sereno")}
         if not environ.get("OTEL_SERVICE_NAME") and "service.name=" not in environ.get(
             "OTEL_RESOURCE_ATTRIBUTES", ""
         ):
@@ -133,7 +135,7 @@ def set_up(
         provider.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(provider)
         found = provider
-    return OtelTracer(found, node, version)
+    return OtelTracer(found, node)
 
 
 def _exporter(settings: TracingSettings, environ: Mapping[str, str]) -> SpanExporter:

@@ -33,14 +33,13 @@ def is_on(settings: TracingSettings, environ: Mapping[str, str]) -> bool:
 def open_tracer(
     settings: TracingSettings,
     node: str,
-    version: str,
     *,
     place: str = "tracing.enabled",
     environ: Mapping[str, str] = os.environ,
 ) -> Tracer | None:
     """Return the tracer of this process, None where none is wanted.
 
-    `node`, `version`: of this replica. `place`: where the setting stands. Raises ConfigurationError
+    `node`: this replica's id. `place`: where the setting stands. Raises ConfigurationError
     when it is asked for and cannot be; a variable that every container of a cluster has is a wish.
     """
     if not is_on(settings, environ):
@@ -60,5 +59,5 @@ def open_tracer(
         )
         return None
     # Loaded by name: the module imports opentelemetry, which a node without tracing does not pay.
-    tracer: Tracer = import_module("sereno.tracing.otel").set_up(settings, node, version, environ)
+    tracer: Tracer = import_module("sereno.tracing.otel").set_up(settings, node, environ)
     return tracer

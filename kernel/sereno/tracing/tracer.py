@@ -3,6 +3,8 @@
 import logging
 from typing import Protocol
 
+import msgspec
+
 from sereno.model.ledger import Claim
 from sereno.model.run import Outcome
 
@@ -50,11 +52,12 @@ def begun(tracer: Tracer | None, claim: Claim) -> AttemptSpan | None:
         return None
 
 
-def ended(span: AttemptSpan | None, outcome: Outcome) -> None:
-    """End `span` as `outcome` tells."""
+def ended(span: AttemptSpan | None, outcome: Outcome) -> Outcome:
+    """End `span` as `outcome` tells, and return it with the context of what follows from it."""
     if span is None:
-        return
+        return outcome
     try:
         span.end(outcome)
     except Exception:
         log.exception("a span cannot be ended", extra={"run": outcome.run_id})
+    return msgspec.structs.replace(outcome, trace_context=span.traceparent)

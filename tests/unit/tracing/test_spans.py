@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Iterator
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,11 +26,12 @@ class Traced:
         self.exporter = InMemorySpanExporter()
         self.provider = TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.tracer = OtelTracer(self.provider, "0f-node", "1.0")
+        self.tracer = OtelTracer(self.provider, "0f-node")
 
     def run(self, outcome: dict[str, Any] | None = None, **claim: Any) -> ReadableSpan:
         """Trace one attempt, and return its span."""
-        ended(begun(self.tracer, claimed(**claim)), over(**(outcome or {})))
+        span = copy_context().run(begun, self.tracer, claimed(**claim))
+        ended(span, over(**(outcome or {})))
         return self.exporter.get_finished_spans()[-1]
 
 
@@ -42,8 +44,7 @@ def traced() -> Iterator[Traced]:
 
 def claimed(**changed: Any) -> Claim:
     return Claim(
-        **{"run_id": 7, "job": "etl.sync", "attempt": 2, "losses": 0, "params": {}, "policies": {}}
-        | changed
+        **{"run_id": 7, "job": "etl.sync", "attempt": 2, "params": {}, "policies": {}} | changed
     )
 
 
@@ -132,7 +133,7 @@ def test_a_context_that_is_broken_begins_a_new_trace(traced: Traced) -> None:
 
 
 def test_who_does_not_sample_is_heard(traced: Traced) -> None:
-    span = begun(traced.tracer, claimed(trace_context=GIVEN[:-2] + "00"))
+    span = copy_context().run(begun, traced.tracer, claimed(trace_context=GIVEN[:-2] + "00"))
     assert span is not None
     ended(span, over())
 
@@ -141,16 +142,32 @@ def test_who_does_not_sample_is_heard(traced: Traced) -> None:
 
 
 def test_the_jobs_own_spans_are_below_the_attempts(traced: Traced) -> None:
-    span = begun(traced.tracer, claimed())
+    def page() -> None:
+        with traced.provider.get_tracer("job").start_as_current_span("page"):
+            pass
+
+    job = copy_context()
+    span = job.run(begun, traced.tracer, claimed())
     assert span is not None
-    with traced.provider.get_tracer("job").start_as_current_span("page"):
-        pass
-    ended(span, over())
+    job.run(page)
+    assert ended(span, over()).trace_context == span.traceparent
 
     page, attempt = traced.exporter.get_finished_spans()
     assert page.parent == attempt.context
     assert span.traceparent.split("-")[1:3] == [span.trace_id, f"{attempt.context.span_id:016x}"]
+
+
+def test_a_span_may_be_ended_outside_the_context_that_it_is_current_in(
+    traced: Traced, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = copy_context()
+    span = job.run(begun, traced.tracer, claimed())
     assert trace.get_current_span() is trace.INVALID_SPAN
+    assert job.run(trace.get_current_span) is not trace.INVALID_SPAN
+    ended(span, over())
+
+    assert len(traced.exporter.get_finished_spans()) == 1
+    assert not caplog.records
 
 
 def test_a_run_is_no_child_of_what_happens_to_be_current_where_it_is_started(
@@ -166,10 +183,10 @@ class Broken(TracerProvider):
 
 
 def test_a_tracer_that_fails_costs_a_span_and_no_run(caplog: pytest.LogCaptureFixture) -> None:
-    tracer = OtelTracer(Broken(shutdown_on_exit=False), "node", "1")
+    tracer = OtelTracer(Broken(shutdown_on_exit=False), "node")
 
     with caplog.at_level(logging.ERROR, "sereno.tracing"):
         assert begun(tracer, claimed()) is None
 
     assert "an attempt is not traced" in caplog.text
-    ended(None, over())
+    assert ended(None, over()) == over()

@@ -39,7 +39,7 @@ def test_it_is_on(settings: TracingSettings, environ: dict[str, str]) -> None:
 )
 def test_it_is_off(settings: TracingSettings, environ: dict[str, str]) -> None:
     assert not is_on(settings, environ)
-    assert open_tracer(settings, "node", "1", environ=environ) is None
+    assert open_tracer(settings, "node", environ=environ) is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_an_exporter_that_is_not_installed_is_named_beside_those_that_are(
     wanted = next(iter(environ.values()))
 
     with pytest.raises(ConfigurationError, match=f"'{wanted}' is installed.*otlp_proto_http"):
-        set_up(TracingSettings(), "node", "1", environ)
+        set_up(TracingSettings(), "node", environ)
 
 
 def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ sys.modules["opentelemetry"] = None
 from sereno.model.errors import ConfigurationError
 from sereno.settings import TracingSettings
 from sereno.tracing import open_tracer
-print(open_tracer(TracingSettings(), "node", "1"))
+print(open_tracer(TracingSettings(), "node"))
 try:
-    open_tracer(TracingSettings(enabled="on"), "node", "1", place="conf/sereno.toml:3")
+    open_tracer(TracingSettings(enabled="on"), "node", place="conf/sereno.toml:3")
 except ConfigurationError as error:
     print(error)
 """

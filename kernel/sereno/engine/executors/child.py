@@ -46,6 +46,11 @@ from sereno.engine.result import encode_result
 from sereno.model.errors import RunCancelled, RunSuperseded, StoreUnavailableError
 from sereno.model.job import Job
 from sereno.store import runs
+from sereno.tracing import Tracer, open_tracer
+
+_SPANS_LIMIT = 0.8
+"""Seconds that a collector which does not answer may hold a run up: less than the parent's patience
+with a job that was told to stop."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -151,13 +156,30 @@ def main() -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Logs(line)]
     root.setLevel(start.log_level)
+    tracer = _traced(start)
     try:
         report: Report = Returned(encode_result(_call(start, line)))
     except BaseException as error:  # whatever it is, the parent is to hear of it
         report = _raised(error)
+    if tracer is not None:
+        tracer.close(_SPANS_LIMIT)  # before the report: its parent ends us once it has that
     line.send(report)
     logging.shutdown()
     os._exit(0)  # threads that the job left behind may not keep the process
+
+
+def _traced(start: Start) -> Tracer | None:
+    """Let the job's own spans belong below its attempt's, where the parent traces."""
+    if start.tracing is None or start.traceparent is None:
+        return None
+    try:
+        tracer = open_tracer(start.tracing, start.node)
+        if tracer is not None:
+            tracer.enter(start.traceparent)
+        return tracer
+    except Exception:  # a span is not worth the run
+        logging.getLogger("sereno.tracing").exception("the job's own spans are not traced")
+        return None
 
 
 def _call(start: Start, line: _Line) -> Any:
@@ -193,6 +215,7 @@ def _call(start: Start, line: _Line) -> Any:
         database_url=start.database_url,
         deadline=start.deadline,
         begin_by=start.begin_by,
+        traceparent=start.traceparent,
         clock=now,
         stop=line.stop,
     )

@@ -34,6 +34,7 @@ from sereno.engine.result import Encoded
 from sereno.model.errors import RunCancelled, RunSuperseded, StoreError
 from sereno.model.job import Job
 from sereno.model.policies import Policies
+from sereno.settings import TracingSettings
 
 STOP_PATIENCE = 1.0
 """Seconds that a job which was told to stop has, before its process is killed."""
@@ -46,9 +47,11 @@ class InProcess(Executor):
     ``memory_limit_mb`` meets MemoryError.
     """
 
-    def __init__(self, processes: int, node: UUID) -> None:
+    def __init__(self, processes: int, node: UUID, tracing: TracingSettings | None = None) -> None:
+        """`tracing`: how a child sends its spans, None where nobody traces."""
         self.capacity = processes
         self._node = node
+        self._tracing = tracing
 
     async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
         """Run the function in a child; on cancellation ask it to stop, then kill it."""
@@ -108,6 +111,8 @@ class InProcess(Executor):
             now=context.now(),
             memory_limit_mb=policies.memory_limit_mb,
             log_level=logging.getLogger().level,
+            traceparent=context.traceparent,
+            tracing=self._tracing,
         )
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 
 from sereno.engine.result import Encoded
+from sereno.settings import TracingSettings
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The child's work. `path`: the parent's ``sys.path``. `now`: the database's time."""
+    """The child's work. `path`: the parent's ``sys.path``. `now`: the database's time. `tracing`:
+    None where nobody traces."""
 
     path: list[str]
     module: str
@@ -30,6 +32,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     now: datetime
     memory_limit_mb: int | None
     log_level: int
+    traceparent: str | None = None
+    tracing: TracingSettings | None = None
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):

@@ -222,6 +222,7 @@ CREATE TABLE sereno.chain_arrival (               -- successes that a fan-in has
     upstream   text NOT NULL,
     run_id     bigint NOT NULL,
     result     jsonb,
+    trace_context text,
     PRIMARY KEY (downstream, upstream)
 );
 
