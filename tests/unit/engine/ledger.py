@@ -1,11 +1,12 @@
 """Schedules drawn at random, what they make due by brute force, and a ledger that plans fill."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
+from msgspec.structs import replace
 
 from sereno.engine.planner import plan
 from sereno.model.ledger import Definition, Entry, NewRun, OpenRange, Settlement, SlotVerdict

@@ -1,10 +1,10 @@
 """What the leader looks at next."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sereno.engine.agenda import Agenda
 from sereno.model.ledger import Entry
