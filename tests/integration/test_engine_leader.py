@@ -126,8 +126,15 @@ async def test_the_runs_of_a_node_that_died_are_tried_again_or_lost_as_their_job
             await began.wait(j.name)
     finally:
         await first.die()
-    async with running(database, *jobs):
+    async with running(database, *jobs) as second:
         again, gone = [await eye.over(run_id) for run_id in ids]
+        told = await second.finished("t.gone")
+        await second.finished("t.again", state="succeeded")
+    again_told = [f for name, f in second.heard.said if name == "RunFinished"]
+    assert again_told == []
+    assert (told["run_id"], told["state"], told["attempt"]) == (ids[1], "lost", 1)
+    assert "died or was cut off" in told["error"]
+    assert told["duration"] > timedelta(0)
     assert (again["state"], again["attempt"], again["losses"]) == ("succeeded", 2, 1)
     assert (gone["state"], gone["attempt"]) == ("lost", 1)
     assert "died or was cut off" in gone["error"]
@@ -187,6 +194,27 @@ async def test_a_fault_in_what_leads_ends_neither_the_node_nor_its_runs(
         go.set()
         assert (await eye.over(run_id))["state"] == "succeeded"
         assert node.fault is None
+
+
+async def test_a_node_that_fails_whenever_it_leads_gives_way_to_another(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lets the lock go before it waits for its next try; told to stop, it waits no longer."""
+    monkeypatch.setattr(leader, "_AFTER_A_FAULT", 60.0)
+    lease = timedelta(seconds=60)
+    async with running(database, lease=lease) as broken:
+        await broken.leads()
+        failing = broken.kernel.leader
+        assert failing is not None
+        failing._declared = None  # type: ignore[assignment] - a fault of ours, at each new term
+        failing.cut()
+        await broken.heard.wait("LeaderChanged", leading=False)
+        async with running(database, lease=lease) as other:
+            await other.leads()
+            assert other.status.term > 1
+            assert not broken.status.leading
+            async with asyncio.timeout(10):
+                await failing.leave()
 
 
 async def test_a_registration_that_takes_longer_than_the_lease_does_not_cost_the_lead(

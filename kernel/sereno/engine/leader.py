@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import NoReturn
 
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock, steady
@@ -49,6 +50,9 @@ _KNOCK = 0.3
 """Seconds, at the longest, between tries to connect while the database is away: whoever leads next
 does so within a second of its return, however long it was away. A refused connection costs little;
 a lead that is taken and lost over and over, as of a database that is full, waits longer."""
+
+_BEHIND_A_POOLER = 10.0
+"""Seconds between tries of a node that may not lead until its configuration is another."""
 
 _PRESENCE_AGAIN = 0.05
 """Seconds between tries for the presence lock, which an ended session of this node lets go soon."""
@@ -133,19 +137,20 @@ class Leader:
             except PoolerError as error:
                 self._away(str(error))
                 log.error("this node cannot lead", extra={"error": str(error)})
-                await self._rest(10.0)
+                rest = _BEHIND_A_POOLER
             except SerenoError as error:
                 # Said once, not at every try of what may be hours.
                 level = logging.DEBUG if str(error) == self._status.store_error else logging.WARNING
                 self._away(str(error))
                 log.log(level, "the session is lost", extra={"error": str(error)})
-                await self._rest(waits.wait())
+                rest = waits.wait()
             except Exception as error:  # a fault of ours: the runs under way are not to die of it
                 self._away(f"{type(error).__name__}: {error}")
                 log.exception("a fault in what leads; this node stands again")
-                await self._rest(_AFTER_A_FAULT)
+                rest = _AFTER_A_FAULT
             finally:
-                session.terminate()
+                session.terminate()  # before the rest: another is to lead meanwhile
+            await self._rest(rest)
 
     def _session(self) -> NodeSession:
         return NodeSession(
@@ -162,7 +167,7 @@ class Leader:
         if session is not None:
             session.cut()
 
-    async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> None:
+    async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> NoReturn:
         self._current = session
         since = steady()
         while not await session.claim_presence(self._node):
@@ -298,7 +303,13 @@ class Leader:
             self._left.set()
 
     async def _rest(self, seconds: float) -> None:
+        """Wait for the next try, and no longer than until this node is told to leave."""
         self.pulse = steady()
         if self._leaving.is_set():
             self._left.set()
-        await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._leaving.wait()
+                self._left.set()
