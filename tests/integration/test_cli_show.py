@@ -188,3 +188,12 @@ def test_verify_holds_the_ledger_against_what_was_due(scene: Scene) -> None:
     found = json.loads(scene.call("verify", "--since", "5000d", "--json").stdout)
     assert found["holds"] is False
     assert [f["kind"] for f in found["faults"]] == ["lost"]
+
+
+def test_of_a_slot_before_what_is_kept_nothing_is_pretended(history: Scene) -> None:
+    history.sql("UPDATE sereno.history SET slots_kept_from = '2026-02-01T10:30Z'")
+    assert "ran late" in history.call("show", "etl.sync", "--at", "2026-02-01T10:00Z").stdout
+    told = history.call("show", "etl.sync", "--at", "2026-02-01T09:00Z")
+    assert told.exit_code == 0
+    assert told.stdout.startswith("The history is kept from Sun 2026-02-01 10:30:00 +00:00 on;")
+    assert history.json("show", "etl.sync", "--at", "2026-02-01T09:00Z")["kept_from"] is not None

@@ -363,7 +363,25 @@ async def test_the_record_is_forgotten_after_a_while(world: World) -> None:
     await notifications.prune(world.db, timedelta(days=1))
     assert len(await world.rows()) == 1
     await run_sql(world.db, "UPDATE sereno.notification SET raised_at = now() - interval '2 days'")
-    await notifications.prune(world.db, timedelta(days=1))
+    assert not await notifications.prune(world.db, timedelta(days=1))
+    assert await world.rows() == []
+
+
+async def test_what_waits_for_a_notifier_that_is_gone_is_forgotten_too_batch_by_batch(
+    world: World,
+) -> None:
+    for key in ("a", "b", "c"):
+        await notifications.raise_(
+            world.db, UUID(int=1), _draft(key), {"gone": None}, timedelta(hours=4)
+        )
+    later = "UPDATE sereno.notification SET raised_at = now() - interval '2 days'"
+    await run_sql(world.db, later)  # what is to be told in quiet hours only, waits rightly
+    assert not await notifications.prune(world.db, timedelta(days=1), 2)
+    assert len(await world.rows()) == 3
+    await run_sql(world.db, f"{later}, due_at = now() - interval '2 days'")
+    assert await notifications.prune(world.db, timedelta(days=1), 2)
+    assert len(await world.rows()) == 1
+    assert not await notifications.prune(world.db, timedelta(days=1), 2)
     assert await world.rows() == []
 
 

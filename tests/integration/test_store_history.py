@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from sereno.engine.verify import verify
+from sereno.model.declared import Declared
+from sereno.store import schedules
 from sereno.store.ledger import settle
 
-from .scene import NODE, Scene, named, opened, settlement, slots_after
+from .scene import NODE, OTHER, Scene, named, opened, settlement, slots_after
 
 YEAR = timedelta(days=365)
 
@@ -109,6 +112,187 @@ async def test_the_account_of_slots_holds_before_and_after(scene: Scene) -> None
     assert await prune(scene, keep=5) > 0
     account = await verify(scene.db, YEAR)
     assert account.holds, account.faults
+
+
+# --- what no kept row needs any more ----------------------------------------------------------
+
+
+async def age(scene: Scene, table: str, columns: str, days: float, where: str = "true") -> None:
+    """Put instants of rows so many days back."""
+    moved = ", ".join(f"{c} = {c} - make_interval(secs => 86400 * $1)" for c in columns.split())
+    await scene.eye.execute(f"UPDATE sereno.{table} SET {moved} WHERE {where}", days)
+
+
+async def ids(scene: Scene, query: str) -> list[object]:
+    return [row[0] for row in await scene.rows(query)]
+
+
+async def test_who_changed_what_is_forgotten_after_a_while_but_for_the_last_change(
+    scene: Scene,
+) -> None:
+    for n in range(5):
+        await schedules.pause(scene.db, "a", by="ana", reason=f"{n}")
+        await schedules.resume(scene.db, "a", by="ana", reason=f"{n}")
+    await age(scene, "change", "at", 31, "id <= 7")
+    assert [await prune(scene, batch=5) for _ in range(3)] == [5, 2, 0]
+    await age(scene, "change", "at", 31)
+    assert await prune(scene) == 2
+    assert len(await ids(scene, "SELECT id FROM sereno.change")) == 1
+
+
+async def changed_daily(scene: Scene, days: int) -> None:
+    """Let the schedule have been settled by the hour and changed each day for so many days."""
+    await settled_long_ago(scene, days, 24 * days)
+    await scene.eye.execute(
+        "INSERT INTO sereno.schedule_version (schedule_id, version, valid_from, state, trigger,"
+        " params, policies, changed_by, changed_at)"
+        " SELECT 1, 1 + n, v.valid_from + make_interval(days => n), 'active', v.trigger, v.params,"
+        " v.policies, 'ana', v.valid_from + make_interval(days => n)"
+        " FROM sereno.schedule_version v, generate_series(1, $1) AS n",
+        days - 1,
+    )
+    await scene.eye.execute("UPDATE sereno.schedule SET version = $1", days)
+
+
+VERSIONS = "SELECT version FROM sereno.schedule_version ORDER BY version"
+
+
+async def test_of_a_schedule_s_versions_those_stay_that_the_kept_account_needs(
+    scene: Scene,
+) -> None:
+    await changed_daily(scene, days=10)
+    assert (await verify(scene.db, YEAR)).holds
+    while await prune(scene, days=4, batch=20):
+        account = await verify(scene.db, YEAR)
+        assert account.holds, account.faults
+    # The seventh began just over four days ago: it ruled when what is kept began.
+    assert await ids(scene, VERSIONS) == [7, 8, 9, 10]
+    assert account.slots in (24 * 4, 24 * 4 - 1)
+    assert (await scene.entry("a")).current.version == 10
+
+
+async def test_versions_that_a_schedule_has_not_been_settled_by_stay(scene: Scene) -> None:
+    await changed_daily(scene, days=10)
+    await scene.eye.execute("DELETE FROM sereno.slot")
+    await age(scene, "watermark", "settled_to", 7.5)  # no leader since then
+    assert await prune(scene, days=4) > 0
+    assert await ids(scene, VERSIONS) == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert [d.version for d in (await scene.entry("a")).definitions] == [3, 4, 5, 6, 7, 8, 9, 10]
+
+
+async def test_a_pause_that_goes_on_is_kept_from_its_beginning(scene: Scene) -> None:
+    await schedules.pause(scene.db, "a", by="ana")
+    for minutes in (5, 10):
+        trigger = {"trigger": f"every {minutes}m"}
+        await schedules.override(scene.db, "a", trigger, by="ana")
+    await age(scene, "schedule_version", "valid_from changed_at", 40)
+    await age(scene, "change", "at", 40)
+    assert await prune(scene) == 2  # changes
+    assert await ids(scene, VERSIONS) == [1, 2, 3, 4]
+    _, queued = await schedules.resume(scene.db, "a", by="ana", run="last")
+    assert len(queued) == 1
+
+
+async def test_when_a_schedule_was_resumed_last_is_kept(scene: Scene) -> None:
+    await schedules.pause(scene.db, "a", by="ana")
+    await schedules.resume(scene.db, "a", by="ana")
+    for minutes in (5, 10, 20):
+        trigger = {"trigger": f"every {minutes}m"}
+        await schedules.override(scene.db, "a", trigger, by="ana")
+    await age(scene, "schedule_version", "valid_from changed_at", 40)
+    await prune(scene)
+    assert await ids(scene, VERSIONS) == [2, 3, 6]
+
+
+async def test_a_schedule_that_was_removed_goes_with_its_last_slot(scene: Scene) -> None:
+    declared = Declared(trigger="every 1h")
+    await schedules.add(scene.db, "b@mine", "b", declared, by="ana")
+    entry = await scene.entry("b@mine")
+    (slot,) = slots_after(entry, 1)
+    await settle(scene.db, scene.term, NODE, [settlement(entry, (slot, "missed"))])
+    await schedules.remove(scene.db, "b@mine", by="ana")
+    await age(scene, "schedule_version", "valid_from changed_at", 40, "schedule_id = 2")
+    await prune(scene)
+    assert await ids(scene, "SELECT name FROM sereno.schedule ORDER BY id") == ["a", "b@mine"]
+    await age(scene, "slot", "slot", 40)
+    while await prune(scene):
+        pass
+    assert await ids(scene, "SELECT name FROM sereno.schedule") == ["a"]
+    assert await ids(scene, "SELECT schedule_id FROM sereno.watermark") == [1]
+
+
+TERMS = "SELECT term FROM sereno.term ORDER BY term"
+
+
+async def reigns(scene: Scene, count: int, days: int) -> None:
+    """Let there have been so many terms, each of a day and a node of its own; the last goes on."""
+    await scene.eye.execute(
+        "INSERT INTO sereno.node (id, label, pid, version, started_at, seen_at)"
+        " SELECT ('00000000-0000-0000-0000-0000000001' || n)::uuid, 'n' || n, 1, '0',"
+        " at, at + interval '1 day' FROM generate_series(10, 9 + $1) AS n,"
+        " LATERAL (SELECT clock_timestamp() - make_interval(days => $2 + 10 - n) AS at) AS x",
+        count, days,
+    )  # fmt: skip
+    await scene.eye.execute(
+        "INSERT INTO sereno.term (term, node, acquired_at, ended_at)"
+        " SELECT row_number() OVER (ORDER BY started_at), id, started_at, seen_at FROM sereno.node"
+    )
+    await scene.eye.execute("UPDATE sereno.term SET ended_at = NULL WHERE term = $1", count)
+    await scene.eye.execute(
+        "UPDATE sereno.leadership SET term = $1, node = (SELECT node FROM sereno.term"
+        " WHERE term = $1)", count,
+    )  # fmt: skip
+
+
+async def test_terms_and_nodes_go_once_nothing_kept_names_them(scene: Scene) -> None:
+    await reigns(scene, 12, days=40)
+    await scene.eye.execute(
+        "WITH r AS (INSERT INTO sereno.run (job, cause, state, queued_at, attempt)"
+        " VALUES ('a', 'program', 'queued', now() - interval '38 days', 1) RETURNING id)"
+        " INSERT INTO sereno.attempt (run_id, attempt, state, term, node)"
+        " SELECT r.id, 1, 'failed', 2, t.node FROM r, sereno.term t WHERE t.term = 2"
+    )
+    await scene.eye.execute(
+        "INSERT INTO sereno.run (job, cause, state, queued_at, attempt, term, node)"
+        " SELECT 'a', 'program', 'running', now() - interval '36 days', 1, 4, node"
+        " FROM sereno.term WHERE term = 4"
+    )
+    await scene.eye.execute(
+        "INSERT INTO sereno.slot_range (schedule_id, first_slot, last_slot, slots, verdict, term)"
+        " VALUES (1, now() - interval '35 days', now(), 800, 'missed', 6)"
+    )
+    await scene.eye.execute("UPDATE sereno.catalogue SET term = 8")
+    while await prune(scene, days=29, batch=2):
+        pass
+    # Named by an attempt, a running run, a range, the catalogue; the last ended within 29 days.
+    assert await ids(scene, TERMS) == [2, 4, 6, 8, 11, 12]
+    labels = await ids(scene, "SELECT label FROM sereno.node ORDER BY label")
+    assert labels == ["n11", "n13", "n15", "n17", "n20", "n21"]
+
+
+async def test_a_term_that_a_kept_run_names_stays_though_it_ended_long_ago(scene: Scene) -> None:
+    await reigns(scene, 12, days=40)
+    await scene.eye.execute(
+        "INSERT INTO sereno.run (job, cause, state, queued_at, finished_at, attempt, term, node)"
+        " SELECT 'a', 'program', 'succeeded', acquired_at, now(), 1, term, node FROM sereno.term"
+        " WHERE term = 5"
+    )
+    while await prune(scene, days=29):
+        pass
+    left_terms = await ids(scene, TERMS)
+    assert 5 in left_terms
+    assert 3 not in left_terms
+
+
+async def test_a_replica_whose_row_was_pruned_has_the_same_again(scene: Scene) -> None:
+    facts = (OTHER, "blue-1", 42, "1", None)
+    key = await scene.db.fetchval("node_join", *facts)
+    await age(scene, "node", "seen_at", 40)
+    assert await prune(scene) == 1
+    await scene.db.execute("node_seen", *facts, key)
+    await scene.db.execute("node_seen", *facts, key)
+    assert await scene.rows("SELECT label, key FROM sereno.node") == [("blue-1", key)]
+    assert await scene.db.fetchval("node_join", UUID(int=9), "green-1", 43, "1", None) == key + 1
 
 
 HARMS = {

@@ -26,7 +26,8 @@ _NEAR = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """What was due in [at, until) and what became of it. `near`: verdicts of a day around."""
+    """What was due in [at, until) and what became of it. `near`: verdicts of a day around.
+    `kept_from`: older slots may have been pruned; None: none were."""
 
     at: datetime
     until: datetime
@@ -35,6 +36,12 @@ class _Answer:
     slots: list[SlotView]
     near: list[SlotView]
     runs: dict[int, RunDetail]
+    kept_from: datetime | None
+
+    @property
+    def forgotten(self) -> bool:
+        """Tell whether it is too long ago to be known."""
+        return not self.slots and self.kept_from is not None and self.at < self.kept_from
 
 
 def show(invocation: Invocation, job: str, at: str, lines: int, *, as_json: bool) -> None:
@@ -46,6 +53,13 @@ def show(invocation: Invocation, job: str, at: str, lines: int, *, as_json: bool
     answer = ask(invocation, question)
     if as_json:
         write_json(_as_json(job, answer))
+        return
+    if answer.kept_from is not None and answer.forgotten:
+        write(
+            f"The history is kept from {exact(answer.kept_from)} on; what was due before, and what "
+            "became of it, is not known any more.",
+            wrap=True,
+        )
         return
     for n, rule in enumerate(answer.rules):
         if n:
@@ -86,6 +100,7 @@ async def _find(db: Database, job: str, at: str, lines: int) -> _Answer:
         slots=found,
         near=near,
         runs=runs,
+        kept_from=await db.fetchval("history_kept_from"),
     )
 
 
@@ -182,6 +197,7 @@ def _as_json(job: str, answer: _Answer) -> dict[str, Any]:
     return {
         "job": job,
         "at": answer.at,
+        "kept_from": answer.kept_from,
         "slots": answer.slots,
         "schedules": [
             {"schedule": r.name, "rule": r, "due": _due(r, answer)} for r in answer.rules

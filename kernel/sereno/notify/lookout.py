@@ -96,8 +96,8 @@ class Lookout:
         await self._tell_overdue(glance.snapshot, opened)
         await self._tell_failures(glance.snapshot, opened)
         if steady() >= self._next_prune:
-            self._next_prune = steady() + _PRUNE_EVERY
-            await notifications.prune(self._db, self._keep)
+            more = await notifications.prune(self._db, self._keep)
+            self._next_prune = steady() + (0.0 if more else _PRUNE_EVERY)  # a batch at each look
 
     async def _has_duty(self) -> bool:
         if self._status.leading:

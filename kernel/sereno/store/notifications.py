@@ -164,9 +164,10 @@ async def done(
     )
 
 
-async def prune(db: Database, keep: timedelta, most: int = 1000) -> None:
-    """Forget a batch of what was told longer ago than `keep`."""
-    await db.execute("notification_prune", keep, most)
+async def prune(db: Database, keep: timedelta, most: int = 1000) -> bool:
+    """Forget a batch of what was told longer ago than `keep`; tell whether there may be more."""
+    done = await db.execute("notification_prune", keep, most)
+    return done == f"DELETE {most}"
 
 
 async def run_state(db: Database, run_id: int) -> tuple[str, str | None] | None:

@@ -329,7 +329,8 @@ END $$;
 
 -- Delete history in one small batch: final runs (with their attempts, logs, progress) that are older than
 -- `older_than` or beyond the newest `keep_per_job` of their job, then slots and ranges older than
--- `older_than`. Returns how many rows it deleted; 0 when there is nothing left to do.
+-- `older_than`, then what no kept row needs any more: changes, versions of schedules, schedules that were
+-- removed, terms, nodes. Returns how many rows it deleted; 0 when there is nothing left to do.
 CREATE FUNCTION sereno.prune(older_than interval, keep_per_job integer, batch integer DEFAULT 1000)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -337,6 +338,7 @@ DECLARE
     n     bigint;
     left_ integer := batch;
     since timestamptz := clock_timestamp() - older_than;
+    unnamed timestamptz;   -- what was over by then no kept row can name
 BEGIN
     IF older_than <= interval '0' OR keep_per_job < 0 OR batch < 1 THEN
         RAISE EXCEPTION 'prune: older_than must be positive, keep_per_job not negative, batch at least 1'
@@ -369,9 +371,12 @@ BEGIN
         ) SELECT count(*) INTO n FROM deleted;
         gone := gone + n; left_ := left_ - n;
     END IF;
-    IF left_ > 0 THEN
+    IF left_ > 0 THEN   -- schedule by schedule: the primary key is the way, however many slots are kept
         WITH old AS (
-            SELECT s.schedule_id, s.slot FROM sereno.slot s WHERE s.slot < since LIMIT left_
+            SELECT o.schedule_id, o.slot
+              FROM sereno.schedule c, LATERAL (SELECT s.schedule_id, s.slot FROM sereno.slot s
+                                                WHERE s.schedule_id = c.id AND s.slot < since
+                                                ORDER BY s.slot LIMIT left_) AS o LIMIT left_
         ), deleted AS (
             DELETE FROM sereno.slot s USING old
              WHERE s.schedule_id = old.schedule_id AND s.slot = old.slot RETURNING s.slot
@@ -382,11 +387,98 @@ BEGIN
         gone := gone + n; left_ := left_ - n;
     END IF;
     IF left_ > 0 THEN
-        WITH deleted AS (
-            DELETE FROM sereno.slot_range WHERE last_slot < since RETURNING last_slot
+        WITH old AS (
+            SELECT schedule_id, first_slot FROM sereno.slot_range WHERE last_slot < since LIMIT left_
+        ), deleted AS (
+            DELETE FROM sereno.slot_range r USING old
+             WHERE r.schedule_id = old.schedule_id AND r.first_slot = old.first_slot RETURNING r.last_slot
         ), noted AS (
             UPDATE sereno.history SET slots_kept_from = greatest(slots_kept_from, since)
              WHERE EXISTS (SELECT 1 FROM deleted)
+        ) SELECT count(*) INTO n FROM deleted;
+        gone := gone + n; left_ := left_ - n;
+    END IF;
+    IF left_ > 0 THEN   -- the newest stays: monitors tell since when nothing has changed
+        WITH oldest AS (
+            SELECT c.id, c.at FROM sereno.change c ORDER BY c.id LIMIT left_
+        ), deleted AS (
+            DELETE FROM sereno.change c USING oldest o
+             WHERE c.id = o.id AND o.at < since AND c.id < (SELECT max(x.id) FROM sereno.change x) RETURNING c.id
+        ) SELECT count(*) INTO n FROM deleted;
+        gone := gone + n; left_ := left_ - n;
+    END IF;
+    -- Of a schedule stay the version that ruled when what is kept began (or, if that is earlier, where its
+    -- settling stands), all since then, a pause that still goes on from its beginning, and when it ended last.
+    IF left_ > 0 THEN
+        WITH ruling AS (
+            SELECT w.schedule_id, (SELECT max(v.version) FROM sereno.schedule_version v
+                                    WHERE v.schedule_id = w.schedule_id AND v.state <> 'paused'
+                                      AND v.valid_from <= least(since, w.settled_to)) AS version,
+                   (SELECT max(v.version) FROM sereno.schedule_version v
+                     WHERE v.schedule_id = w.schedule_id AND v.state <> 'active') AS idle
+              FROM sereno.watermark w
+        ), old AS (
+            SELECT v.schedule_id, v.version FROM ruling r JOIN sereno.schedule_version v USING (schedule_id)
+             WHERE v.version < r.version AND (r.idle IS NULL OR v.version NOT IN (r.idle, r.idle + 1)) LIMIT left_
+        ), deleted AS (
+            DELETE FROM sereno.schedule_version v USING old
+             WHERE v.schedule_id = old.schedule_id AND v.version = old.version RETURNING v.version
+        ), noted AS (
+            UPDATE sereno.history SET slots_kept_from = greatest(slots_kept_from, since)
+             WHERE EXISTS (SELECT 1 FROM deleted)
+        ) SELECT count(*) INTO n FROM deleted;
+        gone := gone + n; left_ := left_ - n;
+    END IF;
+    -- Runs get their ids as they are queued, and what owns or decides them comes later; so what was over an hour
+    -- before the oldest kept run was queued is named by runs that are not over alone. Slots before `since` are gone.
+    unnamed := least(since, (SELECT r.queued_at FROM sereno.run r WHERE r.state NOT IN ('queued', 'running')
+                              ORDER BY r.id LIMIT 1)) - interval '1 hour';
+    IF left_ > 0 THEN
+        WITH old AS (
+            SELECT s.id FROM sereno.schedule s JOIN sereno.schedule_version v ON v.schedule_id = s.id AND v.version = s.version
+             WHERE s.state = 'removed' AND v.valid_from < unnamed
+               AND NOT EXISTS (SELECT 1 FROM sereno.slot k WHERE k.schedule_id = s.id)
+               AND NOT EXISTS (SELECT 1 FROM sereno.slot_range g WHERE g.schedule_id = s.id)
+               AND NOT EXISTS (SELECT 1 FROM sereno.run r WHERE r.schedule_id = s.id AND r.state = 'queued')
+               AND NOT EXISTS (SELECT 1 FROM sereno.run r WHERE r.schedule_id = s.id AND r.state = 'running')
+             LIMIT left_
+        ), deleted AS (
+            DELETE FROM sereno.schedule s USING old WHERE s.id = old.id RETURNING s.id
+        ) SELECT count(*) INTO n FROM deleted;
+        gone := gone + n; left_ := left_ - n;
+    END IF;
+    IF left_ > 0 THEN
+        WITH busy AS (
+            SELECT r.id, r.term FROM sereno.run r WHERE r.state = 'queued'
+            UNION ALL SELECT r.id, r.term FROM sereno.run r WHERE r.state = 'running'
+        ), old AS (
+            SELECT t.term FROM sereno.term t
+             WHERE t.ended_at < unnamed
+               AND NOT EXISTS (SELECT 1 FROM sereno.leadership l WHERE l.term = t.term)
+               AND NOT EXISTS (SELECT 1 FROM sereno.catalogue c WHERE c.term = t.term)
+               AND NOT EXISTS (SELECT 1 FROM sereno.slot_range g WHERE g.term = t.term)
+               AND NOT EXISTS (SELECT 1 FROM busy WHERE busy.term = t.term)
+               AND NOT EXISTS (SELECT 1 FROM busy JOIN sereno.attempt a ON a.run_id = busy.id WHERE a.term = t.term)
+             LIMIT left_
+        ), deleted AS (
+            DELETE FROM sereno.term t USING old WHERE t.term = old.term RETURNING t.term
+        ) SELECT count(*) INTO n FROM deleted;
+        gone := gone + n; left_ := left_ - n;
+    END IF;
+    IF left_ > 0 THEN
+        WITH busy AS (
+            SELECT r.id, r.node FROM sereno.run r WHERE r.state = 'queued'
+            UNION ALL SELECT r.id, r.node FROM sereno.run r WHERE r.state = 'running'
+        ), old AS (
+            SELECT d.id FROM sereno.node d
+             WHERE d.seen_at < unnamed
+               AND NOT EXISTS (SELECT 1 FROM sereno.leadership l WHERE l.node = d.id)
+               AND NOT EXISTS (SELECT 1 FROM sereno.term t WHERE t.node = d.id)
+               AND NOT EXISTS (SELECT 1 FROM busy WHERE busy.node = d.id)
+               AND NOT EXISTS (SELECT 1 FROM busy JOIN sereno.attempt a ON a.run_id = busy.id WHERE a.node = d.id)
+             LIMIT left_
+        ), deleted AS (
+            DELETE FROM sereno.node d USING old WHERE d.id = old.id RETURNING d.id
         ) SELECT count(*) INTO n FROM deleted;
         gone := gone + n;
     END IF;

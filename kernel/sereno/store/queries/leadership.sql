@@ -89,8 +89,10 @@ INSERT INTO sereno.node (id, label, pid, version, http) VALUES ($1, $2, $3, $4, 
 ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), left_at = NULL RETURNING key;
 
 -- name: node_seen
--- $1 id
-UPDATE sereno.node SET seen_at = clock_timestamp() WHERE id = $1;
+-- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 key. One that slept for so long that its row was pruned has
+-- the same again.
+INSERT INTO sereno.node (id, label, pid, version, http, key) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
 
 -- name: node_leave
 -- $1 id

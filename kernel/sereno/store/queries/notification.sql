@@ -68,10 +68,11 @@ UPDATE sereno.notification
  WHERE id = $1 AND attempts = $2 AND state = 'waiting';
 
 -- name: notification_prune
--- $1 interval, $2 at most. Forget what was told longer ago.
+-- $1 interval, $2 at most. Forget what was told longer ago, and what waits as long for a notifier that nobody has any more.
 DELETE FROM sereno.notification WHERE id IN (
     SELECT id FROM sereno.notification
-     WHERE raised_at < clock_timestamp() - $1::interval AND state <> 'waiting' ORDER BY raised_at LIMIT $2);
+     WHERE raised_at < clock_timestamp() - $1::interval
+       AND (state <> 'waiting' OR due_at < clock_timestamp() - $1::interval) ORDER BY raised_at LIMIT $2);
 
 -- name: notification_run
 -- $1 run. What a message about a failure needs to know of it.

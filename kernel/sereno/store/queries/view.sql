@@ -81,6 +81,10 @@ SELECT s.name, g.first_slot, g.last_slot, g.slots, g.verdict, g.reason, NULL, g.
  WHERE s.job = $1 AND g.first_slot <= $3 AND g.last_slot >= $2
  ORDER BY 2, 1 LIMIT $4;
 
+-- name: history_kept_from
+-- Null while nothing has been pruned.
+SELECT slots_kept_from FROM sereno.history;
+
 -- name: view_history
 -- $1 job, $2 instant. Of each of its schedules the version that slots at that instant follow.
 SELECT s.name, w.settled_to, v.version AS v_version, v.valid_from, v.state, v.trigger, v.starts_at, v.ends_at,
