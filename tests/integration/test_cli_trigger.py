@@ -33,6 +33,20 @@ def test_a_second_run_with_the_same_key_is_the_first(scene: Scene) -> None:
     assert scene.json("trigger", "etl.sync", "--unique-key", "a")["run"] == first["run"]
 
 
+def test_a_run_belongs_to_the_trace_that_is_given_or_else_to_the_callers(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.job()
+    given, own = (f"00-{'4b' * 16}-{'0' * 15}{n}-01" for n in (1, 2))
+    monkeypatch.setenv("TRACEPARENT", own)
+    scene.json("trigger", "etl.sync", "--traceparent", given)
+    scene.json("trigger", "etl.sync")
+    monkeypatch.setenv("TRACEPARENT", "what a stranger put there")
+    scene.json("trigger", "etl.sync")
+    found = scene.sql("SELECT trace_context FROM sereno.run ORDER BY id")
+    assert found == [(given,), (own,), (None,)]
+
+
 def test_a_run_can_wait_for_its_instant(scene: Scene) -> None:
     scene.job()
     found = scene.json("trigger", "etl.sync", "--at", "2100-01-01T08:00:00+02:00")
@@ -50,6 +64,7 @@ def test_a_run_can_wait_for_its_instant(scene: Scene) -> None:
         (["etl.sync", "-p", "times=0"], "job 'etl.sync': params do not fit: Expected `int` >= 1"),
         (["etl.sync", "-p", "tims=1"], "job 'etl.sync': unknown param 'tims'"),
         (["etl.sync", "--params", "[1]"], "--params: it must be a JSON object"),
+        (["etl.sync", "--traceparent", "00-x"], "'00-x' is no traceparent, write it like 00-4bf9"),
         (["etl.synk"], "there is no job 'etl.synk' in this database, did you mean 'etl.sync'?"),
         (["etl.new"], "job 'etl.new' is declared here, but no replica has brought it"),
         (["zzz"], "there is no job 'zzz' in this database; `sereno jobs` lists them"),

@@ -1,5 +1,6 @@
 """``sereno trigger``: queues a run, and may wait for its end."""
 
+import os
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from sereno.cli.params import read_params
 from sereno.cli.waiting import follow
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
+from sereno.model.trace import is_traceparent
 from sereno.store import runs, views
 from sereno.store.pool import Database
 from sereno.store.runs import Requested
@@ -32,6 +34,12 @@ from sereno.store.runs import Requested
 @click.option(
     "--unique-key", metavar="KEY", help="Not again while a run with this key is not over."
 )
+@click.option(
+    "--traceparent",
+    metavar="W3C",
+    callback=lambda context, option, value: _trace(value),
+    help="What the run's spans belong below. [default: $TRACEPARENT]",
+)
 @click.option("--wait", is_flag=True, help="Wait for the end; exit 1 unless it succeeds.")
 @as_json
 @pass_invocation
@@ -43,6 +51,7 @@ def command(
     at: str | None,
     priority: int | None,
     unique_key: str | None,
+    traceparent: str | None,
     wait: bool,
     as_json: bool,
 ) -> None:
@@ -64,6 +73,7 @@ def command(
                 run_at=run_at,
                 priority=priority,
                 unique_key=unique_key,
+                trace_context=traceparent,
             )
         except NotFoundError:
             await views.known_job(db, job, invocation.registry.jobs)
@@ -82,6 +92,19 @@ def command(
     else:
         when = f", to start at {exact(found.run_at)}" if at else ""
         write(f"run {run_id} of job '{job}' is queued{when}; `sereno show {run_id}` tells of it")
+
+
+def _trace(given: str | None) -> str | None:
+    """Return the trace context that is given, or else that of this process, if it has one."""
+    if given is None:
+        found = os.environ.get("TRACEPARENT", "")
+        return found if is_traceparent(found) else None
+    if not is_traceparent(given):
+        raise click.BadParameter(
+            f"'{given:.80}' is no traceparent, write it like "
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        )
+    return given
 
 
 def _declared(invocation: Invocation, name: str) -> Job | None:

@@ -318,14 +318,14 @@ class Runner:
                 extra={"run": outcome.run_id, "job": outcome.job},
             )
         self._ended(outcome)
-        if not outcome.released:
+        if ours and not outcome.released:  # what another took over, that one tells
             self._publish(
                 RunFinished(
                     run_id=outcome.run_id,
                     job=outcome.job,
                     attempt=outcome.attempt,
                     slot=outcome.slot,
-                    state=outcome.state if ours else "lost",
+                    state=outcome.state,
                     duration=outcome.finished_at - outcome.started_at,
                     error=outcome.error,
                     result=outcome.result,

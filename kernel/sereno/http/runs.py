@@ -7,7 +7,6 @@ Both are shut unless `http.token` is set: who may queue a run may do what the jo
 shows what it was given and what it found. A browser sends neither the token nor JSON on its own.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
@@ -30,13 +29,13 @@ from sereno.model.errors import (
     TriggerError,
 )
 from sereno.model.job import Job
+from sereno.model.trace import is_traceparent
 from sereno.settings import hidden, redact
 from sereno.store import runs, views
 from sereno.store.pool import Database
 
 _MOST_BYTES = 1_048_576
 _MOST_ID = 2**63 - 1
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _SHUT = (
     "this page queues or shows runs, and is shut while there is no token; "
     "set http.token (SERENO_HTTP__TOKEN) and send it as 'Authorization: Bearer <token>'"
@@ -210,4 +209,4 @@ def _caller(request: Request) -> str:
 def _traceparent(request: Request) -> str | None:
     """Return the trace that the run belongs to; one that is not well-formed counts as none."""
     found: str = request.headers.get("traceparent", "")
-    return found if _TRACEPARENT.fullmatch(found) else None
+    return found if is_traceparent(found) else None

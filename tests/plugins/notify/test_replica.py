@@ -2,6 +2,7 @@
 
 import json
 import signal
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,14 @@ from sereno import *
 def fails(run):
     raise ValueError("it cannot be done")
 
+@job("planted.hangs", on_lost="fail")
+async def hangs(run):
+    import asyncio
+    await asyncio.sleep(3600)
+
 @hookimpl
 def sereno_register_jobs():
-    return [fails]
+    return [fails, hangs]
 """
 
 
@@ -37,6 +43,13 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sereno-planted\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[sereno]\nplanted = sereno_planted\n")
     monkeypatch.setenv("PYTHONPATH", str(site))
+
+
+def page(scene: Scene) -> str:
+    """Return the metrics of the one replica that there is."""
+    ((url,),) = scene.sql("SELECT http FROM sereno.node WHERE left_at IS NULL")
+    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
 
 
 @pytest.mark.usefixtures("planted")
@@ -55,6 +68,10 @@ def test_a_failed_run_reaches_people_and_no_log_names_where_they_are(
         paths = {"/hook-hunter2", "/ping-hunter2/start", "/ping-hunter2/fail"}
         wait_until(lambda: paths <= set(receiver.paths), "the message and the pings")
         wait_until(lambda: receiver.paths.count("/hook-hunter2") == 2, "both messages")
+        sent = 'sereno_notifications_total{notifier="ops",outcome="sent"} 2'
+        wait_until(lambda: sent in page(scene), "the metric of both messages")
+        assert 'sereno_notifications_total{notifier="ops",outcome="failed"} 0' in page(scene)
+        assert "hunter2" not in page(scene)
         replica.send_signal(signal.SIGTERM)
         _, err = replica.communicate(timeout=30)
     assert replica.returncode == 0, err
@@ -68,3 +85,39 @@ def test_a_failed_run_reaches_people_and_no_log_names_where_they_are(
         assert verify("hunter2", request.body, value, int(value[2:].partition(",")[0]))
     assert "hunter2" not in err
     assert scene.sql("SELECT DISTINCT state FROM sereno.notification") == [("sent",)]
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_run_that_dies_with_its_replica_is_told_by_the_one_that_takes_the_lead(
+    scene: Scene, receiver: Receiver, tmp_path: Path
+) -> None:
+    file = tmp_path / "notify.toml"
+    file.write_text(
+        f"lease = '2s'\n[plugins.notify.webhooks.ops]\nurl = '{receiver.url}/hook'\n"
+        f"[plugins.notify.pings.\"planted.hangs\"]\nurl = '{receiver.url}/ping'\n"
+    )
+    options = ("run", "--http-port", "0", "--config", str(file))
+    with scene.started(*options) as first:
+        wait_until(lambda: scene.json("jobs"), "a leader that has registered its jobs")
+        run = scene.json("trigger", "planted.hangs")["run"]
+        wait_until(lambda: "/ping/start" in receiver.paths, "the ping of its start")
+        with scene.started(*options) as second:
+            joined = "SELECT count(*) = 2 FROM sereno.node"
+            wait_until(lambda: scene.sql(joined) == [(True,)], "the second replica")
+            first.kill()
+            wait_until(lambda: "/ping/fail" in receiver.paths, "the ping of its loss")
+            wait_until(lambda: "/hook" in receiver.paths, "the message")
+            second.send_signal(signal.SIGTERM)
+            _, err = second.communicate(timeout=30)
+    assert second.returncode == 0, err
+    start, fail = (r for r in receiver.requests if r.path.startswith("/ping"))
+    assert start.path.partition("rid=")[2] == fail.path.partition("rid=")[2]
+    assert b"died or was cut off" in fail.body
+    (hook,) = (r for r in receiver.requests if r.path == "/hook")
+    told = json.loads(hook.body)
+    assert (told["kind"], told["facts"]["state"], told["facts"]["run"]) == (
+        "run_failed",
+        "lost",
+        run,
+    )
+    assert scene.sql("SELECT state FROM sereno.run WHERE id = %s", run) == [("lost",)]
