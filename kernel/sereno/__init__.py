@@ -18,6 +18,7 @@ from sereno.model.errors import (
 )
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job, job
+from sereno.model.metric import Collector, Metric, Sample
 from sereno.model.notification import Notification, Notifier
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
@@ -27,6 +28,7 @@ from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, onc
 __version__ = "0.1.0"
 
 __all__ = [
+    "Collector",
     "ConfigurationError",
     "DeclarationError",
     "DeliveryError",
@@ -35,6 +37,7 @@ __all__ = [
     "Job",
     "JobOverdue",
     "LeaderChanged",
+    "Metric",
     "Notification",
     "Notifier",
     "ParamsError",
@@ -45,6 +48,7 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "RunSuperseded",
+    "Sample",
     "Schedule",
     "SerenoError",
     "SlotSettled",

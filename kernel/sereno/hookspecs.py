@@ -20,6 +20,7 @@ import pluggy
 from sereno.model.demo import Demo
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
+from sereno.model.metric import Collector
 from sereno.model.notification import Notifier
 from sereno.triggers import KindParser
 
@@ -45,6 +46,11 @@ def sereno_register_trigger_kinds() -> Mapping[str, KindParser]:  # type: ignore
 @hookspec
 def sereno_register_notifiers(settings: Any) -> Iterable[Notifier]:  # type: ignore[empty-body]
     """Return what carries notifications to people; `[notify]` routes name them."""
+
+
+@hookspec
+def sereno_register_collectors(settings: Any) -> Iterable[Collector]:  # type: ignore[empty-body]
+    """Return what reads this plugin's own metrics, for the metrics page of every replica."""
 
 
 @hookspec

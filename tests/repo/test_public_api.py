@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_public_names_are_these_and_no_others() -> None:
     assert sereno.__all__ == [
+        "Collector",
         "ConfigurationError",
         "DeclarationError",
         "DeliveryError",
@@ -20,6 +21,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "Job",
         "JobOverdue",
         "LeaderChanged",
+        "Metric",
         "Notification",
         "Notifier",
         "ParamsError",
@@ -30,6 +32,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "RunFinished",
         "RunStarted",
         "RunSuperseded",
+        "Sample",
         "Schedule",
         "SerenoError",
         "SlotSettled",

@@ -21,6 +21,7 @@ from sereno.http.server import HttpServer
 from sereno.model.events import RunFinished, RunStarted
 from sereno.notify.herald import Herald
 from sereno.notify.tally import Tally
+from sereno.observe.collected import Collected
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
 from sereno.plugins import Dispatcher, PluginRecord, Registry
@@ -104,7 +105,7 @@ async def host(
         )
         stack.callback(telling.cancel)
         tally = Tally(opened.notifiers)
-        address = await _pages(settings, kernel, bus, tally, next_ports, stack)
+        address = await _pages(settings, kernel, bus, dsn, tally, next_ports, stack)
         if not await _joined(kernel, address, stop):
             return 0
         standing = Standing(kernel=kernel, dsn=dsn, http=address)
@@ -169,6 +170,7 @@ async def _pages(
     settings: Settings,
     kernel: Kernel,
     bus: Bus,
+    dsn: str,
     tally: Tally,
     next_ports: int,
     stack: AsyncExitStack,
@@ -180,11 +182,14 @@ async def _pages(
         return list(kernel.registry.records.values())
 
     watch = Watch(kernel.db)
+    collected = Collected(kernel.registry.collectors, dsn)
+    stack.push_async_callback(collected.close)
     metrics = Metrics(
         kernel.status,
         watch,
         records,
         notified=tally,
+        collected=collected,
         job_limit=settings.http.metrics_job_limit,
     )
     bus.observe(lambda event: _measure(metrics, event))

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from sereno.engine.status import Status
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.run import Cause
+from sereno.observe.collected import Collected
 from sereno.observe.exposition import Page, labels, wants_openmetrics
 from sereno.observe.histogram import Histogram
 from sereno.observe.process import process_figures
@@ -55,7 +56,8 @@ class Metrics:
     """The metrics page of this node.
 
     `notified`: notifier, outcome and count of what this node has sent, read at each page.
-    `job_limit`: with more jobs than that, the jobs of a plugin are shown together.
+    `collected`: what plugins show of their own. `job_limit`: with more jobs than that, those of a
+    plugin are shown together.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class Metrics:
         plugins: Callable[[], Sequence[PluginFacts]],
         *,
         notified: Iterable[tuple[str, str, int]] = (),
+        collected: Collected | None = None,
         job_limit: int = 1000,
     ) -> None:
         self._status = status
         self._watch = watch
         self._plugins = plugins
         self._notified = notified
+        self._collected = collected
         self._limit = job_limit
         self._requested: dict[str, int] = dict.fromkeys(_CAUSES, 0)
         self._durations = Histogram(
@@ -106,6 +110,8 @@ class Metrics:
         self._write_node(page, glance)
         self._write_process(page)
         await self._write_jobs(page, table(glance, self._limit))
+        if self._collected is not None:
+            await self._collected.write(page)
         return page.text(), page.content_type
 
     def _write_node(self, page: Page, glance: Glance) -> None:

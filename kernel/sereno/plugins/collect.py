@@ -16,9 +16,11 @@ import msgspec
 
 from sereno.model.errors import ConfigurationError, ParamsError, PluginError
 from sereno.model.job import Job
+from sereno.model.metric import Collector
 from sereno.model.notification import Notifier
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
+from sereno.plugins.collectors import checked_collectors
 from sereno.plugins.kinds import learn_kinds
 from sereno.plugins.loader import Plugins
 from sereno.plugins.overrides import Overrides
@@ -55,6 +57,7 @@ class _Collector:
     commands: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     notifiers: dict[str, Notifier] = field(default_factory=dict)
     notifiers_of: dict[str, set[str]] = field(default_factory=dict)
+    collectors: dict[str, tuple[Collector, ...]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def learn_kinds(self, name: str) -> None:
@@ -72,6 +75,8 @@ class _Collector:
             jobs = self._jobs(name, settings)
             commands = tuple(self.plugins.call(name, "sereno_register_commands") or ())
             notifiers = self._notifiers(name, settings)
+            answer = self.plugins.call(name, "sereno_register_collectors", settings=settings)
+            collectors = checked_collectors(answer or (), self.collectors)
         except ConfigurationError as error:
             self.problems.append(str(error))
         except KeyboardInterrupt:
@@ -85,6 +90,7 @@ class _Collector:
             self.plugin_of |= dict.fromkeys(jobs, name)
             self.notifiers |= notifiers
             self.notifiers_of[name] = set(notifiers)
+            self.collectors[name] = collectors
 
     def _settings(self, name: str) -> Any:
         struct = self.plugins.call(name, "sereno_register_settings")
@@ -146,6 +152,7 @@ class _Collector:
         self.jobs = {job: j for job, j in self.jobs.items() if self.plugin_of[job] != name}
         self.settings.pop(name, None)
         self.commands.pop(name, None)
+        self.collectors.pop(name, None)
         for notifier in self.notifiers_of.pop(name, ()):
             del self.notifiers[notifier]
 
@@ -172,6 +179,7 @@ class _Collector:
             commands=self.commands,
             notifiers=self.notifiers,
             notifiers_of=self.notifiers_of,
+            collectors=self.collectors,
             warnings=tuple(warnings),
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
+from sereno.model.metric import Collector
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Origin, Schedule
 from sereno.plugins.loader import Plugins
@@ -29,7 +30,7 @@ class Registry:
     """All jobs and schedules by name, and whose they are.
 
     `settings`: each loaded plugin's Struct, None where it declares none. `commands`: by plugin.
-    `notifiers`: by name; `notifiers_of`: their names by plugin.
+    `notifiers`: by name; `notifiers_of`: their names by plugin. `collectors`: by plugin.
     `warnings`: sentences to be logged once logging stands.
     """
 
@@ -41,6 +42,7 @@ class Registry:
     commands: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     notifiers_of: Mapping[str, Collection[str]] = field(default_factory=dict)
+    collectors: Mapping[str, tuple[Collector, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -74,4 +76,5 @@ class Registry:
             commands={n: c for n, c in self.commands.items() if n not in reasons},
             notifiers={n: f for n, f in self.notifiers.items() if n not in gone},
             notifiers_of={n: f for n, f in self.notifiers_of.items() if n not in reasons},
+            collectors={n: c for n, c in self.collectors.items() if n not in reasons},
         )

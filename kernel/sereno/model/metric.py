@@ -1,0 +1,45 @@
+"""What a plugin shows on the metrics page, and what reads it: the contract of collectors."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A family of series. `name`: ``<plugin>_...``; that of a counter alone ends in ``_total``.
+
+    Times are in seconds, instants in seconds since 1970. `meaning`: one sentence.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a metric. `labels`: few values each, known beforehand; never a person's."""
+
+    metric: Metric
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Collector(ABC):
+    """Reads a plugin's metrics. Made by the plugin once, before any I/O."""
+
+    @property
+    @abstractmethod
+    def metrics(self) -> Sequence[Metric]:
+        """Return every family that `collect` gives samples of."""
+
+    @abstractmethod
+    async def collect(self, database_url: str) -> Iterable[Sample]:
+        """Return the values as they are now; called on every replica, 15 seconds apart or more.
+
+        So it reads what all replicas share, a table and not this process, and gives each series at
+        0 before the first run. `database_url`: the kernel's own. It has 10 seconds. What it raises
+        is logged, so it must hold no secret; the values that were read last stay.
+        """
