@@ -141,7 +141,7 @@ def _shift_clock(
     stage: Stage, leader: Replica, dice: random.Random
 ) -> Generator[Struck, None, None]:
     at = stage.eye.now()
-    leader.shift(dice.choice([-86_400, -3600, -90, 45, 3600, 7_776_000]))
+    stage.misdated.shift(dice.choice([-86_400, -3600, -90, 45, 3600, 7_776_000]))
     yield Struck(at, "must not")  # and it stays wrong, for whatever else happens to this replica
 
 

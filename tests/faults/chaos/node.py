@@ -1,6 +1,6 @@
 """One replica: what ``sereno run`` does, with a plugin of these tests and no other.
 
-CHAOS_PLUGIN names its module.
+CHAOS_PLUGIN names its module. CHAOS_LOOP=asyncio: on asyncio's own event loop.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ from sereno.settings import load_settings
 def main() -> int:
     plugin = import_module(os.environ.get("CHAOS_PLUGIN", "tests.faults.chaos.plugin"))
     settings = load_settings(file=None, environ=os.environ, flags={})
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    plain = os.environ.get("CHAOS_LOOP") == "asyncio"
+    with asyncio.Runner(loop_factory=None if plain else new_event_loop) as runner:
         return runner.run(serve(settings, extra=[("chaos", plugin)], entry_points=False))
 
 

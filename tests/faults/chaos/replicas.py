@@ -42,12 +42,16 @@ class Harm:
 
 @dataclass
 class Replica:
-    """A place for a replica. `label`: of the process that is there now, as its node's row says."""
+    """A place for a replica. `label`: of the process that is there now, as its node's row says.
+
+    `own_clock`: whether its processes have a wall clock that can be set wrong.
+    """
 
     letter: str
     place: Path
     environment: Mapping[str, str]
     network: Network | None
+    own_clock: bool = False
     harms: list[Harm] = field(default_factory=list)
     deaths: dict[str, float] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
@@ -142,9 +146,12 @@ class Replica:
 
     def _clock_environment(self) -> dict[str, str]:
         library = faketime()
-        if library is None:
+        if library is None or not self.own_clock:
             return {}
         return {
+            # The library takes locks that a fork leaves shut for ever in the child, before it
+            # executes anything: uvloop forks, asyncio does not.
+            "CHAOS_LOOP": "asyncio",
             "LD_PRELOAD": library,
             "FAKETIME_TIMESTAMP_FILE": str(self.clock),
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",

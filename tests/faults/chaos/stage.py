@@ -49,6 +49,11 @@ class Stage:
         return self.replicas[1] if self.pooler else None
 
     @property
+    def misdated(self) -> Replica:
+        """The replica whose wall clock can be set wrong."""
+        return next(r for r in self.replicas if r.own_clock)
+
+    @property
     def dsn(self) -> str:
         return self.postgres.dsn(_DATABASE)
 
@@ -143,7 +148,7 @@ def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
                 "CHAOS_FILE": str(found.file),
                 "CHAOS_BLOCK": str(found.block),
             }
-            replica = Replica(letter, place, environment, network)
+            replica = Replica(letter, place, environment, network, own_clock=number == 2)
             stack.callback(replica.stop)
             found.replicas.append(replica)
         for replica in found.replicas:
