@@ -33,7 +33,12 @@ class Adapter:
         self._place = tempfile.TemporaryDirectory()
         self.began = time.monotonic()
         self._process = subprocess.Popen(
-            [str(contender.interpreter()), str(contender.program), bench, json.dumps(options)],
+            [
+                str(contender.interpreter()),
+                str(contender.program),
+                bench,
+                json.dumps({**contender.options, **options}),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -9,8 +9,10 @@ import hashlib
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / ".cache" / "peers"
@@ -33,6 +35,8 @@ class Contender:
     settings: str
     needs: tuple[str, ...] = ()
     python: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    align: int = 1
 
     @property
     def program(self) -> Path:
@@ -91,7 +95,7 @@ def contenders(bench: str, wanted: str | None) -> list[Contender]:
     return [c for c in taking_part if c.name in chosen]
 
 
-def _tuples(table: dict[str, object]) -> dict[str, object]:
+def _tuples(table: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
 
 

@@ -58,7 +58,7 @@ def machine_cpu_seconds() -> float:
     return (user + nice + system + irq + soft) / _TICK
 
 
-def wait_for_calm(share: float = 0.1, patience: float = 30.0) -> float:
+def wait_for_calm(share: float = 0.1, patience: float = 10.0) -> float:
     """Wait until less than `share` of the processors was busy for a second; return the last share.
 
     Gives up after `patience` seconds: the share is kept with the run, so that it can be judged.

@@ -1,0 +1,140 @@
+"""APScheduler 3 in an asyncio process: in memory, or with its SQLAlchemy store (option `store`)."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import uvloop
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from wire import Latency, Tally, command, heard, main, say, timed
+
+Options = dict[str, Any]
+TALLY = Tally(0)
+MEASURED = Latency()
+
+
+async def noop(n: int) -> None:
+    """Do nothing; at the module's top, as the store keeps a function by its name."""
+    TALLY.note(n)
+
+
+async def measured() -> None:
+    MEASURED.note()
+
+
+def scheduler(options: Options) -> AsyncIOScheduler:
+    """Return a scheduler that lets nothing be late or wait."""
+    stores = {}
+    if options.get("store"):
+        url = options["dsn"].replace("postgresql:", "postgresql+psycopg2:")
+        stores["default"] = SQLAlchemyJobStore(url=url)
+    defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1_000_000}
+    return AsyncIOScheduler(jobstores=stores, job_defaults=defaults, timezone=UTC)
+
+
+def tally(n: int) -> None:
+    global TALLY  # noqa: PLW0603 - the job finds it by its module
+    TALLY = Tally(n)
+
+
+@command
+def burst(options: Options) -> None:
+    async def run() -> None:
+        n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
+        tally(n)
+        one = scheduler(options)
+        one.start(paused=True)
+        when = {"hour": due.hour, "minute": due.minute, "second": due.second}
+        for i in range(n):
+            one.add_job(noop, "cron", args=[i], **when)
+        one.resume()
+        say("ready", recorded=None)
+        await heard("stop")
+        say("starts", starts=TALLY.starts)
+
+    uvloop.run(run())
+
+
+@command
+def drain(options: Options) -> None:
+    async def run() -> None:
+        n = options["n"]
+        tally(n)
+        one = scheduler(options)
+        one.start(paused=True)
+        for i in range(n):
+            one.add_job(noop, args=[i])
+        say("ready", recorded=None)
+        await heard("go")
+        one.resume()
+        await heard("stop")
+        say("starts", starts=TALLY.starts)
+
+    uvloop.run(run())
+
+
+@command
+def enqueue(options: Options) -> None:
+    async def run() -> None:
+        one = scheduler(options)
+        one.start(paused=True)
+
+        async def singly() -> None:
+            for i in range(options["single"]):
+                one.add_job(noop, args=[i])
+
+        say("done", single=await timed(singly()), bulk=None)
+
+    uvloop.run(run())
+
+
+@command
+def latency(options: Options) -> None:
+    async def run() -> None:
+        one = scheduler(options)
+        one.start()
+
+        async def enqueue() -> None:
+            one.add_job(measured)
+
+        await asyncio.sleep(options["settle"])
+        await MEASURED.measure(enqueue, options["n"])
+
+    uvloop.run(run())
+
+
+@command
+def on_time(options: Options) -> None:
+    async def run() -> None:
+        tally(0)
+        one = scheduler(options)
+        one.start()
+        one.add_job(noop, "cron", args=[None], second="*")
+        say("ready")
+        await heard("stop")
+        say("starts", starts=TALLY.starts)
+
+    uvloop.run(run())
+
+
+@command
+def idle(options: Options) -> None:
+    async def run() -> None:
+        one = scheduler(options)
+        one.start(paused=True)
+        later = datetime.now(UTC) + timedelta(days=2)
+        if options["declare"]:
+            for i in range(options["n"]):
+                one.add_job(noop, "date", args=[i], run_date=later)
+        one.resume()
+        say("ready")
+        await heard("stop")
+
+    uvloop.run(run())
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    main()

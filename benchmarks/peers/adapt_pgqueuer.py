@@ -1,0 +1,164 @@
+"""pgqueuer on an asyncpg pool."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import uvloop
+from pgqueuer import PgQueuer
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.queries import Queries
+from wire import Latency, Tally, command, heard, main, say, timed
+
+Options = dict[str, Any]
+QUEUED = "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'"
+BATCH = 500
+
+
+async def installed(options: Options) -> tuple[PgQueuer, Queries]:
+    """Return a worker and what enqueues, on a database with the schema in it."""
+    pool = await asyncpg.create_pool(options["dsn"], min_size=2, max_size=10)
+    queries = Queries(AsyncpgPoolDriver(pool))
+    if not await queries.schema_is_installed():
+        await queries.install()
+    return PgQueuer.from_asyncpg_pool(pool), queries
+
+
+def work(worker: PgQueuer) -> "asyncio.Task[None]":
+    return asyncio.create_task(
+        worker.run(
+            batch_size=BATCH,
+            dequeue_timeout=timedelta(seconds=5),
+            heartbeat_timeout=timedelta(seconds=5),
+        )
+    )
+
+
+def declare(worker: PgQueuer, name: str, expression: str, tally: Tally, key: Any) -> None:
+    async def noop(schedule: Any) -> None:
+        tally.note(key)
+
+    worker.schedule(name, expression)(noop)
+
+
+async def kept(queries: Queries, n: int) -> None:
+    """Wait until so many schedules are in the database; nothing tells of it."""
+    while True:
+        if len(await queries.peek_schedule()) >= n:
+            return
+        await asyncio.sleep(0.1)
+
+
+@command
+def burst(options: Options) -> None:
+    async def run() -> None:
+        n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
+        tally = Tally(n)
+        worker, _ = await installed(options)
+        for i in range(n):  # the seconds are croniter's sixth field
+            declare(worker, f"n{i}", f"{due.minute} {due.hour} * * * {due.second}", tally, i)
+        working = work(worker)
+        since = due.strftime("%F %T+00")
+        say(
+            "ready",
+            recorded="SELECT count(*) FROM pgqueuer_schedules"
+            f" WHERE status = 'queued' AND last_run >= '{since}'",
+        )
+        await heard("stop")
+        say("starts", starts=tally.starts)
+        working.cancel()
+
+    uvloop.run(run())
+
+
+@command
+def drain(options: Options) -> None:
+    async def run() -> None:
+        n = options["n"]
+        tally = Tally(n)
+        worker, queries = await installed(options)
+
+        @worker.entrypoint("noop")
+        async def noop(job: Any) -> None:
+            tally.note(int(job.id))
+
+        await queries.enqueue(["noop"] * n, [None] * n, [0] * n)
+        say("ready", recorded=QUEUED)
+        await heard("go")
+        working = work(worker)
+        await heard("stop")
+        say("starts", starts=tally.starts)
+        working.cancel()
+
+    uvloop.run(run())
+
+
+@command
+def enqueue(options: Options) -> None:
+    async def run() -> None:
+        _, queries = await installed(options)
+
+        async def singly(n: int) -> None:
+            for _ in range(n):
+                await queries.enqueue("noop", None)
+
+        await singly(20)
+        single, n = await timed(singly(options["single"])), options["bulk"]
+        bulk = await timed(queries.enqueue(["noop"] * n, [None] * n, [0] * n))
+        say("done", single=single, bulk=bulk)
+
+    uvloop.run(run())
+
+
+@command
+def latency(options: Options) -> None:
+    async def run() -> None:
+        measured = Latency()
+        worker, queries = await installed(options)
+
+        @worker.entrypoint("noop")
+        async def noop(job: Any) -> None:
+            measured.note()
+
+        working = work(worker)
+        await asyncio.sleep(options["settle"])
+        await measured.measure(lambda: queries.enqueue("noop", None), options["n"])
+        working.cancel()
+
+    uvloop.run(run())
+
+
+@command
+def on_time(options: Options) -> None:
+    async def run() -> None:
+        tally = Tally(0)
+        worker, _ = await installed(options)
+        declare(worker, "noop", "* * * * * *", tally, None)
+        working = work(worker)
+        say("ready")
+        await heard("stop")
+        say("starts", starts=tally.starts)
+        working.cancel()
+
+    uvloop.run(run())
+
+
+@command
+def idle(options: Options) -> None:
+    async def run() -> None:
+        due = datetime.now(UTC) + timedelta(days=2)
+        worker, queries = await installed(options)
+        for i in range(options["n"]):
+            declare(worker, f"n{i}", f"0 0 {due.day} {due.month} *", Tally(0), i)
+        working = work(worker)
+        await kept(queries, options["n"])
+        say("ready")
+        await heard("stop")
+        working.cancel()
+
+    uvloop.run(run())
+
+
+if __name__ == "__main__":
+    main()

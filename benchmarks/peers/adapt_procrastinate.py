@@ -1,0 +1,159 @@
+"""procrastinate on a psycopg pool."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import uvloop
+from procrastinate import App, PsycopgConnector
+from wire import Latency, Tally, command, heard, main, say, timed
+
+Options = dict[str, Any]
+SUCCEEDED = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"
+
+
+def app(options: Options) -> App:
+    """Return the application; its pool is opened by whoever uses it."""
+    return App(connector=PsycopgConnector(conninfo=options["dsn"], min_size=4, max_size=20))
+
+
+async def work(one: App) -> None:
+    await one.run_worker_async(concurrency=50, install_signal_handlers=False)
+
+
+async def until_stopped(one: App, tally: Tally) -> None:
+    working = asyncio.create_task(work(one))
+    await heard("stop")
+    say("starts", starts=tally.starts)
+    working.cancel()
+
+
+@command
+def burst(options: Options) -> None:
+    async def run() -> None:
+        n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
+        tally, one = Tally(n), app(options)
+
+        @one.task(name="noop")
+        async def noop(timestamp: int, n: int) -> None:
+            tally.note(n)
+
+        for i in range(n):  # the seconds are croniter's sixth field
+            cron = f"{due.minute} {due.hour} * * * {due.second}"
+            one.periodic(cron=cron, periodic_id=f"n{i}", task_kwargs={"n": i})(noop)
+        async with one.open_async():
+            await one.schema_manager.apply_schema_async()
+            say("ready", recorded=SUCCEEDED)
+            await until_stopped(one, tally)
+
+    uvloop.run(run())
+
+
+@command
+def drain(options: Options) -> None:
+    async def run() -> None:
+        n = options["n"]
+        tally, one = Tally(n), app(options)
+
+        @one.task(name="noop")
+        async def noop(n: int) -> None:
+            tally.note(n)
+
+        async with one.open_async():
+            await one.schema_manager.apply_schema_async()
+            await noop.batch_defer_async(*({"n": i} for i in range(n)))
+            say("ready", recorded=SUCCEEDED)
+            await heard("go")
+            await until_stopped(one, tally)
+
+    uvloop.run(run())
+
+
+@command
+def enqueue(options: Options) -> None:
+    async def run() -> None:
+        one = app(options)
+
+        @one.task(name="noop")
+        async def noop() -> None:
+            """Do nothing."""
+
+        async def singly(n: int) -> None:
+            for _ in range(n):
+                await noop.defer_async()
+
+        async with one.open_async():
+            await one.schema_manager.apply_schema_async()
+            await singly(20)
+            single = await timed(singly(options["single"]))
+            bulk = await timed(noop.batch_defer_async(*({} for _ in range(options["bulk"]))))
+            say("done", single=single, bulk=bulk)
+
+    uvloop.run(run())
+
+
+@command
+def latency(options: Options) -> None:
+    async def run() -> None:
+        measured, one = Latency(), app(options)
+
+        @one.task(name="noop")
+        async def noop() -> None:
+            measured.note()
+
+        async with one.open_async():
+            await one.schema_manager.apply_schema_async()
+            working = asyncio.create_task(work(one))
+            await asyncio.sleep(options["settle"])
+            await measured.measure(noop.defer_async, options["n"])
+            working.cancel()
+
+    uvloop.run(run())
+
+
+@command
+def on_time(options: Options) -> None:
+    async def run() -> None:
+        tally, one = Tally(0), app(options)
+
+        @one.periodic(cron="* * * * * *")
+        @one.task(name="noop")
+        async def noop(timestamp: int) -> None:
+            tally.note(timestamp)
+
+        async with one.open_async():
+            await one.schema_manager.apply_schema_async()
+            say("ready")
+            await until_stopped(one, tally)
+
+    uvloop.run(run())
+
+
+@command
+def idle(options: Options) -> None:
+    async def run() -> None:
+        due = datetime.now(UTC) + timedelta(days=2)
+        one = app(options)
+
+        @one.task(name="noop")
+        async def noop(timestamp: int) -> None:
+            """Do nothing."""
+
+        for i in range(options["n"]):
+            one.periodic(cron=f"0 0 {due.day} {due.month} *", periodic_id=f"n{i}")(noop)
+        async with one.open_async():
+            if options["declare"]:
+                await one.schema_manager.apply_schema_async()
+            working = asyncio.create_task(work(one))
+            await asyncio.sleep(0.1)  # its first pass holds the loop: we come back after it
+            say("ready")
+            await heard("stop")
+            working.cancel()
+
+    uvloop.run(run())
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    main()
