@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from sereno.engine.status import Status
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.run import RunState
+from sereno.notify.tally import Tally
 from sereno.observe.metrics import Metrics
 from sereno.plugins.record import PluginRecord
 from sereno.store.pool import Database
@@ -30,7 +31,9 @@ PLUGINS = [
 
 def metrics(database: Database, **options: Any) -> Metrics:
     status = Status(node=uuid4(), label="blue-1", version="1.2.3", leading=True, term=4)
-    return Metrics(status, Watch(database), lambda: PLUGINS, **options)
+    return Metrics(
+        status, Watch(database), lambda: PLUGINS, **{"notified": Tally(["chat"]), **options}
+    )
 
 
 def started(job: str = "etl.sync", run_id: int = 1, **facts: Any) -> RunStarted:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from sereno import Job, RunContext, every, hookimpl, job
+from sereno import Job, Notification, Notifier, RunContext, every, hookimpl, job
 from sereno.app import serve
 from sereno.settings import load_settings
 
@@ -28,6 +28,19 @@ async def tick(run: RunContext) -> None:
 @job("watched.yearly", schedule=every("365d"), overdue_after="400d", severity="warning")
 async def yearly(run: RunContext) -> None:
     """Is declared, and not due."""
+
+
+class Silent(Notifier):
+    """Takes what it is told, and keeps it to itself."""
+
+    name = "silent"
+
+    async def send(self, notification: Notification) -> None: ...
+
+
+@hookimpl
+def sereno_register_notifiers(settings: object) -> list[Notifier]:
+    return [Silent()]
 
 
 @hookimpl
