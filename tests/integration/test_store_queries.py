@@ -102,9 +102,10 @@ HOT: dict[str, tuple[Any, ...]] = {
     "settle": (
         1, uuid4(),
         [1], [NOW], [NOW], [NOW], [NOW], [1], ["j1"], [None], [None],
+        [NOW], ["ran"], [None], [True], [{}], [{}], [0], [None],
         [1], [NOW], ["ran"], [None],
+        [1], [NOW], [True], [{}], [{}], [0], [None],
         [], [], [], [], [], [],
-        [1], [NOW], ["j1"], [{}], [{}], [0], [None], [True],
     ),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from sereno.model.errors import LeaseLostError
-from sereno.model.ledger import Definition, Entry, OpenRange, Settlement
+from sereno.model.ledger import Definition, Entry, NewRun, OpenRange, Settlement
 from sereno.model.run import Verdict
 from sereno.store.pool import Database
 from sereno.store.sql import sql
@@ -46,43 +46,41 @@ async def settle(
 
 
 def _columns(settlements: Sequence[Settlement]) -> list[list[Any]]:
-    marks = [
-        (
-            s.entry.schedule_id,
-            s.entry.settled_to,
-            s.settled_to,
-            s.next_slot,
-            s.wake_at,
-            s.entry.version,
-            s.entry.job,
-            s.open and s.open.first,
-            s.open and f"{s.open.verdict} {s.open.reason}",
+    marks, slots, runs, ranges = [], [], [], []
+    for s in settlements:
+        entry = s.entry
+        number, job = entry.schedule_id, entry.job
+        started = {r.slot: _run(r) for r in s.runs}
+        last: tuple[Any, ...] = _NO_SLOT
+        if s.slots:
+            v = s.slots[-1]
+            last = (v.slot, v.verdict, v.reason, *started.pop(v.slot, _NO_RUN))
+        marks.append(
+            (
+                number,
+                entry.settled_to,
+                s.settled_to,
+                s.next_slot,
+                s.wake_at,
+                entry.version,
+                job,
+                s.open and s.open.first,
+                s.open and f"{s.open.verdict} {s.open.reason}",
+                *last,
+            )
         )
-        for s in settlements
-    ]
-    slots = [
-        (s.entry.schedule_id, v.slot, v.verdict, v.reason) for s in settlements for v in s.slots
-    ]
-    ranges = [
-        (s.entry.schedule_id, r.first, r.last, r.slots, r.verdict, r.reason)
-        for s in settlements
-        for r in s.ranges
-    ]
-    runs = [
-        (
-            s.entry.schedule_id,
-            r.slot,
-            s.entry.job,
-            r.params,
-            r.policies,
-            r.priority,
-            r.concurrency_key,
-            r.start,
-        )
-        for s in settlements
-        for r in s.runs
-    ]
-    return [*_turn(marks, 9), *_turn(slots, 4), *_turn(ranges, 6), *_turn(runs, 8)]
+        slots += [(number, v.slot, v.verdict, v.reason) for v in s.slots[:-1]]
+        runs += [(number, slot, *run) for slot, run in started.items()]
+        ranges += [(number, r.first, r.last, r.slots, r.verdict, r.reason) for r in s.ranges]
+    return [*_turn(marks, 17), *_turn(slots, 4), *_turn(runs, 7), *_turn(ranges, 6)]
+
+
+_NO_RUN = (None,) * 5
+_NO_SLOT = (None, None, None, *_NO_RUN)
+
+
+def _run(run: NewRun) -> tuple[Any, ...]:
+    return run.start, run.params, run.policies, run.priority, run.concurrency_key
 
 
 def _turn(rows: list[Any], width: int) -> list[list[Any]]:

@@ -26,63 +26,79 @@ SELECT s.id, s.name, s.job, s.paused_until, d.settled_to, d.next_slot, d.wake_at
 -- name: settle
 -- $1 term, $2 node
 -- marks: $3 schedules, $4 old settled_to, $5 new settled_to, $6 next slots, $7 wake_at, $8 versions, $9 jobs,
---        $10 open_first, $11 open_what
--- slots: $12 schedules, $13 slots, $14 verdicts, $15 reasons
--- ranges: $16 schedules, $17 first, $18 last, $19 counts, $20 verdicts, $21 reasons
--- runs: $22 schedules, $23 slots, $24 jobs, $25 params, $26 policies, $27 priorities, $28 concurrency keys, $29 start
+--        $10 open_first, $11 open_what; with the last slot of each: $12 slots (null: none), $13 verdicts, $14 reasons;
+--        and its run: $15 start (null: no run), $16 params, $17 policies, $18 priorities, $19 concurrency keys
+-- more slots: $20 schedules, $21 slots, $22 verdicts, $23 reasons
+-- more runs: $24 schedules, $25 slots, $26 start, $27 params, $28 policies, $29 priorities, $30 concurrency keys
+-- ranges: $31 schedules, $32 first, $33 last, $34 counts, $35 verdicts, $36 reasons
 -- All of a schedule's settlement or, when its watermark or version has moved, nothing of it. Nothing at all when the
--- term has moved on. Returns a row per settled schedule and run.
+-- term has moved on. Returns a row per settled schedule and run. (What a schedule mostly has, one slot and one run, goes
+-- beside its mark: joined to the marks, a batch would cost the square of its size, as the planner cannot know its size.)
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mark AS (
     UPDATE sereno.watermark w SET settled_to = m.settled_to, next_slot = m.next_slot, wake_at = m.wake_at,
            open_first = m.open_first, open_what = m.open_what
       FROM unnest($3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::integer[],
-                  $10::timestamptz[], $11::text[])
-           AS m(id, old, settled_to, next_slot, wake_at, version, open_first, open_what), fence
+                  $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], $15::boolean[],
+                  $16::jsonb[], $17::jsonb[], $18::smallint[], $19::text[])
+           AS m(id, old, settled_to, next_slot, wake_at, version, job, open_first, open_what, slot, verdict, reason, start,
+                params, policies, priority, key), fence
      WHERE w.schedule_id = m.id AND w.settled_to = m.old AND w.version = m.version
-    RETURNING w.schedule_id
-), made AS (
-    INSERT INTO sereno.run (job, state, cause, schedule_id, slot, priority, run_at, params, policies, concurrency_key,
-                            attempt, node, term, started_at)
-    SELECT r.job, CASE WHEN r.start THEN 'running' ELSE 'queued' END, 'slot', r.id, r.slot, r.priority, r.slot, r.params,
-           r.policies, r.key, CASE WHEN r.start THEN 1 ELSE 0 END, CASE WHEN r.start THEN $2::uuid END,
-           CASE WHEN r.start THEN $1::bigint END, CASE WHEN r.start THEN greatest(clock_timestamp(), r.slot) END
-      FROM unnest($22::bigint[], $23::timestamptz[], $24::text[], $25::jsonb[], $26::jsonb[], $27::smallint[], $28::text[],
-                  $29::boolean[]) WITH ORDINALITY AS r(id, slot, job, params, policies, priority, key, start, n)
+    RETURNING w.schedule_id, m.job, m.slot, m.verdict, m.reason, m.start, m.params, m.policies, m.priority, m.key,
+              CASE WHEN m.start IS NOT NULL THEN nextval('sereno.run_id_seq') END AS run_id
+), more_slots AS (
+    SELECT mark.schedule_id, mark.job, s.slot, s.verdict, s.reason
+      FROM unnest($20::bigint[], $21::timestamptz[], $22::text[], $23::text[]) AS s(id, slot, verdict, reason)
+      JOIN mark ON mark.schedule_id = s.id
+), more_runs AS MATERIALIZED (
+    SELECT mark.schedule_id, mark.job, r.slot, r.start, r.params, r.policies, r.priority, r.key,
+           nextval('sereno.run_id_seq') AS run_id
+      FROM unnest($24::bigint[], $25::timestamptz[], $26::boolean[], $27::jsonb[], $28::jsonb[], $29::smallint[],
+                  $30::text[]) WITH ORDINALITY AS r(id, slot, start, params, policies, priority, key, n)
       JOIN mark ON mark.schedule_id = r.id
      ORDER BY r.n
-    RETURNING id, schedule_id, slot
+), started AS (
+    SELECT schedule_id, job, slot, start, params, policies, priority, key, run_id FROM more_runs
+    UNION ALL
+    SELECT schedule_id, job, slot, start, params, policies, priority, key, run_id FROM mark WHERE run_id IS NOT NULL
+), made AS (
+    INSERT INTO sereno.run (id, job, state, cause, schedule_id, slot, priority, run_at, params, policies, concurrency_key,
+                            attempt, node, term, started_at) OVERRIDING SYSTEM VALUE
+    SELECT run_id, job, CASE WHEN start THEN 'running' ELSE 'queued' END, 'slot', schedule_id, slot, priority, slot, params,
+           policies, key, CASE WHEN start THEN 1 ELSE 0 END, CASE WHEN start THEN $2::uuid END,
+           CASE WHEN start THEN $1::bigint END, CASE WHEN start THEN greatest(clock_timestamp(), slot) END
+      FROM started
 ), slots AS (
     INSERT INTO sereno.slot (schedule_id, slot, verdict, reason, run_id, term)
-    SELECT s.id, s.slot, s.verdict, s.reason, made.id, $1
-      FROM unnest($12::bigint[], $13::timestamptz[], $14::text[], $15::text[]) AS s(id, slot, verdict, reason)
-      JOIN mark ON mark.schedule_id = s.id
-      LEFT JOIN made ON made.schedule_id = s.id AND made.slot = s.slot
-), ranges AS (
-    INSERT INTO sereno.slot_range AS old (schedule_id, first_slot, last_slot, slots, verdict, reason, term)
-    SELECT r.id, r.first_slot, r.last_slot, r.slots, r.verdict, r.reason, $1
-      FROM unnest($16::bigint[], $17::timestamptz[], $18::timestamptz[], $19::bigint[], $20::text[], $21::text[])
+    SELECT schedule_id, slot, verdict, reason, run_id, $1 FROM mark WHERE slot IS NOT NULL
+    UNION ALL
+    SELECT s.schedule_id, s.slot, s.verdict, s.reason, r.run_id, $1
+      FROM more_slots s LEFT JOIN more_runs r ON r.schedule_id = s.schedule_id AND r.slot = s.slot
+), more_ranges AS (
+    SELECT mark.schedule_id, mark.job, r.first_slot, r.last_slot, r.slots, r.verdict, r.reason
+      FROM unnest($31::bigint[], $32::timestamptz[], $33::timestamptz[], $34::bigint[], $35::text[], $36::text[])
            AS r(id, first_slot, last_slot, slots, verdict, reason)
       JOIN mark ON mark.schedule_id = r.id
+), ranges AS (
+    INSERT INTO sereno.slot_range AS old (schedule_id, first_slot, last_slot, slots, verdict, reason, term)
+    SELECT schedule_id, first_slot, last_slot, slots, verdict, reason, $1 FROM more_ranges
     ON CONFLICT (schedule_id, first_slot) DO UPDATE
        SET last_slot = excluded.last_slot, slots = old.slots + excluded.slots, term = excluded.term,
            decided_at = clock_timestamp()
 ), counted AS (
     UPDATE sereno.job_stat j SET late = j.late + c.late, coalesced = j.coalesced + c.coalesced,
            skipped = j.skipped + c.skipped, missed = j.missed + c.missed
-      FROM (SELECT m.job, coalesce(sum(x.n) FILTER (WHERE x.verdict = 'late'), 0) AS late,
-                   coalesce(sum(x.n) FILTER (WHERE x.verdict = 'coalesced'), 0) AS coalesced,
-                   coalesce(sum(x.n) FILTER (WHERE x.verdict = 'skipped'), 0) AS skipped,
-                   coalesce(sum(x.n) FILTER (WHERE x.verdict = 'missed'), 0) AS missed
-              FROM (SELECT id, 1 AS n, verdict FROM unnest($12::bigint[], $14::text[]) AS s(id, verdict)
-                     WHERE verdict <> 'ran'
+      FROM (SELECT job, coalesce(sum(n) FILTER (WHERE verdict = 'late'), 0) AS late,
+                   coalesce(sum(n) FILTER (WHERE verdict = 'coalesced'), 0) AS coalesced,
+                   coalesce(sum(n) FILTER (WHERE verdict = 'skipped'), 0) AS skipped,
+                   coalesce(sum(n) FILTER (WHERE verdict = 'missed'), 0) AS missed
+              FROM (SELECT job, 1 AS n, verdict FROM mark WHERE verdict <> 'ran'
                     UNION ALL
-                    SELECT id, n, verdict FROM unnest($16::bigint[], $19::bigint[], $20::text[]) AS r(id, n, verdict)) x
-              JOIN mark ON mark.schedule_id = x.id
-              JOIN unnest($3::bigint[], $9::text[]) AS m(id, job) ON m.id = x.id
-             GROUP BY m.job) c
+                    SELECT job, 1, verdict FROM more_slots WHERE verdict <> 'ran'
+                    UNION ALL
+                    SELECT job, slots, verdict FROM more_ranges) x
+             GROUP BY job) c
      WHERE j.job = c.job
 )
-SELECT mark.schedule_id, made.id AS run_id, made.slot
-  FROM mark LEFT JOIN made ON made.schedule_id = mark.schedule_id;
+SELECT schedule_id, run_id, slot FROM mark UNION ALL SELECT schedule_id, run_id, slot FROM more_runs;
