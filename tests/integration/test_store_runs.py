@@ -202,7 +202,7 @@ async def test_an_attempt_that_never_began_does_not_count(scene: Scene) -> None:
 async def test_log_lines_come_with_the_outcome_and_once(scene: Scene) -> None:
     claim = await claimed(scene)
     lines = tuple(LogLine(at=NOW, level="INFO", logger="x", message=f"line {n}") for n in range(3))
-    await runs.write_lines(scene.db, [(claim.run_id, 1, 0, lines[:2])])
+    await runs.write_lines(scene.db, NODE, [(claim.run_id, 1, 0, lines[:2])])
     await write(scene, outcome(claim, lines=lines[1:], first_line=1))
     kept = "SELECT attempt, line, message FROM sereno.run_log ORDER BY line"
     assert await scene.rows(kept) == [(1, n, f"line {n}") for n in range(3)]
@@ -211,7 +211,7 @@ async def test_log_lines_come_with_the_outcome_and_once(scene: Scene) -> None:
 async def test_lines_of_a_run_that_was_deleted_hold_up_no_others(scene: Scene) -> None:
     claim = await claimed(scene)
     line = (LogLine(at=NOW, level="INFO", logger="x", message="here"),)
-    await runs.write_lines(scene.db, [(10_000, 1, 0, line), (claim.run_id, 1, 0, line)])
+    await runs.write_lines(scene.db, NODE, [(10_000, 1, 0, line), (claim.run_id, 1, 0, line)])
     assert await scene.rows("SELECT run_id FROM sereno.run_log") == [(claim.run_id,)]
 
 
@@ -220,6 +220,16 @@ async def test_words_of_a_run_that_another_owns_are_not_kept(scene: Scene) -> No
     word = Progress(run_id=claim.run_id, attempt=1, done=1.0)
     await runs.write_progress(scene.db, OTHER, [word])
     assert await scene.rows("SELECT * FROM sereno.run_progress") == []
+
+
+async def test_lines_of_a_run_that_another_owns_are_not_kept(scene: Scene) -> None:
+    claim = await claimed(scene)
+    lines = (LogLine(at=NOW, level="INFO", logger="x", message="too late"),)
+    await runs.write_lines(scene.db, OTHER, [(claim.run_id, 1, 0, lines)])
+    await runs.write_lines(scene.db, NODE, [(claim.run_id, 2, 0, lines)])
+    found = await runs.write_outcomes(scene.db, OTHER, [outcome(claim, lines=lines)], {})
+    assert found.ours == frozenset()
+    assert await scene.rows("SELECT * FROM sereno.run_log") == []
 
 
 async def test_newer_words_take_the_place_of_older_ones_and_a_checkpoint_stays(
@@ -393,7 +403,7 @@ async def test_a_fence_blocks_neither_progress_nor_log_lines(scene: Scene, datab
             word = Progress(run_id=claim.run_id, attempt=1, done=1.0)
             await runs.write_progress(scene.db, NODE, [word])
             line = (LogLine(at=NOW, level="INFO", logger="x", message="here"),)
-            await runs.write_lines(scene.db, [(claim.run_id, 1, 0, line)])
+            await runs.write_lines(scene.db, NODE, [(claim.run_id, 1, 0, line)])
 
 
 async def test_a_transaction_that_a_job_left_open_holds_up_no_other_run_s_outcome(

@@ -126,7 +126,9 @@ class Scribe:
             return
         try:
             await runs.write_lines(
-                self._db, [(s.run_id, s.attempt, first, lines) for s, first, lines in taken]
+                self._db,
+                self._node,
+                [(s.run_id, s.attempt, first, lines) for s, first, lines in taken],
             )
         except StoreError:
             for scope, _, lines in taken:

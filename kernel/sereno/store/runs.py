@@ -182,11 +182,12 @@ async def write_outcomes(
                 await _chain(
                     connection, rows, chains, {o.run_id: o.trace_context for o in outcomes}
                 )
-            if again:
+            done = {r["id"] for r in rows}
+            if again := [o for o in again if o.run_id in done]:
                 traces = [[o.run_id for o in again], [o.trace_context for o in again]]
                 await connection.execute(sql("trace_keep"), *traces)
-            if said:
-                await _lines(connection, said)
+            if said := [s for s in said if s[0] in done]:
+                await _lines(connection, None, said)
     ours = frozenset(r["id"] for r in rows)
     left = [o for o in outcomes if o.run_id not in ours]
     return Written(ours=ours) if not left else await _left(db, node, left, ours)
@@ -251,22 +252,25 @@ async def _chain(
 
 
 async def write_lines(
-    db: Database, lines: Sequence[tuple[int, int, int, Sequence[LogLine]]]
+    db: Database, node: UUID, lines: Sequence[tuple[int, int, int, Sequence[LogLine]]]
 ) -> None:
-    """Keep log lines: of each run its id, attempt, the number of the first line, the lines."""
+    """Keep log lines of attempts that are still this node's: of each its run, attempt, the number
+    of the first line, the lines."""
     async with db.connection() as connection:
-        await _lines(connection, lines)
+        await _lines(connection, node, lines)
 
 
 async def _lines(
-    connection: asyncpg.Connection, lines: Sequence[tuple[int, int, int, Sequence[LogLine]]]
+    connection: asyncpg.Connection,
+    node: UUID | None,
+    lines: Sequence[tuple[int, int, int, Sequence[LogLine]]],
 ) -> None:
     rows = [
         (run_id, attempt, first + n, line.at, line.level, line.logger, line.message)
         for run_id, attempt, first, said in lines
         for n, line in enumerate(said)
     ]
-    await connection.execute(sql("lines_write"), *[list(c) for c in zip(*rows, strict=True)])
+    await connection.execute(sql("lines_write"), node, *[list(c) for c in zip(*rows, strict=True)])
 
 
 async def notify_over(db: Database) -> None:

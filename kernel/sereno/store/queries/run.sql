@@ -168,12 +168,14 @@ ON CONFLICT (run_id) DO UPDATE SET done = coalesce(excluded.done, old.done), tot
     updated_at = clock_timestamp();
 
 -- name: lines_write
--- $1 runs, $2 attempts, $3 numbers, $4 instants, $5 levels, $6 loggers, $7 messages
+-- $1 node, $2 runs, $3 attempts, $4 numbers, $5 instants, $6 levels, $7 loggers, $8 messages. Each only while this node
+-- owns that attempt; null: this transaction has written its outcome.
 INSERT INTO sereno.run_log (run_id, attempt, line, at, level, logger, message)
 SELECT u.run_id, u.attempt, u.line, u.at, u.level, u.logger, u.message
-  FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+  FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::timestamptz[], $6::text[], $7::text[], $8::text[])
        AS u(run_id, attempt, line, at, level, logger, message)
- WHERE EXISTS (SELECT 1 FROM sereno.run r WHERE r.id = u.run_id)
+ WHERE $1::uuid IS NULL OR EXISTS (SELECT 1 FROM sereno.run r
+                                    WHERE r.id = u.run_id AND r.node = $1 AND r.attempt = u.attempt AND r.state = 'running')
 ON CONFLICT DO NOTHING;
 
 -- name: run_fence
