@@ -69,14 +69,14 @@ async def _attempted(run: RunContext[BackfillParams], progress: list[int], tally
     """Go on from `progress`; True when the time was up before the end."""
     end = local_position(run.params.until)
     async with opened(run, chosen_feed(run.settings, run.params.table), tally) as session:
-        layout, _ = await session.describe()
+        layout, zone = await session.describe()
         session.total = tally.read + await session.source.count(
             layout, Range(progress[0], end), 10**9
         )
         while progress[0] < end:
             if session.is_late() or not await session.target.lock(_PATIENCE):
                 return True
-            await session.target.hold()
+            await session.target.hold(zone)
             progress[0] = await _turn(session, layout, Range(progress[0], end))
             await session.target.finish(None)
             run.checkpoint({"at": progress[0]})

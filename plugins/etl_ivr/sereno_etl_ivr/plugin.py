@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from sereno import Demo, Job, every, hookimpl, parse
+from sereno import Collector, Demo, Job, every, hookimpl, parse
 from sereno_etl_ivr.backfill import backfill
 from sereno_etl_ivr.demo import DEMO
+from sereno_etl_ivr.figures import LoadedRows
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.rejects import retry_rejects
 from sereno_etl_ivr.settings import Settings
@@ -39,6 +40,12 @@ def _scheduled(moving: Job, settings: Settings, text: str | None) -> Job:
     interval = timedelta(hours=settings.frequency_hours)
     overdue_after = interval + timedelta(hours=1)
     return moving.changed(schedule=every(interval), overdue_after=overdue_after)
+
+
+@hookimpl
+def sereno_register_collectors(settings: Settings) -> list[Collector]:
+    """Return what reads rows by outcome, watermark and newest row; nothing without a source."""
+    return [] if settings.source_url is None else [LoadedRows(settings)]
 
 
 @hookimpl

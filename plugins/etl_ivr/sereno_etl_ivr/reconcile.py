@@ -80,7 +80,7 @@ async def _attempted(run: RunContext[ReconcileParams], feed: Feed) -> Result:
 async def _reconciled(session: Session) -> Result:
     layout, zone = await session.describe()
     extent = await session.source.extent(layout)
-    await session.target.hold()
+    await session.target.hold(zone)
     span = _span(session, unsettled(extent, session.settings.overlap, zone))
     repaired: list[Result] = []
     compared, cleared, partial = 0, 0, False

@@ -38,8 +38,8 @@ async def _attempted(run: RunContext[RejectsParams]) -> dict[str, Any]:
     async with opened(run, chosen_feed(run.settings, run.params.table)) as session:
         if not await session.target.lock(_PATIENCE):
             return {"skipped": True}
-        await session.target.hold()
         layout, zone = await session.describe()
+        await session.target.hold(zone)
         found = await session.target.rejected()
         segments = [Segment(_second(at), advances=False) for at in found]
         rows, rate = session.settings.batch_size, session.settings.max_rows_per_second

@@ -75,7 +75,7 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
     settings, target = session.settings, session.target
     layout, zone = await session.describe()
     extent = await session.source.extent(layout)
-    before = await target.hold()
+    before = await target.hold(zone)
     open_from = unsettled(extent, settings.overlap, zone)
     planned = list(segments(extent, before.settled, zone))
     session.since = position.NULL if before.reached is None else before.reached

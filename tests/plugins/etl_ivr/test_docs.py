@@ -35,6 +35,12 @@ def test_every_property_has_tests_that_exist(number: int) -> None:
         assert f"def {name}(" in TESTS
 
 
+def test_every_series_is_in_the_manual() -> None:
+    (collector,) = plugin.sereno_register_collectors(Settings(source_url="mysql://h/d"))
+    told = re.findall(r"^\| `(\w+)\{.*?\}` \| (\w+) \|", MANUAL, re.MULTILINE)
+    assert dict(told) == {metric.name: metric.kind for metric in collector.metrics}
+
+
 async def test_every_figure_of_a_result_is_in_the_manual(pbx: Pbx, synced: Sync) -> None:
     pbx.insert(call("2026-03-01 10:00:00", "1.1"))
     told = MANUAL.split("## What a run tells")[1].split("## ")[0]

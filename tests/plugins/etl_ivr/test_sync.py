@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +17,7 @@ from .conftest import Sync
 from .pbx import ASTERISK, ISSABEL, Pbx, call, fetch, loaded, same
 
 ALL = ("calldate", "clid", "src", "dst", "duration", "billsec", "disposition", "uniqueid")
+UTC_ZONE = ZoneInfo("UTC")
 KEPT = ("processed", "inserted", "updated", "rejected", "duration")
 
 
@@ -211,9 +213,9 @@ async def test_a_run_whose_watermark_was_taken_writes_nothing(
 ) -> None:
     await synced(pbx)
     async with Target.connected(database, "pbx", "cdr", _no_fence) as first:
-        await first.hold()
+        await first.hold(UTC_ZONE)
         async with Target.connected(database, "pbx", "cdr", _no_fence) as second:
-            await second.hold()
+            await second.hold(UTC_ZONE)
         with pytest.raises(RunSuperseded, match="another run has taken the watermark"):
             await first.finish(Mark(2030_01_01_00_00_00, None))
 
@@ -284,12 +286,12 @@ async def test_no_page_commits_after_one_that_failed(
     pbx.fill(300)
     true, claims = Target._claim, 0
 
-    async def refusing(target: Target, mark: Mark | None) -> int | None:
+    async def refusing(target: Target, mark: Mark | None, inserted: int = 0) -> int | None:
         nonlocal claims
         claims += 1
         if claims == 3:
             raise TargetError("target: the disk is full")
-        return await true(target, mark)
+        return await true(target, mark, inserted)
 
     monkeypatch.setattr(Target, "_claim", refusing)
 

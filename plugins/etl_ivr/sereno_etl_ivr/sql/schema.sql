@@ -48,8 +48,26 @@ CREATE TABLE IF NOT EXISTS ivr.watermarks (
   settled bigint,                -- no row before it is expected any more: the next run starts here
   holder uuid,                   -- the run that may move it; another that takes it ends the first
   moved_at timestamptz,
+  zone text,                     -- of position and settled
+  inserted bigint NOT NULL DEFAULT 0,  -- rows by outcome, ever: committed with the rows
+  updated bigint NOT NULL DEFAULT 0,
+  rejected bigint NOT NULL DEFAULT 0,
+  deleted bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (source, table_name)
 );
+
+-- What tables of version 2 lack.
+ALTER TABLE ivr.calls
+  ADD COLUMN IF NOT EXISTS did text, ADD COLUMN IF NOT EXISTS recordingfile text,
+  ADD COLUMN IF NOT EXISTS cnum text, ADD COLUMN IF NOT EXISTS cnam text,
+  ADD COLUMN IF NOT EXISTS outbound_cnum text, ADD COLUMN IF NOT EXISTS outbound_cnam text,
+  ADD COLUMN IF NOT EXISTS dst_cnam text;
+ALTER TABLE ivr.watermarks
+  ADD COLUMN IF NOT EXISTS zone text,
+  ADD COLUMN IF NOT EXISTS inserted bigint NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS updated bigint NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS rejected bigint NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS deleted bigint NOT NULL DEFAULT 0;
 
 CREATE TABLE IF NOT EXISTS ivr.rejects (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -4,7 +4,7 @@ from typing import Any
 
 from sereno_etl_ivr.queries import query
 
-VERSION = 2
+VERSION = 3
 
 
 async def ensure_schema(connection: Any) -> None:

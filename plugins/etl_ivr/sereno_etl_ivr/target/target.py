@@ -22,6 +22,7 @@ from sereno_etl_ivr.shifts import Shift, shifts
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.batch import Batch, Mark
 from sereno_etl_ivr.target.connection import connected, translated
+from sereno_etl_ivr.target.counts import check_nulls, merge_tally
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
 from sereno_etl_ivr.target.statements import Statements, statements
@@ -91,11 +92,14 @@ class Target:
                 return False
             await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def hold(self) -> Mark:
-        """Become the one who may move the watermark, and return where it stands."""
+    async def hold(self, zone: ZoneInfo) -> Mark:
+        """Become the one who may move the watermark, and return where it stands.
+
+        `zone`: of the source's local times.
+        """
         with translated(self._url):
             found = await self._connection.fetchrow(
-                query("hold"), self._source, self._table, self._token
+                query("hold"), self._source, self._table, self._token, zone.key
             )
         return Mark(*found)
 
@@ -135,16 +139,17 @@ class Target:
                     if page.distinct and not found and self._is_free(batch.range):
                         tally = await self._filled(page)
                         await turn()
-                        await self._claim(batch.mark)
+                        await self._claim(batch.mark, tally.inserted)
                         return tally
                     await turn()
                     await self._claim(batch.mark)
                     merged = await self._merged(batch.range, found)
-                    _check_nulls(page, merged["nulls"])
-                    removed, settled = await self._tidied(batch, run_id)
+                    check_nulls(page, merged["nulls"])
+                    tally = merge_tally(merged, batch, *await self._tidied(batch, run_id))
+                    await self._count(tally)
         except asyncpg.DataError as error:
             raise PageDamaged(str(error)) from error
-        return _tally(merged, batch, removed, settled)
+        return tally
 
     async def load_rows(
         self, rows: AsyncIterator[Sequence[Row]], batch: Batch, run_id: int
@@ -154,12 +159,12 @@ class Target:
             rejects = await self._repair.stage(self._connection, rows)
             merged = await self._merged(batch.range, await self._shifts(batch.range))
             new = await self._reject(rejects, run_id)
-            removed, settled = await self._tidied(batch, run_id)
-        tally = _tally(merged, batch, removed, settled)
-        tally.read += len(rejects)
-        tally.rejected = new
-        tally.still_rejected = len(rejects) - new
-        tally.repaired = 1
+            tally = merge_tally(merged, batch, *await self._tidied(batch, run_id))
+            tally.read += len(rejects)
+            tally.rejected = new
+            tally.still_rejected = len(rejects) - new
+            tally.repaired = 1
+            await self._count(tally)
         return tally
 
     async def rejected(self) -> list[int]:
@@ -254,13 +259,23 @@ class Target:
                     await self._connection.execute(query("durable"))
                 yield await self._claim(mark)
 
-    async def _claim(self, mark: Mark | None) -> int | None:
-        """Fence the open transaction, lock the watermark's row and move it; return its position."""
+    async def _claim(self, mark: Mark | None, inserted: int = 0) -> int | None:
+        """Fence the open transaction, lock the watermark's row and move it; return its position.
+
+        `inserted`: rows that the transaction has written already.
+        """
         reached, settled = (None, None) if mark is None else (mark.reached, mark.settled)
         cursor = None if reached is None else position.text(reached)
         await self._fence(self._connection)
         held = await self._connection.fetchrow(
-            query("move"), self._source, self._table, self._token, reached, cursor, settled
+            query("move"),
+            self._source,
+            self._table,
+            self._token,
+            reached,
+            cursor,
+            settled,
+            inserted,
         )
         if held is None:
             raise RunSuperseded(
@@ -269,6 +284,11 @@ class Target:
             )
         found: int | None = held[0]
         return found
+
+    async def _count(self, tally: Tally) -> None:
+        counts = (tally.inserted, tally.updated, tally.rejected, tally.deleted)
+        if any(counts):
+            await self._connection.execute(query("tally"), self._source, self._table, *counts)
 
     async def _copy(self, page: Page) -> int:
         async def chunks() -> AsyncIterator[bytes]:
@@ -301,7 +321,7 @@ class Target:
         """Insert all of the staging table: nothing is there that it could be compared with."""
         await self._connection.execute(self._written.fill, self._source, self._zone.key)
         if self._written.nulls:
-            _check_nulls(page, await self._connection.fetchval(self._written.nulls))
+            check_nulls(page, await self._connection.fetchval(self._written.nulls))
         return Tally(read=page.rows, inserted=page.rows, batches=1)
 
     async def _tidied(self, batch: Batch, run_id: int) -> tuple[int, int]:
@@ -366,24 +386,3 @@ class Target:
                 run_id,
             )
         )
-
-
-def _check_nulls(page: Page, found: int | None) -> None:
-    if page.nulls is not None and page.nulls != (found or 0):
-        raise PageDamaged(f"{found} NULLs arrived of {page.nulls}")
-
-
-def _tally(merged: Any, batch: Batch, removed: int, settled: int) -> Tally:
-    """Read the counts of a merge. In a part of a second, rows of other parts seem to be gone."""
-    whole = batch.range.parts == 1
-    return Tally(
-        read=merged["staged"],
-        inserted=merged["inserted"],
-        updated=merged["updated"],
-        unchanged=merged["staged"] - merged["inserted"] - merged["updated"],
-        vanished=merged["gone"] - merged["updated"] - removed if whole else 0,
-        deleted=removed,
-        settled_rejects=settled,
-        earliest=merged["earliest"],
-        batches=1,
-    )

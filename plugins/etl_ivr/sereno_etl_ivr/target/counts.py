@@ -1,0 +1,29 @@
+"""Reads what a merge counted: pure."""
+
+from typing import Any
+
+from sereno_etl_ivr.page import Page, PageDamaged
+from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.target.batch import Batch
+
+
+def check_nulls(page: Page, found: int | None) -> None:
+    """Raise PageDamaged when the target found another number of NULLs than the source."""
+    if page.nulls is not None and page.nulls != (found or 0):
+        raise PageDamaged(f"{found} NULLs arrived of {page.nulls}")
+
+
+def merge_tally(merged: Any, batch: Batch, removed: int, settled: int) -> Tally:
+    """Read the counts of a merge. In a part of a second, rows of other parts seem to be gone."""
+    whole = batch.range.parts == 1
+    return Tally(
+        read=merged["staged"],
+        inserted=merged["inserted"],
+        updated=merged["updated"],
+        unchanged=merged["staged"] - merged["inserted"] - merged["updated"],
+        vanished=merged["gone"] - merged["updated"] - removed if whole else 0,
+        deleted=removed,
+        settled_rejects=settled,
+        earliest=merged["earliest"],
+        batches=1,
+    )
