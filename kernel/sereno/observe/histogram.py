@@ -36,7 +36,8 @@ class Histogram:
         self._bounds = bounds
         self._limits = [*(str(float(bound)) for bound in bounds), "+Inf"]
         self._jobs: dict[str, Distribution] = {}
-        self._empty = Distribution(len(self._limits))
+        # Of thousands of jobs most have not run on this node: their lines differ in the head alone.
+        self._empty = self._written("\0", Distribution(len(self._limits)), exemplars=False)
 
     def observe(self, job: str, value: float, run_id: int, at: float) -> None:
         """Count `value`, which `run_id` brought at the wall-clock instant `at`."""
@@ -51,17 +52,19 @@ class Histogram:
     def lines(self, head: str, members: Iterable[str], *, exemplars: bool) -> str:
         """Return the lines of one row: `members` together, labelled `head` (``{job="a"``)."""
         seen = [self._jobs[job] for job in members if job in self._jobs]
-        if len(seen) == 1:
-            distribution = seen[0]
-        elif seen:
+        if not seen:
+            return self._empty.replace("\0", head)
+        distribution = seen[0]
+        if len(seen) > 1:
             distribution = Distribution(len(self._limits))
             for part in seen:
                 distribution.add(part)
-        else:
-            distribution = self._empty
+        return self._written(head, distribution, exemplars=exemplars)
+
+    def _written(self, head: str, distribution: Distribution, *, exemplars: bool) -> str:
         counts = list(accumulate(distribution.counts))
         name = self.name
-        told = distribution.exemplars if exemplars else self._empty.exemplars
+        told = distribution.exemplars if exemplars else [None] * len(counts)
         lines = [
             f'{name}_bucket{head},le="{limit}"}} {count}{_exemplar(last) if last else ""}\n'
             for limit, count, last in zip(self._limits, counts, told, strict=True)

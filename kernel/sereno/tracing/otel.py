@@ -22,7 +22,7 @@ from sereno.model.errors import ConfigurationError
 from sereno.model.ledger import Claim
 from sereno.model.run import Outcome
 from sereno.model.trace import traceparents
-from sereno.settings import TracingSettings
+from sereno.settings import TracingSettings, redact
 
 log = logging.getLogger("sereno.tracing")
 
@@ -155,7 +155,8 @@ def _exporter(settings: TracingSettings, environ: Mapping[str, str]) -> SpanExpo
             exporter: SpanExporter = point.load()(**chosen)
         except Exception as error:
             raise ConfigurationError(
-                f"tracing: the exporter '{name}' cannot be used: {type(error).__name__}: {error}"
+                f"tracing: the exporter '{name}' cannot be used: "
+                + redact(f"{type(error).__name__}: {error}")
             ) from error
         return exporter
     known = ", ".join(sorted({point.name for point in entry_points(group=_GROUP)}))
