@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from sereno.model.declared import Declared
-from sereno.model.job import job
+from sereno.model.job import Job, job
 from sereno.model.ledger import Entry, NewRun, Settlement, SlotRange, SlotVerdict
 from sereno.model.schedule import Schedule
 from sereno.store import ledger
@@ -31,6 +31,11 @@ async def nothing(run: Any) -> None:
 def declared_job(name: str, **declared: Any) -> DeclaredJob:
     """Return a job of the plugin ``tests`` that does nothing."""
     return DeclaredJob(job=job(name, **declared)(nothing), plugin="tests")
+
+
+def job_named(name: str) -> Job:
+    """Return a job that does nothing, as a registry would."""
+    return declared_job(name).job
 
 
 def named(name: str, trigger: str = "every 1h", **parts: Any) -> NamedSchedule:

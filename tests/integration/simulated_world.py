@@ -177,12 +177,17 @@ class World:
         self.clock = FakeClock(START)
         self.random = random.Random(seed)
         self.jobs = _jobs()
+        self.elsewhere = job(UNKNOWN)(_nothing)
         self.schedules = fifty_schedules()
         self.absent: set[str] = set()
         self.leader: Leader | None = None
         self.deposed: list[Leader] = []
         self.checked = START
         self._numbers = count(1)
+
+    def job(self, name: str) -> Job:
+        """Return a job as a registry would; of one that no leader knows too."""
+        return self.jobs.get(name, self.elsewhere)
 
     async def begin(self) -> None:
         """Set the clock, and have the first leader register all there is."""

@@ -88,7 +88,8 @@ async def test_what_is_changed_after_a_pause_was_over_does_not_make_it_longer(
     (name,) = await begin(world, "every 1h", catch_up="all", overlap="queue")
     await schedules.pause(world.db, name, by="ana", until=START + 2 * HOUR + HALF)
     await world.pass_time(5 * HOUR)
-    await schedules.override(world.db, name, {"params": {"tenant": "other"}}, by="ana")
+    changes = {"params": {"tenant": "other"}}
+    await schedules.override(world.db, name, changes, jobs=world.job, by="ana")
     await world.turn()
     assert await verdicts(world) == {"skipped": 2, "ran": 1, "late": 2}
     tenants = await world.eye.fetch("SELECT DISTINCT params ->> 'tenant' FROM sereno.run")
@@ -126,7 +127,8 @@ async def test_a_pause_outlives_a_version_of_the_code_without_the_job(
         world.schedules = {}
         await world.crown()
         name = f"{JOBS[0]}@user"
-        await schedules.add(world.db, name, JOBS[0], Declared(trigger="every 1h"), by="ana")
+        job, mine = world.job(JOBS[0]), Declared(trigger="every 1h")
+        await schedules.add(world.db, name, job, mine, by="ana")
     await schedules.pause(world.db, name, by="ana", until=START + 5 * HOUR + HALF)
     world.absent = {JOBS[0]}
     await world.crown()
@@ -168,20 +170,15 @@ async def test_a_pause_of_a_schedule_that_the_configuration_disables_does_not_en
     assert await pauses(world) == [("active", None, None)]
 
 
-@pytest.mark.parametrize("declared", [True, False])
 async def test_slots_before_a_window_that_holds_none_have_their_verdict_too(
-    world: World, declared: bool
+    world: World,
 ) -> None:
     window = {"starts_at": START + 3 * HOUR + HALF, "ends_at": START + 4 * HOUR - HALF / 2}
     (name,) = await begin(world, "every 1h")
-    if declared:
-        held = Declared(trigger="every 1h", **window)
-        new = f"{JOBS[0]}@new"
-        world.schedules = {new: replace(world.schedules[name], name=new, declared=held)}
-        await world.crown()
-    else:
-        changes = {key: at.isoformat() for key, at in window.items()}
-        await schedules.override(world.db, name, changes, by="ana")
+    held = Declared(trigger="every 1h", **window)
+    new = f"{JOBS[0]}@new"
+    world.schedules = {new: replace(world.schedules[name], name=new, declared=held)}
+    await world.crown()
     await world.watch(6 * HOUR)
     assert await verdicts(world) == {"skipped": 3}
 

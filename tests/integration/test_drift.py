@@ -13,7 +13,7 @@ from sereno.store import drift, schedules
 from sereno.store.drift import Drift, foresee, notice, recorded
 from sereno.triggers.rules import rules
 
-from .scene import OTHER, Scene, named, opened
+from .scene import OTHER, Scene, job_named, named, opened
 
 HOUR = timedelta(hours=1)
 
@@ -102,7 +102,7 @@ async def test_a_trigger_that_the_code_changed_is_told(scene: Scene) -> None:
 
 
 async def test_what_a_person_changed_is_no_drift(scene: Scene) -> None:
-    await schedules.override(scene.db, "a", {"trigger": "every 5h"}, by="ana")
+    await schedules.override(scene.db, "a", {"trigger": "every 5h"}, jobs=job_named, by="ana")
     assert await look(scene) == []
     assert await foresee(scene.db, {}) == []
 
@@ -114,7 +114,7 @@ async def test_a_deploy_can_be_foreseen_and_nothing_is_written(scene: Scene) -> 
     assert [b - a for a, b in pairwise(moved.before)] == [HOUR] * 4
     assert [b - a for a, b in pairwise(moved.after)] == [3 * HOUR] * 4
     assert await recorded(scene.db) == []
-    await schedules.override(scene.db, "b", {"trigger": "every 1h"}, by="ana")
+    await schedules.override(scene.db, "b", {"trigger": "every 1h"}, jobs=job_named, by="ana")
     assert await look(scene) == []
     assert await foresee(scene.db, wanted) == []  # what a person laid over it stays
 

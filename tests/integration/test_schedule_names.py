@@ -45,7 +45,7 @@ async def person(dsn: str, doing: str, name: str) -> None:
     try:
         if doing == "add":
             parts = Declared(trigger="every 1h")
-            await schedules.add(db, name, "etl.sync", parts, by="ana")
+            await schedules.add(db, name, sync, parts, by="ana")
         else:
             await schedules.remove(db, name, by="ana")
     finally:

@@ -13,6 +13,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from functools import wraps
 from typing import Any
@@ -179,8 +180,7 @@ class Year(RuleBasedStateMachine):
     @awaited
     async def somebody_overrides(self, number: int, text: str | None, policies: Any) -> None:
         name = await self.any_name(number)
-        changes = {"trigger": text, "policies": policies}
-        await schedules.override(self.world.db, name, changes, by="ana")
+        await self.override(name, {"trigger": text, "policies": policies})
 
     @rule(number=numbers, starts=st.none() | hours | weeks, lasts=hours | weeks)
     @awaited
@@ -193,7 +193,7 @@ class Year(RuleBasedStateMachine):
             "starts_at": None if starts is None else first.isoformat(),
             "ends_at": (first + lasts).isoformat(),
         }
-        await schedules.override(self.world.db, name, changes, by="ana")
+        await self.override(name, changes)
 
     @rule(
         number=numbers,
@@ -209,8 +209,8 @@ class Year(RuleBasedStateMachine):
         name = f"{job}@user{number}"
         declared = Declared(trigger=text, params={"tenant": "t1"}, policies=policies)
         try:
-            await schedules.add(self.world.db, name, job, declared, by="ana")
-        except DeclarationError:  # the name is taken
+            await schedules.add(self.world.db, name, self.world.job(job), declared, by="ana")
+        except DeclarationError:  # the name is taken, or it would never fire
             pass
         except NotFoundError:
             assert job not in JOBS or job in self.world.absent
@@ -261,6 +261,11 @@ class Year(RuleBasedStateMachine):
         if self.world.leader is not None:
             await self.world.turn()
             await self.world.nothing_is_left()
+
+    async def override(self, name: str, changes: dict[str, Any]) -> None:
+        job = self.world.job
+        with suppress(DeclarationError):  # it would never fire, or its window be empty
+            await schedules.override(self.world.db, name, changes, jobs=job, by="ana")
 
     async def any_name(self, number: int) -> str:
         rows = await self.world.eye.fetch(

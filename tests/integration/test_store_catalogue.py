@@ -11,7 +11,7 @@ from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.store import schedules
 from sereno.store.catalogue import register
 
-from .scene import Scene, declared_job, named, opened
+from .scene import Scene, declared_job, job_named, named, opened
 
 HOURLY, DAILY = "every 1h", "every 1d"
 
@@ -112,7 +112,9 @@ async def test_many_at_once_are_registered_in_one_go(scene: Scene) -> None:
 
 
 async def test_a_change_of_a_person_s_outlives_what_is_declared_otherwise(scene: Scene) -> None:
-    await schedules.override(scene.db, "a.x", {"trigger": DAILY}, by="ann", reason="too often")
+    await schedules.override(
+        scene.db, "a.x", {"trigger": DAILY}, jobs=job_named, by="ann", reason="too often"
+    )
     found = await schedule(scene)
     assert (found["trigger"], found["changed_by"], found["reason"]) == (
         *("every 1d", "ann"),
@@ -121,7 +123,7 @@ async def test_a_change_of_a_person_s_outlives_what_is_declared_otherwise(scene:
     await scene.declare("a.x", named("a.x", "every 2h", params={"n": 1}))
     found = await schedule(scene)
     assert (found["trigger"], found["params"]) == ("every 1d", '{"n": 1}')
-    await schedules.override(scene.db, "a.x", {"trigger": None}, by="ann")
+    await schedules.override(scene.db, "a.x", {"trigger": None}, jobs=job_named, by="ann")
     assert (await schedule(scene))["trigger"] == "every 2h"
 
 
@@ -160,7 +162,7 @@ async def test_all_schedules_of_a_job_are_paused_by_its_name(scene: Scene) -> No
     await scene.declare("a.x", named("a.x@one"), named("a.x@two"))
     assert await schedules.pause(scene.db, "a.x", by="ann") == ["a.x@one", "a.x@two"]
     with pytest.raises(DeclarationError, match="several schedules"):
-        await schedules.override(scene.db, "a.x", {"trigger": DAILY}, by="ann")
+        await schedules.override(scene.db, "a.x", {"trigger": DAILY}, jobs=job_named, by="ann")
 
 
 async def test_what_is_not_there_is_told_with_what_is_near(scene: Scene) -> None:
@@ -206,7 +208,7 @@ async def test_a_user_s_schedule_is_orphaned_with_its_job_and_is_back_with_it(
     scene: Scene,
 ) -> None:
     mine = Declared(trigger=DAILY, params={"n": 1})
-    await schedules.add(scene.db, "a.x@mine", "a.x", mine, by="ann")
+    await schedules.add(scene.db, "a.x@mine", job_named("a.x"), mine, by="ann")
     found = await schedule(scene, "a.x@mine")
     assert (found["origin"], found["state"], found["params"]) == ("user", "active", '{"n": 1}')
     await scene.declare("a.y")
@@ -219,11 +221,11 @@ async def test_a_name_that_is_taken_is_refused_and_one_that_was_removed_is_free(
     scene: Scene,
 ) -> None:
     mine = Declared(trigger=DAILY)
-    await schedules.add(scene.db, "a.x@mine", "a.x", mine, by="ann")
+    await schedules.add(scene.db, "a.x@mine", job_named("a.x"), mine, by="ann")
     with pytest.raises(DeclarationError, match="there is a schedule 'a"):
-        await schedules.add(scene.db, "a.x@mine", "a.x", mine, by="ann")
+        await schedules.add(scene.db, "a.x@mine", job_named("a.x"), mine, by="ann")
     await schedules.remove(scene.db, "a.x@mine", by="ann")
-    await schedules.add(scene.db, "a.x@mine", "a.x", mine, by="ann")
+    await schedules.add(scene.db, "a.x@mine", job_named("a.x"), mine, by="ann")
     assert await scene.value("SELECT count(*) FROM sereno.schedule WHERE state = 'removed'") == 1
 
 

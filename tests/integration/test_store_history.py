@@ -12,7 +12,7 @@ from sereno.model.declared import Declared
 from sereno.store import schedules
 from sereno.store.ledger import settle
 
-from .scene import NODE, OTHER, Scene, named, opened, settlement, slots_after
+from .scene import NODE, OTHER, Scene, job_named, named, opened, settlement, slots_after
 
 YEAR = timedelta(days=365)
 
@@ -184,7 +184,7 @@ async def test_a_pause_that_goes_on_is_kept_from_its_beginning(scene: Scene) -> 
     await schedules.pause(scene.db, "a", by="ana")
     for minutes in (5, 10):
         trigger = {"trigger": f"every {minutes}m"}
-        await schedules.override(scene.db, "a", trigger, by="ana")
+        await schedules.override(scene.db, "a", trigger, jobs=job_named, by="ana")
     await age(scene, "schedule_version", "valid_from changed_at", 40)
     await age(scene, "change", "at", 40)
     assert await prune(scene) == 2  # changes
@@ -198,7 +198,7 @@ async def test_when_a_schedule_was_resumed_last_is_kept(scene: Scene) -> None:
     await schedules.resume(scene.db, "a", by="ana")
     for minutes in (5, 10, 20):
         trigger = {"trigger": f"every {minutes}m"}
-        await schedules.override(scene.db, "a", trigger, by="ana")
+        await schedules.override(scene.db, "a", trigger, jobs=job_named, by="ana")
     await age(scene, "schedule_version", "valid_from changed_at", 40)
     await prune(scene)
     assert await ids(scene, VERSIONS) == [2, 3, 6]
@@ -206,7 +206,7 @@ async def test_when_a_schedule_was_resumed_last_is_kept(scene: Scene) -> None:
 
 async def test_a_schedule_that_was_removed_goes_with_its_last_slot(scene: Scene) -> None:
     declared = Declared(trigger="every 1h")
-    await schedules.add(scene.db, "b@mine", "b", declared, by="ana")
+    await schedules.add(scene.db, "b@mine", job_named("b"), declared, by="ana")
     entry = await scene.entry("b@mine")
     (slot,) = slots_after(entry, 1)
     await settle(scene.db, scene.term, NODE, [settlement(entry, (slot, "missed"))])

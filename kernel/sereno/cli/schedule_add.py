@@ -1,6 +1,5 @@
 """``sereno schedule add``: one more schedule of a job, made by a person."""
 
-import re
 from datetime import datetime, timedelta
 
 import click
@@ -12,14 +11,12 @@ from sereno.cli.moments import exact
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
-from sereno.cli.schedule_fit import check, declared_job, read_policies
+from sereno.cli.schedule_fit import declared_job, read_policies
 from sereno.cli.schedule_options import schedule_options
 from sereno.model.declared import Declared
 from sereno.store import schedules, views
 from sereno.store.pool import Database
 from sereno.triggers import parse
-
-_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
 
 
 @click.command("add")
@@ -46,10 +43,6 @@ def command(
 
     It stands beside those of plugins and configuration until it is removed.
     """
-    if label and not _LABEL.fullmatch(label):
-        raise click.UsageError(
-            f"--label {label}: it is made of letters, digits, '_', '.' and '-', at most 60 of them"
-        )
     known = declared_job(invocation, job)
     name = f"{job}@{label}" if label else job
     text = parse(" ".join(trigger)).text
@@ -67,9 +60,7 @@ def command(
             jitter=jitter or None,
             policies=chosen,
         )
-        first = check(declared, name, now)
-        await schedules.add(db, name, job, declared, by=requester(), reason=reason)
-        return first
+        return await schedules.add(db, name, known, declared, by=requester(), reason=reason)
 
     first = ask(invocation, question)
     if as_json:

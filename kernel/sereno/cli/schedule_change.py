@@ -15,7 +15,7 @@ from sereno.cli.moments import exact
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
-from sereno.cli.schedule_fit import check, declared_job, read_policies
+from sereno.cli.schedule_fit import declared_job, read_policies
 from sereno.cli.schedule_options import schedule_options
 from sereno.model.declared import Declared
 from sereno.model.job import Job
@@ -85,14 +85,18 @@ def command(
         if policies:
             subject = f"schedule '{standing.name}'"
             changes["policies"] = current.policies | read_policies(policies, job, subject)
-        effective = _laid(standing, changes)
-        job.checked_params(effective.params)
         told["schedule"], told["job"] = standing.name, standing.job
-        told["next_slot"] = check(effective, standing.name, standing.now)
         return _as_json(changes)
 
     async def question(db: Database) -> None:
-        found = await schedules.override(db, name, revision, by=requester(), reason=reason)
+        found, told["next_slot"] = await schedules.override(
+            db,
+            name,
+            revision,
+            jobs=lambda job: declared_job(invocation, job),
+            by=requester(),
+            reason=reason,
+        )
         told["trigger"], told["state"] = found.trigger, found.state
 
     ask(invocation, question)

@@ -17,13 +17,12 @@ Every slot in (watermark, until] gets exactly one verdict, in the order of these
    the instant is more than `grace` after the slot.
 """
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby, islice
 
+from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import SerenoError, TriggerError
 from sereno.model.ledger import (
     Definition,
@@ -46,7 +45,6 @@ QUIET = timedelta(hours=1)
 _RANGE_FROM = 10
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
 _TICK = timedelta(microseconds=1)
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,24 +219,6 @@ def _key(entry: Entry, policies: Policies, definition: Definition, in_turn: bool
     if policies.concurrency_key is not None:
         return concurrency_key(policies.concurrency_key, definition.params)
     return f"schedule {entry.schedule_id}" if in_turn else None
-
-
-def concurrency_key(template: str, params: Mapping[str, object]) -> str:
-    """Put params for their names in braces, in the form that ``sereno.enqueue`` gives them; raises
-    SerenoError when one is missing."""
-
-    def filled(name: re.Match[str]) -> str:
-        if name[1] not in params:
-            raise SerenoError(
-                f"concurrency_key {template!r} names the param '{name[1]}', which the run does"
-                " not have"
-            )
-        value = params[name[1]]
-        if value is None or isinstance(value, str):
-            return value or ""
-        return json.dumps(value, ensure_ascii=False)
-
-    return _PLACEHOLDER.sub(filled, template)
 
 
 def _ranges(

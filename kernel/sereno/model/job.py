@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import DeclarationError, ParamsError
-from sereno.model.policies import Policies
+from sereno.model.policies import EXECUTORS, Policies, checked_of_schedule
 from sereno.model.schedule import Schedule, Trigger
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -68,6 +69,35 @@ class Job:
         except (msgspec.ValidationError, ValueError) as error:
             raise ParamsError(f"job '{self.name}': params do not fit: {error}") from error
         return dict(msgspec.to_builtins(value))
+
+    def checked_policies(self, overrides: Mapping[str, Any], subject: str) -> dict[str, Any]:
+        """Return what one of its schedules overrides of its policies, as plain JSON values.
+
+        Raises DeclarationError, which begins with `subject`.
+        """
+        found = checked_of_schedule(dict(overrides), subject)
+        executor = found.get("executor", self.policies.executor)
+        _check_executor(self.function, executor, subject)
+        return dict(msgspec.to_builtins(found))
+
+    def check_turn(
+        self, params: Mapping[str, Any], overrides: Mapping[str, Any], subject: str
+    ) -> None:
+        """Raise DeclarationError where the concurrency_key that a schedule's runs follow names a
+        param that they do not have. Both are checked otherwise."""
+        template = overrides.get("concurrency_key", self.policies.concurrency_key)
+        if template is not None:
+            try:
+                concurrency_key(template, params)
+            except DeclarationError as error:
+                raise DeclarationError(f"{subject}: {error}") from error
+
+    def check(self) -> None:
+        """Raise DeclarationError where function, policies and chain contradict each other."""
+        subject = f"job '{self.name}'"
+        _check_executor(self.function, self.policies.executor, subject)
+        if self.after:  # a run after another is queued without params
+            self.check_turn({}, {}, f"{subject}, after {', '.join(self.after)}")
 
     def params_rule(self) -> dict[str, Any] | None:
         """Return what ``sereno.enqueue`` holds params to: JSON type of each, and if required."""
@@ -129,16 +159,7 @@ def job(
             chosen["timeout"] = timeout
         if "executor" not in chosen:
             chosen["executor"] = "async" if inspect.iscoroutinefunction(function) else "thread"
-        elif chosen["executor"] == "async" and not inspect.iscoroutinefunction(function):
-            raise DeclarationError(
-                f"job '{name}': executor 'async' wants an async def, {function.__name__} is a "
-                "plain function; choose 'thread' or 'process'"
-            )
-        if chosen["executor"] == "process" and "<" in function.__qualname__:
-            raise DeclarationError(
-                f"job '{name}': executor 'process' finds its function by name, and "
-                f"{function.__qualname__} is made inside another; move it to the module's top level"
-            )
+        _check_call(function, chosen["executor"], f"job '{name}'")
         return Job(
             name=name,
             function=function,
@@ -150,6 +171,28 @@ def job(
         )
 
     return declare
+
+
+def _check_executor(function: Callable[..., Any], executor: str, subject: str) -> None:
+    if executor not in EXECUTORS:
+        near = get_close_matches(executor, EXECUTORS, 1)
+        hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(EXECUTORS)}"
+        raise DeclarationError(f"{subject}: unknown executor '{executor}'{hint}")
+    _check_call(function, executor, subject)
+
+
+def _check_call(function: Callable[..., Any], executor: Any, subject: str) -> None:
+    name = getattr(function, "__qualname__", repr(function))
+    if executor == "async" and not inspect.iscoroutinefunction(function):
+        raise DeclarationError(
+            f"{subject}: executor 'async' wants an async def, {function.__name__} is a "
+            "plain function; choose 'thread' or 'process'"
+        )
+    if executor == "process" and "<" in name:
+        raise DeclarationError(
+            f"{subject}: executor 'process' finds its function by name, and "
+            f"{name} is made inside another; move it to the module's top level"
+        )
 
 
 def _schedules(name: str, declared: Declared) -> tuple[Schedule, ...]:

@@ -27,7 +27,8 @@ class Policies:
     ``catch_up="all"``, the newest so many missed slots run, the older are `missed`. `max_running`:
     runs of this job at once, over all its schedules. `concurrency_key`: runs with the same key run
     one after another; ``{name}`` in it stands for a param. `priority`: the higher starts first.
-    `memory_limit_mb`: of a process executor's child.
+    `memory_limit_mb`: of a process executor's child. `overdue_after`, `severity`: of the job as a
+    whole; a schedule cannot override them.
     """
 
     timeout: timedelta | None = None
@@ -58,6 +59,8 @@ class Policies:
         return dict(found)
 
 
+EXECUTORS = ("async", "thread", "process")
+_OF_JOB = ("overdue_after", "severity")
 _FIELDS = {f.name: f.type for f in fields(Policies)}
 _CHOICES = {"overlap": Overlap, "catch_up": CatchUp, "on_lost": OnLost, "severity": Severity}
 _DURATIONS = {"timeout", "grace", "overdue_after"}
@@ -72,6 +75,17 @@ _NUMBERS: dict[str, tuple[int, float]] = {
 def checked(overrides: dict[str, Any], subject: str) -> dict[str, Any]:
     """Return `overrides` with each value in its own type."""
     return {name: _value(name, value, subject) for name, value in overrides.items()}
+
+
+def checked_of_schedule(overrides: dict[str, Any], subject: str) -> dict[str, Any]:
+    """Return `overrides` as `checked` does; raises DeclarationError also on what is the job's."""
+    for name in _OF_JOB:
+        if name in overrides:
+            raise DeclarationError(
+                f"{subject}: {name} is of the job, over all its schedules; set it in @job(...), or "
+                f'in [jobs."<job>"] of the configuration'
+            )
+    return checked(overrides, subject)
 
 
 def _value(name: str, value: Any, subject: str) -> Any:

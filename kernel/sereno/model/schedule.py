@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
-from sereno.model.policies import checked
+from sereno.model.policies import checked_of_schedule
 
 Origin = Literal["plugin", "config", "user"]
 
@@ -76,5 +76,5 @@ def schedule(
         start=start,
         end=end,
         jitter=None if jitter is None else parse_duration(jitter),
-        policies=checked(policies, "schedule"),
+        policies=checked_of_schedule(policies, "schedule"),
     )

@@ -29,8 +29,6 @@ from sereno.settings import Settings, plugin_key, plugin_settings
 
 _NOTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 
-EXECUTORS = ("async", "thread", "process")
-
 
 def collect(plugins: Plugins, settings: Settings) -> Registry:
     """Return what `plugins` declare, with `settings` laid over it.
@@ -223,12 +221,11 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _check(job: Job) -> None:
-    if job.policies.executor not in EXECUTORS:
-        near = get_close_matches(job.policies.executor, EXECUTORS, 1)
-        hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(EXECUTORS)}"
-        raise PluginError(f"job '{job.name}': unknown executor '{job.policies.executor}'{hint}")
+    job.check()
     for schedule in job.schedules:
-        job.checked_params(schedule.params)
+        subject = f"schedule '{schedule.name(job.name)}'"
+        policies = job.checked_policies(schedule.policies, subject)
+        job.check_turn(job.checked_params(schedule.params), policies, subject)
     if job.after:
         _check_chained(job)
 

@@ -63,17 +63,20 @@ class Overrides:
         self, found: dict[str, DeclaredSchedule], name: str, chosen: ScheduleSettings, job: Job
     ) -> None:
         try:
+            subject, params = f"schedule '{name}'", job.checked_params(chosen.params)
+            job.check_turn(params, job.checked_policies(chosen.policies, subject), subject)
             schedule = Schedule(
                 trigger=parse(chosen.trigger),
                 label=name,
-                params=job.checked_params(chosen.params),
+                params=params,
                 start=chosen.start,
                 end=chosen.end,
                 jitter=chosen.jitter or None,
                 policies=chosen.policies,
             )
         except SerenoError as error:
-            self._fault(("schedules", name, "trigger"), f"schedule '{name}': {error}")
+            sentence = str(error).removeprefix(f"schedule '{name}': ")
+            self._fault(("schedules", name, "trigger"), f"schedule '{name}': {sentence}")
         else:
             found[name] = DeclaredSchedule(name, job.name, schedule, "config", chosen.enabled)
 
@@ -96,6 +99,7 @@ _ENABLED = JobSettings()
 
 def _changed(job: Job, chosen: JobSettings) -> Job:
     changed = job.changed(**chosen.policies)
+    changed.check()
     if chosen.schedule is not None:
         try:
             changed = changed.changed(schedule=parse(chosen.schedule))

@@ -1,20 +1,25 @@
 """Changes of schedules by people, at run time: each a new version, told to the leader at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import asyncpg
+import msgspec
 from msgspec import UNSET
 
+from sereno.model.concurrency import concurrency_key
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
+from sereno.model.job import Job
 from sereno.model.ledger import Definition
 from sereno.store.catalogue import NamedSchedule, change, create, lapse
+from sereno.store.ledger import definition as held_by
 from sereno.store.pool import Database
 from sereno.store.sql import sql
-from sereno.triggers.coming import coming
+from sereno.triggers.coming import coming, spans
+from sereno.triggers.fit import check_name, fitting
 
 MAX_REPLAY = 1_000
 """Runs that a resume with ``run="all"`` may queue at most."""
@@ -122,10 +127,9 @@ async def _replay(
     run: Literal["last", "all"],
     by: str,
 ) -> list[int]:
+    held = [held_by(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]
     slots: list[datetime] = []
-    for slot in coming(definition, row["name"], since):
-        if slot > definition.valid_from:
-            break
+    for slot in _slots(held, row["name"], since, definition.valid_from):
         slots.append(slot)
         if len(slots) > MAX_REPLAY:
             if run == "all":
@@ -135,6 +139,9 @@ async def _replay(
                 )
             del slots[:-1]
     chosen = slots[-1:] if run == "last" else slots
+    job = await connection.fetchval(sql("job_policies"), row["job"])
+    policies = {**(job or {}), **definition.policies}
+    template = policies.get("concurrency_key")
     found = await connection.fetch(
         sql("runs_replay"),
         row["job"],
@@ -143,8 +150,21 @@ async def _replay(
         definition.params,
         definition.policies,
         by,
+        policies.get("priority", 0),
+        None if template is None else concurrency_key(template, definition.params),
     )
     return [r["id"] for r in found]
+
+
+def _slots(
+    versions: Sequence[Definition], name: str, after: datetime, until: datetime
+) -> Iterator[datetime]:
+    """Yield the slots in (after, until], each as the version of its time made it due."""
+    for version, first, last in spans(versions, after, until):
+        for slot in coming(version, name, first):
+            if slot > last:
+                break
+            yield slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +188,15 @@ async def override(
     name: str,
     changes: Mapping[str, Any] | Revision,
     *,
+    jobs: Callable[[str], Job],
     by: str,
     reason: str = "",
-) -> Definition:
+) -> tuple[Definition, datetime]:
     """Lay `changes` (fields of `Declared`) over one schedule: None takes one back, UNSET leaves the
-    field empty.
+    field empty. Return its new version, and the first slot that this would fire now.
 
-    The caller has checked them, or does so in a `Revision`. A pause goes on. Raises NotFoundError.
+    `jobs`: returns the job of a name, or raises NotFoundError. A pause goes on. Raises
+    NotFoundError, and as `fitting` on what does not fit: then the schedule stays as it is.
     """
     async with db.transaction() as connection:
         row = await _one(connection, name)
@@ -183,7 +205,10 @@ async def override(
         overrides = {k: v for k, v in row["overrides"].items() if k not in changes}
         overrides |= {k: v for k, v in changes.items() if v is not None}
         overrides = {k: None if v is UNSET else v for k, v in overrides.items()}
-        return await change(
+        fit, first = fitting(_laid(row, overrides), jobs(row["job"]), row["name"], row["now"])
+        plain = fit.to_json()  # what is kept is what was checked
+        overrides = {k: plain[k] for k in overrides}
+        definition = await change(
             connection,
             row,
             overrides=overrides,
@@ -192,6 +217,19 @@ async def override(
             by=by,
             reason=reason,
         )
+    return definition, first
+
+
+def _laid(row: asyncpg.Record, overrides: dict[str, Any]) -> Declared:
+    known = Declared.__struct_fields__
+    if unknown := sorted(set(overrides).difference(known)):
+        raise DeclarationError(
+            f"schedule '{row['name']}': it has no '{unknown[0]}' to change, but {', '.join(known)}"
+        )
+    try:
+        return Declared.from_json(row["declared"], overrides)
+    except msgspec.ValidationError as error:
+        raise DeclarationError(f"schedule '{row['name']}': {error}") from error
 
 
 def _standing(row: asyncpg.Record) -> Standing:
@@ -205,25 +243,29 @@ def _standing(row: asyncpg.Record) -> Standing:
 
 
 async def add(
-    db: Database, name: str, job: str, declared: Declared, *, by: str, reason: str = ""
-) -> None:
-    """Create a user's schedule `name`.
+    db: Database, name: str, job: Job, declared: Declared, *, by: str, reason: str = ""
+) -> datetime:
+    """Create a user's schedule `name` of `job`; return its first slot.
 
-    Raises DeclarationError when the name is taken, NotFoundError when the leader does not know the
-    job (any more).
+    Raises as `fitting` on what does not fit, DeclarationError when the name is taken or not one of
+    the job's, NotFoundError when the leader does not know the job (any more).
     """
+    check_name(name, job)
     async with db.transaction() as connection:
-        if not await connection.fetchval(sql("job_present"), job):
+        if not await connection.fetchval(sql("job_present"), job.name):
             raise NotFoundError(
-                f"job '{job}' is not declared by the replica that led last; `sereno cluster` shows "
-                "it, `sereno plugins` there tells why"
+                f"job '{job.name}' is not declared by the replica that led last; `sereno cluster` "
+                "shows it, `sereno plugins` there tells why"
             )
+        now = await connection.fetchval(sql("database_now"))
+        declared, first = fitting(declared, job, name, now)
         if await connection.fetchrow(sql("schedule_by_name"), name) is not None:
             raise DeclarationError(f"there is a schedule '{name}' already; choose another label")
         await connection.execute(sql("schedule_forget"), [name])
-        schedule = NamedSchedule(name=name, job=job, origin="user", declared=declared)
+        schedule = NamedSchedule(name=name, job=job.name, origin="user", declared=declared)
         await create(connection, [schedule], by)
         await connection.execute(sql("schedule_told"), by, name, declared.to_json(), reason)
+    return first
 
 
 async def remove(db: Database, name: str, *, by: str, reason: str = "") -> str:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sereno.engine import planner
-from sereno.engine.planner import QUIET, concurrency_key, plan
+from sereno.engine.planner import QUIET, plan
+from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import SerenoError
 from sereno.model.ledger import Definition, Entry, Settlement
 from sereno.model.policies import Policies

@@ -95,6 +95,26 @@ def test_a_name_that_is_no_name_is_refused(name: str) -> None:
             lambda: job("a.b", shedule=every("1h"))(wait.function),
             "job 'a.b': unknown key 'shedule', did you mean 'schedule'",
         ),
+        (
+            lambda: schedule(every("1h"), overdue_after="2h"),
+            "schedule: overdue_after is of the job, over all its schedules",
+        ),
+        (
+            lambda: schedule(every("1h"), severity="info"),
+            "schedule: severity is of the job, over all its schedules",
+        ),
+        (
+            lambda: job("a.b", after="a.c", concurrency_key="{site}")(wait.function).check(),
+            "job 'a.b', after a.c: concurrency_key '{site}' names the param 'site'",
+        ),
+        (
+            lambda: wait.checked_policies({"executor": "proces"}, "schedule 'x'"),
+            "schedule 'x': unknown executor 'proces', did you mean 'process'?",
+        ),
+        (
+            lambda: delete_old.checked_policies({"executor": "async"}, "schedule 'x'"),
+            "schedule 'x': executor 'async' wants an async def",
+        ),
     ],
 )
 def test_a_job_that_contradicts_itself_is_refused(declare: Any, sentence: str) -> None:

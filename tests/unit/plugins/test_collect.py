@@ -115,6 +115,20 @@ def test_both_plugins_that_claim_one_job_are_named(
         ),
         (
             (
+                "    def f(run): ...\n"
+                "    return [job('a.b', schedule=schedule(every('1h'), executor='async'))(f)]"
+            ),
+            "schedule 'a.b': executor 'async' wants an async def, f is a plain function",
+        ),
+        (
+            (
+                "    def f(run): ...\n"
+                "    return [job('a.b', schedule=every('1h'), concurrency_key='{site}')(f)]"
+            ),
+            "schedule 'a.b': concurrency_key '{site}' names the param 'site', which the run does",
+        ),
+        (
+            (
                 "    import msgspec\n"
                 "    def f(run): ...\n"
                 "    P = msgspec.defstruct('P', [('day', int)])\n"
@@ -253,6 +267,22 @@ def test_the_configuration_adds_schedules(
         (
             "[schedules.x]\njob = 'pbx.sync'\ntrigger = 'every'",
             "4: schedule 'x': ",
+        ),
+        (
+            "[schedules.x]\njob = 'pbx.sync'\ntrigger = 'every 6h'\nexecutor = 'gpu'",
+            "4: schedule 'x': unknown executor 'gpu'; known are async, thread, process",
+        ),
+        (
+            "[schedules.x]\njob = 'pbx.sync'\ntrigger = 'every 6h'\nseverity = 'info'",
+            "4: schedule 'x': severity is of the job, over all its schedules; set it in @job",
+        ),
+        (
+            "[schedules.x]\njob = 'pbx.sync'\ntrigger = '6h'\nconcurrency_key = '{site}'",
+            "4: schedule 'x': concurrency_key '{site}' names the param 'site', which the run",
+        ),
+        (
+            "[jobs.'pbx.sync']\nexecutor = 'gpu'",
+            "2: job 'pbx.sync': unknown executor 'gpu'; known are async, thread, process",
         ),
         (
             "[schedules.'pbx.sync']\njob = 'pbx.sync'\ntrigger = 'every 6h'",

@@ -122,11 +122,16 @@ SELECT valid_from FROM sereno.schedule_version v
  ORDER BY v.version LIMIT 1;
 
 -- name: runs_replay
--- $1 job, $2 schedule, $3 slots, $4 params, $5 policies, $6 by. Runs on a person's word for slots that were skipped.
+-- $1 job, $2 schedule, $3 slots, $4 params, $5 policies, $6 by, $7 priority, $8 concurrency key, null: one after another.
+-- Runs on a person's word for slots that were skipped.
 INSERT INTO sereno.run (job, cause, schedule_id, slot, priority, params, policies, requested_by, concurrency_key)
-SELECT $1, 'person', $2, slot, coalesce((j.policies ->> 'priority')::smallint, 0), $4, $5, $6, 'schedule ' || $2::bigint
+SELECT $1, 'person', $2, slot, $7::smallint, $4, $5, $6, coalesce($8, 'schedule ' || $2::bigint)
   FROM unnest($3::timestamptz[]) AS slot JOIN sereno.job j ON j.name = $1 ORDER BY slot
 RETURNING id;
+
+-- name: job_policies
+-- $1 name
+SELECT policies FROM sereno.job WHERE name = $1;
 
 -- name: schedule_forget
 -- $1 names. A removed schedule gives its name back; its history goes by its number.

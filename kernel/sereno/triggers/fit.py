@@ -1,0 +1,54 @@
+"""Decides whether a schedule that a person or a program asks for can be."""
+
+import re
+from datetime import datetime
+
+import msgspec
+
+from sereno.model.declared import Declared
+from sereno.model.errors import DeclarationError
+from sereno.model.job import Job
+from sereno.triggers.coming import next_slot
+from sereno.triggers.text import parse
+
+_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
+
+
+def check_name(name: str, job: Job) -> None:
+    """Raise DeclarationError unless `name` is that of `job`, or that and a label: ``job@label``."""
+    if name == job.name:
+        return
+    whose, at, label = name.partition("@")
+    if whose != job.name or not at or not _LABEL.fullmatch(label):
+        raise DeclarationError(
+            f"schedule '{name}': its name is that of its job '{job.name}', or '{job.name}@' and a "
+            "label of letters, digits, '_', '.' and '-', at most 60 of them"
+        )
+
+
+def fitting(declared: Declared, job: Job, name: str, now: datetime) -> tuple[Declared, datetime]:
+    """Return `declared` with trigger, params and policies as they are kept, and its first slot
+    after `now`.
+
+    Raises DeclarationError, TriggerError, ParamsError on what does not fit `job`, or never fires.
+    """
+    subject = f"schedule '{name}'"
+    start, end = declared.starts_at, declared.ends_at
+    if start is not None and end is not None and start >= end:
+        raise DeclarationError(
+            f"{subject}: the window is empty, start {start:%F %T} is not before end {end:%F %T} UTC"
+        )
+    found = msgspec.structs.replace(
+        declared,
+        trigger=parse(declared.trigger).text,
+        params=job.checked_params(declared.params),
+        policies=job.checked_policies(declared.policies, subject),
+    )
+    job.check_turn(found.params, found.policies, subject)
+    first = next_slot(found.definition(1, now, "active"), name, now)
+    if first is None:
+        within = " within its window" if start or end else ""
+        raise DeclarationError(
+            f"{subject}: '{found.trigger}' has no slot to come{within}, it is {now:%F %T} UTC"
+        )
+    return found, first
