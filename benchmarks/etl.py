@@ -11,7 +11,7 @@ calls, then with nothing new. Each round takes the four in turn. Prints medians 
 least and the most, their ratio to the floor, the most memory of the program that moves (not of the
 servers), and for ours how long the event loop was held at a time. Processor seconds are told too:
 unlike the others they hardly depend on what else the machine does. Every round is a JSON line in
-``.cache/bench/etl.jsonl``; with `--again` the rounds that stand there already count too.
+``.cache/etl.jsonl``; with `--again` the rounds that stand there already count too.
 """
 
 import argparse

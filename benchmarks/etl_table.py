@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-_KEPT = ROOT / ".cache" / "bench" / "etl.jsonl"
+_KEPT = ROOT / ".cache" / "etl.jsonl"
 _HEADS = (
     "rounds",
     "seconds",
