@@ -169,7 +169,7 @@ class Settings(Table, frozen=True, kw_only=True):
     drain_timeout: timedelta = timedelta(seconds=30)
     threads: Count = 5
     processes: Count = 4
-    max_running: Count = 100
+    max_running: Count = 1_000
     strict: bool = False
     disabled_plugins: tuple[str, ...] = ()
     http: HttpSettings = HttpSettings()
