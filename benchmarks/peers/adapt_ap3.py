@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import uvloop
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from wire import Latency, Tally, command, heard, main, say, timed
+from apscheduler.triggers.cron import CronTrigger
+from wire import Latency, Tally, command, heard, later, main, say, timed
 
 Options = dict[str, Any]
 TALLY = Tally(0)
@@ -124,10 +125,9 @@ def idle(options: Options) -> None:
     async def run() -> None:
         one = scheduler(options)
         one.start(paused=True)
-        later = datetime.now(UTC) + timedelta(days=2)
-        if options["declare"]:
+        if options["declare"] or not options.get("store"):
             for i in range(options["n"]):
-                one.add_job(noop, "date", args=[i], run_date=later)
+                one.add_job(noop, CronTrigger.from_crontab(later(i), UTC), args=[i])
         one.resume()
         say("ready")
         await heard("stop")

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import uvloop
 from oban import Oban, worker
 from oban.schema import install
-from wire import Latency, Tally, command, heard, main, say, timed
+from wire import Latency, Tally, command, heard, later, main, say, timed
 
 Options = dict[str, Any]
 COMPLETED = "SELECT count(*) FROM oban_jobs WHERE state = 'completed'"
@@ -121,9 +121,8 @@ def latency(options: Options) -> None:
 @command
 def idle(options: Options) -> None:
     async def run() -> None:
-        due = datetime.now(UTC) + timedelta(days=2)
         for i in range(options["n"]):
-            scheduled(i, f"0 0 {due.day} {due.month} *")
+            scheduled(i, later(i))
         async with Oban(pool=await pool(options, fresh=options["declare"]), queues=QUEUE):
             say("ready")
             await heard("stop")

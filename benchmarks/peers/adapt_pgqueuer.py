@@ -9,7 +9,7 @@ import uvloop
 from pgqueuer import PgQueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.queries import Queries
-from wire import Latency, Tally, command, heard, main, say, timed
+from wire import Latency, Tally, command, heard, later, main, say, timed
 
 Options = dict[str, Any]
 QUEUED = "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'"
@@ -132,7 +132,7 @@ def latency(options: Options) -> None:
 @command
 def on_time(options: Options) -> None:
     async def run() -> None:
-        tally = Tally(0)
+        tally = Tally(0, options.get("live", False))
         worker, _ = await installed(options)
         declare(worker, "noop", "* * * * * *", tally, None)
         working = work(worker)
@@ -145,12 +145,31 @@ def on_time(options: Options) -> None:
 
 
 @command
+def rerun(options: Options) -> None:
+    async def run() -> None:
+        tally = Tally(0, live=True)
+        worker, queries = await installed(options)
+
+        @worker.entrypoint("long")
+        async def long(job: Any) -> None:
+            tally.note(None)
+            await asyncio.sleep(5)
+
+        working = work(worker)
+        say("ready")
+        await heard("queue")
+        await queries.enqueue("long", None)
+        await working
+
+    uvloop.run(run())
+
+
+@command
 def idle(options: Options) -> None:
     async def run() -> None:
-        due = datetime.now(UTC) + timedelta(days=2)
         worker, queries = await installed(options)
         for i in range(options["n"]):
-            declare(worker, f"n{i}", f"0 0 {due.day} {due.month} *", Tally(0), i)
+            declare(worker, f"n{i}", later(i), Tally(0), i)
         working = work(worker)
         await kept(queries, options["n"])
         say("ready")

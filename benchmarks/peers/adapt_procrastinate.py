@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import uvloop
 from procrastinate import App, PsycopgConnector
-from wire import Latency, Tally, command, heard, main, say, timed
+from wire import Latency, Tally, command, heard, later, main, say, timed
 
 Options = dict[str, Any]
 SUCCEEDED = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"
@@ -115,7 +115,7 @@ def latency(options: Options) -> None:
 @command
 def on_time(options: Options) -> None:
     async def run() -> None:
-        tally, one = Tally(0), app(options)
+        tally, one = Tally(0, options.get("live", False)), app(options)
 
         @one.periodic(cron="* * * * * *")
         @one.task(name="noop")
@@ -123,7 +123,8 @@ def on_time(options: Options) -> None:
             tally.note(timestamp)
 
         async with one.open_async():
-            await one.schema_manager.apply_schema_async()
+            if options.get("declare", True):
+                await one.schema_manager.apply_schema_async()
             say("ready")
             await until_stopped(one, tally)
 
@@ -131,9 +132,38 @@ def on_time(options: Options) -> None:
 
 
 @command
+def rerun(options: Options) -> None:
+    """Retry stalled jobs each 10 s, as its documentation shows: by itself it never would."""
+
+    async def run() -> None:
+        tally, one = Tally(0, live=True), app(options)
+
+        @one.task(name="long", pass_context=False)
+        async def long() -> None:
+            tally.note(None)
+            await asyncio.sleep(5)
+
+        @one.periodic(cron="* * * * * */10")
+        @one.task(name="retry_stalled", queueing_lock="retry_stalled", pass_context=True)
+        async def retry_stalled(context: Any, timestamp: int) -> None:
+            for stalled in await one.job_manager.get_stalled_jobs():
+                await one.job_manager.retry_job(stalled)
+
+        async with one.open_async():
+            if options["declare"]:
+                await one.schema_manager.apply_schema_async()
+            working = asyncio.create_task(work(one))
+            say("ready")
+            await heard("queue")
+            await long.defer_async()
+            await working
+
+    uvloop.run(run())
+
+
+@command
 def idle(options: Options) -> None:
     async def run() -> None:
-        due = datetime.now(UTC) + timedelta(days=2)
         one = app(options)
 
         @one.task(name="noop")
@@ -141,7 +171,7 @@ def idle(options: Options) -> None:
             """Do nothing."""
 
         for i in range(options["n"]):
-            one.periodic(cron=f"0 0 {due.day} {due.month} *", periodic_id=f"n{i}")(noop)
+            one.periodic(cron=later(i), periodic_id=f"n{i}")(noop)
         async with one.open_async():
             if options["declare"]:
                 await one.schema_manager.apply_schema_async()

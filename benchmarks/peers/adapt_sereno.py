@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
-from wire import Latency, Tally, command, hear, heard, main, say, timed
+from wire import Latency, Tally, command, hear, heard, later, listen, main, say, timed
 
 from sereno import Job, RunContext, cron, hookimpl, job, schedule
 from sereno.app import serve
@@ -21,6 +21,8 @@ Options = dict[str, Any]
 Run = RunContext[dict[str, Any]]
 SUCCEEDED = "SELECT count(*) FROM sereno.run WHERE state = 'succeeded'"
 SLOTS = f"SELECT least(({SUCCEEDED}), (SELECT count(*) FROM sereno.slot WHERE verdict = 'ran'))"
+UNDER_WAY = "SELECT FROM sereno.run WHERE state IN ('queued', 'running') LIMIT 1"
+SERIES = "SELECT count(sereno.enqueue('bench.noop')) FROM generate_series(1, $1::integer)"
 BULK = "SELECT count(sereno.enqueue('bench.noop', p)) FROM unnest($1::text[]::jsonb[]) AS p"
 
 
@@ -205,9 +207,9 @@ def latency(options: Options) -> None:
 @command
 def on_time(options: Options) -> None:
     """Run a job each second."""
-    tally = Tally(0)
+    tally = Tally(0, options.get("live", False))
 
-    @job("bench.noop", schedule=cron("* * * * * *"))
+    @job("bench.noop", schedule=cron("* * * * * *"), catch_up="all", overlap="allow")
     async def noop(run: Run) -> None:
         assert run.slot is not None
         tally.note(run.slot.timestamp())
@@ -217,6 +219,110 @@ def on_time(options: Options) -> None:
         say("ready")
         await heard("stop")
         say("starts", starts=tally.starts)
+
+    node(options, [noop], beside)
+
+
+@command
+def rerun(options: Options) -> None:
+    """Run a long job when asked to, and again when its replica is gone."""
+    tally = Tally(0, live=True)
+
+    @job("bench.long", on_lost="retry")
+    async def long(run: Run) -> None:
+        tally.note(run.attempt)
+        await asyncio.sleep(5)
+
+    async def beside() -> None:
+        await registered(options["dsn"])
+        say("ready")
+        await heard("queue")
+        connection = await asyncpg.connect(options["dsn"])
+        await connection.fetchval("SELECT sereno.enqueue('bench.long')")
+        await connection.close()
+
+    node(options, [long], beside)
+
+
+@command
+def idle(options: Options) -> None:
+    """Wait with `n` schedules, none due for a day; `declare`: on an empty database."""
+    jobs = far_jobs(options["n"])
+    dsn = options["dsn"]
+
+    async def probe() -> None:
+        """Have a run begin: then the node is at work."""
+        connection = await waiting_connection(dsn)
+        await connection.fetchval("SELECT sereno.enqueue('bench.probe')")
+        await connection.close()
+
+    @job("bench.probe")
+    async def begun(run: Run) -> None:
+        say("ready")
+
+    if not options["declare"]:
+        asyncio.run(probe())
+    node(options, [*jobs, begun], probe if options["declare"] else None)
+
+
+@command
+def standby(options: Options) -> None:
+    """Stand by a leader of `idle`."""
+
+    @job("bench.probe")
+    async def begun(run: Run) -> None:
+        say("ready")
+
+    async def beside() -> None:
+        connection = await waiting_connection(options["dsn"])
+        mine = f"SELECT count(*) FROM sereno.node WHERE pid = {os.getpid()}"
+        await reached(connection, mine, 1)
+        await connection.close()
+        say("ready")
+
+    node(options, [*far_jobs(options["n"]), begun], beside)
+
+
+def far_jobs(n: int) -> list[Job]:
+    """Return a job with `n` schedules of which none is due for a day."""
+    far = [cron(later(i), tz="UTC") for i in range(n)]
+
+    @job("bench.noop", schedule=[schedule(t, label=f"n{i}") for i, t in enumerate(far)])
+    async def noop(run: Run) -> None:
+        """Do nothing."""
+
+    return [noop]
+
+
+@command
+def memory(options: Options) -> None:
+    """Queue and run as many as the bench says, again and again."""
+    left = 0
+    done = asyncio.Event()
+
+    @job("bench.noop")
+    async def noop(run: Run) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            done.set()
+
+    async def beside() -> None:
+        nonlocal left
+        await registered(options["dsn"])
+        say("ready")
+        lines: asyncio.Queue[str] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        listen(lambda line: loop.call_soon_threadsafe(lines.put_nowait, line))
+        connection = await asyncpg.connect(options["dsn"])
+        while True:
+            n = int((await lines.get()).split()[1])
+            left += n
+            done.clear()
+            await connection.fetchval(SERIES, n)
+            await done.wait()
+            await reached(connection, f"SELECT 1 - count(*) FROM ({UNDER_WAY}) AS r", 1)
+            say("done")
 
     node(options, [noop], beside)
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Starts = list[tuple[Any, float]]
@@ -54,18 +55,40 @@ async def heard(word: str) -> None:
     await done.wait()
 
 
-class Tally:
-    """Notes each start, as cheaply as may be; tells of the first and of the one that makes `n`."""
+def listen(tell: Callable[[str], Any]) -> None:
+    """Hand over every line that the bench says, from a thread."""
 
-    def __init__(self, n: int) -> None:
+    def hand_over() -> None:
+        for line in sys.stdin:
+            tell(line)
+
+    threading.Thread(target=hand_over, daemon=True).start()
+
+
+def later(i: int) -> str:
+    """Return the cron expression of schedule `i`: in two days or more, and not all alike."""
+    day = datetime.now(UTC) + timedelta(days=2)
+    return f"{i % 60} {i // 60 % 24} {day.day} {day.month} *"
+
+
+class Tally:
+    """Notes each start, as cheaply as may be; tells of the first and of the one that makes `n`.
+
+    `live`: tells of each start at once, for a process that may be killed.
+    """
+
+    def __init__(self, n: int, live: bool = False) -> None:
         self.starts: Starts = []
         self._n = n
+        self._live = live
 
     def note(self, key: Any) -> None:
         """Note that the job of `key` has begun, now."""
         starts = self.starts
         starts.append((key, time.time()))
-        if len(starts) == 1:
+        if self._live:
+            say("ran", key=key, at=starts[-1][1])
+        elif len(starts) == 1:
             say("first", cpu=time.process_time())
         if len(starts) == self._n:
             say("all", cpu=time.process_time())

@@ -47,6 +47,7 @@ class Adapter:
             text=True,
         )
         self._events: queue.Queue[Event | None] = queue.Queue()
+        self._heard: list[Event] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -81,6 +82,10 @@ class Adapter:
             if event["event"] == name:
                 return event
 
+    def heard(self) -> list[Event]:
+        """Return all events so far, also those that somebody waited for."""
+        return list(self._heard)
+
     def say(self, word: str) -> None:
         """Say a word to it."""
         assert self._process.stdin is not None
@@ -100,7 +105,9 @@ class Adapter:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("{"):
-                self._events.put({**json.loads(line), "heard": time.monotonic()})
+                event = {**json.loads(line), "heard": time.monotonic()}
+                self._heard.append(event)
+                self._events.put(event)
         self._events.put(None)
 
     def _told(self) -> str:

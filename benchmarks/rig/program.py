@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +35,8 @@ Measure = Callable[[BenchServer, Contender, str, argparse.Namespace], Figures]
 class Bench:
     """One bench. `measure(server, contender, variant, options)` makes one run of it.
 
-    `variants`: what each contender is measured at, as sizes; from the options. `notes`: lines below
-    the table that tell how to read it.
+    `variants`: what each contender is measured at, from the options; `varied`: what they are.
+    `notes`: lines below the table that tell how to read it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Bench:
     measure: Measure
     add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None
     variants: Callable[[argparse.Namespace], Sequence[str]] = lambda options: [""]
+    varied: str = "size"
     server_options: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -58,15 +60,15 @@ def run(bench: Bench, arguments: Sequence[str] | None = None) -> list[Result]:
     results = kept(options.results) if options.add else []
     taking_part = _installed(taking_part)
     with BenchServer(options.postgres, bench.server_options) as server:
-        said = setting(commit(), server.said())
+        said, measured = setting(server.said()), commit()
         for _ in range(options.repeat):
             for variant in bench.variants(options):
                 for contender in taking_part:
                     result = _once(bench, server, contender, variant, options)
-                    result["setting"] = said
+                    result |= {"setting": said, "commit": measured}
                     keep(options.results, result)
                     results.append(result)
-    text = _section(bench, results, said, arguments, len(kept(options.results)))
+    text = _section(bench, results, arguments)
     print(text)
     if options.write:
         write_section(options.page, bench.name, text)
@@ -131,23 +133,32 @@ def _once(
     return result
 
 
-def _section(
-    bench: Bench, results: list[Result], said: str, arguments: Sequence[str] | None, runs: int
-) -> str:
+def _section(bench: Bench, results: list[Result], arguments: Sequence[str] | None) -> str:
+    """Return the command, the table and what was measured with."""
     everyone = contenders(bench.name, "all")
     present = [c for c in everyone if any(r["contender"] == c.name for r in results)]
-    command = shlex.join(arguments if arguments is not None else sys.argv[1:])
-    lines = [f"    .venv/bin/python benchmarks/{bench.name}.py {command}".rstrip(), ""]
-    lines += table(bench.columns, present, results)
-    most = max(
-        sum(r["contender"] == c.name and r["variant"] == v for r in results)
-        for c in present
-        for v in {r["variant"] for r in results}
-    )
-    lines += ["", f"Medians of {most} (least to most). {said}", ""]
+    most = max(Counter((r["contender"], r["variant"]) for r in results).values())
+    command = _command(sys.argv[1:] if arguments is None else arguments, most)
+    lines = [f"    .venv/bin/python benchmarks/{bench.name}.py {command}", ""]
+    lines += table(bench.columns, present, results, bench.varied)
+    commits = ", ".join(dict.fromkeys(f"`{r['commit']}`" for r in results))
+    settings = "; ".join(dict.fromkeys(r["setting"] for r in results))
+    lines += ["", f"Medians of {most} (least to most). Sereno at {commits}; {settings}", ""]
     lines += [f"- {note}" for note in bench.notes]
     for contender in present:
         needs = f" {', '.join(contender.needs)};" if contender.needs else ""
         python = f" Python {contender.python};" if contender.python else ""
         lines.append(f"- {contender.title}:{needs}{python} {contender.settings}")
     return "\n".join(lines)
+
+
+def _command(arguments: Sequence[str], repeat: int) -> str:
+    """Return the arguments of one invocation that does what several with --add have done."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--repeat")
+    for option in ("--add", "--write"):
+        parser.add_argument(option, action="store_true")
+    for option in ("--results", "--page"):
+        parser.add_argument(option)
+    _, left = parser.parse_known_args(list(arguments))
+    return shlex.join([*left, "--repeat", str(repeat)])

@@ -67,13 +67,16 @@ def kept(file: Path) -> list[Result]:
 
 
 def table(
-    columns: Sequence[Column], contenders: Sequence[Contender], results: Sequence[Result]
+    columns: Sequence[Column],
+    contenders: Sequence[Contender],
+    results: Sequence[Result],
+    varied: str,
 ) -> Iterator[str]:
-    """Write a row for each contender and variant, as a table of Markdown."""
+    """Write a row for each contender and variant, as a table of Markdown; `varied`: their title."""
     variants = list(dict.fromkeys(r["variant"] for r in results))
     several = len(variants) > 1 or any(variants)
     yield (
-        "| " + " | ".join(["", *(["size"] if several else []), *(c.title for c in columns)]) + " |"
+        "| " + " | ".join(["", *([varied] if several else []), *(c.title for c in columns)]) + " |"
     )
     yield "|---" * (1 + several + len(columns)) + "|"
     for variant in variants:
@@ -93,11 +96,11 @@ def table(
             yield "| " + " | ".join(cells) + " |"
 
 
-def setting(commit: str, server: str) -> str:
+def setting(server: str) -> str:
     """Return the versions and the machine in a sentence."""
     libraries = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
     return (
-        f"Sereno at `{commit}`, Python {platform.python_version()}, {libraries}; {server}; "
+        f"Python {platform.python_version()}, {libraries}; {server}; "
         f"{platform.system()} {platform.release()} {platform.machine()}, "
         f"{os.cpu_count()} processors."
     )
