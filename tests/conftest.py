@@ -22,12 +22,13 @@ from sereno.store.migrate import migrate
 
 from .servers.mariadb import MariaDb
 from .servers.postgres import PostgresServer, installed_programs
-from .servers.supervised import ServerError
+from .servers.supervised import ServerError, Supervised, memory
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_postgres: runs on each PostgreSQL installed")
     config.addinivalue_line("markers", "every_loop: runs on asyncio and uvloop, server or not")
+    Supervised.within = memory()  # what they store is gone in seconds: no disk need see it
 
 
 def pytest_asyncio_loop_factories(
@@ -76,6 +77,7 @@ def postgres_servers() -> Iterator[Callable[[int], PostgresServer]]:
             if version not in started:
                 started[version] = PostgresServer(_programs(version))
                 stack.callback(started[version].remove)
+                started[version].keep_pristine()
                 started[version].start()
             return started[version]
 
@@ -91,8 +93,11 @@ def postgres_server(
 
 
 @pytest.fixture
-def private_postgres(postgres_version: int) -> Iterator[PostgresServer]:
+def private_postgres(
+    postgres_servers: Callable[[int], PostgresServer], postgres_version: int
+) -> Iterator[PostgresServer]:
     """Give a PostgreSQL server that this test alone uses: to stop, kill, freeze and start again."""
+    postgres_servers(postgres_version)  # of whose pristine data it begins with a copy
     server = PostgresServer(_programs(postgres_version))
     try:
         server.start()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from sereno.embedded import Account
 
@@ -26,21 +28,34 @@ kill "$watcher" 2>/dev/null
 exit "$code"
 """
 
+_PORTS = range(10_000, 32_000)
+"""All below those that systems give to outgoing connections, and above what needs a right."""
+
+_claims: list[socket.socket] = []
+
+_ROOM_BYTES = 4_000_000_000
+"""What must be free for servers to live in memory: four times what all those of a run take."""
+
 
 class ServerError(Exception):
     """A throw-away server did not start or stop."""
 
 
 class Supervised:
-    """A server process with a directory of its own, run by `account` or this process's user."""
+    """A server process with a directory of its own, run by `account` or this process's user.
+
+    `within`: where such directories are made; None: where the system keeps temporary files.
+    """
+
+    within: ClassVar[Path | None] = None
 
     def __init__(self, name: str, account: Account | None) -> None:
         self.name = name
         self.account = account
-        private = account and not account.can_reach(Path(tempfile.gettempdir()))
-        self.place = Path(
-            tempfile.mkdtemp(prefix=f"sereno-{name}-", dir="/tmp" if private else None)
-        )
+        within = self.within or Path(tempfile.gettempdir())
+        if account and not account.can_reach(within):
+            within = Path("/tmp")
+        self.place = Path(tempfile.mkdtemp(prefix=f"sereno-{name}-", dir=within))
         self.log = self.place / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         if account:
@@ -112,11 +127,32 @@ class Supervised:
         )
 
 
+def memory() -> Path | None:
+    """Return the file system in memory, None where there is none with room for our servers."""
+    place = Path("/dev/shm")
+    roomy = place.is_dir() and shutil.disk_usage(place).free >= _ROOM_BYTES
+    return place if roomy and os.access(place, os.W_OK) else None
+
+
 def free_port() -> int:
-    """Return a port that is free now; who loses the race for it starts again with another."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that is free, and that no other process of ours is given while we live.
+
+    Nor does an outgoing connection get it while its server is away. Who loses the race against a
+    stranger starts again with another.
+    """
+    for _ in range(100):
+        port = secrets.choice(_PORTS)
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:  # UDP and TCP have ports of their own: a claim does not keep the server out
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
+            return port
+    raise ServerError("no free port was found in a hundred tries")
 
 
 def listens(port: int) -> bool:
