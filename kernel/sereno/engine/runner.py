@@ -24,6 +24,7 @@ from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.run import Outcome, Progress
 from sereno.model.trace import traceparents
+from sereno.settings import redact
 from sereno.store import runs
 from sereno.store.pool import Database, Record
 from sereno.tracing import Tracer
@@ -281,7 +282,7 @@ class Runner:
             state="failed",
             started_at=now,
             finished_at=now,
-            error=storable(error),
+            error=storable(redact(error)),
             slot=claim.slot,
         )
 

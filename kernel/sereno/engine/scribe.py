@@ -13,6 +13,7 @@ from sereno.engine.runlog import RunScope
 from sereno.engine.storable import storable
 from sereno.model.errors import StoreError
 from sereno.model.run import Progress
+from sereno.settings import redact
 from sereno.store import runs
 from sereno.store.pool import Database
 
@@ -35,7 +36,7 @@ class Words:
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Keep the newest progress."""
-        self._keep(done=done, total=total, note=storable(note))
+        self._keep(done=done, total=total, note=storable(redact(note)) if note else note)
 
     def checkpoint(self, value: Any) -> None:
         """Keep the newest checkpoint."""
