@@ -1,0 +1,11 @@
+from collections.abc import Iterator
+
+import pytest
+
+from .asking import let_go
+
+
+@pytest.fixture(autouse=True)
+def _questions_end() -> Iterator[None]:
+    yield
+    let_go()
