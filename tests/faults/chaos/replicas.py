@@ -129,6 +129,8 @@ class Replica:
         code = self._process.wait(seconds)
         self.deaths.setdefault(self.label, steady())
         self.codes[self.label] = code
+        for left in Path("/dev/shm").glob(f"*faketime_*_{self.pid}"):
+            left.unlink()  # as who is killed does not; the next process of this number would choke
         return code
 
     def stop(self) -> None:
