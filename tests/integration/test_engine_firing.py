@@ -11,6 +11,7 @@ from sereno import RunContext, cron, every, job, once, schedule
 from sereno.engine import firing
 from sereno.model.errors import StoreUnavailableError
 from sereno.store import ledger, runs, schedules
+from sereno.triggers.coming import next_slot
 
 from .node import Eye, failing_once, looking, running
 
@@ -266,6 +267,26 @@ async def test_what_was_due_while_nobody_led_is_caught_up_as_its_policy_says(
     assert rows["t.none"][0] is None
     assert rows["t.none"][1] >= 6
     assert rows["t.last"][1] >= 6
+
+
+async def test_what_follows_a_slot_is_computed_before_the_slot_is_due(
+    database: str, eye: Eye, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreseen: list[tuple[datetime, datetime]] = []
+
+    def foresee(definition: Any, name: str, slot: datetime) -> datetime | None:
+        foreseen.append((node.kernel.clock.now(), slot))
+        return next_slot(definition, name, slot)
+
+    monkeypatch.setattr(firing, "next_slot", foresee)
+    soon = job("t.soon", schedule=every("5s"))(nothing)
+    later = job("t.later", schedule=every("7d"))(nothing)
+    async with running(database, soon, later) as node:
+        await eye.until(SUCCEEDED, "t.soon", 1)
+    slots = {slot for (slot,) in await eye.connection.fetch("SELECT slot FROM sereno.slot")}
+    (asked,) = {slot for _, slot in foreseen} & slots
+    assert min(when for when, slot in foreseen if slot == asked) < asked - firing.LOOKAHEAD
+    assert all(slot - when < firing.FORESIGHT for when, slot in foreseen)
 
 
 async def test_several_schedules_of_one_job_run_with_their_own_params(

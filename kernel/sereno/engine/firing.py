@@ -6,7 +6,9 @@ the database.
 """
 
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
@@ -24,12 +26,15 @@ from sereno.model.policies import Policies
 from sereno.store import ledger, runs, schedules
 from sereno.store.pool import Database
 from sereno.store.session import Node
+from sereno.triggers.coming import next_slot
 
 log = logging.getLogger("sereno.leader")
 
 LOOKAHEAD = timedelta(milliseconds=40)
 HORIZON = timedelta(minutes=2)
 REFILL_EVERY = 30.0
+FORESIGHT = timedelta(seconds=35)
+SPARE = 0.002
 BATCH = 500
 BATCH_SLOTS = 5_000
 """Slots after which a batch is settled though more schedules are due: to plan them takes time."""
@@ -67,6 +72,7 @@ class Firing:
         self._to_resume: list[str] = []
         self._to_cancel: set[int] = set()
         self._held: list[int] = []
+        self._unforeseen: deque[Entry] = deque()
         self._next_refill = 0.0
 
     def reread(self) -> None:
@@ -75,6 +81,8 @@ class Firing:
 
     def pause(self) -> float:
         """Return the seconds until something is due, negative when it is overdue."""
+        if self._unforeseen:
+            return 0.0
         wait = self._next_refill - steady()
         wake = self._agenda.next_wake()
         return wait if wake is None else min(wait, self._clock.until(wake - LOOKAHEAD))
@@ -100,6 +108,7 @@ class Firing:
         if batch:
             await self._settle(batch)
             await between()
+        self._foresee()
 
     async def _refill(self) -> None:
         """Read what comes up to the horizon; the agenda holds nothing else."""
@@ -107,6 +116,18 @@ class Firing:
         entries = await ledger.agenda(self._db, self._clock.now() + HORIZON, AGENDA_LIMIT)
         self._agenda.clear()
         self._agenda.put(entries)
+        soon = self._clock.now() + FORESIGHT
+        self._unforeseen = deque(e for e in entries if e.wake_at <= soon)
+
+    def _foresee(self) -> None:
+        """Compute, while nothing is due, which slot follows the next one: the schedule's trigger
+        remembers it. At most `SPARE` seconds of it, for the loop has more to do."""
+        end = steady() + SPARE
+        while self._unforeseen and steady() < end:
+            entry = self._unforeseen.popleft()
+            if entry.next_slot is not None:
+                with suppress(Exception):  # a trigger may be a plugin's: its fault is told when due
+                    next_slot(entry.current, entry.name, entry.next_slot)
 
     def _plan(self, entry: Entry) -> Settlement | None:
         try:

@@ -6,15 +6,16 @@ from functools import lru_cache
 
 from sereno.model.ledger import Definition
 from sereno.triggers.jitter import jitter
+from sereno.triggers.remembered import Remembered
 from sereno.triggers.text import parse
 from sereno.triggers.trigger import Trigger
 
 
 @lru_cache(maxsize=65_536)
 def trigger_of(text: str, spread: timedelta | None, name: str) -> Trigger:
-    """Return the trigger of one version of the schedule `name`."""
+    """Return the trigger of one version of the schedule `name`; it remembers its last steps."""
     trigger = parse(text).keyed(name)
-    return trigger if spread is None else jitter(trigger, spread, key=name)
+    return Remembered(trigger if spread is None else jitter(trigger, spread, key=name))
 
 
 def next_slot(definition: Definition, name: str, after: datetime) -> datetime | None:

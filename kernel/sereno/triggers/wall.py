@@ -46,7 +46,7 @@ class WallClock:
         return match
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def wall_clock(expression: str) -> WallClock:
     """Return the shared clock of a canonical `expression`; about 2 kB each."""
     return WallClock(expression)
