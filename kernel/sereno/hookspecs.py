@@ -75,7 +75,7 @@ async def sereno_on_run_started(event: RunStarted) -> None:
 
 @hookspec
 async def sereno_on_run_finished(event: RunFinished) -> None:
-    """Hear that an attempt ended and its outcome is written."""
+    """Hear that an attempt ended and its outcome is written, or was lost for good with its node."""
 
 
 @hookspec

@@ -39,8 +39,10 @@ def test_a_run_belongs_to_the_trace_that_is_given_or_else_to_the_callers(
     scene.job()
     given, own = (f"00-{'4b' * 16}-{'0' * 15}{n}-01" for n in (1, 2))
     monkeypatch.setenv("TRACEPARENT", own)
-    scene.json("trigger", "etl.sync", "--traceparent", given)
-    scene.json("trigger", "etl.sync")
+    first = scene.json("trigger", "etl.sync", "--traceparent", given)["run"]
+    assert given in scene.call("show", str(first)).stdout
+    again = scene.json("trigger", "etl.sync")["run"]
+    assert given not in scene.call("show", str(again)).stdout
     monkeypatch.setenv("TRACEPARENT", "what a stranger put there")
     scene.json("trigger", "etl.sync")
     found = scene.sql("SELECT trace_context FROM sereno.run ORDER BY id")

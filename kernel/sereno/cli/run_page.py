@@ -86,6 +86,7 @@ def _facts(run: RunDetail) -> Iterator[tuple[str, Cell | None]]:
     yield "priority", str(run.priority) if run.priority else None
     yield "unique key", run.unique_key
     yield "in turn with", run.concurrency_key
+    yield "trace", run.trace_context
     yield "progress", progress(run)
     yield "checkpoint", None if run.checkpoint is None else pretty(run.checkpoint)
     if run.cancelled_by is not None:
