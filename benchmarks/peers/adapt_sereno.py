@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ def node(
     @hookimpl
     async def sereno_on_leader_changed(event: Any) -> None:
         if event.leading:
-            say("leading", term=event.term)
+            say("leading", at=time.time())
 
     plugin = SimpleNamespace(
         sereno_register_jobs=sereno_register_jobs,
@@ -292,6 +293,37 @@ def far_jobs(n: int) -> list[Job]:
         """Do nothing."""
 
     return [noop]
+
+
+@command
+def scale(options: Options) -> None:
+    """Lead, or stand by, with a job each second beside what the database holds."""
+    tally = Tally(0, live=True)
+
+    @job("bench.kept")
+    async def kept(run: Run) -> None:
+        """Do nothing."""
+
+    @job("bench.probe")
+    async def probe(run: Run) -> None:
+        say("ready")
+
+    @job("bench.tick", schedule=cron("* * * * * *"), catch_up="all", overlap="allow")
+    async def tick(run: Run) -> None:
+        tally.note(None)
+
+    async def beside() -> None:
+        connection = await waiting_connection(options["dsn"])
+        mine = f"SELECT http FROM sereno.node WHERE pid = {os.getpid()} AND left_at IS NULL"
+        await reached(connection, f"SELECT count(*) FROM ({mine}) AS me", 1)
+        say("pages", address=await connection.fetchval(mine))
+        if not await connection.fetchval(
+            "SELECT count(*) FROM sereno.run WHERE job = 'bench.probe'"
+        ):
+            await connection.fetchval("SELECT sereno.enqueue('bench.probe')")
+        await connection.close()
+
+    node(options, [kept, probe, tick], beside)
 
 
 @command

@@ -48,6 +48,7 @@ class Adapter:
         )
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._heard: list[Event] = []
+        self._passed: list[Event] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -68,7 +69,14 @@ class Adapter:
         return cpu_seconds(self.pid)
 
     def event(self, name: str, seconds: float = 60.0) -> Event:
-        """Return the next event of this name; `heard` in it is when we heard, monotonic."""
+        """Return the next event of this name; `heard` in it is when we heard, monotonic.
+
+        Others that come before it wait for whoever asks for them.
+        """
+        for event in self._passed:
+            if event["event"] == name:
+                self._passed.remove(event)
+                return event
         end = time.monotonic() + seconds
         while True:
             try:
@@ -81,6 +89,7 @@ class Adapter:
                 raise AdapterError(f"{self.name} ended before it said '{name}'\n{self._told()}")
             if event["event"] == name:
                 return event
+            self._passed.append(event)
 
     def heard(self) -> list[Event]:
         """Return all events so far, also those that somebody waited for."""

@@ -1,0 +1,188 @@
+"""Many schedules, none of them due, and many runs kept: what grows with them and what does not.
+
+    .venv/bin/python benchmarks/scale.py [--schedules 1000,10000] [--runs 1000000] [--repeat 1]
+
+Schedules and runs are made in SQL. One job more runs each second. Per size: the start of a leader
+(until a run that was queued before begins), its memory, what a second with one slot in it costs the
+leader and PostgreSQL, the time from SIGKILL of the leader to the next run's start on a standby, and
+the time of the pages that monitoring asks for and of lists of runs (failed: there are none).
+"""
+
+import argparse
+import asyncio
+import itertools
+import signal
+import statistics
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.rig.adapter import Adapter
+from benchmarks.rig.contender import Contender
+from benchmarks.rig.process import memory_mb
+from benchmarks.rig.program import Bench, Figures, run
+from benchmarks.rig.report import Column, ms
+from benchmarks.rig.server import BenchServer, execute
+from sereno.store import views
+from sereno.store.pool import Database
+
+PATIENCE = 300.0
+SLICE = 500_000
+MADE = "s.name LIKE 'bench.kept@%%'"
+SCHEDULES = (
+    """
+INSERT INTO sereno.schedule (name, job, origin, declared)
+SELECT 'bench.kept@n' || n, 'bench.kept', 'user',
+       jsonb_build_object('trigger', 'cron 0 3 * * * UTC', 'params', '{}'::jsonb)
+  FROM generate_series(1, %s::bigint) n""",
+    f"""
+INSERT INTO sereno.schedule_version
+       (schedule_id, version, valid_from, state, trigger, params, policies, changed_by)
+SELECT s.id, 1, now(), 'active', 'cron 0 3 * * * UTC', '{{}}', '{{}}', 'bench'
+  FROM sereno.schedule s WHERE {MADE}""",
+    f"""
+INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)
+SELECT s.id, now(), now() + interval '2d' + s.id * interval '10ms',
+       now() + interval '2d' + s.id * interval '10ms'
+  FROM sereno.schedule s WHERE {MADE}""",
+)
+RUNS = """
+WITH made AS (
+    INSERT INTO sereno.run (job, state, cause, schedule_id, slot, run_at, queued_at, attempt, term,
+                            started_at, finished_at, result)
+    SELECT 'bench.kept', 'succeeded', 'slot', -1 - n %% 1000, at, at, at, 1, 1, at, at,
+           '{"rows": 1}'
+      FROM (SELECT n, now() - n * interval '100ms' AS at
+              FROM generate_series(%s::bigint, %s::bigint) n) AS past
+    RETURNING id, schedule_id, slot
+)
+INSERT INTO sereno.slot (schedule_id, slot, verdict, run_id, term)
+SELECT schedule_id, slot, 'ran', id, 1 FROM made"""
+
+
+def measure(
+    server: BenchServer, contender: Contender, variant: str, options: argparse.Namespace
+) -> Figures:
+    schedules, runs = (int(part.split()[0].replace(",", "")) for part in variant.split(" + "))
+    with server.database() as dsn:
+        wanted = {"dsn": dsn, "lease": "3s"}
+        with Adapter(contender, "scale", **wanted) as adapter:
+            adapter.event("ready", PATIENCE)
+            time.sleep(0.5)  # its outcome is to be written before it is killed
+        fill(dsn, schedules, runs)
+        execute(dsn, "SELECT sereno.enqueue('bench.probe')")
+        with Adapter(contender, "scale", **wanted) as leader:
+            start = leader.event("ready", PATIENCE)["heard"] - leader.began
+            time.sleep(options.settle)
+            figures: Figures = {"start": start, "rss": memory_mb(leader.pid)[0]}
+            figures |= second(server, leader, options.seconds)
+            pages = leader.event("pages")["address"]
+            figures |= {
+                "metrics": timed(f"{pages}/metrics"),
+                "health": timed(f"{pages}/health"),
+                "tasks": timed(f"{pages}/health/tasks"),
+            }
+            figures |= listed(dsn)
+            with Adapter(contender, "scale", **wanted) as standby:
+                standby.event("pages", PATIENCE)
+                time.sleep(options.settle)
+                leader.signal(signal.SIGKILL)
+                killed = time.time()
+                figures["leading"] = standby.event("leading")["at"] - killed
+                figures["takeover"] = standby.event("ran")["at"] - killed
+    return figures
+
+
+def fill(dsn: str, schedules: int, runs: int) -> None:
+    """Make both in SQL, and have the planner know of them."""
+    for statement in SCHEDULES:
+        execute(dsn, statement, *([schedules] if "%s" in statement else []))
+    for first in itertools.count(1, SLICE):
+        if first > runs:
+            break
+        execute(dsn, RUNS, first, min(runs, first + SLICE - 1))
+    execute(dsn, "VACUUM ANALYZE")
+    execute(dsn, "CHECKPOINT")
+
+
+def second(server: BenchServer, leader: Adapter, seconds: float) -> Figures:
+    """Return what a second with one slot in it costs, in seconds of a processor."""
+    before, began = (leader.cpu_seconds(), server.cpu_seconds()), time.monotonic()
+    time.sleep(seconds)
+    passed = time.monotonic() - began
+    return {
+        "cpu": (leader.cpu_seconds() - before[0]) / passed,
+        "postgres_cpu": (server.cpu_seconds() - before[1]) / passed,
+    }
+
+
+def timed(address: str) -> float:
+    """Return the median of five answers, in seconds, each read anew from the database."""
+    took = []
+    for _ in range(6):
+        time.sleep(1.1)  # an answer is given again for a second
+        began = time.perf_counter()
+        with urllib.request.urlopen(address, timeout=60) as page:
+            page.read()
+        took.append(time.perf_counter() - began)
+    return statistics.median(took[1:])
+
+
+def listed(dsn: str) -> Figures:
+    """Return how long the lists take that people ask for: newest runs, failed runs; seconds."""
+
+    async def ask() -> Figures:
+        database = Database(dsn, timeout=60)
+        await database.open()
+        took: Figures = {}
+        for key, states in (("runs", []), ("failed_runs", ["failed"])):
+            for _ in range(2):  # the first fills caches
+                began = time.perf_counter()
+                await views.runs(database, states=states)
+                took[key] = time.perf_counter() - began
+        await database.close()
+        return took
+
+    return asyncio.run(ask())
+
+
+def variants(options: argparse.Namespace) -> list[str]:
+    sizes = [int(s) for s in options.schedules.split(",")]
+    kept = [int(s) for s in options.runs.split(",") if s]
+    return [f"{n:,} + 0" for n in sizes] + [f"{sizes[0]:,} + {r:,}" for r in kept]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--schedules", default="1000,10000,100000", help="how many, with commas")
+    parser.add_argument("--runs", default="1000000", help="runs kept beside the fewest schedules")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long a leader is watched")
+    parser.add_argument("--settle", type=float, default=3.0)
+
+
+BENCH = Bench(
+    name="scale",
+    title="Many schedules and many runs kept",
+    columns=(
+        Column("start s", "start", ".2f"),
+        Column("RSS MB", "rss", ".1f"),
+        Column("a second: CPU ms", "cpu", ms),
+        Column("PostgreSQL CPU ms", "postgres_cpu", ms),
+        Column("new leader s", "leading", ".2f"),
+        Column("next run s", "takeover", ".2f"),
+        Column("/metrics ms", "metrics", ms),
+        Column("/health ms", "health", ms),
+        Column("/health/tasks ms", "tasks", ms),
+        Column("newest runs ms", "runs", ms),
+        Column("failed runs ms", "failed_runs", ms),
+    ),
+    measure=measure,
+    add_options=add_options,
+    variants=variants,
+    varied="schedules + runs kept",
+)
+
+if __name__ == "__main__":
+    run(BENCH)
