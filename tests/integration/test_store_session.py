@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
 
 from sereno.model.errors import LeaseLostError, StoreUnavailableError
 from sereno.store.keys import LOCK_CLASS
+from sereno.store.pool import Database
 from sereno.store.session import Node, NodeSession
 from sereno.store.sql import sql
 from sereno.testing import Signals
@@ -153,6 +155,101 @@ async def test_a_call_without_an_answer_ends_the_session(scene: Scene) -> None:
                 await found.beat(FIRST, term)
         assert not found.alive
         await gone(scene)
+
+
+class Wire:
+    """Stands between a session and the server, and can stand still.
+
+    `words`: how often the session has spoken; `last`: after so many it is heard no more.
+    """
+
+    def __init__(self, dsn: str, last: int | None = None) -> None:
+        self._to = urlsplit(dsn)
+        self.last = last
+        self.words = 0
+        self.deaf = False
+        self.ended = Signals()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    @asynccontextmanager
+    async def laid(self) -> AsyncIterator[str]:
+        """Give the address that leads through it."""
+        server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            yield self._to._replace(netloc=f"postgres@127.0.0.1:{port}").geturl()
+        finally:
+            server.close()
+            for writer in self._writers:
+                writer.close()
+
+    async def _join(self, mine: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        theirs, there = await asyncio.open_connection(self._to.hostname, self._to.port)
+        self._writers += [back, there]
+        await asyncio.gather(self._speak(mine, there), self._answer(theirs, back))
+
+    async def _speak(self, mine: asyncio.StreamReader, there: asyncio.StreamWriter) -> None:
+        try:
+            while heard := await mine.read(65536):
+                if self.words != self.last:
+                    self.words += 1
+                    there.write(heard)
+        except ConnectionResetError:
+            self.ended.say("reset")
+        else:
+            self.ended.say("closed")
+
+    async def _answer(self, theirs: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while heard := await theirs.read(65536):
+                if not self.deaf and self.words != self.last:
+                    back.write(heard)
+
+
+async def reigned(dsn: str, database: Database, lease: float) -> None:
+    """Do all that a leader does on its session."""
+    found = NodeSession(dsn, lease=lease, timeout=1.5 * lease, application="sereno test")
+    try:
+        await found.open(lambda word: None, lambda: None)
+        assert await found.claim_presence(FIRST)
+        await found.watch()
+        assert (await found.try_lead())[0]
+        assert not await found.predecessor_unaware(FIRST)
+        term = await found.begin_term(FIRST, database)
+        await found.beat(FIRST, term)
+        await found.beat(FIRST, term)
+        await found.hand_over(term, "handed over")
+    finally:
+        found.terminate()
+
+
+async def test_wherever_a_leader_is_frozen_its_lock_is_free_after_its_lease(scene: Scene) -> None:
+    """Also between two messages of one statement, while the session is not idle."""
+    whole = Wire(scene.db.dsn)
+    async with whole.laid() as dsn:
+        await reigned(dsn, scene.db, 5.0)
+    calls = 8
+    assert whole.words > calls
+    for last in range(whole.words - calls, whole.words):
+        wire = Wire(scene.db.dsn, last)
+        async with wire.laid() as dsn:
+            with pytest.raises((StoreUnavailableError, LeaseLostError)):
+                await reigned(dsn, scene.db, 0.3)
+            async with asyncio.timeout(5):
+                while await scene.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+
+async def test_a_session_that_hears_no_answer_resets_its_connection(scene: Scene) -> None:
+    """An ordinary end would wait behind what the other side could not acknowledge."""
+    wire = Wire(scene.db.dsn)
+    async with wire.laid() as dsn:
+        found = NodeSession(dsn, lease=5.0, timeout=0.3, application="sereno test")
+        await found.open(lambda word: None, lambda: None)
+        wire.deaf = True
+        with pytest.raises(StoreUnavailableError):
+            await found.try_lead()
+        await wire.ended.wait("reset")
 
 
 async def test_a_node_s_presence_is_its_newest_session_s(scene: Scene) -> None:

@@ -4,15 +4,21 @@ The session is a lease: the server ends it after `lease` without a word from us
 (``idle_session_timeout``, which alone catches a frozen process), on a cut network (keepalives, user
 timeout) and when the client has gone during a statement. Whatever goes wrong on it means that it is
 lost: it is terminated, never closed, because a close waits for a server that may be unreachable.
+
+A session between two messages of one statement is not idle, and nothing ends it. So every statement
+is prepared before there is a lock to hold: each call is one message then, and wherever the process
+is frozen, the server is idle or about to be.
 """
 
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -22,6 +28,18 @@ from sereno.store.errors import translated
 from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database, is_pooled
 from sereno.store.sql import sql
+
+_STATEMENTS = (
+    "presence_lock",
+    "leader_try",
+    "leader_unaware",
+    "term_begin",
+    "leader_beat",
+    "watch",
+    "leader_hand_over",
+)
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _FENCE_PATIENCE = 0.25
 """Seconds that a new term waits for the open fences of the old one, which take milliseconds."""
@@ -47,6 +65,7 @@ class NodeSession:
         self._timeout = timeout
         self._application = application
         self._connection: asyncpg.Connection | None = None
+        self._prepared: dict[str, Any] = {}
         self._pid = 0
         self._socket: socket.socket | None = None
         self._in_turn = asyncio.Lock()
@@ -85,6 +104,9 @@ class NodeSession:
                         str(max(1, round(self._lease / 3))),
                     )
                     await connection.add_listener(CHANNEL, lambda *a: on_notify(str(a[3])))
+                    for name in _STATEMENTS:
+                        self._prepared[name] = await connection.prepare(sql(name))
+                    await self._prepared["watch"].fetchrow()  # idle from here on
                 connection.add_termination_listener(lambda _: on_lost())
                 self._socket = _duplicate(connection)
             except BaseException:
@@ -100,6 +122,17 @@ class NodeSession:
         if connection is not None:
             with suppress(Exception):
                 connection.terminate()
+
+    def _drop(self) -> None:
+        """Terminate, and have the server hear of it even if its own words do not reach us.
+
+        What it has not acknowledged would hold an ordinary end of the connection up.
+        """
+        shared = self._socket
+        if shared is not None:
+            with suppress(OSError):
+                shared.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.terminate()
 
     def cut(self) -> None:
         """Shut the session's socket down, from any thread: the server lets its locks go at once."""
@@ -166,10 +199,10 @@ class NodeSession:
                 async with self._in_turn, asyncio.timeout(self._timeout):
                     if self._connection is None:
                         raise StoreUnavailableError("the session is gone")
-                    return await self._connection.fetchrow(sql(name), *args)
+                    return await self._prepared[name].fetchrow(*args)
         except BaseException:
             # Also on cancellation: what nobody read the answer of may have been granted unseen.
-            self.terminate()
+            self._drop()
             raise
 
 
