@@ -1,0 +1,83 @@
+"""Every statement that writes says here who may: a deposed leader or owner writes nothing."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from sereno.model.errors import LeaseLostError
+from sereno.store import runs, schedules
+from sereno.store.sql import blocks
+
+from .scene import NODE, OTHER, Scene, named, opened
+
+FENCED_BY = {
+    # The statement takes the term's row itself, FOR KEY SHARE.
+    "the term": "settle runs_claim runs_lose",
+    # Its transaction has taken the term's row before, or is a person's, who needs no term.
+    "the transaction's term, or a person": (
+        "catalogue_record jobs_register job_stats_create jobs_absent chains_forget schedules_create"
+        " schedule_change schedule_forget drift_keep drift_wake drift_record cancel_request"
+    ),
+    # The leader's own session, which has to hold the lock, and names the term.
+    "the lock": "term_begin leader_beat leader_hand_over",
+    # The run's owner, by node and attempt; the last row: rows that such a statement has returned.
+    "the owner": "outcomes_write progress_write lines_write",
+    "the owner's transaction": "chain_single chain_arrive chain_complete trace_keep",
+    # A node's own row; a message that one node has claimed, each try with its number.
+    "the node": "node_join node_seen node_leave",
+    "the claim": "notification_claim notification_done",
+    # Whoever asks or sees first; a key that is unique keeps it from being written twice.
+    "nothing: anybody may": (
+        "enqueue runs_replay schedule_told migration_record notification_expire"
+        " notification_raise notification_close notification_resolve notification_prune"
+    ),
+}
+WRITES = re.compile(r"\b(INSERT INTO|UPDATE sereno|DELETE FROM|sereno\.enqueue)\b")
+
+
+def test_every_statement_that_writes_is_listed_with_its_fence() -> None:
+    bare = {name: re.sub(r"--.*", "", text) for name, text in blocks().items()}
+    writing = {name for name, text in bare.items() if WRITES.search(text)}
+    listed = [name for names in FENCED_BY.values() for name in names.split()]
+    assert sorted(listed) == sorted(writing)
+    for name in FENCED_BY["the term"].split():
+        assert "sereno.leadership WHERE term = $1 FOR KEY SHARE" in bare[name], name
+    for name in FENCED_BY["the owner"].split():
+        assert re.search(r"r\.node = \$1", bare[name]), name
+        assert re.search(r"r\.attempt = [uo]\.attempt", bare[name]), name
+    for name in FENCED_BY["the lock"].split():
+        assert "term = " in bare[name], name
+
+
+@pytest.fixture
+async def scene(database: str) -> AsyncIterator[Scene]:
+    async with opened(database) as found:
+        await found.declare("a")
+        yield found
+
+
+async def test_a_deposed_leader_cancels_nothing(scene: Scene) -> None:
+    waiting, under_way = await scene.enqueue("a"), await scene.enqueue("a")
+    await runs.claim(scene.db, scene.term, NODE, [under_way])
+    old = scene.term
+    await scene.begin_term(OTHER)
+    with pytest.raises(LeaseLostError, match=f"term {old} is over"):
+        await runs.cancel(scene.db, old, [waiting, under_way], "its next slot")
+    assert await scene.state(waiting) == "queued"
+    assert await scene.value("SELECT count(*) FROM sereno.cancel_request") == 0
+
+
+async def test_a_deposed_leader_ends_no_pause(scene: Scene) -> None:
+    await scene.declare("a", named("a"))
+    now = await scene.value("SELECT clock_timestamp()")
+    await schedules.pause(scene.db, "a", by="x", until=now + timedelta(hours=1))
+    await scene.eye.execute("UPDATE sereno.schedule SET paused_until = clock_timestamp()")
+    old = scene.term
+    await scene.begin_term(OTHER)
+    with pytest.raises(LeaseLostError, match=f"term {old} is over"):
+        await schedules.end_pause(scene.db, old, "a")
+    assert await scene.value("SELECT state FROM sereno.schedule") == "paused"
+    await schedules.end_pause(scene.db, scene.term, "a")
+    assert await scene.value("SELECT state FROM sereno.schedule") == "active"
