@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-needed='mariadb pgbouncer prometheus alertmanager ip'
+needed='mariadb pgbouncer prometheus alertmanager ip faketime'
 
 # name: program ; apt ; dnf ; apk ; brew        (several packages: spaces; not to be had: -)
 # Of MariaDB only the core, which brings no service.

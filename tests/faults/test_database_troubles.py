@@ -117,6 +117,30 @@ def test_it_waits_at_its_start_for_a_database_that_may_be_written(
         replica.said("leading")
 
 
+def test_a_standby_is_waited_for_until_it_is_promoted(
+    private_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    slots = "SELECT count(*) FROM sereno.slot"
+    standby = private_postgres.standby()
+    try:
+        dsn = f"postgresql://postgres@127.0.0.1:{private_postgres.port},127.0.0.1:{standby.port}"
+        with ticking(f"{dsn}/postgres", tmp_path) as replica:
+            before = value(private_postgres.dsn(), slots)
+            wait_until(lambda: value(standby.dsn(), slots) > before, "the standby to follow")
+            private_postgres.kill()
+            wait_until(lambda: "recovery" in why_not_ready(replica), "why it is not ready")
+            with process(standby.dsn(), tmp_path, JOBS) as late:
+                assert "read-only" in late.said("waiting for the database")["error"]
+                never_ready(replica, 3)
+                assert len(replica.lines("the session is lost")) < 6
+                standby.promote()
+                late.said("ready")
+                wait_until(lambda: caught_up(standby.dsn()), "every slot to have run", 40)
+                wait_until(lambda: ready(replica) and ready(late), "both to be ready again")
+    finally:
+        standby.remove()
+
+
 @pytest.fixture
 def small_disk(private_postgres: PostgresServer) -> Iterator[Path]:
     """Give a file system of 24 MB on which the server may write."""

@@ -115,7 +115,11 @@ class PostgresServer:
         """Start the server: on a free port, and on the same port again after `stop` or `kill`."""
         if not self._data.exists():
             self._create()
-            hosts = [f"host all all {address}/24 trust" for address in self.addresses]
+            hosts = [
+                f"host {what} all {address}/24 trust"
+                for address in self.addresses
+                for what in ("all", "replication")
+            ]
             hba = "\n".join(["local all all trust", *hosts, ""])
             (self._data / "pg_hba.conf").write_text(hba)
         self._forget_readiness()
@@ -132,6 +136,22 @@ class PostgresServer:
                 self.port = port
                 return
         raise ServerError(f"PostgreSQL did not start in ten tries: see {self.log}")
+
+    def standby(self) -> "PostgresServer":
+        """Return a started server that follows this one; nobody may write to it until `promote`."""
+        found = PostgresServer(self.programs, self._options, self.addresses[1:])
+        try:
+            copy = ["pg_basebackup", "-D", found._data, "-R", "-c", "fast", "-d", self.dsn()]
+            found._supervised.run(self.programs.bin / copy[0], *copy[1:])
+            found.start()
+        except BaseException:
+            found.remove()
+            raise
+        return found
+
+    def promote(self) -> None:
+        """Make a standby a server of its own, and return when it may be written."""
+        self.execute("SELECT pg_promote()")
 
     def stop(self) -> None:
         """Stop the server as a shutdown of its machine would: sessions are cut, data is kept."""
@@ -225,7 +245,7 @@ class PostgresServer:
 
     def _is_ready(self) -> bool:
         try:
-            return self._pidfile.read_text().splitlines()[7].strip() == "ready"
+            return self._pidfile.read_text().splitlines()[7].strip() in ("ready", "standby")
         except (FileNotFoundError, IndexError):
             return False
 
