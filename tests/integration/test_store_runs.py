@@ -2,51 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sereno.model.errors import LeaseLostError, RunSuperseded
-from sereno.model.ledger import Claim
-from sereno.model.run import LogLine, Outcome, Progress
+from sereno.model.run import LogLine, Progress
 from sereno.store import runs
 from sereno.store.pool import prepare_connection
 from sereno.store.sql import sql
 
-from .scene import NODE, OTHER, Scene, connected, opened
+from .run_scene import NOW, claimed, outcome, write
+from .scene import NODE, OTHER, Scene, connected, declared_job, opened
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 
 
 @pytest.fixture
 async def scene(database: str) -> AsyncIterator[Scene]:
     async with opened(database) as found:
-        await found.declare("a", "b", "down", "join")
+        await found.declare("a", "b", declared_job("down", after="a"))
         yield found
-
-
-async def claimed(scene: Scene, job: str = "a", node: Any = NODE, **params: Any) -> Claim:
-    """Queue a run and claim it."""
-    run_id = await scene.enqueue(job, **params)
-    (claim,) = await runs.claim(scene.db, scene.term, node, [run_id])
-    return claim
-
-
-def outcome(claim: Claim, state: str = "succeeded", **facts: Any) -> Outcome:
-    plain: dict[str, Any] = {"started_at": NOW, "finished_at": NOW + timedelta(seconds=3)}
-    return Outcome(
-        run_id=claim.run_id,
-        job=claim.job,
-        attempt=claim.attempt,
-        state=state,  # type: ignore[arg-type]
-        **{**plain, **facts},
-    )
-
-
-async def write(scene: Scene, *outcomes: Outcome, node: Any = NODE, chains: Any = None) -> set[int]:
-    return set((await runs.write_outcomes(scene.db, node, outcomes, chains or {})).ours)
 
 
 # --- claims -----------------------------------------------------------------------------------
@@ -260,76 +237,6 @@ async def test_outcomes_of_many_jobs_written_at_once_from_two_nodes_do_not_deadl
         )
         assert [len(f) for f in found] == [30, 30]
         await scene.eye.execute("UPDATE sereno.run SET state = 'running'")
-
-
-# --- chains -----------------------------------------------------------------------------------
-
-
-async def chained(scene: Scene) -> list[tuple[Any, ...]]:
-    return await scene.rows(
-        "SELECT job, state, cause, upstream::text, requested_by FROM sereno.run"
-        " WHERE cause = 'chain' ORDER BY id"
-    )
-
-
-async def test_a_success_queues_what_is_chained_after_it_with_its_result(scene: Scene) -> None:
-    claim = await claimed(scene)
-    await write(scene, outcome(claim, result=b"[1, 2]"), chains={"a": [("down", ("a",))]})
-    assert await chained(scene) == [
-        ("down", "queued", "chain", '{"a": [1, 2]}', f"run {claim.run_id}")
-    ]
-
-
-@pytest.mark.parametrize("state", ["failed", "timed_out", "cancelled", "queued"])
-async def test_what_did_not_succeed_queues_nothing(scene: Scene, state: str) -> None:
-    claim = await claimed(scene)
-    retry = {"retry_at": NOW} if state == "queued" else {}
-    await write(scene, outcome(claim, state, **retry), chains={"a": [("down", ("a",))]})
-    assert await chained(scene) == []
-
-
-JOIN = {"a": [("join", ("a", "b"))], "b": [("join", ("a", "b"))]}
-
-
-async def test_a_fan_in_runs_once_all_have_succeeded(scene: Scene) -> None:
-    a, b = await claimed(scene, "a"), await claimed(scene, "b")
-    await write(scene, outcome(a, result=b"1"), chains=JOIN)
-    assert await chained(scene) == []
-    await write(scene, outcome(b, result=b"2"), chains=JOIN)
-    assert [(r[0], r[3]) for r in await chained(scene)] == [("join", '{"a": 1, "b": 2}')]
-
-
-async def test_a_fan_in_takes_the_newest_of_each_and_each_once(scene: Scene) -> None:
-    for result in (b"1", b"2"):
-        await write(scene, outcome(await claimed(scene, "a"), result=result), chains=JOIN)
-    await write(scene, outcome(await claimed(scene, "b"), result=b"3"), chains=JOIN)
-    assert [r[3] for r in await chained(scene)] == ['{"a": 2, "b": 3}']
-    await write(scene, outcome(await claimed(scene, "b"), result=b"4"), chains=JOIN)
-    assert len(await chained(scene)) == 1
-
-
-async def test_upstreams_that_end_in_the_same_moment_queue_their_fan_in_once(
-    scene: Scene,
-) -> None:
-    for round_ in range(10):
-        a, b = await claimed(scene, "a"), await claimed(scene, "b", node=OTHER)
-        await asyncio.gather(
-            write(scene, outcome(a), chains=JOIN),
-            write(scene, outcome(b), node=OTHER, chains=JOIN),
-        )
-        assert len(await chained(scene)) == round_ + 1
-
-
-async def test_a_chain_is_queued_in_the_transaction_that_records_the_success(
-    scene: Scene,
-) -> None:
-    claim = await claimed(scene)
-    await scene.eye.execute(
-        "ALTER TABLE sereno.run ADD CONSTRAINT no_chain CHECK (cause <> 'chain')"
-    )
-    with pytest.raises(Exception, match="no_chain"):
-        await write(scene, outcome(claim), chains={"a": [("down", ("a",))]})
-    assert await scene.state(claim.run_id) == "running"
 
 
 # --- losses -----------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ def job(
             function=function,
             schedules=_schedules(name, () if schedule is None else schedule),
             policies=Policies().changed(chosen, f"job '{name}'"),
-            after=(after,) if isinstance(after, str) else tuple(after),
+            after=(after,) if isinstance(after, str) else tuple(dict.fromkeys(after)),
             params=params,
             description=description or _first_sentence(function),
         )

@@ -82,6 +82,7 @@ async def _register_jobs(connection: asyncpg.Connection, jobs: Sequence[Declared
     columns = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(8)]
     await connection.execute(sql("jobs_register"), *columns)
     await connection.execute(sql("jobs_absent"), [j.job.name for j in jobs])
+    await connection.execute(sql("chains_forget"))
     await connection.execute(sql("job_stats_create"))
 
 

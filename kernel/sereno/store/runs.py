@@ -164,7 +164,8 @@ async def write_outcomes(
 ) -> Written:
     """Write how attempts ended, and queue what is chained after them, all in one transaction.
 
-    `chains`: by upstream job, its downstream jobs, each with all of its upstreams. An outcome that
+    `chains`: by upstream job, its downstream jobs, each with all of its upstreams, as this node's
+    code has them; where the leader has registered others since, those hold. An outcome that
     is written already, by a call of which nobody saw the answer, counts as this node's.
     """
     chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
@@ -234,7 +235,7 @@ async def _chain(
     traces: Mapping[int, str | None],
 ) -> None:
     singles: list[tuple[str, int, str | None]] = []
-    joins: list[tuple[str, tuple[str, ...], int, str]] = []
+    joins: list[tuple[str, int, str]] = []
     for row in rows:
         if row["state"] != "succeeded":
             continue
@@ -242,13 +243,15 @@ async def _chain(
             if len(upstreams) == 1:
                 singles.append((downstream, row["id"], traces[row["id"]]))
             else:
-                joins.append((downstream, upstreams, row["id"], row["job"]))
+                joins.append((downstream, row["id"], row["job"]))
     if singles:
-        await connection.fetch(sql("chain_single"), *[list(c) for c in zip(*singles, strict=True)])
-    for downstream, upstreams, run_id, upstream in sorted(joins):
+        columns = [list(c) for c in zip(*singles, strict=True)]
+        others = await connection.fetch(sql("chain_single"), *columns)
+        joins += [(r["job"], r["run_id"], r["upstream"]) for r in others]
+    for downstream, run_id, upstream in sorted(joins):
         await connection.fetchval(sql("chain_lock"), downstream)
         await connection.execute(sql("chain_arrive"), downstream, run_id, traces[run_id])
-        await connection.fetch(sql("chain_complete"), downstream, list(upstreams), upstream)
+        await connection.fetch(sql("chain_complete"), downstream, upstream)
 
 
 async def write_lines(

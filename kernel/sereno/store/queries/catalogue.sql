@@ -24,6 +24,11 @@ ON CONFLICT (name) DO UPDATE SET plugin = excluded.plugin, description = exclude
 -- name: job_stats_create
 INSERT INTO sereno.job_stat (job) SELECT name FROM sereno.job ON CONFLICT DO NOTHING;
 
+-- name: chains_forget
+-- Successes that wait for a fan-in which is made otherwise by now: they would start it too early, with what is old.
+DELETE FROM sereno.chain_arrival a USING sereno.job j
+ WHERE j.name = a.downstream AND j.present AND (cardinality(j.after) < 2 OR a.upstream <> ALL(j.after));
+
 -- name: jobs_absent
 -- $1 names that are declared now
 UPDATE sereno.job SET present = false WHERE present AND name <> ALL($1::text[]);

@@ -114,39 +114,51 @@ SELECT pg_notify('sereno', 'over');
 
 -- name: chain_single
 -- $1 downstream jobs, $2 upstream runs, $3 their traces. Queues a run of each downstream job with the upstream run's
--- result, below its attempt's span, or else below what the upstream run was asked for with.
-INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
-SELECT d.job, 'chain', coalesce((j.policies ->> 'priority')::integer, 0), '{}', jsonb_build_object(r.job, r.result),
-       j.policies ->> 'concurrency_key', 'run ' || r.id, coalesce(d.trace_context, r.trace_context)
-  FROM unnest($1::text[], $2::bigint[], $3::text[]) AS d(job, run_id, trace_context)
-  JOIN sereno.run r ON r.id = d.run_id JOIN sereno.job j ON j.name = d.job
-RETURNING id;
+-- result, below its attempt's span, or else below what the upstream run was asked for with. Returns the job, run and
+-- upstream job of those that the leader has chained otherwise by now: a replica that drains may be of older code.
+WITH d AS (
+    SELECT d.job, d.run_id, r.job AS upstream, r.result, j.policies, coalesce(d.trace_context, r.trace_context) AS trace,
+           j.after = ARRAY[r.job] AS alone
+      FROM unnest($1::text[], $2::bigint[], $3::text[]) AS d(job, run_id, trace_context)
+      JOIN sereno.run r ON r.id = d.run_id JOIN sereno.job j ON j.name = d.job
+), made AS (
+    INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
+    SELECT job, 'chain', coalesce((policies ->> 'priority')::integer, 0), '{}', jsonb_build_object(upstream, result),
+           policies ->> 'concurrency_key', 'run ' || run_id, trace
+      FROM d WHERE alone
+)
+SELECT job, run_id, upstream FROM d WHERE NOT alone;
 
 -- name: chain_lock
 -- $1 downstream job. Two upstreams that end at once must not both think the other is missing.
 SELECT name FROM sereno.job WHERE name = $1 FOR UPDATE;
 
 -- name: chain_arrive
--- $1 downstream job, $2 upstream run, $3 its trace
+-- $1 downstream job, $2 upstream run, $3 its trace. Nothing when it is not chained after that any more.
 INSERT INTO sereno.chain_arrival (downstream, upstream, run_id, result, trace_context)
-SELECT $1, r.job, r.id, r.result, coalesce($3, r.trace_context) FROM sereno.run r WHERE r.id = $2
+SELECT $1, r.job, r.id, r.result, coalesce($3, r.trace_context)
+  FROM sereno.run r JOIN sereno.job j ON j.name = $1 AND r.job = ANY(j.after) WHERE r.id = $2
 ON CONFLICT (downstream, upstream) DO UPDATE
     SET run_id = excluded.run_id, result = excluded.result, trace_context = excluded.trace_context;
 
 -- name: chain_complete
--- $1 downstream job, $2 its upstream jobs, $3 that which came last. Queues one run once all have arrived, and takes the
--- arrivals. The trace of the last is its parent, those of the others are linked.
-WITH every AS (
-    SELECT count(*) = cardinality($2::text[]) AS here FROM sereno.chain_arrival
-     WHERE downstream = $1 AND upstream = ANY($2::text[])
+-- $1 downstream job, $2 the upstream job that came last. Queues one run once all have arrived, and takes the arrivals.
+-- The trace of the last is its parent, those of the others are linked.
+WITH known AS (
+    SELECT after, policies FROM sereno.job WHERE name = $1
+), every AS (
+    SELECT count(*) = cardinality(known.after) AS here, known.after
+      FROM known JOIN sereno.chain_arrival a ON a.downstream = $1 AND a.upstream = ANY(known.after) GROUP BY known.after
 ), used AS (
-    DELETE FROM sereno.chain_arrival a USING every WHERE every.here AND a.downstream = $1
+    DELETE FROM sereno.chain_arrival a USING every
+     WHERE every.here AND a.downstream = $1 AND a.upstream = ANY(every.after)
     RETURNING a.upstream, a.run_id, a.result, a.trace_context
 )
 INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
-SELECT $1, 'chain', coalesce((SELECT (policies ->> 'priority')::integer FROM sereno.job WHERE name = $1), 0), '{}',
-       jsonb_object_agg(upstream, result), (SELECT policies ->> 'concurrency_key' FROM sereno.job WHERE name = $1), 'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id),
-       string_agg(trace_context, ' ' ORDER BY upstream <> $3, upstream)
+SELECT $1, 'chain', coalesce((SELECT (policies ->> 'priority')::integer FROM known), 0), '{}',
+       jsonb_object_agg(upstream, result), (SELECT policies ->> 'concurrency_key' FROM known),
+       'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id),
+       string_agg(trace_context, ' ' ORDER BY upstream <> $2, upstream)
   FROM used HAVING count(*) > 0
 RETURNING id;
 
