@@ -1,7 +1,6 @@
 """Schedules do not hurt one another, and their pauses, changes and faults are followed."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,15 +12,9 @@ from sereno.model.errors import StoreUnavailableError
 from sereno.store import ledger, runs, schedules
 from sereno.triggers.coming import next_slot
 
-from .node import Eye, failing_once, looking, running
+from .node import Eye, failing_once, running
 
 Run = RunContext[dict[str, Any]]
-
-
-@pytest.fixture
-async def eye(database: str) -> AsyncIterator[Eye]:
-    async with looking(database) as found:
-        yield found
 
 
 async def nothing(run: Run) -> None:

@@ -1,7 +1,6 @@
 """The lead passes on, whatever ends it, and what it leaves behind is taken up."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -25,12 +24,6 @@ END_LEADER = (
     f" AND classid = {LOCK_CLASS} AND objid = {LEADER_LOCK} AND objsubid = 2 AND granted"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-
-
-@pytest.fixture
-async def eye(database: str) -> AsyncIterator[Eye]:
-    async with looking(database) as found:
-        yield found
 
 
 @job("t.tick", schedule=every("100ms"), overlap="queue")
