@@ -27,7 +27,7 @@ from sereno.observe.metrics import Metrics
 from sereno.plugins import Dispatcher, PluginRecord, Registry
 from sereno.settings import Settings
 from sereno.store.watch import Watch
-from sereno.tracing import open_tracer
+from sereno.tracing import can_trace, open_tracer
 
 log = logging.getLogger("sereno.kernel")
 
@@ -87,8 +87,7 @@ async def host(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stopped)
-    key = "enabled" if settings.tracing.enabled == "on" else "endpoint"
-    tracer = open_tracer(settings.tracing, str(status.node), place=settings.place("tracing", key))
+    tracer = open_tracer(settings.tracing, str(status.node)) if can_trace(settings) else None
     dispatcher = Dispatcher(registry)
     bus = Bus(dispatcher)
     for observer in observers:

@@ -18,6 +18,7 @@ from sereno.cli.output import word, write, write_json, write_table
 from sereno.cli.table import Cell, Column
 from sereno.plugins import Registry
 from sereno.settings import find_file
+from sereno.tracing import can_trace
 
 _COLUMNS = (
     Column("schedule"),
@@ -45,6 +46,7 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     if drift:
         tell_drift(invocation, as_json)
         return
+    can_trace(invocation.settings)
     registry = invocation.registry
     failed = [r for r in registry.records.values() if r.state == "failed"]
     now = system_time()

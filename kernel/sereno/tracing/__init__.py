@@ -3,7 +3,7 @@
 Nothing of opentelemetry is loaded otherwise. What goes wrong here costs a span, never a run.
 """
 
-from sereno.tracing.switch import open_tracer
+from sereno.tracing.switch import can_trace, open_tracer
 from sereno.tracing.tracer import AttemptSpan, Tracer, begun, ended
 
-__all__ = ["AttemptSpan", "Tracer", "begun", "ended", "open_tracer"]
+__all__ = ["AttemptSpan", "Tracer", "begun", "can_trace", "ended", "open_tracer"]

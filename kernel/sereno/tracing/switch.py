@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from sereno.model.errors import ConfigurationError
-from sereno.settings import TracingSettings
+from sereno.settings import Settings, TracingSettings
 from sereno.tracing.tracer import Tracer
 
 log = logging.getLogger("sereno.tracing")
@@ -30,34 +30,39 @@ def is_on(settings: TracingSettings, environ: Mapping[str, str]) -> bool:
     return settings.endpoint is not None or any(environ.get(name) for name in _WHERE)
 
 
-def open_tracer(
-    settings: TracingSettings,
-    node: str,
-    *,
-    place: str = "tracing.enabled",
-    environ: Mapping[str, str] = os.environ,
-) -> Tracer | None:
-    """Return the tracer of this process, None where none is wanted.
+def can_trace(settings: Settings, environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether attempts are to be traced, and OpenTelemetry is installed.
 
-    `node`: this replica's id. `place`: where the setting stands. Raises ConfigurationError
-    when it is asked for and cannot be; a variable that every container of a cluster has is a wish.
+    Raises ConfigurationError when the settings ask for it in vain; a variable, which every
+    container of a cluster may have, is a wish alone.
     """
-    if not is_on(settings, environ):
-        return None
-    asked = settings.enabled == "on" or settings.endpoint is not None
+    chosen = settings.tracing
+    if not is_on(chosen, environ):
+        return False
     try:
-        if find_spec("opentelemetry.sdk") is None:
-            raise ModuleNotFoundError
+        if find_spec("opentelemetry.sdk") is not None:
+            return True
     except ModuleNotFoundError:
-        if asked:
-            raise ConfigurationError(
-                f"{place}: tracing is on, and OpenTelemetry is not installed; {_REMEDY}"
-            ) from None
-        log.warning(
-            "not traced: the environment asks for it, and OpenTelemetry is not installed",
-            extra={"remedy": _REMEDY},
+        pass
+    if chosen.enabled == "on" or chosen.endpoint is not None:
+        place = settings.place("tracing", "enabled" if chosen.enabled == "on" else "endpoint")
+        raise ConfigurationError(
+            f"{place}: tracing is on, and OpenTelemetry is not installed; {_REMEDY}"
         )
-        return None
+    log.warning(
+        "not traced: the environment asks for it, and OpenTelemetry is not installed",
+        extra={"remedy": _REMEDY},
+    )
+    return False
+
+
+def open_tracer(
+    settings: TracingSettings, node: str, environ: Mapping[str, str] = os.environ
+) -> Tracer:
+    """Return the tracer of this process, where `can_trace` is true. `node`: this replica's id.
+
+    Raises ConfigurationError when the exporter that is asked for cannot be had.
+    """
     # Loaded by name: the module imports opentelemetry, which a node without tracing does not pay.
     tracer: Tracer = import_module("sereno.tracing.otel").set_up(settings, node, environ)
     return tracer

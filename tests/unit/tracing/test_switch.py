@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sereno import ConfigurationError
-from sereno.settings import TracingSettings, load_settings
+from sereno.settings import Settings, TracingSettings, load_settings
 from sereno.tracing.otel import set_up
-from sereno.tracing.switch import is_on, open_tracer
+from sereno.tracing.switch import can_trace, is_on
 
 ON = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
@@ -39,7 +39,7 @@ def test_it_is_on(settings: TracingSettings, environ: dict[str, str]) -> None:
 )
 def test_it_is_off(settings: TracingSettings, environ: dict[str, str]) -> None:
     assert not is_on(settings, environ)
-    assert open_tracer(settings, "node", environ=environ) is None
+    assert not can_trace(Settings(tracing=settings), environ)
 
 
 @pytest.mark.parametrize(
@@ -66,29 +66,32 @@ def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path) -> None:
 WITHOUT = """
 import sys
 sys.modules["opentelemetry"] = None
-from sereno.model.errors import ConfigurationError
-from sereno.settings import TracingSettings
-from sereno.tracing import open_tracer
-print(open_tracer(TracingSettings(), "node"))
-try:
-    open_tracer(TracingSettings(enabled="on"), "node", place="conf/sereno.toml:3")
-except ConfigurationError as error:
-    print(error)
+from sereno.cli import main
+from sereno.settings import Settings
+from sereno.tracing import can_trace
+print(can_trace(Settings()))
+sys.argv = ["sereno", "check", "--config", sys.argv[1]]
+sys.exit(main())
 """
 
 
-def test_without_the_extra_a_wish_is_told_and_an_order_is_refused_with_the_remedy() -> None:
+def test_without_the_extra_a_wish_is_told_and_an_order_is_refused_with_the_remedy(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "sereno.toml"
+    file.write_text('[tracing]\nenabled = "on"\n')
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT],
+        [sys.executable, "-c", WITHOUT, file],
         env={**os.environ, **ON},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         timeout=30,
     )
 
-    wish, order = done.stdout.splitlines()
-    assert wish == "None"
-    assert "not traced" in done.stderr
-    assert order.startswith("conf/sereno.toml:3: ")
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == "False\n"
+    wish, order = done.stderr.splitlines()
+    assert wish.startswith("not traced")
+    assert f"{file}:2: " in order
     assert 'pip install "sereno[otel]"' in order

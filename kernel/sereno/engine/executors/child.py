@@ -174,8 +174,7 @@ def _traced(start: Start) -> Tracer | None:
         return None
     try:
         tracer = open_tracer(start.tracing, start.node)
-        if tracer is not None:
-            tracer.enter(start.traceparent)
+        tracer.enter(start.traceparent)
         return tracer
     except Exception:  # a span is not worth the run
         logging.getLogger("sereno.tracing").exception("the job's own spans are not traced")
