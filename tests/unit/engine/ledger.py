@@ -54,6 +54,15 @@ class Ledger:
         return found
 
 
+def at(clock: str) -> datetime:
+    """Return an instant of the day on which the drawn schedules live."""
+    return datetime.fromisoformat(f"2026-03-01T{clock}+00:00")
+
+
+def verdicts(settlement: Settlement) -> dict[str, str]:
+    return {f"{v.slot:%H:%M}": v.verdict for v in settlement.slots}
+
+
 def schedule(
     trigger: str = "every 1m", *, paused_until: datetime | None = None, **parts: object
 ) -> Entry:
