@@ -6,13 +6,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from ..servers.postgres import PostgresServer
+from ..servers.postgres import PostgresServer, installed_programs
 from ..servers.waiting import wait_until
 from .asking import do, enqueue, for_seconds, state, value
 from .process import Process, process
@@ -141,22 +141,73 @@ def test_a_standby_is_waited_for_until_it_is_promoted(
         standby.remove()
 
 
+@contextmanager
+def mounted(place: Path, megabytes: int) -> Iterator[None]:
+    """Put a small disk at `place`."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
 @pytest.fixture
 def small_disk(private_postgres: PostgresServer) -> Iterator[Path]:
     """Give a file system of 24 MB on which the server may write."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
     place = Path(tempfile.mkdtemp(prefix="sereno-disk-", dir="/tmp"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        place.rmdir()
-        pytest.skip("nothing can be mounted here")
     try:
-        yield place
+        with mounted(place, 24):
+            try:
+                yield place
+            finally:
+                private_postgres.stop()
     finally:
-        private_postgres.stop()
-        subprocess.run(["umount", str(place)], check=True)
         place.rmdir()
+
+
+@pytest.fixture
+def cramped_postgres() -> Iterator[PostgresServer]:
+    """Give a server whose own directory, its log of writes included, is on a small disk."""
+    server = PostgresServer(next(iter(installed_programs().values())))
+    place, account = server.log.parent, server.programs.account
+    try:
+        with mounted(place, 200):
+            if account:
+                os.chown(place, account.uid, account.gid)
+            server.start()
+            try:
+                yield server
+            finally:
+                server.stop()
+    finally:
+        server.remove()
+
+
+def test_a_server_that_a_full_disk_brings_down_is_waited_for(
+    cramped_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """It cannot write its log of writes: unlike a table that cannot grow, that ends it."""
+    dsn, ballast = cramped_postgres.dsn(), cramped_postgres.log.with_name("ballast")
+    with ticking(dsn, tmp_path) as replica:
+        with ballast.open("wb") as file, suppress(OSError):
+            while True:
+                file.write(bytes(1_000_000))
+                file.flush()
+        with suppress(psycopg.OperationalError):
+            while True:
+                do(dsn, "SELECT pg_switch_wal(), pg_logical_emit_message(true, 'x', 'y')")
+        wait_until(lambda: why_not_ready(replica), "not ready")
+        never_ready(replica, 2)
+        assert replica.popen.poll() is None
+        ballast.unlink()
+        cramped_postgres.stop()
+        cramped_postgres.start()
+        wait_until(lambda: caught_up(dsn), "every slot to have run", 40)
+        wait_until(lambda: ready(replica), "ready again")
 
 
 def fill(dsn: str, rows: int) -> None:
