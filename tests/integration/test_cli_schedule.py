@@ -224,3 +224,15 @@ def test_global_options_stand_behind_a_command_of_the_group_too(scene: Scene) ->
     scene.job()
     result = scene.call("schedule", "list", "--log-level", "debug", "--json")
     assert result.exit_code == 0, result.output
+
+
+def test_a_pause_of_one_schedule_names_the_others_of_the_job_that_go_on(scene: Scene) -> None:
+    scene.job()
+    for name in ("etl.sync", "etl.sync@a", "etl.sync@b"):
+        scene.schedule(name)
+    scene.call("pause", "etl.sync@b")
+    result = scene.call("pause", "etl.sync")
+    assert result.stdout.startswith("schedule 'etl.sync' is paused")
+    assert "of the job 'etl.sync' these go on: etl.sync@a; pause them" in result.stderr
+    result = scene.call("pause", "etl.sync@a")
+    assert (result.exit_code, result.stderr) == (0, "")

@@ -119,6 +119,24 @@ async def test_a_deploy_can_be_foreseen_and_nothing_is_written(scene: Scene) -> 
     assert await foresee(scene.db, wanted) == []  # what a person laid over it stays
 
 
+async def test_what_was_to_come_is_told_though_the_kept_slots_are_past(scene: Scene) -> None:
+    await scene.declare("a", "b", named("a", "every 10s"), named("b", "every 2h"))
+    await look(scene)
+    held = json.loads(await scene.value("SELECT drift::text FROM sereno.schedule WHERE name = 'a'"))
+    slots = [datetime.fromisoformat(s) - 24 * HOUR for s in held["slots"]]
+    past = {"at": (datetime.fromisoformat(held["at"]) - 24 * HOUR).isoformat()}
+    past |= {"slots": [s.isoformat() for s in slots]}
+    await scene.eye.execute(
+        "UPDATE sereno.schedule SET drift = drift || $1::text::jsonb WHERE name = 'a'",
+        json.dumps(past),
+    )
+    (moved,) = await foresee(
+        scene.db, {"a": Declared(trigger="every 3h"), "b": Declared(trigger="every 2h")}
+    )
+    assert [b - a for a, b in pairwise(moved.before)] == [timedelta(seconds=10)] * 4
+    assert [b - a for a, b in pairwise(moved.after)] == [3 * HOUR] * 4
+
+
 async def test_many_schedules_are_looked_at_little_by_little(scene: Scene) -> None:
     await scene.eye.execute("UPDATE sereno.schedule SET drift = NULL")
     assert await notice(scene.db, scene.term, 1) == ([], True)

@@ -1,5 +1,7 @@
 """``sereno check --drift``: which schedules this code would fire at other times."""
 
+from datetime import datetime
+
 import click
 
 from sereno.cli.asking import ask
@@ -48,15 +50,19 @@ def tell_drift(invocation: Invocation, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
+def _cell(slots: list[datetime], n: int) -> str:
+    if n < len(slots):
+        return exact(slots[n])
+    return "" if slots else "none"
+
+
 def _tell(found: list[Drift]) -> None:
     rows = []
     for drift in found:
         length = max(len(drift.before), len(drift.after), 1)
         for n in range(length):
             first = [drift.schedule, drift.because] if n == 0 else ["", ""]
-            before = exact(drift.before[n]) if n < len(drift.before) else "none"
-            after = exact(drift.after[n]) if n < len(drift.after) else "none"
-            rows.append([first[0], before, after, first[1]])
+            rows.append([first[0], _cell(drift.before, n), _cell(drift.after, n), first[1]])
     write_table(_COLUMNS, rows, "no schedule moves: every next slot is what it was")
     if found:
         write(f"{len(found)} schedule{'s' * (len(found) != 1)} would fire at other times")

@@ -5,12 +5,13 @@ from datetime import datetime
 import click
 
 from sereno.cli.asking import ask
+from sereno.cli.failure import remark
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
-from sereno.store import schedules
+from sereno.store import schedules, views
 from sereno.store.pool import Database
 
 
@@ -28,11 +29,15 @@ def command(
     Its slots are recorded as skipped meanwhile.
     """
 
-    async def question(db: Database) -> tuple[list[str], datetime | None]:
+    async def question(db: Database) -> tuple[list[str], datetime | None, list[str]]:
         end = None if until is None else read_instant(until, await db.fetchval("watch"))
-        return await schedules.pause(db, name, by=requester(), reason=reason, until=end), end
+        paused = await schedules.pause(db, name, by=requester(), reason=reason, until=end)
+        others = [s.name for s in await views.schedules(db, name) if s.state == "active"]
+        return paused, end, others
 
-    paused, end = ask(invocation, question)
+    paused, end, others = ask(invocation, question)
+    if others:
+        remark(f"of the job '{name}' these go on: {', '.join(others)}; pause them by their names")
     if as_json:
         write_json({"paused": paused, "until": end})
         return

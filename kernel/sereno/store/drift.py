@@ -62,7 +62,7 @@ async def foresee(db: Database, declared: Mapping[str, Declared]) -> list[Drift]
             held = effective.definition(held.version, held.valid_from, held.state)
         moved = _moved(row, held)
         if moved is not None:
-            found.append(moved)
+            found.append(_as_of_now(row, held, moved))
     return found
 
 
@@ -147,6 +147,16 @@ def _moved(row: Record, held: Definition) -> Drift | None:
     if before == after:
         return None
     return Drift(schedule=row["name"], because=_because(old, new), before=before, after=after)
+
+
+def _as_of_now(row: Record, held: Definition, moved: Drift) -> Drift:
+    """Return `moved` with the slots from now on, of which the kept ones may be few: where this code
+    computes as the leader's does, it can tell what was to come."""
+    if row["drift"]["rules"] != rules():
+        return moved
+    was = _outlook(definition(row), row["name"], row["now"]).slots[:NEXT]
+    will = _outlook(held, row["name"], row["now"]).slots[:NEXT]
+    return moved if was == will else msgspec.structs.replace(moved, before=was, after=will)
 
 
 def _because(old: Outlook, new: Outlook) -> str:
