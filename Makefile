@@ -30,8 +30,13 @@ format: setup ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## Measure what Sereno costs
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit; done
+BENCHES := burst drain enqueue latency on_time idle failover scale memory
+
+bench: setup ## Measure Sereno, each bench once; ARGS="--peers --repeat 3 --write" for docs/performance.md
+	@for name in $(BENCHES); do \
+		echo "== $$name"; $(BIN)/python "benchmarks/$$name.py" $(or $(ARGS),--repeat 1) || exit; \
+	done
+	@for name in overhead scrape etl; do echo "== $$name"; $(BIN)/python "benchmarks/$$name.py" || exit; done
 
 chaos: setup ## Break three replicas 200 times and measure each failover; ARGS="--faults 20"
 	@tools/test-tools.sh pgbouncer faketime ip

@@ -18,6 +18,7 @@ from benchmarks.rig.report import (
     RESULTS,
     Column,
     Result,
+    check_markers,
     commit,
     keep,
     kept,
@@ -56,7 +57,10 @@ def run(bench: Bench, arguments: Sequence[str] | None = None) -> list[Result]:
     try:
         taking_part = contenders(bench.name, options.peers)
     except ContenderError as error:
-        sys.exit(f"{bench.name}: {error}")
+        print(f"{bench.name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    if options.write:
+        check_markers(options.page, bench.name)
     results = kept(options.results) if options.add else []
     taking_part = _installed(taking_part)
     with BenchServer(options.postgres, bench.server_options) as server:
@@ -80,6 +84,9 @@ def _parser(bench: Bench) -> argparse.ArgumentParser:
     parser.add_argument("--repeat", type=int, default=3, help="runs of each (3)")
     parser.add_argument(
         "--peers", nargs="?", const="all", help="measure the peers too: all, or these (a,b)"
+    )
+    parser.add_argument(
+        "--calm", type=float, default=10.0, help="seconds to wait for a calm machine"
     )
     parser.add_argument("--postgres", type=int, help="major version; default: the distribution's")
     results = RESULTS / f"{bench.name}.jsonl"
@@ -118,7 +125,7 @@ def _once(
         "variant": variant,
         "settings": contender.settings,
         "needs": contender.needs,
-        "busy_before": round(wait_for_calm(), 3),
+        "busy_before": round(wait_for_calm(patience=options.calm), 3),
         "at": time.strftime("%FT%TZ", time.gmtime()),
     }
     used, began = machine_cpu_seconds(), server.cpu_seconds()

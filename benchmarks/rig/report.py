@@ -116,10 +116,17 @@ def commit() -> str:
     return head.stdout.strip() + ("+" if changed.returncode else "")
 
 
+def check_markers(page: Path, name: str) -> None:
+    """End with a sentence when the page has no place for the table: before it is measured."""
+    if not page.exists() or not _markers(name).search(page.read_text()):
+        raise SystemExit(f"{page} has no line '<!-- bench {name} -->' with '<!-- end -->' below it")
+
+
 def write_section(page: Path, name: str, text: str) -> None:
     """Put `text` between the markers ``<!-- bench NAME -->`` and ``<!-- end -->`` of the page."""
-    found = page.read_text()
-    pattern = re.compile(rf"(<!-- bench {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    if not pattern.search(found):
-        raise SystemExit(f"{page} has no line '<!-- bench {name} -->'")
-    page.write_text(pattern.sub(lambda m: f"{m[1]}\n{text.strip()}\n\n{m[2]}", found))
+    put = _markers(name).sub(lambda m: f"{m[1]}\n{text.strip()}\n\n{m[2]}", page.read_text())
+    page.write_text(put)
+
+
+def _markers(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- bench {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)

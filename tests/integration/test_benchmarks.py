@@ -1,0 +1,93 @@
+"""Each bench runs, small, on a real PostgreSQL: so that none of them rots between two tables."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "burst": "--sizes 20 --lead 3",
+    "drain": "--sizes 50",
+    "enqueue": "--single 5 --bulk 50",
+    "latency": "--n 3 --settle 0.5",
+    "on_time": "--seconds 3 --settle 1",
+    "idle": "--n 20 --seconds 1 --settle 0.5",
+    "failover": "--lease 1s --before 2 --freeze 2 --after 5",
+    "scale": "--schedules 20 --runs 100 --seconds 1 --settle 0.5 --asks 1",
+    "memory": "--runs 200 --step 100 --settle 0.5",
+}
+PAGE = "before\n<!-- bench drain -->\nan old table\n<!-- end -->\nafter\n"
+
+
+def bench(name: str, arguments: str, results: Path) -> "subprocess.CompletedProcess[str]":
+    program = ROOT / "benchmarks" / f"{name}.py"
+    command = [
+        sys.executable,
+        str(program),
+        *arguments.split(),
+        "--calm=0",
+        "--results",
+        str(results),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+def runs(results: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in results.read_text().splitlines()]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", SMALL)
+def test_a_bench_measures_every_variant_and_loses_nothing(name: str, tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+
+    ended = bench(name, f"{SMALL[name]} --repeat 1", results)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "| **Sereno** |" in ended.stdout
+    for result in runs(results):
+        figures = result.get("figures")
+        assert isinstance(figures, dict), result
+        assert figures
+        assert figures.get("lost", 0) == figures.get("doubled", 0) == 0
+
+
+def test_a_table_goes_between_its_markers_with_the_older_runs_on_demand(tmp_path: Path) -> None:
+    page, results = tmp_path / "page.md", tmp_path / "results.jsonl"
+    page.write_text(PAGE)
+
+    for _ in range(2):
+        arguments = f"--sizes 20 --repeat 1 --add --write --page {page}"
+        ended = bench("drain", arguments, results)
+        assert ended.returncode == 0, ended.stderr
+
+    text = page.read_text()
+    assert text.startswith("before\n<!-- bench drain -->\n")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "an old table" not in text
+    assert "benchmarks/drain.py --sizes 20 --calm=0 --repeat 2" in text
+    assert "Medians of 2" in text
+
+
+def test_a_page_without_the_markers_is_left_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing\n")
+
+    ended = bench("drain", f"--sizes 20 --repeat 1 --write --page {page}", tmp_path / "r.jsonl")
+
+    assert ended.returncode != 0
+    assert "has no line '<!-- bench drain -->'" in ended.stderr
+    assert page.read_text() == "nothing\n"
+
+
+def test_a_peer_that_takes_no_part_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+
+    ended = bench("drain", "--peers nobody", results)
+
+    assert ended.returncode == 2
+    assert "'nobody' takes no part in drain; choose from sereno, ap3" in ended.stderr
+    assert not results.exists()
