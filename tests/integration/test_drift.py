@@ -119,9 +119,8 @@ async def test_a_deploy_can_be_foreseen_and_nothing_is_written(scene: Scene) -> 
     assert await foresee(scene.db, wanted) == []  # what a person laid over it stays
 
 
-async def test_what_was_to_come_is_told_though_the_kept_slots_are_past(scene: Scene) -> None:
-    await scene.declare("a", "b", named("a", "every 10s"), named("b", "every 2h"))
-    await look(scene)
+async def kept_slots_are_past(scene: Scene) -> None:
+    """Let the outlook of `a` be a day old."""
     held = json.loads(await scene.value("SELECT drift::text FROM sereno.schedule WHERE name = 'a'"))
     slots = [datetime.fromisoformat(s) - 24 * HOUR for s in held["slots"]]
     past = {"at": (datetime.fromisoformat(held["at"]) - 24 * HOUR).isoformat()}
@@ -130,11 +129,25 @@ async def test_what_was_to_come_is_told_though_the_kept_slots_are_past(scene: Sc
         "UPDATE sereno.schedule SET drift = drift || $1::text::jsonb WHERE name = 'a'",
         json.dumps(past),
     )
-    (moved,) = await foresee(
-        scene.db, {"a": Declared(trigger="every 3h"), "b": Declared(trigger="every 2h")}
-    )
-    assert [b - a for a, b in pairwise(moved.before)] == [timedelta(seconds=10)] * 4
-    assert [b - a for a, b in pairwise(moved.after)] == [3 * HOUR] * 4
+
+
+@pytest.mark.parametrize("trigger", ["every 3h", "every 15s"])
+async def test_what_was_to_come_is_told_though_the_kept_slots_are_past(
+    scene: Scene, trigger: str
+) -> None:
+    await scene.declare("a", "b", named("a", "every 10s"), named("b", "every 2h"))
+    await look(scene)
+    await kept_slots_are_past(scene)
+    assert await foresee(scene.db, {}) == []
+    wanted = {"a": Declared(trigger=trigger), "b": Declared(trigger="every 2h")}
+    (foreseen,) = await foresee(scene.db, wanted)
+    await scene.declare("a", "b", named("a", trigger), named("b", "every 2h"))
+    (noticed,) = await look(scene)
+    for moved in (foreseen, noticed):
+        assert moved.because == f"its trigger was 'every 10s' and is '{trigger}'"
+        assert [b - a for a, b in pairwise(moved.before)] == [timedelta(seconds=10)] * 4
+        assert moved.after != moved.before
+        assert len(moved.after) == 5
 
 
 async def test_many_schedules_are_looked_at_little_by_little(scene: Scene) -> None:

@@ -142,8 +142,15 @@ def _moved(row: Record, held: Definition) -> Drift | None:
     if before == after:  # what moves lies further off, beyond a change of the clock, say
         before = [s for s in old.slots if s not in new.slots][:NEXT]
         after = [s for s in new.slots if s not in old.slots][:NEXT]
+    if before == after:
+        return None
     before = [s for s in before if s > row["now"]]
     after = [s for s in after if s > row["now"]]
+    if not before and not after:  # what was kept is past: of a trigger by seconds, soon
+        if old.rules == new.rules:
+            was = msgspec.structs.replace(held, trigger=old.trigger)
+            before = _outlook(was, row["name"], row["now"]).slots[:NEXT]
+        after = _outlook(held, row["name"], row["now"]).slots[:NEXT]
     if before == after:
         return None
     return Drift(schedule=row["name"], because=_because(old, new), before=before, after=after)
