@@ -38,9 +38,9 @@ async def test_an_attempt_does_not_begin_once_its_node_trusts_itself_no_more(dat
         start, frozen = runner.start, iter([True])
 
         def start_frozen(*claimed: Any) -> None:
-            start(*claimed)
             if next(frozen, False):
                 leader._trust.end()
+            start(*claimed)
 
         runner.start = start_frozen  # type: ignore[method-assign]
         row = await eye.ran("t.once")
