@@ -6,12 +6,15 @@ Markers:
 ``every_loop``      an async test that uses a server runs on asyncio and on uvloop, not on one alone
 
 ``SERENO_TEST_POSTGRES=15`` runs everything on that version.
+
+``make test`` runs the tests on several workers of pytest-xdist. Each has its own servers; tests
+that share what is costly to start are one ``xdist_group``, and so run on one of them.
 """
 
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
@@ -50,6 +53,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             versions = versions[:1]
         hidden = [pytest.HIDDEN_PARAM] if len(versions) == 1 else [f"pg{v}" for v in versions]
         metafunc.parametrize("postgres_version", versions, ids=hidden, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start what waits most first, and MariaDB on one worker only."""
+    items.sort(key=lambda item: item.get_closest_marker("fault") is None)
+    for item in items:
+        if "mariadb" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("mariadb"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make what a test said fit for the way from its worker, which takes no lone surrogates."""
+    report = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 def _versions() -> list[int]:

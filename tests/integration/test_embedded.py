@@ -19,6 +19,7 @@ from sereno.embedded import Account, EmbeddedPostgres, data_directory, find_prog
 from sereno.model.errors import EmbeddedError
 
 IS_ROOT = os.geteuid() == 0
+pytestmark = pytest.mark.xdist_group("embedded")  # they share a cluster
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root becomes another account")
 
 # A user of the server: it says the address when it is in, and leaves when its input ends.
@@ -292,6 +293,14 @@ def test_nobody_else_on_the_machine_reaches_the_server(existing: Path) -> None:
         assert server.log.parent.stat().st_mode & 0o077 == 0
 
 
+@pytest.fixture
+def _own_temporary_files(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep to ourselves: whoever else makes a temporary server removes what it finds abandoned."""
+    monkeypatch.setenv("TMPDIR", str(directory))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+
+@pytest.mark.usefixtures("_own_temporary_files")
 def test_a_temporary_server_leaves_nothing() -> None:
     with EmbeddedPostgres.temporary() as server:
         started_at(server.dsn)
@@ -299,6 +308,7 @@ def test_a_temporary_server_leaves_nothing() -> None:
     assert not place.exists()
 
 
+@pytest.mark.usefixtures("_own_temporary_files")
 def test_a_temporary_server_of_a_killed_process_goes_with_the_next() -> None:
     enter = "from sereno.embedded import EmbeddedPostgres as E\nwith E.temporary() as server:\n"
     say = " print(server.log.parent.parent, flush=True)\n input()"

@@ -11,7 +11,11 @@ from ..servers.waiting import wait_until
 from .stage import Stage, staged
 from .test_rules import DASHBOARD, expressions
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.fault,
+    pytest.mark.timeout(240),
+    pytest.mark.xdist_group("prometheus"),  # they share a stage
+]
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,9 @@ def test_when_the_database_is_away_that_is_told(
 
 
 def test_every_expression_of_the_dashboard_returns_data(stage: Stage) -> None:
+    former = stage.leader()
+    former.kill()  # one panel shows changes of the leader
+    former.start()
     (stage.spoiled / "fail").touch()
     began = time.monotonic()
     wait_until(

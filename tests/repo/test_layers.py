@@ -43,6 +43,8 @@ PLANTED = {
     "Only etl_ivr knows aiomysql": [("sereno_reports.planted_aiomysql", "import aiomysql")],
 }  # fmt: skip
 
+pytestmark = pytest.mark.xdist_group("layers")  # they share a process's answer
+
 
 @pytest.fixture(scope="module")
 def verdict(tmp_path_factory: pytest.TempPathFactory) -> str:

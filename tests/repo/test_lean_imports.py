@@ -35,6 +35,8 @@ LATER = {
     "unittest": "nothing of ours needs it",
 }
 
+pytestmark = pytest.mark.xdist_group("lean imports")  # they share a process's answer
+
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
