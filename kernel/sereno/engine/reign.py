@@ -123,6 +123,7 @@ class Reign:
                 await self._check()
             task.result()
         finally:
+            task.add_done_callback(_swallow)  # the lead was lost meanwhile, which says enough
             task.cancel()
 
     async def _check(self) -> None:
@@ -150,6 +151,11 @@ class Reign:
         own = self._next_beat - steady()
         waits = (own, self._firing.pause(), self._intake.pause(), self._lookout.pause())
         return max(0.0, min(waits))
+
+
+def _swallow(task: asyncio.Task[object]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def tell_trust(trust: Trust, term: int) -> None:

@@ -26,7 +26,6 @@ import msgspec
 
 from sereno.engine.clock import steady
 from sereno.engine.context import RunContext, StopFlag
-from sereno.engine.executors.executor import TooLateError, make_sure
 from sereno.engine.executors.wire import (
     Checkpointed,
     Flush,
@@ -213,12 +212,10 @@ def _call(start: Start, line: _Line) -> Any:
         saved=start.saved,
         database_url=start.database_url,
         deadline=start.deadline,
-        begin_by=start.begin_by,
         traceparent=start.traceparent,
         clock=now,
         stop=line.stop,
     )
-    make_sure(context)
     if inspect.iscoroutinefunction(function):
         return asyncio.run(_await(function, context, line))
     threading.Thread(target=line.listen, args=(lambda: None,), daemon=True).start()
@@ -242,8 +239,6 @@ def _raised(error: BaseException) -> Raised:
         kind = "cancelled"
     elif isinstance(error, RunSuperseded):
         kind = "superseded"
-    elif isinstance(error, TooLateError):
-        kind = "too late"
     text = f"{type(error).__name__}: {error}" if kind == "error" else str(error)
     return Raised(text, "".join(traceback.format_exception(error)), kind)
 

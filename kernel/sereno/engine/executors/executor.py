@@ -23,7 +23,8 @@ class TooLateError(RunError):
 
 
 def make_sure(context: RunContext[Any]) -> None:
-    """Raise TooLateError when it is too late to call the function; to be asked just before.
+    """Raise TooLateError when it is too late to call the function, or to have it called; to be
+    asked just before.
 
     A process may be frozen after it has decided to begin: what wakes may find its run another's.
     """

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import ChildError, Executor, TooLateError
+from sereno.engine.executors.executor import ChildError, Executor, make_sure
 from sereno.engine.executors.wire import (
     Checkpointed,
     Flush,
@@ -67,9 +67,11 @@ class InProcess(Executor):
                 stdin=asyncio.subprocess.DEVNULL,
             )
         reader, writer = await asyncio.open_connection(sock=ours)
-        writer.write(framed(self._start(job, context, policies)))
         hearing = asyncio.ensure_future(_hear(reader, writer, context))
         try:
+            # Here and not in the child, whose imports may take longer than any lease.
+            make_sure(context)
+            writer.write(framed(self._start(job, context, policies)))
             ended = await asyncio.shield(hearing)
         except asyncio.CancelledError:
             context.stop.set()
@@ -107,7 +109,6 @@ class InProcess(Executor):
             saved=context.saved,
             database_url=context.database_url,
             deadline=context.deadline,
-            begin_by=context.begin_by,
             now=context.now(),
             memory_limit_mb=policies.memory_limit_mb,
             log_level=logging.getLogger().level,
@@ -157,8 +158,6 @@ def _result(ended: Returned | Raised | None, code: int) -> Encoded:
             raise RunCancelled(sentence)
         case Raised(sentence, _, "superseded"):
             raise RunSuperseded(sentence)
-        case Raised(sentence, _, "too late"):
-            raise TooLateError(sentence)
         case Raised(sentence, trace):
             raise ChildError(sentence, trace)
         case None:

@@ -28,7 +28,6 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     saved: Any
     database_url: str
     deadline: datetime | None
-    begin_by: float | None
     now: datetime
     memory_limit_mb: int | None
     log_level: int
@@ -80,7 +79,7 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
 
 
 class Raised(msgspec.Struct, frozen=True, tag=True):
-    """The function raised. `kind`: ``error``, ``cancelled``, ``superseded`` or ``too late``."""
+    """The function raised. `kind`: ``error``, ``cancelled`` or ``superseded``."""
 
     sentence: str
     traceback: str
