@@ -84,9 +84,9 @@ def match(table: Table, source: SourceTable, name: str) -> Layout:
         if found is not None:
             cells[found.name] = LayoutCell(found, column.name, column.kind)
     _check(table, cells.values(), name, source)
-    for other in source.columns:
-        if other.name not in cells:
-            cells[other.name] = LayoutCell(other, f"extra_{other.name}", "text", extra=True)
+    for n, other in enumerate(source.columns):
+        if other.name not in cells:  # the blank: no column of a target has one
+            cells[other.name] = LayoutCell(other, f"extra {n}", "text", extra=True)
     ordered = tuple(cells[n] for n in sorted(cells))
     cursor = next(cell for cell in ordered if cell.name == table.cursor)
     if cursor.source.family not in {"moment", "instant"}:

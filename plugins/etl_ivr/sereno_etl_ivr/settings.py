@@ -21,6 +21,7 @@ TargetUrl = Annotated[
 ]
 _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
 _NAME = r"^[a-z_][a-z0-9_]{0,39}$"
+_OWN = {"source", "position", "content", "ordinal", "loaded_at", "extra", "time_note", "aside"}
 Name = Annotated[str, Meta(pattern=_NAME, description="a lower-case name")]
 TargetName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
 
@@ -53,6 +54,8 @@ class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             return
         if self.cursor not in self.columns:
             raise ValueError(f"cursor is '{self.cursor}', it must be one of columns")
+        if own := set(self.columns) & {*_OWN, f"{self.cursor}_at"}:
+            raise ValueError(f"columns names '{min(own)}', which every target has of its own")
         if missing := set(self.key) - set(self.columns):
             raise ValueError(f"key names '{min(missing)}', it must be one of columns")
 

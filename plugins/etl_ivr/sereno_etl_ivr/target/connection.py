@@ -12,6 +12,9 @@ from sereno_etl_ivr.errors import TargetAwayError, TargetError
 _CONNECT_SECONDS = 10
 _CALL_SECONDS = 90
 _CLOSE_SECONDS = 5
+BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""A row that does not fit: its values are none of the column's, or the target's constraints."""
+
 _SESSION = {
     "application_name": "sereno etl_ivr target",
     "statement_timeout": "60s",
@@ -58,12 +61,12 @@ async def _close(connection: Any) -> None:
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Turn the driver's errors into ours; those of data (SQLSTATE class 22) are let through."""
+    """Turn the driver's errors into ours; those of rows (SQLSTATE 22 and 23) are let through."""
     parts = urlsplit(url)
     place = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
     try:
         yield
-    except asyncpg.DataError:
+    except BAD_ROW:
         raise
     except (
         OSError,

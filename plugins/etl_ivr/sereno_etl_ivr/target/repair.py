@@ -1,7 +1,7 @@
 """Finds the rows of a page that cannot be loaded, so that the others can."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ import asyncpg
 
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import DELIMITER, GIANT, LONGEST_CELL, Cell, Row
+from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.target.statements import Statements
 
 _GIANT = GIANT.encode()
@@ -28,18 +29,22 @@ class Reject:
 class Repair:
     """Fills the staging table `page` from rows that came cell by cell, and names those it refuses.
 
-    A text that PostgreSQL cannot hold is found here; any other fault by the server's own casts,
-    which are tried on ever smaller halves: a page with one bad row costs about two tries of it.
+    A text that PostgreSQL cannot hold is found here; any other fault by the server's own casts and
+    constraints, which are tried on ever smaller halves: a page of n rows with one bad row costs
+    about 2 log n tries.
     """
 
     def __init__(self, layout: Layout, written: Statements) -> None:
         self._layout = layout
         self._written = written
+        self._kept: list[Row] = []
+        self._staged: list[int] = []
 
     async def stage(self, connection: Any, rows: AsyncIterator[Sequence[Row]]) -> list[Reject]:
         """Fill `page` in the open transaction."""
+        await connection.execute(query("at_once"))
         await connection.execute(self._written.stage_raw)
-        kept: list[Row] = []
+        kept = self._kept = []
         rejects: list[Reject] = []
         async for some in rows:
             lines = []
@@ -50,21 +55,71 @@ class Repair:
                     lines.append(self._line(len(kept), row))
                     kept.append(row)
             await _copy(connection, b"".join(lines))
-        faults = await self._poured(connection, 0, len(kept))
-        return rejects + [self._reject(kept[number], reason) for number, reason in faults]
+        self._staged, faults = [], []
+        for number, reason in await self._poured(connection, range(len(kept))):
+            faults.append(self._reject(kept[number], reason))
+        return rejects + faults
 
-    async def _poured(self, connection: Any, start: int, end: int) -> list[tuple[int, str]]:
-        if start == end:
+    async def merge(
+        self, connection: Any, merged: Callable[[], Awaitable[Any]], rejects: list[Reject]
+    ) -> Any:
+        """Merge `page`; rows that the target's own constraints refuse are taken out of it first.
+
+        Adds them to `rejects`, and returns what `merged` does.
+        """
+        try:
+            async with connection.transaction():
+                return await merged()
+        except asyncpg.IntegrityConstraintViolationError:
+            pass
+        waiting = [self._staged]
+        accepted: list[int] = []
+        while waiting:
+            some = waiting.pop()
+            reason = await self._refused(connection, merged, accepted + some)
+            if reason is None:
+                accepted += some
+            elif len(some) == 1:
+                rejects.append(self._reject(self._kept[some[0]], reason))
+            else:
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
+        await self._restage(connection, accepted)
+        return await merged()
+
+    async def _refused(
+        self, connection: Any, merged: Callable[[], Awaitable[Any]], numbers: list[int]
+    ) -> str | None:
+        """Try to merge some rows, and undo it; return what the target has against one of them."""
+        trial = connection.transaction()
+        await trial.start()
+        try:
+            await self._restage(connection, numbers)
+            await merged()
+        except asyncpg.IntegrityConstraintViolationError as error:
+            return str(error.args[0])
+        finally:
+            await trial.rollback()
+        return None
+
+    async def _restage(self, connection: Any, numbers: list[int]) -> None:
+        await connection.execute(query("unstage"))
+        await connection.execute(self._written.pour, numbers)
+
+    async def _poured(self, connection: Any, numbers: Sequence[int]) -> list[tuple[int, str]]:
+        """Cast rows into `page`; return the numbers and faults of those that do not fit."""
+        if not numbers:
             return []
         try:
             async with connection.transaction():  # a savepoint
-                await connection.execute(self._written.pour, start, end)
+                await connection.execute(self._written.pour, list(numbers))
         except asyncpg.DataError as error:
-            if end - start == 1:
-                return [(start, str(error))]
-            middle = (start + end) // 2
-            left = await self._poured(connection, start, middle)
-            return left + await self._poured(connection, middle, end)
+            if len(numbers) == 1:
+                return [(numbers[0], str(error))]
+            middle = len(numbers) // 2
+            left = await self._poured(connection, numbers[:middle])
+            return left + await self._poured(connection, numbers[middle:])
+        self._staged += numbers
         return []
 
     def _unwritable(self, row: Row) -> str | None:

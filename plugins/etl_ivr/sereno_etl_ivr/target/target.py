@@ -9,8 +9,6 @@ from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-import asyncpg
-
 from sereno import RunSuperseded
 from sereno_etl_ivr import position
 from sereno_etl_ivr.errors import TargetError
@@ -21,7 +19,7 @@ from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.shifts import Shift, shifts
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.batch import Batch, Mark
-from sereno_etl_ivr.target.connection import connected, translated
+from sereno_etl_ivr.target.connection import BAD_ROW, connected, translated
 from sereno_etl_ivr.target.counts import check_nulls, merge_tally
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
@@ -147,7 +145,7 @@ class Target:
                     check_nulls(page, merged["nulls"])
                     tally = merge_tally(merged, batch, *await self._tidied(batch, run_id))
                     await self._count(tally)
-        except asyncpg.DataError as error:
+        except BAD_ROW as error:
             raise PageDamaged(str(error)) from error
         return tally
 
@@ -157,7 +155,10 @@ class Target:
         """Merge rows that came cell by cell; those that do not fit go to the rejects."""
         async with self._transaction(batch.mark):
             rejects = await self._repair.stage(self._connection, rows)
-            merged = await self._merged(batch.range, await self._shifts(batch.range))
+            found = await self._shifts(batch.range)
+            merged = await self._repair.merge(
+                self._connection, lambda: self._merged(batch.range, found), rejects
+            )
             new = await self._reject(rejects, run_id)
             tally = merge_tally(merged, batch, *await self._tidied(batch, run_id))
             tally.read += len(rejects)
