@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct
@@ -19,6 +20,7 @@ SourceUrl = Annotated[
 TargetUrl = Annotated[
     str, Meta(pattern=r"^postgres(ql)?://", description="a URL that begins with postgresql://")
 ]
+_MYSQL = {"mysql", "mariadb"}
 _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
 _NAME = r"^[a-z_][a-z0-9_]{0,39}$"
 _OWN = {"source", "position", "content", "ordinal", "loaded_at", "extra", "time_note", "aside"}
@@ -101,6 +103,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.schedule is not None:
             parse(self.schedule)
         parse(self.reconcile)
+        parts = urlsplit(self.source_url or "")
+        if parts.scheme in _MYSQL and not parts.path.strip("/") and "." not in self.source_table:
+            raise ValueError("source_url names no database, as in mysql://user@host/asteriskcdrdb")
         _checked_zone("source_timezone", self.source_timezone)
 
     def __repr__(self) -> str:

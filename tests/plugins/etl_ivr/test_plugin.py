@@ -57,6 +57,7 @@ async def test_a_sync_without_a_source_says_what_to_set() -> None:
         ({"source_timezone": "Mars/Olympus"}, "source_timezone is 'Mars/Olympus', it must be UTC"),
         ({"schedule": "every never"}, "never"),
         ({"source_url": "oracle://h/d"}, "source_url"),
+        ({"source_url": "mysql://u:p@h"}, "source_url names no database"),
         ({"batch_size": 0}, "batch_size"),
         ({"batchsize": 10}, "batchsize"),
     ],
@@ -90,6 +91,20 @@ async def test_a_source_without_a_needed_column_is_refused(pbx: Pbx, synced: Syn
     pbx.execute("ALTER TABLE cdr CHANGE uniqueid other varchar(32)")
     with pytest.raises(RunError, match=r"column 'uniqueid' is missing.*it has calldate, clid"):
         await synced(pbx)
+
+
+async def test_a_user_without_rights_is_told_what_is_needed(pbx: Pbx, synced: Sync) -> None:
+    name = pbx.url.rpartition("/")[2]
+    reader = pbx.url.replace("sereno:sereno@", f"{name}:secret@")
+    pbx.execute(f"CREATE USER {name}@'%' IDENTIFIED BY 'secret'")
+    pbx.execute(f"GRANT SELECT (calldate) ON cdr TO {name}@'%'")
+    try:
+        with pytest.raises(SourceError, match="check the database in plugins"):
+            await synced(f"{reader.rpartition('/')[0]}/mysql")
+        with pytest.raises(RunError, match="column 'uniqueid' is missing"):
+            await synced(reader)
+    finally:
+        pbx.execute(f"DROP USER {name}@'%'")
 
 
 async def test_nothing_can_be_written_at_the_source(pbx: Pbx) -> None:

@@ -26,7 +26,14 @@ _LONGEST_CHARACTER = 4
 _ROWS_AT_ONCE = 100
 _UNICODE = {"utf8", "utf8mb3", "utf8mb4", "ascii"}
 # Who may not, or what is not there: the same will be so in a minute.
-_PERMANENT = {1044, 1045, 1049, 1142, 1143, 1146, 1227, 1370, 1698}
+_PERMANENT = {
+    **dict.fromkeys((1045, 1698), "check user and password in plugins.etl_ivr.source_url"),
+    **dict.fromkeys(
+        (1044, 1049), "check the database in plugins.etl_ivr.source_url, and its rights"
+    ),
+    **dict.fromkeys((1142, 1143, 1227, 1370), "the user needs SELECT on the table, and no more"),
+    1146: "check plugins.etl_ivr.source_table",
+}
 _FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext"), "text"),
     **dict.fromkeys(("enum", "set", "json"), "text"),
@@ -253,7 +260,8 @@ def _translated(place: str) -> Iterator[None]:
         yield
     except (aiomysql.OperationalError, aiomysql.InterfaceError, OSError, TimeoutError) as error:
         if error.args and error.args[0] in _PERMANENT:
-            raise SourceError(f"source {place}: {_sentence(error)}") from error
+            remedy = _PERMANENT[error.args[0]]
+            raise SourceError(f"source {place}: {_sentence(error)}; {remedy}") from error
         raise SourceAwayError(f"source {place}: {_sentence(error)}") from error
     except aiomysql.Error as error:
         raise SourceError(f"source {place}: {_sentence(error)}") from error
