@@ -1,7 +1,7 @@
 """What Dask distributed adds to a call on a local cluster: submit to result, of a function that
 does nothing.
 
-    .venv/bin/python benchmarks/dask_overhead.py [--n 500] [--repeat 3]
+    .venv/bin/python benchmarks/dask_overhead.py [--n 300] [--repeat 3] [--write]
 
 For docs/scaling.md: the floor under an executor that hands runs to other machines. Dask has a
 virtual environment of its own; one scheduler and one worker process of one thread, on this machine,
@@ -10,17 +10,34 @@ over TCP, with an asynchronous client in the caller's loop, as an executor would
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.rig.contender import Contender, ContenderError
+from benchmarks.rig.contender import ROOT, Contender, ContenderError
 from benchmarks.rig.process import wait_for_calm
-from benchmarks.rig.report import RESULTS, keep, percentile
+from benchmarks.rig.report import (
+    RESULTS,
+    Column,
+    Result,
+    busiest,
+    check_markers,
+    keep,
+    ms,
+    percentile,
+    write_section,
+)
 
+NAME = "dask_overhead"
+COLUMNS = (
+    Column("start of the cluster s", "start", ".2f"),
+    Column("p50 ms", "p50", ms),
+    Column("p99 ms", "p99", ms),
+    Column("in bulk, calls/s", "rate", ",.0f"),
+)
 NEEDS = ("distributed==2026.8.0",)
 PROGRAM = """
 import asyncio, json, sys, time
@@ -43,9 +60,9 @@ async def main(n):
         await client.submit(noop, i, pure=False)
         took.append(time.perf_counter() - begun)
     begun = time.perf_counter()
-    await client.gather(client.map(noop, range(n, n + 10 * n), pure=False))
+    await client.gather(client.map(noop, range(n, 3 * n), pure=False))
     many = time.perf_counter() - begun
-    print(json.dumps({"start": start, "took": took, "rate": 10 * n / many}), flush=True)
+    print(json.dumps({"start": start, "took": took, "rate": 2 * n / many}), flush=True)
     await client.close()
     await cluster.close()
 
@@ -57,28 +74,41 @@ if __name__ == "__main__":
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--n", type=int, default=500, help="calls, one after another")
+    options.add_argument("--n", type=int, default=300, help="calls, one after another")
     options.add_argument("--repeat", type=int, default=3)
-    options.add_argument("--results", type=Path, default=RESULTS / "dask_overhead.jsonl")
+    options.add_argument("--results", type=Path, default=RESULTS / f"{NAME}.jsonl")
+    options.add_argument("--write", action="store_true", help="write the table into the page")
+    options.add_argument("--page", type=Path, default=ROOT / "docs" / "scaling.md")
     chosen = options.parse_args()
+    if chosen.write:
+        check_markers(chosen.page, NAME)
     dask = Contender("dask", "Dask distributed", "", (), "", NEEDS)
     try:
         python = dask.interpreter()
     except ContenderError as error:
-        sys.exit(f"dask_overhead: {error}")
-    found = []
+        print(f"{NAME}: {error}", file=sys.stderr)
+        sys.exit(2)
+    found: list[Result] = []
     for _ in range(chosen.repeat):
         busy = wait_for_calm()
-        figures = once(python, chosen.n)
-        found.append(figures)
-        keep(chosen.results, {"bench": "dask_overhead", "busy_before": busy, "figures": figures})
-    print("| start of the cluster s | p50 ms | p99 ms | in bulk, calls/s |\n|---|---|---|---|")
-    cells = (("start", 1, ".2f"), ("p50", 1000, ".2f"), ("p99", 1000, ".2f"), ("rate", 1, ",.0f"))
-    print(
-        "| " + " | ".join(written([key[1] * f[key[0]] for f in found], key[2]) for key in cells),
-        "|",
-    )
-    print(f"\nMedians of {chosen.repeat} (least to most). {', '.join(NEEDS)}, 1 worker, 1 thread.")
+        found.append({"bench": NAME, "busy_before": busy, "figures": once(python, chosen.n)})
+        keep(chosen.results, found[-1])
+    text = "\n".join(section(found, chosen))
+    print(text)
+    if chosen.write:
+        write_section(chosen.page, NAME, text)
+
+
+def section(found: list[Result], chosen: argparse.Namespace) -> Iterator[str]:
+    """Write the command, the table and what was measured with."""
+    yield f"    .venv/bin/python benchmarks/{NAME}.py --n {chosen.n} --repeat {chosen.repeat}"
+    yield ""
+    yield "| " + " | ".join(c.title for c in COLUMNS) + " |"
+    yield "|---" * len(COLUMNS) + "|"
+    yield "| " + " | ".join(c.cell(found) for c in COLUMNS) + " |"
+    yield ""
+    yield f"Medians of {chosen.repeat} (least to most). {', '.join(NEEDS)}; one worker, one thread."
+    yield f"Other work before a run: {busiest(found)} of the processors at most."
 
 
 def once(python: Path, n: int) -> dict[str, float]:
@@ -96,12 +126,6 @@ def once(python: Path, n: int) -> dict[str, float]:
         "p99": percentile(took, 0.99),
         "rate": told["rate"],
     }
-
-
-def written(values: list[float], form: str) -> str:
-    """Return the median, with least and most."""
-    least, most = min(values), max(values)
-    return f"{statistics.median(values):{form}} ({least:{form}} to {most:{form}})"
 
 
 if __name__ == "__main__":

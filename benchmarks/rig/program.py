@@ -18,6 +18,7 @@ from benchmarks.rig.report import (
     RESULTS,
     Column,
     Result,
+    busiest,
     check_markers,
     commit,
     keep,
@@ -150,7 +151,8 @@ def _section(bench: Bench, results: list[Result], arguments: Sequence[str] | Non
     lines += table(bench.columns, present, results, bench.varied)
     commits = ", ".join(dict.fromkeys(f"`{r['commit']}`" for r in results))
     settings = "; ".join(dict.fromkeys(r["setting"] for r in results))
-    lines += ["", f"Medians of {most} (least to most). Sereno at {commits}; {settings}", ""]
+    lines += ["", f"Medians of {most} (least to most). Sereno at {commits}; {settings}"]
+    lines += [f"Other work before a run: {busiest(results)} of the processors at most.", ""]
     lines += [f"- {note}" for note in bench.notes]
     for contender in present:
         needs = f" {', '.join(contender.needs)};" if contender.needs else ""

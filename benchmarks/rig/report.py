@@ -116,6 +116,11 @@ def commit() -> str:
     return head.stdout.strip() + ("+" if changed.returncode else "")
 
 
+def busiest(results: Sequence[Result]) -> str:
+    """Return what the machine did besides, before the busiest of the runs."""
+    return f"{100 * max(r['busy_before'] for r in results):.0f} %"
+
+
 def check_markers(page: Path, name: str) -> None:
     """End with a sentence when the page has no place for the table: before it is measured."""
     if not page.exists() or not _markers(name).search(page.read_text()):
