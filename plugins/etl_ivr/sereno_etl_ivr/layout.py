@@ -12,13 +12,17 @@ Family = Literal["text", "binary", "bits", "number", "moment", "instant", "other
 
 @dataclass(frozen=True, slots=True)
 class SourceColumn:
-    """A column as the source's catalogue describes it. `unicode`: its text is UTF-8 there."""
+    """A column as the source's catalogue describes it. `unicode`: its text is UTF-8 there.
+
+    `fine`: a time with fractions of a second.
+    """
 
     name: str
     type: str
     family: Family
     nullable: bool
     unicode: bool = True
+    fine: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The rows of a range as COPY text: content, position and the layout's cells.
+    """The rows of a range as COPY text: content, position, the layout's cells, and the cursor's
+    time to the second, as 20260301T100000.
 
     `null`: how NULL is written. `rows`, and `nulls` where `null` could be a value too: what the
     source counted; the target counts again. `distinct`: no two rows are equal in everything.

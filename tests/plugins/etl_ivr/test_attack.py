@@ -176,7 +176,7 @@ async def test_a_page_that_is_cut_in_its_last_cell_is_noticed(
         layout = match(CDR, await source.describe(), "cdr")
         assert layout.cells[-1].name == "userfield"
         page = await source.page(layout, Range(0, 2030_00_00_00_00_00))
-    size = sum(len(line) - 33 for chunk in page.copy for line in chunk.splitlines()) + 9
+    size = sum(len(line) - 33 - 16 for chunk in page.copy for line in chunk.splitlines()) + 9
     pbx.execute("UPDATE cdr SET userfield = REPEAT('x', 200)")
     rest = 5000 + over - size - 10 * 200
     pbx.execute("ALTER TABLE cdr MODIFY userfield varchar(5000) NOT NULL")

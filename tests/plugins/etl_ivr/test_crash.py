@@ -17,6 +17,7 @@ OFTEN = [
     "MysqlSource.page:after",
     "Target._copy:before",
     "Target._copy:after",
+    "Target._filled:after",
     "Target._merged:after",
     "Target.load:after",
     "Repair.stage:before",

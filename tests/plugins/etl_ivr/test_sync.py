@@ -1,8 +1,10 @@
 """etl_ivr.sync from a real MariaDB: each call once, whatever happens between two runs."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +14,7 @@ from sereno.testing import RecordedRun
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.sync import sync
 from sereno_etl_ivr.target import Mark, Target
+from sereno_etl_ivr.target.direct import is_direct
 
 from .conftest import Sync
 from .pbx import ASTERISK, ISSABEL, Pbx, call, fetch, loaded, same
@@ -185,6 +188,33 @@ async def test_an_all_null_schema_keeps_null_and_empty_apart(
         database, "calldate", "uniqueid", "src", "dst", "extra ->> 'answer'"
     ) == empty_pbx.rows("start", "uniqueid", "src", "dst", "answer")
     assert (await synced(empty_pbx))["processed"] == 0
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
+async def test_a_page_is_the_same_whether_it_is_copied_or_staged(
+    pbx: Pbx, synced: Sync, database: str, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """Over the days on which New York puts its clock."""
+    pbx.fill(400, start="2026-03-07 00:00:00", seconds=600)
+    pbx.fill(200, start="2026-10-31 12:00:00", seconds=300)
+    pbx.insert(call("1995-01-01 10:00:00", "1.1"), call("2026-03-07 00:00:00", "1.2", clid="\\n"))
+    odd = 'north\\"\n\x1f'
+    copied = []
+
+    def told(*arguments: Any) -> bool:
+        copied.append(is_direct(*arguments))
+        return copied[-1]
+
+    monkeypatch.setattr("sereno_etl_ivr.target.target.is_direct", told)
+    await synced(pbx, source=odd, source_timezone=zone, batch_size=30)
+    assert True in copied
+    monkeypatch.setattr("sereno_etl_ivr.target.target.is_direct", lambda *_: False)
+    await synced(pbx, source="staged", source_timezone=zone, batch_size=30)
+
+    rows = "SELECT to_jsonb(c) - 'source' - 'loaded_at' FROM ivr.calls AS c WHERE source = $1"
+    one, other = [Counter(r[0] for r in await fetch(database, rows, s)) for s in (odd, "staged")]
+    assert one.total() == 602
+    assert one == other
 
 
 async def test_two_sources_share_the_tables(pbx: Pbx, synced: Sync, database: str) -> None:

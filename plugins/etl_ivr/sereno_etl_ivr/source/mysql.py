@@ -234,7 +234,9 @@ def _row(at: int, cells: tuple[Cell, ...]) -> Row:
     return Row(mysql_copy.content(mysql_copy.row_line(at, cells)), at, cells)
 
 
-def _column(name: bytes, kind: bytes, nullable: bytes, charset: bytes | None) -> SourceColumn:
+def _column(
+    name: bytes, kind: bytes, nullable: bytes, charset: bytes | None, precision: bytes | None
+) -> SourceColumn:
     family = _FAMILIES.get(_text(kind).lower(), "other")
     return SourceColumn(
         name=_text(name),
@@ -242,6 +244,7 @@ def _column(name: bytes, kind: bytes, nullable: bytes, charset: bytes | None) ->
         family=family,
         nullable=nullable.upper() == b"YES",
         unicode=charset is not None and _text(charset) in _UNICODE and kind.lower() != b"enum",
+        fine=precision != b"0",
     )
 
 

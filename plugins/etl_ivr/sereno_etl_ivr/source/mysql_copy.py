@@ -27,12 +27,18 @@ def lines(page: bytes) -> list[bytes]:
 
 
 def chunks(found: Sequence[bytes]) -> Iterator[tuple[bytes, set[str]]]:
-    """Yield COPY text, `ROWS_AT_ONCE` lines at a time, and the hashes in it."""
+    """Yield COPY text, `ROWS_AT_ONCE` lines at a time, and the hashes in it.
+
+    A line begins with the position, whose digits are repeated at its end as a time.
+    """
     for at in range(0, len(found), ROWS_AT_ONCE):
         some = found[at : at + ROWS_AT_ONCE]
         hashes = [content(line) for line in some]
         text = b"".join(
-            [b"%b\x1f%b\n" % (one.encode(), line) for one, line in zip(hashes, some, strict=True)]
+            [
+                b"%b\x1f%b\x1f%bT%b\n" % (one.encode(), line, line[:8], line[8:14])
+                for one, line in zip(hashes, some, strict=True)
+            ]
         )
         yield text, set(hashes)
 

@@ -149,6 +149,7 @@ class PostgresSource:
             content=text.content(layout),
             position=text.position_of(layout.cursor),
             cells=",".join(text.cell(cell.source) for cell in layout.cells),
+            moment=text.moment_of(layout.cursor),
             table=self._table,
             where=text.where(layout, within),
         )
@@ -160,7 +161,7 @@ class PostgresSource:
 
 
 def _row(record: Any) -> Row:
-    content, at, *cells = record
+    content, at, *cells, _ = record
     return Row(content, at, tuple(None if cell is None else cell.encode() for cell in cells))
 
 

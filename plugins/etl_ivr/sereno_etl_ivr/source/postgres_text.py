@@ -34,6 +34,11 @@ def position_of(cursor: LayoutCell) -> str:
     return f"coalesce(to_char({name},'YYYYMMDDHH24MISS')::bigint,{position.NULL})"
 
 
+def moment_of(cursor: LayoutCell) -> str:
+    """Write the time of a row to the second, as PostgreSQL reads it."""
+    return f"to_char({quoted(cursor.source.name)},'YYYYMMDD\"T\"HH24MISS')"
+
+
 def day_of(cursor: LayoutCell) -> str:
     """Write the day of a row, as YYYYMMDD."""
     return f"{position_of(cursor)} / 1000000"

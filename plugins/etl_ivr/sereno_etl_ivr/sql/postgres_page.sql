@@ -1,1 +1,1 @@
-SELECT {content}, {position}, {cells} FROM {table} WHERE {where}
+SELECT {content}, {position}, {cells}, {moment} FROM {table} WHERE {where}

@@ -13,14 +13,16 @@ from sereno import RunSuperseded
 from sereno_etl_ivr import position
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.layout import Layout
-from sereno_etl_ivr.page import DELIMITER, Page, PageDamaged, Range, Row
+from sereno_etl_ivr.page import Page, PageDamaged, Range, Row
 from sereno_etl_ivr.plan import Digest
 from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.shifts import Shift, shifts
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.batch import Batch, Mark
 from sereno_etl_ivr.target.connection import BAD_ROW, connected, translated
+from sereno_etl_ivr.target.copying import copy_page
 from sereno_etl_ivr.target.counts import check_nulls, merge_tally
+from sereno_etl_ivr.target.direct import columns, ending, is_direct
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
 from sereno_etl_ivr.target.statements import Statements, statements
@@ -49,7 +51,7 @@ class Target:
         self._table = table
         self._fence = fence
         self._token: UUID = uuid4()
-        self._columns: list[str] = []
+        self._layout: Layout
         self._written: Statements
         self._repair: Repair
         self._free = range(0)
@@ -110,7 +112,7 @@ class Target:
         """
         written = statements(layout, count_nulls=count_nulls)
         await self._ensure(layout, written)
-        self._columns = ["content", "position", *(cell.name for cell in layout.cells)]
+        self._layout = layout
         self._written = written
         self._repair = Repair(layout, written)
         self._zone = zone
@@ -130,15 +132,16 @@ class Target:
         try:
             with translated(self._url):
                 async with self._connection.transaction():
-                    copied = await self._copy(page)
-                    if copied != page.rows:
-                        raise PageDamaged(f"{copied} rows arrived of {page.rows}")
-                    found = await self._shifts(batch.range)
-                    if page.distinct and not found and self._is_free(batch.range):
-                        tally = await self._filled(page)
+                    filled = None
+                    if self._is_free(batch.range):
+                        filled = await self._filled(page)
+                    else:
+                        await self._copy(page)
+                    if filled is not None:
                         await turn()
-                        await self._claim(batch.mark, tally.inserted)
-                        return tally
+                        await self._claim(batch.mark, filled.inserted)
+                        return filled
+                    found = await self._shifts(batch.range)
                     await turn()
                     await self._claim(batch.mark)
                     merged = await self._merged(batch.range, found)
@@ -291,22 +294,11 @@ class Target:
         if any(counts):
             await self._connection.execute(query("tally"), self._source, self._table, *counts)
 
-    async def _copy(self, page: Page) -> int:
-        async def chunks() -> AsyncIterator[bytes]:
-            for chunk in page.copy:
-                yield chunk
-
-        status = await self._connection.copy_to_table(
-            "page",
-            schema_name="pg_temp",
-            columns=self._columns,
-            source=chunks(),
-            format="text",
-            delimiter=DELIMITER,
-            null=page.null,
-            encoding="utf8",
-        )
-        return int(status.split()[-1])
+    async def _copy(self, page: Page) -> None:
+        """Fill the staging table."""
+        cells = [cell.name for cell in self._layout.cells]
+        names = ["content", "position", *cells, "cursor time"]
+        await copy_page(self._connection, page, "pg_temp.page", names)
 
     def _is_free(self, within: Range) -> bool:
         """Tell whether no row that the target holds can be in a range.
@@ -318,11 +310,21 @@ class Target:
             return False
         return within.start in self._free and within.end in self._free
 
-    async def _filled(self, page: Page) -> Tally:
-        """Insert all of the staging table: nothing is there that it could be compared with."""
-        await self._connection.execute(self._written.fill, self._source, self._zone.key)
-        if self._written.nulls:
-            check_nulls(page, await self._connection.fetchval(self._written.nulls))
+    async def _filled(self, page: Page) -> Tally | None:
+        """Insert a page that meets nothing it could be compared with, by way of the staging table
+        where each row needs another value; None when it is in that table alone, to be merged.
+        """
+        layout, zone = self._layout, self._zone
+        if is_direct(layout, page, page.range, zone):
+            end = ending(self._source, zone, page.range)
+            await copy_page(self._connection, page, layout.table.target, columns(layout), end)
+        else:
+            await self._copy(page)
+            if not page.distinct or await self._shifts(page.range):
+                return None
+            await self._connection.execute(self._written.fill, self._source, zone.key)
+            if self._written.nulls:
+                check_nulls(page, await self._connection.fetchval(self._written.nulls))
         return Tally(read=page.rows, inserted=page.rows, batches=1)
 
     async def _tidied(self, batch: Batch, run_id: int) -> tuple[int, int]:

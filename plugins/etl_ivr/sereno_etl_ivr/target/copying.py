@@ -1,0 +1,36 @@
+"""Puts a page into a table by COPY."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from sereno_etl_ivr.page import DELIMITER, Page, PageDamaged
+
+_END = b"\n"
+
+
+async def copy_page(
+    connection: Any, page: Page, table: str, columns: Sequence[str], end: bytes = _END
+) -> None:
+    """Copy a page into ``schema.table``. `end`: what stands at the end of each line.
+
+    Raises PageDamaged when other than all rows arrived.
+    """
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in page.copy:  # no cell holds a line's end: it is escaped there
+            yield chunk if end == _END else chunk.replace(_END, end)
+
+    schema, _, name = table.partition(".")
+    status = await connection.copy_to_table(
+        name,
+        schema_name=schema,
+        columns=columns,
+        source=chunks(),
+        format="text",
+        delimiter=DELIMITER,
+        null=page.null,
+        encoding="utf8",
+    )
+    copied = int(status.split()[-1])
+    if copied != page.rows:
+        raise PageDamaged(f"{copied} rows arrived of {page.rows}")
