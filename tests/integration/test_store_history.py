@@ -27,8 +27,9 @@ async def scene(database: str) -> AsyncIterator[Scene]:
 async def fill(scene: Scene, job: str, days: int, count: int, state: str = "succeeded") -> None:
     """Make so many runs that ended, or began, so many days ago, each with a log line."""
     await scene.eye.execute(
-        "WITH made AS (INSERT INTO sereno.run (job, state, cause, finished_at)"
-        " SELECT $1, $2, 'program', CASE WHEN $2 IN ('queued', 'running') THEN NULL"
+        "WITH made AS (INSERT INTO sereno.run (job, state, cause, queued_at, finished_at)"
+        " SELECT $1, $2, 'program', clock_timestamp() - make_interval(days => $3, mins => 1),"
+        " CASE WHEN $2 IN ('queued', 'running') THEN NULL"
         " ELSE clock_timestamp() - make_interval(days => $3) END"
         " FROM generate_series(1, $4) RETURNING id)"
         " INSERT INTO sereno.run_log SELECT id, 1, 0, now(), 'INFO', 'x', 'y' FROM made",
@@ -77,6 +78,21 @@ async def test_what_is_not_over_stays_however_old(scene: Scene) -> None:
 async def test_one_call_deletes_one_batch(scene: Scene) -> None:
     await fill(scene, "a", 31, 25)
     assert [await prune(scene, batch=10) for _ in range(4)] == [10, 10, 5, 0]
+
+
+async def test_what_is_kept_is_counted_once_and_not_read_again(scene: Scene) -> None:
+    await fill(scene, "b", 40, 2, "queued")
+    await fill(scene, "a", 31, 3)
+    await fill(scene, "a", 29, 5_000)
+    await scene.eye.execute("ANALYZE sereno.run")
+    read = (
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables"
+        " WHERE relid = 'sereno.run'::regclass"
+    )
+    async with scene.eye.transaction():
+        gone = await scene.eye.fetchval("SELECT sereno.prune('30 days', 1000000, 1000)")
+        assert gone == 3
+        assert await scene.eye.fetchval(read) < 4 * 5_000  # once for each of the three jobs
 
 
 @pytest.mark.parametrize(("days", "keep", "batch"), [(0, 1, 1), (-1, 1, 1), (1, -1, 1), (1, 1, 0)])

@@ -332,39 +332,50 @@ END $$;
 -- `older_than`, then what no kept row needs any more: changes, versions of schedules, schedules that were
 -- removed, terms, nodes. Returns how many rows it deleted; 0 when there is nothing left to do.
 CREATE FUNCTION sereno.prune(older_than interval, keep_per_job integer, batch integer DEFAULT 1000)
-RETURNS bigint LANGUAGE plpgsql AS $$
+RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off   -- a batch reads what it deletes, not what is kept
+AS $$
 DECLARE
     gone  bigint := 0;
     n     bigint;
     left_ integer := batch;
     since timestamptz := clock_timestamp() - older_than;
     unnamed timestamptz;   -- what was over by then no kept row can name
+    run     record;
+    old     bigint[] := '{}';
 BEGIN
     IF older_than <= interval '0' OR keep_per_job < 0 OR batch < 1 THEN
         RAISE EXCEPTION 'prune: older_than must be positive, keep_per_job not negative, batch at least 1'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    WITH old AS (
-        SELECT r.id FROM sereno.run r
-         WHERE r.state NOT IN ('queued', 'running') AND r.finished_at < since
-         ORDER BY r.id LIMIT left_
-    ), deleted AS (
-        DELETE FROM sereno.run r USING old WHERE r.id = old.id RETURNING r.job, r.id
+    -- From the oldest on, no further than to runs that were queued after `since`: however many younger ones are kept.
+    FOR run IN SELECT r.id, r.state, r.finished_at, r.queued_at FROM sereno.run r ORDER BY r.id LOOP
+        EXIT WHEN cardinality(old) >= left_ OR run.queued_at >= since + interval '1 hour';
+        IF run.state NOT IN ('queued', 'running') AND run.finished_at < since THEN
+            old := old || run.id;
+        END IF;
+    END LOOP;
+    WITH deleted AS (
+        DELETE FROM sereno.run r WHERE r.id = ANY (old) RETURNING r.job, r.id
     ), noted AS (
         UPDATE sereno.job_stat j SET pruned_run = greatest(j.pruned_run, d.id)
           FROM (SELECT job, max(id) AS id FROM deleted GROUP BY job) d WHERE j.job = d.job
     ) SELECT count(*) INTO n FROM deleted;
     gone := gone + n; left_ := left_ - n;
     IF left_ > 0 THEN
-        WITH oldest AS (
+        WITH oldest AS MATERIALIZED (   -- once a job, not once a run
             SELECT j.name AS job, (SELECT r.id FROM sereno.run r WHERE r.job = j.name
                                     ORDER BY r.id DESC OFFSET keep_per_job LIMIT 1) AS id
               FROM sereno.job j
-        ), surplus AS (
-            SELECT r.id FROM oldest o JOIN sereno.run r ON r.job = o.job AND r.id <= o.id
-             WHERE r.state NOT IN ('queued', 'running') LIMIT left_
-        ), deleted AS (
-            DELETE FROM sereno.run r USING surplus s WHERE r.id = s.id RETURNING r.job, r.id
+        )
+        SELECT coalesce(array_agg(x.id), '{}') INTO old
+          FROM (SELECT s.id
+                  FROM oldest o, LATERAL (SELECT r.id FROM sereno.run r
+                                           WHERE r.job = o.job AND r.id <= o.id AND r.state NOT IN ('queued', 'running')
+                                           ORDER BY r.id LIMIT left_) AS s
+                 WHERE o.id IS NOT NULL LIMIT left_) AS x;
+        WITH deleted AS (
+            DELETE FROM sereno.run r WHERE r.id = ANY (old) RETURNING r.job, r.id
         ), noted AS (
             UPDATE sereno.job_stat j SET pruned_run = greatest(j.pruned_run, d.id)
               FROM (SELECT job, max(id) AS id FROM deleted GROUP BY job) d WHERE j.job = d.job
