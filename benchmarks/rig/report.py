@@ -129,7 +129,8 @@ def check_markers(page: Path, name: str) -> None:
 
 def write_section(page: Path, name: str, text: str) -> None:
     """Put `text` between the markers ``<!-- bench NAME -->`` and ``<!-- end -->`` of the page."""
-    put = _markers(name).sub(lambda m: f"{m[1]}\n{text.strip()}\n\n{m[2]}", page.read_text())
+    lines = text.strip("\n")  # but keep the indent of the command, which makes it code
+    put = _markers(name).sub(lambda m: f"{m[1]}\n{lines}\n\n{m[2]}", page.read_text())
     page.write_text(put)
 
 

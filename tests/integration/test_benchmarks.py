@@ -68,7 +68,7 @@ def test_a_table_goes_between_its_markers_with_the_older_runs_on_demand(tmp_path
     assert text.startswith("before\n<!-- bench drain -->\n")
     assert text.endswith("<!-- end -->\nafter\n")
     assert "an old table" not in text
-    assert "benchmarks/drain.py --sizes 20 --calm=0 --repeat 2" in text
+    assert "\n    .venv/bin/python benchmarks/drain.py --sizes 20 --calm=0 --repeat 2\n" in text
     assert "Medians of 2" in text
 
 
