@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from sereno.store.pool import prepare_connection
+from sereno.store.pool import Database, prepare_connection
 from sereno.store.sql import blocks, sql
 
 from .scene import connected
@@ -117,3 +117,13 @@ async def test_no_hot_statement_reads_a_large_table_from_end_to_end(
     for plan in plans.values():
         assert set(re.findall(r"Seq Scan on (\w+)", plan)) & LARGE == set(), plan
     assert "watermark_wake" in plans["agenda"]
+
+
+async def test_statements_are_not_compiled_first(database: str) -> None:
+    db = Database(database)
+    await db.open()
+    try:
+        async with db.connection() as pooled:
+            assert await pooled.fetchval("SHOW jit") == "off"
+    finally:
+        await db.close()
