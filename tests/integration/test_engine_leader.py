@@ -293,13 +293,10 @@ async def test_a_database_that_goes_away_and_comes_back_costs_no_slot_and_no_out
             done = await eye.value("SELECT count(*) FROM sereno.run")
             await eye.until(SUCCEEDED, "t.tick", done + 3)
             assert await eye.rows(DOUBLED) == []
-            due = await eye.value(
-                "SELECT round(extract(epoch FROM max(slot) - min(slot)) * 10)::bigint + 1"
+            ((due, told),) = await eye.rows(
+                "SELECT round(extract(epoch FROM max(slot) - min(slot)) * 10)::bigint + 1,"
+                " count(*) + (SELECT coalesce(sum(slots), 0) FROM sereno.slot_range)"
                 " FROM sereno.slot"
-            )
-            told = await eye.value(
-                "SELECT (SELECT count(*) FROM sereno.slot)"
-                " + coalesce((SELECT sum(slots) FROM sereno.slot_range), 0)"
             )
             assert told == due
 
