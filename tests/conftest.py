@@ -8,7 +8,8 @@ Markers:
 ``SERENO_TEST_POSTGRES=15`` runs everything on that version.
 
 ``make test`` runs the tests on several workers of pytest-xdist. Each has its own servers; tests
-that share what is costly to start are one ``xdist_group``, and so run on one of them.
+that share what is costly to start, or would hurt one another, are one ``xdist_group``, and so run
+on one of them, one after another.
 """
 
 import asyncio
@@ -57,11 +58,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start what waits most first, and MariaDB on one worker only."""
+    """Start what waits most first; faults beside other tests, but not beside each other."""
     items.sort(key=lambda item: item.get_closest_marker("fault") is None)
     for item in items:
         if "mariadb" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("mariadb"))
+        elif item.get_closest_marker("fault") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("faults"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -296,7 +296,7 @@ class Year(RuleBasedStateMachine):
             await self.world.db.close()
 
 
-@pytest.mark.timeout(0 if YEARS else 60)
+@pytest.mark.timeout(0 if YEARS else 240)
 def test_in_a_simulated_year_every_slot_gets_one_verdict(postgres_server: PostgresServer) -> None:
     seen: Counter[str] = Counter()
     run_state_machine_as_test(lambda: Year(postgres_server, seen), settings=SETTINGS)
