@@ -238,7 +238,7 @@ class Runner:
         if job.params is not None:
             params = msgspec.convert(params, job.params)
         scope = RunScope(job=claim.job, run_id=claim.run_id, attempt=claim.attempt)
-        now = self._clock.now()
+        timeout = policies.timeout
         context = RunContext(
             run_id=claim.run_id,
             job=claim.job,
@@ -251,7 +251,7 @@ class Runner:
             upstream=claim.upstream or {},
             saved=claim.saved,
             database_url=self._db.dsn,
-            deadline=None if policies.timeout is None else now + policies.timeout,
+            deadline=None if timeout is None else self._clock.now() + timeout,
             clock=self._clock.now,
             traceparent=next(iter(traceparents(claim.trace_context)), None),
         )

@@ -194,19 +194,24 @@ async def write_outcomes(
     return Written(ours=ours) if not left else await _left(db, node, left, ours)
 
 
-def _columns(outcomes: Sequence[Outcome]) -> list[list[Any]]:
+def _columns(outcomes: Sequence[Outcome]) -> list[list[Any] | None]:
     return [
         [o.run_id for o in outcomes],
         [o.attempt for o in outcomes],
         [o.state for o in outcomes],
         [o.started_at for o in outcomes],
         [o.finished_at for o in outcomes],
-        [o.result for o in outcomes],
-        [o.error for o in outcomes],
-        [o.traceback for o in outcomes],
-        [o.retry_at for o in outcomes],
-        [o.released for o in outcomes],
+        _sparse([o.result for o in outcomes]),
+        _sparse([o.error for o in outcomes]),
+        _sparse([o.traceback for o in outcomes]),
+        _sparse([o.retry_at for o in outcomes]),
+        _sparse([o.released or None for o in outcomes]),
     ]
+
+
+def _sparse(column: list[Any]) -> list[Any] | None:
+    """Return None for a column without values: the driver looks at each element of an array."""
+    return column if any(value is not None for value in column) else None
 
 
 async def _left(

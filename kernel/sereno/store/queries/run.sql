@@ -47,11 +47,14 @@ SELECT i AS id, r.state FROM unnest($1::bigint[]) AS i LEFT JOIN sereno.run r ON
 
 -- name: outcomes_write
 -- $1 node, $2 runs, $3 attempts, $4 states, $5 started, $6 finished, $7 results, $8 errors, $9 tracebacks,
--- $10 retry instants, $11 released. Each only while this node owns that attempt, and nobody holds its row: a transaction
--- that a job left open may hold up its own run's outcome, but no other's. Returns what was written.
+-- $10 retry instants, $11 released (null for any of the last five: none has it). Each only while this node owns that
+-- attempt, and nobody holds its row: a transaction that a job left open may hold up its own run's outcome, but no
+-- other's. Returns what was written.
 WITH o AS (
-    SELECT * FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[],
-                         $8::text[], $9::text[], $10::timestamptz[], $11::boolean[])
+    SELECT id, attempt, state, started_at, finished_at, result, error, traceback, retry_at,
+           coalesce(released, false) AS released
+      FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::text[],
+                  $9::text[], $10::timestamptz[], $11::boolean[])
         AS o(id, attempt, state, started_at, finished_at, result, error, traceback, retry_at, released)
 ), mine AS MATERIALIZED (  -- lateral: by the primary key, one after another, whatever the planner believes
     SELECT o.* FROM o, LATERAL (
