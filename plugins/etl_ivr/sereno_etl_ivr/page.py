@@ -1,7 +1,8 @@
 """What travels from a source to the target: a range of positions, and the rows found in it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from sereno_etl_ivr import position
 
@@ -46,6 +47,7 @@ class Page:
 
     `null`: how NULL is written. `rows`, and `nulls` where `null` could be a value too: what the
     source counted; the target counts again. `distinct`: no two rows are equal in everything.
+    `chunks`: makes the text, some rows at a time, with their hashes; None where it is there.
     """
 
     range: Range
@@ -54,11 +56,19 @@ class Page:
     null: str
     nulls: int | None = None
     distinct: bool = False
+    chunks: Callable[[], Iterator[tuple[bytes, set[str]]]] | None = None
 
-    @property
-    def bytes(self) -> int:
-        """Return the size of the text."""
-        return sum(map(len, self.copy))
+    async def ready(self) -> "Page":
+        """Return this page with its text; the loop is let go between the chunks."""
+        if self.chunks is None:
+            return self
+        copy: list[bytes] = []
+        distinct: set[str] = set()
+        for chunk, hashes in self.chunks():
+            copy.append(chunk)
+            distinct |= hashes
+            await asyncio.sleep(0)
+        return replace(self, copy=copy, distinct=len(distinct) == self.rows, chunks=None)
 
 
 @dataclass(frozen=True, slots=True)

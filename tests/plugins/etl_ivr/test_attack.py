@@ -175,7 +175,7 @@ async def test_a_page_that_is_cut_in_its_last_cell_is_noticed(
     async with open_source(Settings(source_url=pbx.url)) as source:
         layout = match(CDR, await source.describe(), "cdr")
         assert layout.cells[-1].name == "userfield"
-        page = await source.page(layout, Range(0, 2030_00_00_00_00_00))
+        page = await (await source.page(layout, Range(0, 2030_00_00_00_00_00))).ready()
     size = sum(len(line) - 33 - 16 for chunk in page.copy for line in chunk.splitlines()) + 9
     pbx.execute("UPDATE cdr SET userfield = REPEAT('x', 200)")
     rest = 5000 + over - size - 10 * 200

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -152,9 +153,10 @@ class MysqlSource:
         return {int(day): Digest(int(rows), int(total)) for day, rows, total in found}
 
     async def page(self, layout: Layout, within: Range) -> Page:
-        """Read all rows of a range as COPY text, in one statement and so of one instant.
+        """Read all rows of a range, in one statement and so of one instant.
 
-        None of them where they are more than the server joins: that they are fewer is noticed.
+        The text is made when it is asked for: the server is at the next page by then. It has no row
+        where there are more than the server joins, and that is noticed.
         """
         rows, nulls, joined = await self._one(
             query("mysql_page").format(
@@ -166,20 +168,13 @@ class MysqlSource:
         )
         if joined and len(joined) > self._longest - _LONGEST_CHARACTER:
             joined = None  # perhaps cut, and then one cell is short though each row is there
-        copy: list[bytes] = []
-        distinct: set[str] = set()
-        if joined:
-            for chunk, hashes in mysql_copy.chunks(mysql_copy.lines(joined)):
-                copy.append(chunk)
-                distinct |= hashes
-                await asyncio.sleep(0)
         return Page(
             range=within,
             rows=int(rows),
-            copy=copy,
+            copy=(),
             null=self._never if nulls is None else text.NULL_TEXT,
             nulls=None if nulls is None else int(nulls),
-            distinct=len(distinct) == int(rows),
+            chunks=partial(mysql_copy.chunks, joined or b""),
         )
 
     async def rows(self, layout: Layout, within: Range) -> AsyncGenerator[Sequence[Row], None]:

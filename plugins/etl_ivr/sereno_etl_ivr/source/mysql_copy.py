@@ -26,11 +26,12 @@ def lines(page: bytes) -> list[bytes]:
     return page.split(_SEPARATOR)
 
 
-def chunks(found: Sequence[bytes]) -> Iterator[tuple[bytes, set[str]]]:
-    """Yield COPY text, `ROWS_AT_ONCE` lines at a time, and the hashes in it.
+def chunks(page: bytes) -> Iterator[tuple[bytes, set[str]]]:
+    """Yield a joined page as COPY text, `ROWS_AT_ONCE` lines at a time, and the hashes in it.
 
     A line begins with the position, whose digits are repeated at its end as a time.
     """
+    found = lines(page) if page else []
     for at in range(0, len(found), ROWS_AT_ONCE):
         some = found[at : at + ROWS_AT_ONCE]
         hashes = [content(line) for line in some]

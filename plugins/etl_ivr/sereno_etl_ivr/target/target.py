@@ -129,6 +129,7 @@ class Target:
         `turn` is waited for before what the target holds is read. A page that is only filled in
         need not wait so long: its rows stand beside those of the page before, and commit after.
         """
+        page = await page.ready()
         try:
             with translated(self._url):
                 async with self._connection.transaction():
