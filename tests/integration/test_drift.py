@@ -4,13 +4,18 @@ import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from sereno.engine import lookout
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
+from sereno.model.ledger import Definition
 from sereno.store import drift, schedules
-from sereno.store.drift import Drift, foresee, notice, recorded
+from sereno.store.drift import FIRST, Drift, Step, foresee, notice, recorded
+from sereno.store.pool import Database
+from sereno.triggers.coming import next_slot
 from sereno.triggers.rules import rules
 
 from .scene import OTHER, Scene, job_named, named, opened
@@ -27,8 +32,8 @@ async def scene(database: str) -> AsyncIterator[Scene]:
 
 
 async def look(scene: Scene) -> list[Drift]:
-    found, more = await notice(scene.db, scene.term, 50)
-    assert not more
+    found, step = await notice(scene.db, scene.term, 50)
+    assert step is None
     return found
 
 
@@ -150,11 +155,90 @@ async def test_what_was_to_come_is_told_though_the_kept_slots_are_past(
         assert len(moved.after) == 5
 
 
-async def test_many_schedules_are_looked_at_little_by_little(scene: Scene) -> None:
+async def walk(scene: Scene, at_once: int) -> list[list[str]]:
+    """Take one walk; return by its steps the schedules whose outlook is kept since."""
+    steps: list[list[str]] = []
+    step: Step | None = FIRST
+    while step is not None:
+        await scene.eye.execute(
+            "UPDATE sereno.schedule SET created_at = 'epoch' WHERE drift IS NULL"
+        )
+        _, step = await notice(scene.db, scene.term, at_once, step)
+        steps.append(
+            await scene.value(
+                "WITH seen AS (UPDATE sereno.schedule SET created_at = now()"
+                " WHERE drift IS NOT NULL AND created_at = 'epoch' RETURNING name)"
+                " SELECT array(SELECT name FROM seen ORDER BY name)"
+            )
+        )
+    return steps
+
+
+async def test_many_schedules_are_looked_at_little_by_little_the_soonest_first(
+    scene: Scene,
+) -> None:
+    names = ["a@never", "a@late", "a@soon", "a@same"]
+    await scene.declare("a", *(named(name, "every 1h") for name in names))
     await scene.eye.execute("UPDATE sereno.schedule SET drift = NULL")
-    assert await notice(scene.db, scene.term, 1) == ([], True)
-    assert await notice(scene.db, scene.term, 1) == ([], True)
-    assert await notice(scene.db, scene.term, 1) == ([], False)
+    await scene.eye.execute(
+        "UPDATE sereno.watermark w SET wake_at = CASE s.name WHEN 'a@late' THEN timestamptz"
+        " '2031-01-01' WHEN 'a@never' THEN NULL ELSE '2030-01-01' END"
+        " FROM sereno.schedule s WHERE s.id = w.schedule_id AND s.name LIKE 'a@%'"
+    )
+    seen = [name for step in await walk(scene, 1) for name in step]
+    assert sorted(seen[:2]) == ["a@same", "a@soon"]
+    assert seen[2:] == ["a@late", "a@never"]
+    assert [name for step in await walk(scene, 1) for name in step] == []
+
+
+async def test_a_walk_reads_no_more_than_its_step_whatever_is_to_be_done(scene: Scene) -> None:
+    await scene.declare("a", *(named(f"a@{n}", "every 1h") for n in range(7)))
+    await look(scene)
+    await scene.eye.execute("UPDATE sereno.schedule SET drift = NULL WHERE name = 'a@6'")
+    steps = await walk(scene, 3)
+    assert len(steps) == 4  # nine rows: seven, and two of schedules that are declared no more
+    assert [name for step in steps for name in step] == ["a@6"]
+
+
+async def test_a_leader_rests_after_each_step_in_proportion_to_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.declare("a", *(named(f"a@{n}", "every 1h") for n in range(3 * lookout.AT_ONCE)))
+    time = 1_000.0
+
+    async def taking(db: Database, term: int, limit: int, after: Step) -> Any:
+        nonlocal time
+        time += 0.004
+        return await notice(db, term, limit, after)
+
+    monkeypatch.setattr(lookout, "steady", lambda: time)
+    monkeypatch.setattr(drift, "notice", taking)
+    ahead, rests = lookout.Lookout(scene.db, scene.term, lambda: None), []
+    while await scene.value("SELECT count(*) FROM sereno.schedule WHERE drift IS NULL"):
+        await ahead.turn()
+        rests.append(ahead.pause())
+        time += ahead.pause() / 2
+        await ahead.turn()  # too early: it does nothing
+        time += ahead.pause()
+    assert rests[:3] == [pytest.approx(0.004 * lookout.REST)] * 3
+    assert rests[3:] == [pytest.approx(lookout.EVERY)]
+
+
+async def test_a_trigger_that_fails_costs_the_others_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(held: Definition, name: str, after: datetime) -> datetime | None:
+        if name == "a":
+            raise ZeroDivisionError("a plugin's fault")
+        return next_slot(held, name, after)
+
+    await as_computed_before(scene, "a", timedelta(0))
+    await as_computed_before(scene, "b", timedelta(minutes=10))
+    monkeypatch.setattr(drift, "next_slot", failing)
+    found = {d.schedule: d.after for d in await look(scene)}
+    assert found["a"] == []
+    assert len(found["b"]) == 5
+    assert await look(scene) == []
 
 
 async def test_a_trigger_of_a_kind_that_this_code_does_not_know_has_no_slots_here(

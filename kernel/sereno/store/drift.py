@@ -5,12 +5,12 @@ they were computed last. What computes others from the same instant has moved th
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from sereno.model.declared import Declared
-from sereno.model.errors import LeaseLostError, TriggerError
+from sereno.model.errors import LeaseLostError
 from sereno.model.ledger import Definition
 from sereno.store.catalogue import BY_CODE, BY_CONFIG
 from sereno.store.ledger import definition
@@ -23,6 +23,11 @@ NEXT = 5
 MONTHS = 13
 _MONTH = timedelta(days=31)
 _ALL = 100_000
+
+Step = tuple[datetime | None, int]
+"""How far a walk over the schedules has come: the instant at which one is due, and its id."""
+
+FIRST: Step = (datetime.min.replace(tzinfo=UTC), 0)
 
 
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +59,7 @@ async def foresee(db: Database, declared: Mapping[str, Declared]) -> list[Drift]
     Writes nothing. A schedule that `declared` does not name is taken as the database has it.
     """
     found = []
-    for row in await db.fetch("drift_schedules", None, _ALL):
+    for row in await db.fetch("drift_schedules", _ALL):
         held = definition(row)
         ours = declared.get(row["name"])
         if ours is not None:
@@ -80,30 +85,35 @@ async def recorded(db: Database, limit: int = 50) -> list[Drift]:
     ]
 
 
-async def notice(db: Database, term: int, limit: int) -> tuple[list[Drift], bool]:
-    """Compute anew what is to come of at most `limit` schedules, keep it, return what has moved.
+async def notice(
+    db: Database, term: int, limit: int, after: Step = FIRST
+) -> tuple[list[Drift], Step | None]:
+    """Look at the `limit` schedules after the step `after`, in the order in which they are due.
 
-    What has moved is looked at by its new slot. Also tells whether there are more to do. Raises
+    What is to come of those that need it is computed anew and kept. Returns what has moved, which
+    is looked at by its new slot, and the step to go on from, None after the last. Raises
     LeaseLostError.
     """
+    instant, last = after
+    walked = await db.fetch("drift_walk", rules(), instant, last, limit)
+    step = (walked[-1]["wake_at"], walked[-1]["schedule_id"]) if len(walked) == limit else None
+    if not (rows := [r for r in walked if r["id"] is not None]):
+        return [], step
+    moved = {r["id"]: one for r in rows if (one := _noticed(r)) is not None}
+    kept = {
+        r["id"]: msgspec.to_builtins(_outlook(definition(r), r["name"], r["now"])) for r in rows
+    }
+    versions = list(kept), [r["version"] for r in rows]
     async with db.transaction() as connection:
         if await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over: its drift is another node's to notice")
-        found = await connection.fetch(sql("drift_schedules"), rules(), limit)
-        if not found:
-            return [], False
-        versions = [r["id"] for r in found], [r["version"] for r in found]
         locked = {r["id"] for r in await connection.fetch(sql("drift_lock"), *versions)}
-        rows = [r for r in found if r["id"] in locked]
-        moved = {r["id"]: one for r in rows if (one := _noticed(r)) is not None}
-        await connection.execute(
-            sql("drift_keep"),
-            [r["id"] for r in rows],
-            [msgspec.to_builtins(_outlook(definition(r), r["name"], r["now"])) for r in rows],
-        )
+        kept = {i: outlook for i, outlook in kept.items() if i in locked}
+        moved = {i: one for i, one in moved.items() if i in locked}
+        await connection.execute(sql("drift_keep"), list(kept), list(kept.values()))
         if moved:
             await _tell(connection, rows, moved)
-    return list(moved.values()), len(found) == limit
+    return list(moved.values()), step
 
 
 async def _tell(connection: Connection, rows: Sequence[Record], moved: Mapping[int, Drift]) -> None:
@@ -122,7 +132,7 @@ async def _tell(connection: Connection, rows: Sequence[Record], moved: Mapping[i
 def _following(row: Record) -> datetime | None:
     try:
         return next_slot(definition(row), row["name"], row["now"])
-    except TriggerError:
+    except Exception:  # it is looked at when it was to be, and its fault is told then
         return None
 
 
@@ -185,6 +195,6 @@ def _outlook(held: Definition, name: str, at: datetime) -> Outlook:
             slot = next_slot(held, name, at + month * _MONTH)
             if slot is not None and slot > slots[-1]:
                 slots.append(slot)
-    except TriggerError:  # of a kind that this code does not know: it has no slots here
+    except Exception:  # of a kind that this code does not know, or a plugin's that fails
         slots = []
     return Outlook(at=at, version=held.version, rules=rules(), trigger=held.trigger, slots=slots)

@@ -116,7 +116,7 @@ CREATE TABLE sereno.watermark (
     open_first  timestamptz,                     -- the range that ends at settled_to and may grow: its key,
     open_what   text                             -- and its verdict and reason
 ) WITH (fillfactor = 70);
-CREATE INDEX watermark_wake ON sereno.watermark (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX watermark_wake ON sereno.watermark (wake_at, schedule_id);
 
 CREATE TABLE sereno.slot (
     schedule_id bigint NOT NULL,
