@@ -83,6 +83,7 @@ async def crowded(connection: asyncpg.Connection) -> asyncpg.Connection:
 
 
 LARGE = {"run", "watermark"}
+WALKED = LARGE | {"schedule", "schedule_version"}
 HOT: dict[str, tuple[Any, ...]] = {
     "agenda": (NOW + timedelta(minutes=2), 500),
     "agenda_of": ([1, 2, 3],),
@@ -127,3 +128,28 @@ async def test_statements_are_not_compiled_first(database: str) -> None:
             assert await pooled.fetchval("SHOW jit") == "off"
     finally:
         await db.close()
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_look_ahead_reads_the_schedules_of_its_step_alone(
+    crowded: asyncpg.Connection, mode: str
+) -> None:
+    await crowded.execute(f"SET plan_cache_mode = {mode}")
+    for instant in (NOW, None):
+        plan = await _plan(crowded, "drift_walk", "rules", instant, 1, 10)
+        assert plan.count("watermark_wake") == 2, plan
+        assert set(re.findall(r"Seq Scan on (\w+)", plan)) & WALKED == set(), plan
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_runs_that_ended_badly_are_found_among_many_that_succeeded(
+    crowded: asyncpg.Connection, mode: str
+) -> None:
+    await crowded.execute(f"SET plan_cache_mode = {mode}")
+    for states in (["failed"], ["failed", "timed_out", "lost"], ["cancelled"]):
+        for job in (None, "j1"):
+            prepared = await crowded.prepare(f"EXPLAIN ANALYZE {sql('view_runs')}")
+            plan = "\n".join(row[0] for row in await prepared.fetch(job, states, 20))
+            read = [line for line in plan.splitlines() if " on run " in line and "loops" in line]
+            assert len(read) == 1, plan
+            assert "run_ended_badly" in read[0], plan

@@ -175,6 +175,7 @@ CREATE INDEX run_owned ON sereno.run (node) WHERE state = 'running';
 CREATE UNIQUE INDEX run_unique ON sereno.run (job, unique_key)
     WHERE unique_key IS NOT NULL AND state IN ('queued', 'running');
 CREATE INDEX run_job ON sereno.run (job, id);
+CREATE INDEX run_ended_badly ON sereno.run (id) WHERE state IN ('failed', 'timed_out', 'cancelled', 'lost');
 
 CREATE TABLE sereno.attempt (                     -- ended attempts that were not the run's last
     run_id      bigint NOT NULL REFERENCES sereno.run ON DELETE CASCADE,
