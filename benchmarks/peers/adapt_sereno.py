@@ -24,7 +24,7 @@ SUCCEEDED = "SELECT count(*) FROM sereno.run WHERE state = 'succeeded'"
 SLOTS = f"SELECT least(({SUCCEEDED}), (SELECT count(*) FROM sereno.slot WHERE verdict = 'ran'))"
 UNDER_WAY = "SELECT FROM sereno.run WHERE state IN ('queued', 'running') LIMIT 1"
 SERIES = "SELECT count(sereno.enqueue('bench.noop')) FROM generate_series(1, $1::integer)"
-BULK = "SELECT count(sereno.enqueue('bench.noop', p)) FROM unnest($1::text[]::jsonb[]) AS p"
+BULK = "SELECT count(*) FROM sereno.enqueue_many('bench.noop', $1::text[]::jsonb[])"
 
 
 def node(

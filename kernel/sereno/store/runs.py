@@ -32,16 +32,33 @@ async def enqueue(
     """Queue a run and return its id; raises NotFoundError, and ParamsError on unfit params."""
     found = await db.fetchval(
         "enqueue",
-        job,
-        dict(params),
-        run_at,
-        priority,
-        unique_key,
-        requested_by,
-        cause,
-        trace_context,
+        *(job, dict(params)),
+        *(run_at, priority, unique_key, requested_by, cause, trace_context),
     )
     return int(found)
+
+
+async def enqueue_many(
+    db: Database,
+    job: str,
+    params: Sequence[Mapping[str, Any]],
+    *,
+    requested_by: str,
+    cause: str = "program",
+    run_at: datetime | None = None,
+    priority: int | None = None,
+    trace_context: str | None = None,
+) -> list[int]:
+    """Queue a run for each of `params`, all or none; return their ids in that order.
+
+    Raises as `enqueue`; the sentence counts `params` from 1.
+    """
+    found = await db.fetch(
+        "enqueue_many",
+        *(job, [dict(p) for p in params]),
+        *(run_at, priority, requested_by, cause, trace_context),
+    )
+    return [int(r[0]) for r in found]
 
 
 class Requested(msgspec.Struct, frozen=True, kw_only=True):

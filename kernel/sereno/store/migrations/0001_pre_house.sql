@@ -244,6 +244,86 @@ CREATE TABLE sereno.change (                      -- who changed what, and why
     after      jsonb
 );
 
+-- The rules of what may be queued, of one run and of many alike.
+
+CREATE FUNCTION sereno.known_job(job text) RETURNS sereno.job LANGUAGE plpgsql AS $$
+DECLARE
+    known sereno.job%ROWTYPE;
+    near  text;
+BEGIN
+    SELECT * INTO known FROM sereno.job j WHERE j.name = known_job.job AND j.present;
+    IF known.name IS NULL THEN
+        SELECT j.name INTO near FROM sereno.job j
+         WHERE j.present AND (j.name LIKE '%' || known_job.job || '%' OR known_job.job LIKE '%' || j.name || '%'
+               OR split_part(j.name, '.', 1) = split_part(known_job.job, '.', 1))
+         ORDER BY abs(length(j.name) - length(known_job.job)), j.name LIMIT 1;
+        RAISE EXCEPTION 'unknown job ''%''%', known_job.job, coalesce(', did you mean ''' || near || '''?', '')
+            USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN known;
+END $$;
+
+-- Refuse the first of `params` that the job does not take; `numbered`: the sentence says which one it is.
+CREATE FUNCTION sereno.check_params(known sereno.job, params jsonb[], numbered boolean) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    names text[];   -- all that the job takes, null when it takes any
+    turn  text[];   -- what its concurrency_key is made of
+    wrong record;
+BEGIN
+    IF known.params IS NULL AND known.policies ->> 'concurrency_key' IS NULL   -- most jobs: no more is asked
+       AND 'object' = ALL (SELECT coalesce(jsonb_typeof(u.given), 'null') FROM unnest(check_params.params) AS u (given)) THEN
+        RETURN;
+    END IF;
+    IF known.params IS NOT NULL THEN
+        names := ARRAY(SELECT k FROM jsonb_object_keys(known.params) AS k ORDER BY k);
+    END IF;
+    turn := ARRAY(SELECT DISTINCT m[1] FROM regexp_matches(known.policies ->> 'concurrency_key', '\{(\w+)\}', 'g') AS m
+                   ORDER BY 1);
+    WITH field AS MATERIALIZED (
+        SELECT e.key AS name, e.value ->> 'type' AS type, (e.value ->> 'required')::boolean AS required
+          FROM jsonb_each(known.params) AS e
+    )
+    SELECT u.number, f.fault INTO wrong
+      FROM unnest(check_params.params) WITH ORDINALITY AS u (given, number), LATERAL (SELECT CASE
+               WHEN jsonb_typeof(u.given) IS DISTINCT FROM 'object'
+               THEN format('params are a JSON %s, they must be an object', coalesce(jsonb_typeof(u.given), 'null'))
+               WHEN u.given - names <> '{}'
+               THEN (SELECT format('unknown param ''%s''; it takes %s', k,
+                                   coalesce(nullif(array_to_string(names, ', '), ''), 'none'))
+                       FROM jsonb_object_keys(u.given - names) AS k LIMIT 1)
+               ELSE coalesce(
+                   (SELECT CASE WHEN u.given ? d.name
+                                THEN format('param ''%s'' is a JSON %s, it must be a %s', d.name,
+                                            jsonb_typeof(u.given -> d.name), d.type)
+                                ELSE format('param ''%s'' is missing', d.name) END
+                      FROM field AS d
+                     WHERE CASE WHEN u.given ? d.name THEN jsonb_typeof(u.given -> d.name) <> d.type
+                                ELSE d.required END
+                     LIMIT 1),
+                   CASE WHEN NOT u.given ?& turn
+                        THEN (SELECT format('param ''%s'' is missing, which its concurrency_key names', k)
+                                FROM unnest(turn) AS k WHERE NOT u.given ? k LIMIT 1) END)
+               END AS fault) AS f
+     WHERE f.fault IS NOT NULL ORDER BY u.number LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'job ''%'': %', known.name,
+            CASE WHEN numbered THEN format('params %s: ', wrong.number) ELSE '' END || wrong.fault
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END $$;
+
+-- Put the values of each of `params` for their names in the braces of `template`; null without a template.
+CREATE FUNCTION sereno.concurrency_keys(template text, params jsonb[]) RETURNS text[] LANGUAGE plpgsql STABLE STRICT AS $$
+DECLARE
+    words text[] := regexp_split_to_array(template, '\{\w+\}');
+    names text[] := ARRAY(SELECT m[1] FROM regexp_matches(template, '\{(\w+)\}', 'g') AS m);
+BEGIN
+    RETURN ARRAY(SELECT (SELECT string_agg(t.word || coalesce(u.given ->> t.name, ''), '' ORDER BY t.place)
+                           FROM unnest(words, names) WITH ORDINALITY AS t (word, name, place))
+                   FROM unnest(params) WITH ORDINALITY AS u (given, number) ORDER BY u.number);
+END $$;
+
 -- Queue a run inside the caller's own transaction. `run_at` null: as soon as possible. Returns the run's
 -- id; with a `unique_key` that a queued or running run of the job holds already, that run's id.
 CREATE FUNCTION sereno.enqueue(
@@ -257,60 +337,16 @@ CREATE FUNCTION sereno.enqueue(
     trace_context text DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    known sereno.job%ROWTYPE;
+    known sereno.job%ROWTYPE := sereno.known_job(enqueue.job);
     found bigint;
-    near  text;
-    field record;
-    key   text;
     turn  text;
 BEGIN
-    SELECT * INTO known FROM sereno.job j WHERE j.name = enqueue.job AND j.present;
-    IF known.name IS NULL THEN
-        SELECT j.name INTO near FROM sereno.job j
-         WHERE j.present AND (j.name LIKE '%' || enqueue.job || '%' OR enqueue.job LIKE '%' || j.name || '%'
-               OR split_part(j.name, '.', 1) = split_part(enqueue.job, '.', 1))
-         ORDER BY abs(length(j.name) - length(enqueue.job)), j.name LIMIT 1;
-        RAISE EXCEPTION 'unknown job ''%''%', enqueue.job, coalesce(', did you mean ''' || near || '''?', '')
-            USING ERRCODE = 'no_data_found';
-    END IF;
     IF octet_length(enqueue.unique_key) > 2000 THEN   -- an index entry has a third of a page
         RAISE EXCEPTION 'job ''%'': the unique_key is of % bytes, it must be of 2000 at most', enqueue.job,
             octet_length(enqueue.unique_key) USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF jsonb_typeof(enqueue.params) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'job ''%'': params are a JSON %, they must be an object', enqueue.job,
-            coalesce(jsonb_typeof(enqueue.params), 'null') USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF known.params IS NOT NULL THEN
-        FOR key IN SELECT jsonb_object_keys(enqueue.params) LOOP
-            IF NOT known.params ? key THEN
-                RAISE EXCEPTION 'job ''%'': unknown param ''%''; it takes %', enqueue.job, key,
-                    coalesce((SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(known.params) k), 'none')
-                    USING ERRCODE = 'invalid_parameter_value';
-            END IF;
-        END LOOP;
-        FOR field IN SELECT e.key AS name, e.value ->> 'type' AS type, (e.value ->> 'required')::boolean AS required
-                       FROM jsonb_each(known.params) e LOOP
-            IF field.required AND NOT enqueue.params ? field.name THEN
-                RAISE EXCEPTION 'job ''%'': param ''%'' is missing', enqueue.job, field.name
-                    USING ERRCODE = 'invalid_parameter_value';
-            END IF;
-            IF enqueue.params ? field.name AND field.type IS NOT NULL
-               AND jsonb_typeof(enqueue.params -> field.name) <> field.type THEN
-                RAISE EXCEPTION 'job ''%'': param ''%'' is a JSON %, it must be a %', enqueue.job, field.name,
-                    jsonb_typeof(enqueue.params -> field.name), field.type
-                    USING ERRCODE = 'invalid_parameter_value';
-            END IF;
-        END LOOP;
-    END IF;
-    turn := known.policies ->> 'concurrency_key';
-    FOR key IN SELECT DISTINCT m[1] FROM regexp_matches(turn, '\{(\w+)\}', 'g') AS m LOOP
-        IF NOT enqueue.params ? key THEN
-            RAISE EXCEPTION 'job ''%'': param ''%'' is missing, which its concurrency_key names', enqueue.job, key
-                USING ERRCODE = 'invalid_parameter_value';
-        END IF;
-        turn := replace(turn, '{' || key || '}', coalesce(enqueue.params ->> key, ''));
-    END LOOP;
+    PERFORM sereno.check_params(known, ARRAY[enqueue.params], numbered => false);
+    turn := (sereno.concurrency_keys(known.policies ->> 'concurrency_key', ARRAY[enqueue.params]))[1];
     LOOP
         INSERT INTO sereno.run AS r (job, cause, priority, run_at, params, unique_key, concurrency_key, requested_by,
                                      trace_context)
@@ -326,6 +362,42 @@ BEGIN
     END LOOP;
     PERFORM pg_notify('sereno', 'run');
     RETURN found;
+END $$;
+
+-- Queue a run for each of `params` by one statement: all, or with a sentence none. What else is said holds
+-- for every one of them. Returns their ids in the order of `params`.
+CREATE FUNCTION sereno.enqueue_many(
+    job           text,
+    params        jsonb[],
+    run_at        timestamptz DEFAULT NULL,
+    priority      integer DEFAULT NULL,
+    requested_by  text DEFAULT NULL,
+    cause         text DEFAULT 'program',
+    trace_context text DEFAULT NULL
+) RETURNS SETOF bigint LANGUAGE plpgsql
+SET jit = off   -- compiling took longer than the work, however many there are
+AS $$
+DECLARE
+    known sereno.job%ROWTYPE := sereno.known_job(enqueue_many.job);
+    turns text[];
+    level integer := coalesce(enqueue_many.priority, (known.policies ->> 'priority')::integer, 0);
+    due   timestamptz := coalesce(enqueue_many.run_at, clock_timestamp());
+    asker text := coalesce(enqueue_many.requested_by, session_user);
+BEGIN
+    IF enqueue_many.params IS NULL THEN
+        RAISE EXCEPTION 'job ''%'': params are null, they must be an array of objects', enqueue_many.job
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM sereno.check_params(known, enqueue_many.params, numbered => true);
+    turns := sereno.concurrency_keys(known.policies ->> 'concurrency_key', enqueue_many.params);
+    RETURN QUERY
+        INSERT INTO sereno.run AS r (job, cause, priority, run_at, params, concurrency_key, requested_by, trace_context)
+        SELECT enqueue_many.job, enqueue_many.cause, level, due, u.given, u.turn, asker, enqueue_many.trace_context
+          FROM unnest(enqueue_many.params, turns) WITH ORDINALITY AS u (given, turn, number) ORDER BY u.number
+        RETURNING r.id;
+    IF FOUND THEN
+        PERFORM pg_notify('sereno', 'run');
+    END IF;
 END $$;
 
 -- Delete history in one small batch: final runs (with their attempts, logs, progress) that are older than

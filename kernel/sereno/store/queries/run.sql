@@ -2,6 +2,10 @@
 -- $1 job, $2 params, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 cause, $8 trace_context
 SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
 
+-- name: enqueue_many
+-- $1 job, $2 params of each, $3 run_at, $4 priority, $5 requested_by, $6 cause, $7 trace_context
+SELECT sereno.enqueue_many($1, $2, $3, $4, $5, $6, $7);
+
 -- name: run_requested
 -- $1 run, in the transaction that asked for it. `new`: it was queued by this transaction, and did not wait or run before.
 SELECT state, run_at, xmin = pg_current_xact_id()::xid AS new FROM sereno.run WHERE id = $1;
