@@ -268,18 +268,21 @@ CREATE FUNCTION sereno.check_params(known sereno.job, params jsonb[], numbered b
 LANGUAGE plpgsql AS $$
 DECLARE
     names text[];   -- all that the job takes, null when it takes any
-    turn  text[];   -- what its concurrency_key is made of
+    turn  text[] := '{}';   -- what its concurrency_key is made of
     wrong record;
 BEGIN
-    IF known.params IS NULL AND known.policies ->> 'concurrency_key' IS NULL   -- most jobs: no more is asked
-       AND 'object' = ALL (SELECT coalesce(jsonb_typeof(u.given), 'null') FROM unnest(check_params.params) AS u (given)) THEN
-        RETURN;
+    IF known.policies ->> 'concurrency_key' IS NOT NULL THEN
+        turn := ARRAY(SELECT DISTINCT m[1] FROM regexp_matches(known.policies ->> 'concurrency_key', '\{(\w+)\}', 'g') AS m
+                       ORDER BY 1);
     END IF;
-    IF known.params IS NOT NULL THEN
+    IF known.params IS NULL THEN   -- most jobs; when all fit, as they mostly do, no more is asked
+        IF true = ALL (SELECT jsonb_typeof(u.given) IS NOT DISTINCT FROM 'object' AND u.given ?& turn
+                         FROM unnest(check_params.params) AS u (given)) THEN
+            RETURN;
+        END IF;
+    ELSE
         names := ARRAY(SELECT k FROM jsonb_object_keys(known.params) AS k ORDER BY k);
     END IF;
-    turn := ARRAY(SELECT DISTINCT m[1] FROM regexp_matches(known.policies ->> 'concurrency_key', '\{(\w+)\}', 'g') AS m
-                   ORDER BY 1);
     WITH field AS MATERIALIZED (
         SELECT e.key AS name, e.value ->> 'type' AS type, (e.value ->> 'required')::boolean AS required
           FROM jsonb_each(known.params) AS e
