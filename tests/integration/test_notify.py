@@ -157,7 +157,7 @@ async def test_a_job_that_fails_again_is_told_again_only_after_a_while(world: Wo
     assert len(chat.sent) == 1
     await run_sql(world.db, "UPDATE sereno.notification SET raised_at = now() - interval '5 h'")
     herald.hear(await world.failed_run())
-    await herald._finish()
+    await chat.wait("run_failed etl.sync")
     assert [n.suppressed for n in chat.sent] == [0, 3]
 
 
