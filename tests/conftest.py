@@ -14,6 +14,7 @@ on one of them, one after another.
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
@@ -32,6 +33,10 @@ from .servers.supervised import ServerError, Supervised, memory
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_postgres: runs on each PostgreSQL installed")
     config.addinivalue_line("markers", "every_loop: runs on asyncio and uvloop, server or not")
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # As a shell leaves it for what it runs in the background; every process started here would
+        # ignore it too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     Supervised.within = memory()  # what they store is gone in seconds: no disk need see it
 
 
