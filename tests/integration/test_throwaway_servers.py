@@ -54,7 +54,7 @@ def test_a_server_goes_with_its_starter(
         assert place.is_dir()
         os.killpg(starter.pid, how)
     wait_until(lambda: not place.exists(), f"{place} to be removed")
-    assert str(place) not in command_lines()
+    wait_until(lambda: str(place) not in command_lines(), "the supervisor to end")
 
 
 def command_lines() -> str:
