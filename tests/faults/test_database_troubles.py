@@ -126,6 +126,8 @@ def test_a_standby_is_waited_for_until_it_is_promoted(
         dsn = f"postgresql://postgres@127.0.0.1:{private_postgres.port},127.0.0.1:{standby.port}"
         with ticking(f"{dsn}/postgres", tmp_path) as replica:
             before = value(private_postgres.dsn(), slots)
+            made = "SELECT to_regclass('sereno.slot') IS NOT NULL"
+            wait_until(lambda: value(standby.dsn(), made), "the standby to have the schema")
             wait_until(lambda: value(standby.dsn(), slots) > before, "the standby to follow")
             private_postgres.kill()
             wait_until(lambda: "recovery" in why_not_ready(replica), "why it is not ready")

@@ -94,7 +94,11 @@ class Receiver:
 
     def names(self, since: float) -> set[str]:
         """Return the names of the alerts that have fired after `since`."""
-        return {a["labels"]["alertname"] for at, a in list(self.heard) if at >= since}
+        return {
+            a["labels"]["alertname"]
+            for at, a in list(self.heard)
+            if at >= since and a["status"] == "firing"
+        }
 
 
 class Replica:
