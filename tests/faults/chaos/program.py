@@ -85,6 +85,10 @@ def torment(
     return verdict
 
 
+_SHORTEST = 3.0
+"""Seconds that an account covers at least: every job has run in them."""
+
+
 def _played(scene: Stage, dice: random.Random, count: int, only: str) -> Verdict:
     known = [fault for fault in all_faults(scene.lease) if only in fault.name]
     reasons = {fault.name: fault.needs(scene) for fault in known}
@@ -93,13 +97,14 @@ def _played(scene: Stage, dice: random.Random, count: int, only: str) -> Verdict
         _say(f"skipped: {line}")
     possible = [fault for fault in known if reasons[fault.name] is None]
     scene.settle()
-    since = scene.eye.now()
+    since, begun = scene.eye.now(), steady()
     trials = []
     for number, fault in enumerate(chosen(possible, count, dice), 1):
         trial = _try(scene, fault, dice)
         trials.append(trial)
         took = "no new leader" if trial.failover is None else f"{trial.failover:.3f} s"
         _say(f"{number:4d} {fault.name} ({trial.replica}): {took} {'; '.join(trial.faults)}")
+    scene.until(begun + _SHORTEST)
     scene.settle()
     harms = [h for r in scene.replicas for h in r.harms]
     books = account.balance(scene.eye, scene.dsn, scene.file, since, harms)
