@@ -1,4 +1,4 @@
-"""A trigger that keeps its last two answers, so that each step is computed once, and may be early.
+"""A trigger that keeps its last two steps, so that each is computed once, and may be early.
 
 A step of croniter costs 20 to 130 µs, and one of a plugin's trigger may cost more. The planner asks
 for the slot that is due and for the one after it; who foresees the second beforehand has both at
@@ -7,26 +7,26 @@ hand when thousands are due at the same instant.
 
 from datetime import datetime
 
+from sereno.triggers.steps import LastSteps
 from sereno.triggers.trigger import Trigger
 
 
 class Remembered(Trigger):
-    """`trigger`, with its last two answers: between one and what it answers, nothing can be due."""
+    """`trigger`, with the last two steps of this one schedule."""
 
-    __slots__ = ("_known", "_trigger")
+    __slots__ = ("_steps", "_trigger")
 
     def __init__(self, trigger: Trigger) -> None:
         self._trigger = trigger
-        self._known: tuple[tuple[datetime, datetime], ...] = ()
+        self._steps = LastSteps()
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first slot strictly after `instant` (aware), in UTC, or None for none."""
-        for after, found in self._known:
-            if after <= instant < found:
-                return found
+        if known := self._steps.find(instant):
+            return known
         answer = self._trigger.next_after(instant)
         if answer is not None and answer > instant:
-            self._known = ((instant, answer), *self._known[:1])
+            self._steps.add(instant, answer)
         return answer
 
     @property

@@ -2,7 +2,7 @@
 
 The only module that steps croniter. Its objects carry a cursor, so each has a lock, and one is
 shared by all triggers with the same expression. A step costs croniter 20 to 130 µs, so the last two
-answers are kept: between an answer and what it was asked for, nothing else can match.
+are kept, for all of them.
 """
 
 from datetime import datetime
@@ -12,17 +12,18 @@ from threading import Lock
 from croniter import croniter
 
 from sereno.triggers.expression import for_croniter
+from sereno.triggers.steps import LastSteps
 
 
 class WallClock:
     """Steps from one wall time that matches an expression to the next."""
 
-    __slots__ = ("_cursor", "_known", "_lock", "follows_real_time")
+    __slots__ = ("_cursor", "_lock", "_steps", "follows_real_time")
 
     def __init__(self, expression: str) -> None:
         fields = for_croniter(expression)
         self._lock = Lock()
-        self._known: tuple[tuple[datetime, datetime], ...] = ()
+        self._steps = LastSteps()
         self._cursor = croniter(
             " ".join(fields),
             datetime(2000, 1, 1),  # noqa: DTZ001 - a wall clock has no zone
@@ -34,15 +35,14 @@ class WallClock:
 
     def next_after(self, wall: datetime) -> datetime | None:
         """Return the first match after `wall` (naive), or None if 50 years have none."""
-        for after, found in self._known:
-            if after <= wall < found:
-                return found
+        if known := self._steps.find(wall):
+            return known
         try:
             with self._lock:
                 match: datetime = self._cursor.get_next(datetime, start_time=wall)
         except (ValueError, OverflowError):
             return None
-        self._known = ((wall, match), *self._known[:1])
+        self._steps.add(wall, match)
         return match
 
 
