@@ -403,6 +403,20 @@ BEGIN
     END IF;
 END $$;
 
+-- Delete runs, with all that is theirs; their jobs note how far. Returns how many there were.
+CREATE FUNCTION sereno.delete_runs(ids bigint[]) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    n integer;
+BEGIN
+    WITH deleted AS (
+        DELETE FROM sereno.run r WHERE r.id = ANY (ids) RETURNING r.job, r.id
+    ), noted AS (
+        UPDATE sereno.job_stat j SET pruned_run = greatest(j.pruned_run, d.id)
+          FROM (SELECT job, max(id) AS id FROM deleted GROUP BY job) d WHERE j.job = d.job
+    ) SELECT count(*) INTO n FROM deleted;
+    RETURN n;
+END $$;
+
 -- Delete history in one small batch: final runs (with their attempts, logs, progress) that are older than
 -- `older_than` or beyond the newest `keep_per_job` of their job, then slots and ranges older than
 -- `older_than`, then what no kept row needs any more: changes, versions of schedules, schedules that were
@@ -412,11 +426,11 @@ RETURNS bigint LANGUAGE plpgsql
 SET enable_seqscan = off SET jit = off   -- a batch reads what it deletes, not what is kept
 AS $$
 DECLARE
-    gone  bigint := 0;
-    n     bigint;
-    left_ integer := batch;
-    since timestamptz := clock_timestamp() - older_than;
+    n       integer;
+    left_   integer := batch;
+    since   timestamptz := clock_timestamp() - older_than;
     unnamed timestamptz;   -- what was over by then no kept row can name
+    slots_gone boolean := false;
     run     record;
     old     bigint[] := '{}';
 BEGIN
@@ -431,13 +445,7 @@ BEGIN
             old := old || run.id;
         END IF;
     END LOOP;
-    WITH deleted AS (
-        DELETE FROM sereno.run r WHERE r.id = ANY (old) RETURNING r.job, r.id
-    ), noted AS (
-        UPDATE sereno.job_stat j SET pruned_run = greatest(j.pruned_run, d.id)
-          FROM (SELECT job, max(id) AS id FROM deleted GROUP BY job) d WHERE j.job = d.job
-    ) SELECT count(*) INTO n FROM deleted;
-    gone := gone + n; left_ := left_ - n;
+    left_ := left_ - sereno.delete_runs(old);
     IF left_ > 0 THEN
         WITH oldest AS MATERIALIZED (   -- once a job, not once a run
             SELECT j.name AS job, (SELECT r.id FROM sereno.run r WHERE r.job = j.name
@@ -450,13 +458,7 @@ BEGIN
                                            WHERE r.job = o.job AND r.id <= o.id AND r.state NOT IN ('queued', 'running')
                                            ORDER BY r.id LIMIT left_) AS s
                  WHERE o.id IS NOT NULL LIMIT left_) AS x;
-        WITH deleted AS (
-            DELETE FROM sereno.run r WHERE r.id = ANY (old) RETURNING r.job, r.id
-        ), noted AS (
-            UPDATE sereno.job_stat j SET pruned_run = greatest(j.pruned_run, d.id)
-              FROM (SELECT job, max(id) AS id FROM deleted GROUP BY job) d WHERE j.job = d.job
-        ) SELECT count(*) INTO n FROM deleted;
-        gone := gone + n; left_ := left_ - n;
+        left_ := left_ - sereno.delete_runs(old);
     END IF;
     IF left_ > 0 THEN   -- schedule by schedule: the primary key is the way, however many slots are kept
         WITH old AS (
@@ -464,35 +466,31 @@ BEGIN
               FROM sereno.schedule c, LATERAL (SELECT s.schedule_id, s.slot FROM sereno.slot s
                                                 WHERE s.schedule_id = c.id AND s.slot < since
                                                 ORDER BY s.slot LIMIT left_) AS o LIMIT left_
-        ), deleted AS (
-            DELETE FROM sereno.slot s USING old
-             WHERE s.schedule_id = old.schedule_id AND s.slot = old.slot RETURNING s.slot
-        ), noted AS (
-            UPDATE sereno.history SET slots_kept_from = greatest(slots_kept_from, since)
-             WHERE EXISTS (SELECT 1 FROM deleted)
-        ) SELECT count(*) INTO n FROM deleted;
-        gone := gone + n; left_ := left_ - n;
+        )
+        DELETE FROM sereno.slot s USING old
+         WHERE s.schedule_id = old.schedule_id AND s.slot = old.slot;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        left_ := left_ - n;
+        slots_gone := slots_gone OR n > 0;
     END IF;
     IF left_ > 0 THEN
         WITH old AS (
             SELECT schedule_id, first_slot FROM sereno.slot_range WHERE last_slot < since LIMIT left_
-        ), deleted AS (
-            DELETE FROM sereno.slot_range r USING old
-             WHERE r.schedule_id = old.schedule_id AND r.first_slot = old.first_slot RETURNING r.last_slot
-        ), noted AS (
-            UPDATE sereno.history SET slots_kept_from = greatest(slots_kept_from, since)
-             WHERE EXISTS (SELECT 1 FROM deleted)
-        ) SELECT count(*) INTO n FROM deleted;
-        gone := gone + n; left_ := left_ - n;
+        )
+        DELETE FROM sereno.slot_range r USING old
+         WHERE r.schedule_id = old.schedule_id AND r.first_slot = old.first_slot;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        left_ := left_ - n;
+        slots_gone := slots_gone OR n > 0;
     END IF;
     IF left_ > 0 THEN   -- the newest stays: monitors tell since when nothing has changed
         WITH oldest AS (
             SELECT c.id, c.at FROM sereno.change c ORDER BY c.id LIMIT left_
-        ), deleted AS (
-            DELETE FROM sereno.change c USING oldest o
-             WHERE c.id = o.id AND o.at < since AND c.id < (SELECT max(x.id) FROM sereno.change x) RETURNING c.id
-        ) SELECT count(*) INTO n FROM deleted;
-        gone := gone + n; left_ := left_ - n;
+        )
+        DELETE FROM sereno.change c USING oldest o
+         WHERE c.id = o.id AND o.at < since AND c.id < (SELECT max(x.id) FROM sereno.change x);
+        GET DIAGNOSTICS n = ROW_COUNT;
+        left_ := left_ - n;
     END IF;
     -- Of a schedule stay the version that ruled when what is kept began (or, if that is earlier, where its
     -- settling stands), all since then, a pause that still goes on from its beginning, and when it ended last.
@@ -507,14 +505,15 @@ BEGIN
         ), old AS (
             SELECT v.schedule_id, v.version FROM ruling r JOIN sereno.schedule_version v USING (schedule_id)
              WHERE v.version < r.version AND (r.idle IS NULL OR v.version NOT IN (r.idle, r.idle + 1)) LIMIT left_
-        ), deleted AS (
-            DELETE FROM sereno.schedule_version v USING old
-             WHERE v.schedule_id = old.schedule_id AND v.version = old.version RETURNING v.version
-        ), noted AS (
-            UPDATE sereno.history SET slots_kept_from = greatest(slots_kept_from, since)
-             WHERE EXISTS (SELECT 1 FROM deleted)
-        ) SELECT count(*) INTO n FROM deleted;
-        gone := gone + n; left_ := left_ - n;
+        )
+        DELETE FROM sereno.schedule_version v USING old
+         WHERE v.schedule_id = old.schedule_id AND v.version = old.version;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        left_ := left_ - n;
+        slots_gone := slots_gone OR n > 0;
+    END IF;
+    IF slots_gone THEN
+        UPDATE sereno.history SET slots_kept_from = greatest(slots_kept_from, since);
     END IF;
     -- Runs get their ids as they are queued, and what owns or decides them comes later; so what was over an hour
     -- before the oldest kept run was queued is named by runs that are not over alone. Slots before `since` are gone.
@@ -529,10 +528,10 @@ BEGIN
                AND NOT EXISTS (SELECT 1 FROM sereno.run r WHERE r.schedule_id = s.id AND r.state = 'queued')
                AND NOT EXISTS (SELECT 1 FROM sereno.run r WHERE r.schedule_id = s.id AND r.state = 'running')
              LIMIT left_
-        ), deleted AS (
-            DELETE FROM sereno.schedule s USING old WHERE s.id = old.id RETURNING s.id
-        ) SELECT count(*) INTO n FROM deleted;
-        gone := gone + n; left_ := left_ - n;
+        )
+        DELETE FROM sereno.schedule s USING old WHERE s.id = old.id;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        left_ := left_ - n;
     END IF;
     IF left_ > 0 THEN
         WITH busy AS (
@@ -547,10 +546,10 @@ BEGIN
                AND NOT EXISTS (SELECT 1 FROM busy WHERE busy.term = t.term)
                AND NOT EXISTS (SELECT 1 FROM busy JOIN sereno.attempt a ON a.run_id = busy.id WHERE a.term = t.term)
              LIMIT left_
-        ), deleted AS (
-            DELETE FROM sereno.term t USING old WHERE t.term = old.term RETURNING t.term
-        ) SELECT count(*) INTO n FROM deleted;
-        gone := gone + n; left_ := left_ - n;
+        )
+        DELETE FROM sereno.term t USING old WHERE t.term = old.term;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        left_ := left_ - n;
     END IF;
     IF left_ > 0 THEN
         WITH busy AS (
@@ -564,10 +563,10 @@ BEGIN
                AND NOT EXISTS (SELECT 1 FROM busy WHERE busy.node = d.id)
                AND NOT EXISTS (SELECT 1 FROM busy JOIN sereno.attempt a ON a.run_id = busy.id WHERE a.node = d.id)
              LIMIT left_
-        ), deleted AS (
-            DELETE FROM sereno.node d USING old WHERE d.id = old.id RETURNING d.id
-        ) SELECT count(*) INTO n FROM deleted;
-        gone := gone + n;
+        )
+        DELETE FROM sereno.node d USING old WHERE d.id = old.id;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        left_ := left_ - n;
     END IF;
-    RETURN gone;
+    RETURN batch - left_;
 END $$;
