@@ -10,6 +10,7 @@ import pytest
 from sereno_notify.signature import verify
 
 from ...integration.cli_scene import Scene, scene
+from ...planting import plant
 from ...servers.waiting import wait_until
 from .receiver import Receiver
 
@@ -35,14 +36,9 @@ def sereno_register_jobs():
 
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install a plugin as pip leaves it, for processes that are started from here."""
-    site = tmp_path / "site"
-    info = site / "sereno_planted-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "sereno_planted.py").write_text(PLUGIN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sereno-planted\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[sereno]\nplanted = sereno_planted\n")
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    """Install the plugin for processes that are started from here."""
+    plant(tmp_path / "site", PLUGIN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
 
 
 def page(scene: Scene) -> str:
