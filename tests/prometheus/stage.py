@@ -11,20 +11,19 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from ..servers.postgres import PostgresServer, installed_programs
 from ..servers.supervised import Supervised, free_port
 from ..servers.waiting import wait_until
+from ..servers.web import Handler, serving
 from .programs import ROOT, program
 
 _RULES = ROOT / "conf" / "prometheus" / "sereno.rules.yml"
@@ -55,28 +54,19 @@ class Receiver:
     heard: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
     @contextmanager
-    def listening(self) -> Iterator[int]:
+    def listening(self) -> Iterator[str]:
         heard = self.heard
 
-        class Handler(BaseHTTPRequestHandler):
+        class Posted(Handler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                heard.extend((time.monotonic(), alert) for alert in json.loads(body)["alerts"])
+                heard.extend(
+                    (time.monotonic(), alert) for alert in json.loads(self.body())["alerts"]
+                )
                 self.send_response(200)
                 self.end_headers()
 
-            def log_message(self, *args: object) -> None:
-                """Say nothing."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with serving(Posted) as url:
+            yield url
 
     def seconds_until(self, name: str, status: str, since: float, **labels: str) -> float:
         """Wait until `name` has arrived after `since`; return how long after it that was."""
@@ -221,16 +211,16 @@ def staged(place: Path) -> Iterator[Stage]:
         for replica in replicas:
             stack.callback(replica.kill)
             replica.start()
-        port = stack.enter_context(receiver.listening())
-        alertmanager = stack.enter_context(_alertmanager(port))
+        hook = stack.enter_context(receiver.listening())
+        alertmanager = stack.enter_context(_alertmanager(hook))
         prometheus = stack.enter_context(_prometheus(alertmanager, replicas))
         yield Stage(postgres, replicas, prometheus, receiver, spoiled)
 
 
 @contextmanager
-def _alertmanager(receiver: int) -> Iterator[int]:
+def _alertmanager(receiver: str) -> Iterator[int]:
     text = (ROOT / "conf" / "alertmanager" / "alertmanager.yml").read_text("utf-8")
-    text = re.sub(r"http://127.0.0.1:9999/\S+?\"", f'http://127.0.0.1:{receiver}/"', text)
+    text = re.sub(r"http://127.0.0.1:9999/\S+?\"", f'{receiver}/"', text)
     text = re.sub(r"group_wait: \w+", "group_wait: 0s", text)
     text = re.sub(r"group_interval: \w+", "group_interval: 1s", text)
     port = free_port()

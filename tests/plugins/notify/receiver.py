@@ -1,12 +1,12 @@
 """A real HTTP server that keeps what is posted to it."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sereno.testing import Signals
+
+from ...servers.web import Handler, serving
 
 
 @dataclass
@@ -34,9 +34,9 @@ class Receiver:
 def receiving() -> Iterator[Receiver]:
     found = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Posted(Handler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             headers = {k.lower(): v for k, v in self.headers.items()}
             found.requests.append(Request(self.path, headers, body))
             status = found.answers.pop(0) if found.answers else 200
@@ -47,14 +47,5 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
             found.signals.say("posted", path=self.path.partition("?")[0])
 
-        def log_message(self, *args: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Posted) as found.url:
+        yield found
