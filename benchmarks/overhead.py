@@ -48,7 +48,7 @@ COLUMNS = (
     ("CPU %", "cpu_percent", False),
     ("statements/s", "statements_s", False),
 )
-VERSIONS = ("sereno", "asyncpg", "uvloop", "starlette", "uvicorn", "croniter", "pluggy", "msgspec")
+VERSIONS = ("sereno", "asyncpg", "uvloop", "h11", "croniter", "pluggy", "msgspec")
 
 Figures = dict[str, float]
 

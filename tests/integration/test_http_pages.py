@@ -3,11 +3,12 @@
 import asyncio
 import signal
 import socket
-from typing import Any
 
 import httpx
 import pytest
 
+from sereno.http.answer import Answer
+from sereno.http.request import Request
 from sereno.http.server import HttpServer
 from sereno.model.errors import ConfigurationError
 
@@ -97,12 +98,20 @@ async def test_an_unknown_page_names_those_there_are(database: str) -> None:
 
     assert answer.status_code == 404
     assert "/health/readiness" in answer.json()["error"]
-    assert post.status_code == 405
+    assert (post.status_code, post.headers["allow"]) == (405, "GET, HEAD")
+    assert post.json()["error"] == "/metrics knows no POST, only GET, HEAD"
 
 
-async def hello(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"hello"})
+async def test_a_slash_at_the_end_changes_nothing(database: str) -> None:
+    async with served(database, token="s3cret-token") as (client, _):
+        probe = await client.get("/health/readiness/")
+        page = await client.get("/health/")
+
+    assert (probe.status_code, page.status_code) == (200, 401)
+
+
+async def hello(request: Request) -> Answer:
+    return Answer(body=b"hello")
 
 
 async def get(url: str) -> str:
@@ -168,10 +177,10 @@ async def test_when_it_closes_the_port_is_free_again() -> None:
 async def test_a_request_under_way_is_answered_before_the_server_closes() -> None:
     begun, go = asyncio.Event(), asyncio.Event()
 
-    async def slow(scope: Any, receive: Any, send: Any) -> None:
+    async def slow(request: Request) -> Answer:
         begun.set()
         await go.wait()
-        await hello(scope, receive, send)
+        return await hello(request)
 
     server = HttpServer(slow, "127.0.0.1", 0)
     await server.__aenter__()
@@ -182,15 +191,3 @@ async def test_a_request_under_way_is_answered_before_the_server_closes() -> Non
 
     assert await answer == "hello"
     await leaving
-
-
-async def test_an_error_in_a_page_is_no_error_of_the_server(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def broken(scope: Any, receive: Any, send: Any) -> None:
-        raise RuntimeError("boom")
-
-    async with HttpServer(broken, "127.0.0.1", 0) as server:
-        for _ in range(2):
-            async with httpx.AsyncClient(trust_env=False) as client:
-                assert (await client.get(server.url)).status_code == 500

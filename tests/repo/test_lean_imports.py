@@ -21,7 +21,6 @@ LATER = {
     "aiomysql": "opening a MySQL source loads it",
     "pymysql": "opening a MySQL source loads it, with aiomysql",
     "html": "the first visit to the front page loads it",
-    "starlette.applications": "its page for errors loads html; sereno.http.app uses the parts",
     "rich": "commands that draw tables load it",
     "sereno.cli.table": "commands that draw tables load it",
     "sereno.engine.executors.child": "the process of an isolated job loads it",

@@ -12,16 +12,12 @@
 
 from collections.abc import Callable, Sequence
 
-from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from sereno.engine.status import Status
-from sereno.http.answer import HEADERS, json, sentence
-from sereno.http.auth import BearerAuth
+from sereno.http.answer import Answer, json
+from sereno.http.auth import guarded
 from sereno.http.front import front_page
+from sereno.http.request import Page, Request
+from sereno.http.site import Route, Site
 from sereno.observe.health import health, readiness, tasks
 from sereno.observe.metrics import Metrics, PluginFacts
 from sereno.store.watch import Watch
@@ -35,27 +31,26 @@ def build_app(
     *,
     alive: Callable[[], str | None] = lambda: None,
     token: str | None = None,
-    routes: Sequence[BaseRoute] = (),
-) -> ASGIApp:
-    """Return the ASGI app: starlette's parts without its `Starlette`, whose page for errors in
-    development costs every replica 0.5 MB.
+    routes: Sequence[Route] = (),
+) -> Page:
+    """Return what answers every request.
 
     `alive`: says why the firing loop is dead, None while it lives. `token`: wanted from all but the
     probes. `routes`: more pages, as those of runs.
     """
     pages = _Pages(status, watch, metrics, plugins, alive)
-    known = [
-        Route("/", pages.front),
-        Route("/metrics", pages.metrics),
-        Route("/health", pages.health),
-        Route("/health/tasks", pages.tasks),
-        Route("/health/liveness", pages.liveness),
-        Route("/health/readiness", pages.readiness),
-        *routes,
-    ]
-    router = Router(routes=known, default=_missing(known))
-    app = ExceptionMiddleware(router)
-    return BearerAuth(app, token) if token else app
+    site = Site(
+        [
+            Route("/", pages.front),
+            Route("/metrics", pages.metrics),
+            Route("/health", pages.health),
+            Route("/health/tasks", pages.tasks),
+            Route("/health/liveness", pages.liveness),
+            Route("/health/readiness", pages.readiness),
+            *routes,
+        ]
+    )
+    return guarded(site.answer, token) if token else site.answer
 
 
 class _Pages:
@@ -75,42 +70,31 @@ class _Pages:
         self._plugins = plugins
         self._alive = alive
 
-    async def front(self, request: Request) -> Response:
+    async def front(self, request: Request) -> Answer:
         report = health(self._status, await self._watch.look(), self._plugins(), 100)
-        return Response(front_page(report), headers=HEADERS, media_type="text/html")
+        return Answer(body=front_page(report).encode(), media_type="text/html; charset=utf-8")
 
-    async def metrics(self, request: Request) -> Response:
-        text, content_type = await self._metrics.page(request.headers.get("accept", ""))
-        return Response(text, headers={**HEADERS, "Content-Type": content_type})
+    async def metrics(self, request: Request) -> Answer:
+        text, content_type = await self._metrics.page(request.header("accept"))
+        return Answer(body=text, media_type=content_type)
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, request: Request) -> Answer:
         report = health(self._status, await self._watch.look(), self._plugins())
         return json(report, 503 if report["status"] == "down" else 200)
 
-    async def tasks(self, request: Request) -> Response:
+    async def tasks(self, request: Request) -> Answer:
         glance = await self._watch.look()
         return json({"error": glance.error, "tasks": tasks(glance)})
 
-    async def liveness(self, request: Request) -> Response:
+    async def liveness(self, request: Request) -> Answer:
         reason = self._alive()
         return _probe("alive", "dead", reason)
 
-    async def readiness(self, request: Request) -> Response:
+    async def readiness(self, request: Request) -> Answer:
         return _probe("ready", "not ready", readiness(self._status))
 
 
-def _probe(good: str, bad: str, reason: str | None) -> Response:
+def _probe(good: str, bad: str, reason: str | None) -> Answer:
     if reason is None:
         return json({"status": good})
     return json({"status": bad, "reason": reason}, 503)
-
-
-def _missing(routes: Sequence[BaseRoute]) -> ASGIApp:
-    paths = [r.path for r in routes if isinstance(r, Route)]
-    known = "the pages are " + " ".join(paths).replace(":int", "")
-
-    async def missing(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = sentence(404, f"there is no page {scope['path']}; {known}")
-        await answer(scope, receive, send)
-
-    return missing

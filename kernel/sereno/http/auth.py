@@ -2,33 +2,29 @@
 
 from hmac import compare_digest
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from sereno.http.answer import sentence
+from sereno.http.answer import Answer, sentence
+from sereno.http.request import Page, Request
 
 OPEN = frozenset({"/health/liveness", "/health/readiness"})
 """Paths without a token: orchestrators ask them, and they tell nothing of jobs."""
 
 
-class BearerAuth:
-    """Answers 401 to requests that lack ``Authorization: Bearer <token>``."""
+def guarded(app: Page, token: str) -> Page:
+    """Return `app` for those who send ``Authorization: Bearer <token>``, and 401 for others."""
+    wanted = token.encode()
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app = app
-        self._token = token.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may be seen."""
-        if scope["type"] != "http" or scope["path"] in OPEN or self._shown(scope):
-            await self._app(scope, receive, send)
-            return
+    async def guard(request: Request) -> Answer:
+        if request.path.rstrip("/") in OPEN or _shows(request, wanted):
+            return await app(request)
         answer = sentence(
             401, "this page wants 'Authorization: Bearer <token>', with the token of http.token"
         )
         answer.headers["WWW-Authenticate"] = 'Bearer realm="sereno"'
-        await answer(scope, receive, send)
+        return answer
 
-    def _shown(self, scope: Scope) -> bool:
-        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and compare_digest(token.strip().encode(), self._token)
+    return guard
+
+
+def _shows(request: Request, wanted: bytes) -> bool:
+    scheme, _, token = request.header("authorization").partition(" ")
+    return scheme.lower() == "bearer" and compare_digest(token.strip().encode("latin-1"), wanted)

@@ -7,19 +7,18 @@ Both are shut unless `http.token` is set: who may queue a run may do what the jo
 shows what it was given and what it found. A browser sends neither the token nor JSON on its own.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from sereno.engine.storable import holds_nul
-from sereno.http.answer import json, sentence
+from sereno.http.answer import Answer, RefusedError, json, sentence
+from sereno.http.request import Page, Request
+from sereno.http.site import Route
 from sereno.model.duration import parse_duration
 from sereno.model.errors import (
     NotFoundError,
@@ -41,8 +40,6 @@ _SHUT = (
     "set http.token (SERENO_HTTP__TOKEN) and send it as 'Authorization: Bearer <token>'"
 )
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
 
 class Wanted(msgspec.Struct, kw_only=True):
     """What a request for a run may say. `delay`: from now, as text ("10m") or seconds."""
@@ -55,33 +52,23 @@ class Wanted(msgspec.Struct, kw_only=True):
     requested_by: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
-class RefusedError(Exception):
-    """A request that cannot be served. `code`: the status of the answer."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-def run_pages(db: Database, jobs: Mapping[str, Job], *, token: bool) -> Sequence[BaseRoute]:
+def run_pages(db: Database, jobs: Mapping[str, Job], *, token: bool) -> Sequence[Route]:
     """Return the pages. `jobs`: as this replica's plugins declare them; `token`: one is set."""
     pages = _Pages(db, jobs)
     return [
-        Route("/jobs/{job}/runs", _answered(pages.queue, token), methods=["POST"]),
+        Route("/jobs/{job}/runs", _answered(pages.queue, token), "POST"),
         Route("/runs/{run:int}", _answered(pages.tell, token)),
     ]
 
 
-def _answered(page: Endpoint, token: bool) -> Endpoint:
+def _answered(page: Page, token: bool) -> Page:
     """Return `page` with its errors as answers."""
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Request) -> Answer:
         if not token:
             return sentence(403, _SHUT)
         try:
             return await page(request)
-        except RefusedError as error:
-            return sentence(error.code, str(error))
         except NotFoundError as error:
             return sentence(404, str(error))
         except (ParamsError, TriggerError) as error:
@@ -97,8 +84,8 @@ class _Pages:
         self._db = db
         self._jobs = jobs
 
-    async def queue(self, request: Request) -> Response:
-        name: str = request.path_params["job"]
+    async def queue(self, request: Request) -> Answer:
+        name = request.found["job"]
         wanted = _read(await _body(request))
         job = self._jobs.get(name)
         if job is None:
@@ -108,7 +95,7 @@ class _Pages:
                 self._db,
                 name,
                 wanted.params if job is None else job.checked_params(wanted.params),
-                requested_by=wanted.requested_by or _caller(request),
+                requested_by=wanted.requested_by or f"http {request.caller}".strip(),
                 cause="program",
                 run_at=wanted.run_at,
                 delay=None if wanted.delay is None else parse_duration(wanted.delay),
@@ -130,8 +117,8 @@ class _Pages:
         answer.headers["Location"] = f"/runs/{found.run_id}"
         return answer
 
-    async def tell(self, request: Request) -> Response:
-        number: int = request.path_params["run"]
+    async def tell(self, request: Request) -> Answer:
+        number = int(request.found["run"])
         if number > _MOST_ID:
             raise NotFoundError(f"there is no run {number}")
         run = await views.run(self._db, number, lines=0)
@@ -166,18 +153,10 @@ class _Pages:
 
 
 async def _body(request: Request) -> bytes:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = request.header("content-type").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise RefusedError(415, "the body must be JSON: send it with Content-Type application/json")
-    found = bytearray()
-    try:
-        async for part in request.stream():
-            found += part
-            if len(found) > _MOST_BYTES:
-                raise RefusedError(413, f"the body is longer than {_MOST_BYTES:,} bytes")
-    except ClientDisconnect as error:
-        raise RefusedError(400, "the body ended before its time") from error
-    return bytes(found)
+    return await request.body(_MOST_BYTES)
 
 
 def _read(body: bytes) -> Wanted:
@@ -202,11 +181,7 @@ def _read(body: bytes) -> Wanted:
     return wanted
 
 
-def _caller(request: Request) -> str:
-    return f"http {request.client.host}" if request.client else "http"
-
-
 def _traceparent(request: Request) -> str | None:
     """Return the trace that the run belongs to; one that is not well-formed counts as none."""
-    found: str = request.headers.get("traceparent", "")
+    found = request.header("traceparent")
     return found if is_traceparent(found) else None

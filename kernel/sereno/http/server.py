@@ -1,16 +1,14 @@
-"""Serves an app inside the kernel's own loop; signals stay with the kernel."""
+"""Listens, and serves an app inside the kernel's own loop."""
 
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from uvicorn.config import Config
-from uvicorn.server import Server
-
+from sereno.http.connection import CHUNK, Connection, Limits
+from sereno.http.request import Page
 from sereno.model.errors import ConfigurationError
 
 _GOODBYE = 2
@@ -25,36 +23,28 @@ _REASONS = {
 }
 
 
-class _Server(Server):
-    """uvicorn's server, less its signal handlers and its ten wake-ups a second."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-        self.leave = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        self.up.set()
-        await self.leave.wait()
-
-
 class HttpServer:
     """Serves `app` on `host` and `port` from ``async with`` to its end.
 
     Port 0 takes a free one; `next_ports`: how many ports after `port` are tried while they are
-    taken. Raises ConfigurationError when it cannot listen.
+    taken; `limits`: of a connection. Raises ConfigurationError when it cannot listen.
     """
 
-    def __init__(self, app: Any, host: str, port: int, *, next_ports: int = 0) -> None:
+    def __init__(
+        self,
+        app: Page,
+        host: str,
+        port: int,
+        *,
+        next_ports: int = 0,
+        limits: Limits = Limits(),  # noqa: B008
+    ) -> None:
         self._app = app
         self._host = host
         self._ports = range(port, min(port + (next_ports if port else 0), 65535) + 1)
-        self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._limits = limits
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.Task[None], Connection] = {}
         self.port = port
 
     @property
@@ -67,23 +57,14 @@ class HttpServer:
         """Listen, and return once requests are answered."""
         listener = await self._listen()
         self.port = listener.getsockname()[1]
-        config = Config(
-            self._app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=_GOODBYE,
-        )
-        self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
-        await self._server.up.wait()
+        self._server = await asyncio.start_server(self._connected, sock=listener, limit=CHUNK)
         return self
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(self._app, reader, writer, self._limits)
+        task = asyncio.ensure_future(connection.serve())
+        self._open[task] = connection
+        task.add_done_callback(self._open.pop)
 
     async def __aexit__(
         self,
@@ -91,11 +72,19 @@ class HttpServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let open requests end, for a short while, and stop listening."""
-        if self._server is not None and self._task is not None:
-            self._server.leave.set()
-            await asyncio.wait({self._task}, timeout=_GOODBYE + 1)
-            self._task.cancel()
+        """Stop listening, and let open requests end, for a short while."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in self._open.values():
+            connection.leave()
+        if self._open:
+            await asyncio.wait({*self._open}, timeout=_GOODBYE)
+        for task in self._open:
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE):
+                await self._server.wait_closed()
 
     async def _listen(self) -> socket.socket:
         try:
