@@ -5,11 +5,10 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-import uvloop
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
-from wire import Latency, Tally, command, heard, later, main, say, timed
+from wire import Latency, Tally, async_command, heard, later, main, say, timed, told
 
 Options = dict[str, Any]
 TALLY = Tally(0)
@@ -40,99 +39,78 @@ def tally(n: int) -> None:
     TALLY = Tally(n)
 
 
-@command
-def burst(options: Options) -> None:
-    async def run() -> None:
-        n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
-        tally(n)
-        one = scheduler(options)
-        one.start(paused=True)
-        when = {"hour": due.hour, "minute": due.minute, "second": due.second}
-        for i in range(n):
-            one.add_job(noop, "cron", args=[i], **when)
-        one.resume()
-        say("ready", recorded=None)
-        await heard("stop")
-        say("starts", starts=TALLY.starts)
-
-    uvloop.run(run())
+@async_command
+async def burst(options: Options) -> None:
+    n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
+    tally(n)
+    one = scheduler(options)
+    one.start(paused=True)
+    when = {"hour": due.hour, "minute": due.minute, "second": due.second}
+    for i in range(n):
+        one.add_job(noop, "cron", args=[i], **when)
+    one.resume()
+    say("ready", recorded=None)
+    await told(TALLY)
 
 
-@command
-def drain(options: Options) -> None:
-    async def run() -> None:
-        n = options["n"]
-        tally(n)
-        one = scheduler(options)
-        one.start(paused=True)
-        for i in range(n):
+@async_command
+async def drain(options: Options) -> None:
+    n = options["n"]
+    tally(n)
+    one = scheduler(options)
+    one.start(paused=True)
+    for i in range(n):
+        one.add_job(noop, args=[i])
+    say("ready", recorded=None)
+    await heard("go")
+    one.resume()
+    await told(TALLY)
+
+
+@async_command
+async def enqueue(options: Options) -> None:
+    one = scheduler(options)
+    one.start(paused=True)
+
+    async def singly() -> None:
+        for i in range(options["single"]):
             one.add_job(noop, args=[i])
-        say("ready", recorded=None)
-        await heard("go")
-        one.resume()
-        await heard("stop")
-        say("starts", starts=TALLY.starts)
 
-    uvloop.run(run())
+    say("done", single=await timed(singly()), bulk=None)
 
 
-@command
-def enqueue(options: Options) -> None:
-    async def run() -> None:
-        one = scheduler(options)
-        one.start(paused=True)
+@async_command
+async def latency(options: Options) -> None:
+    one = scheduler(options)
+    one.start()
 
-        async def singly() -> None:
-            for i in range(options["single"]):
-                one.add_job(noop, args=[i])
+    async def enqueue() -> None:
+        one.add_job(measured)
 
-        say("done", single=await timed(singly()), bulk=None)
-
-    uvloop.run(run())
+    await asyncio.sleep(options["settle"])
+    await MEASURED.measure(enqueue, options["n"])
 
 
-@command
-def latency(options: Options) -> None:
-    async def run() -> None:
-        one = scheduler(options)
-        one.start()
-
-        async def enqueue() -> None:
-            one.add_job(measured)
-
-        await asyncio.sleep(options["settle"])
-        await MEASURED.measure(enqueue, options["n"])
-
-    uvloop.run(run())
+@async_command
+async def on_time(options: Options) -> None:
+    tally(0)
+    one = scheduler(options)
+    one.start()
+    one.add_job(noop, "cron", args=[None], second="*")
+    say("ready")
+    await told(TALLY)
 
 
-@command
-def on_time(options: Options) -> None:
-    async def run() -> None:
-        tally(0)
-        one = scheduler(options)
-        one.start()
-        one.add_job(noop, "cron", args=[None], second="*")
-        say("ready")
-        await heard("stop")
-        say("starts", starts=TALLY.starts)
-
-    uvloop.run(run())
-
-
-@command
-def idle(options: Options) -> None:
-    async def run() -> None:
-        one = scheduler(options)
-        one.start(paused=True)
-        if options["declare"] or not options.get("store"):
-            for i in range(options["n"]):
-                one.add_job(noop, CronTrigger.from_crontab(later(i), UTC), args=[i])
-        one.resume()
-        say("ready")
-        await heard("stop")
-
-    uvloop.run(run())
+@async_command
+async def idle(options: Options) -> None:
+    one = scheduler(options)
+    one.start(paused=True)
+    if options["declare"] or not options.get("store"):
+        for i in range(options["n"]):
+            one.add_job(noop, CronTrigger.from_crontab(later(i), UTC), args=[i])
+    one.resume()
+    say("ready")
+    await heard("stop")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import uvloop
 from chancy import Chancy, Job, Queue, Worker
 from chancy.plugins.cron import Cron
 from chancy.plugins.recovery import Recovery
-from wire import Latency, Tally, command, heard, main, say, timed
+from wire import Latency, Tally, async_command, enqueued, heard, main, say, told
 
 Options = dict[str, Any]
 SUCCEEDED = "SELECT count(*) FROM chancy_jobs WHERE state = 'succeeded'"
@@ -65,100 +64,75 @@ async def push_many(one: Chancy, jobs: list[Job]) -> None:
 
 async def until_stopped(one: Chancy) -> None:
     async with worker(one):
-        await heard("stop")
-        say("starts", starts=TALLY.starts)
+        await told(TALLY)
 
 
-@command
-def burst(options: Options) -> None:
-    async def run() -> None:
-        n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
-        tally(n)
-        async with application(options) as one:
+@async_command
+async def burst(options: Options) -> None:
+    n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
+    tally(n)
+    async with application(options) as one:
+        await prepare(one)
+        jobs = [Job.from_func(noop).with_kwargs(n=i).with_unique_key(f"n{i}") for i in range(n)]
+        await Cron.schedule(one, f"{due.minute} {due.hour} * * * {due.second}", *jobs)
+        say("ready", recorded=SUCCEEDED)
+        await until_stopped(one)
+
+
+@async_command
+async def drain(options: Options) -> None:
+    n = options["n"]
+    tally(n)
+    async with application(options) as one:
+        await prepare(one)
+        await push_many(one, [Job.from_func(noop).with_kwargs(n=i) for i in range(n)])
+        say("ready", recorded=SUCCEEDED)
+        await heard("go")
+        await until_stopped(one)
+
+
+@async_command
+async def enqueue(options: Options) -> None:
+    async with application(options) as one:
+        await prepare(one)
+        await enqueued(
+            options,
+            lambda: one.push(Job.from_func(measured)),
+            lambda n: push_many(one, [Job.from_func(measured) for _ in range(n)]),
+        )
+
+
+@async_command
+async def latency(options: Options) -> None:
+    async with application(options) as one:
+        await prepare(one)
+        async with worker(one):
+            await asyncio.sleep(options["settle"])
+            await MEASURED.measure(lambda: one.push(Job.from_func(measured)), options["n"])
+
+
+@async_command
+async def on_time(options: Options) -> None:
+    tally(0)
+    async with application(options) as one:
+        await prepare(one)
+        each = Job.from_func(noop).with_kwargs(n=None).with_unique_key("noop")
+        await Cron.schedule(one, "* * * * * *", each)
+        say("ready")
+        await until_stopped(one)
+
+
+@async_command
+async def idle(options: Options) -> None:
+    due = datetime.now(UTC) + timedelta(days=2)
+    async with application(options) as one:
+        if options["declare"]:
             await prepare(one)
-            jobs = [Job.from_func(noop).with_kwargs(n=i).with_unique_key(f"n{i}") for i in range(n)]
-            await Cron.schedule(one, f"{due.minute} {due.hour} * * * {due.second}", *jobs)
-            say("ready", recorded=SUCCEEDED)
-            await until_stopped(one)
-
-    uvloop.run(run())
-
-
-@command
-def drain(options: Options) -> None:
-    async def run() -> None:
-        n = options["n"]
-        tally(n)
-        async with application(options) as one:
-            await prepare(one)
-            await push_many(one, [Job.from_func(noop).with_kwargs(n=i) for i in range(n)])
-            say("ready", recorded=SUCCEEDED)
-            await heard("go")
-            await until_stopped(one)
-
-    uvloop.run(run())
-
-
-@command
-def enqueue(options: Options) -> None:
-    async def run() -> None:
-        async with application(options) as one:
-            await prepare(one)
-
-            async def singly(n: int) -> None:
-                for _ in range(n):
-                    await one.push(Job.from_func(measured))
-
-            await singly(20)
-            single = await timed(singly(options["single"]))
-            jobs = [Job.from_func(measured) for _ in range(options["bulk"])]
-            say("done", single=single, bulk=await timed(push_many(one, jobs)))
-
-    uvloop.run(run())
-
-
-@command
-def latency(options: Options) -> None:
-    async def run() -> None:
-        async with application(options) as one:
-            await prepare(one)
-            async with worker(one):
-                await asyncio.sleep(options["settle"])
-                await MEASURED.measure(lambda: one.push(Job.from_func(measured)), options["n"])
-
-    uvloop.run(run())
-
-
-@command
-def on_time(options: Options) -> None:
-    async def run() -> None:
-        tally(0)
-        async with application(options) as one:
-            await prepare(one)
-            each = Job.from_func(noop).with_kwargs(n=None).with_unique_key("noop")
-            await Cron.schedule(one, "* * * * * *", each)
+            jobs = [Job.from_func(measured).with_unique_key(f"n{i}") for i in range(options["n"])]
+            await Cron.schedule(one, f"0 0 {due.day} {due.month} *", *jobs)
+        async with worker(one):
             say("ready")
-            await until_stopped(one)
-
-    uvloop.run(run())
-
-
-@command
-def idle(options: Options) -> None:
-    async def run() -> None:
-        due = datetime.now(UTC) + timedelta(days=2)
-        async with application(options) as one:
-            if options["declare"]:
-                await prepare(one)
-                jobs = [
-                    Job.from_func(measured).with_unique_key(f"n{i}") for i in range(options["n"])
-                ]
-                await Cron.schedule(one, f"0 0 {due.day} {due.month} *", *jobs)
-            async with worker(one):
-                say("ready")
-                await heard("stop")
-
-    uvloop.run(run())
+            await heard("stop")
 
 
 if __name__ == "__main__":

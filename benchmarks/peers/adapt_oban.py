@@ -5,10 +5,9 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-import uvloop
 from oban import Oban, worker
 from oban.schema import install
-from wire import Latency, Tally, command, heard, later, main, say, timed
+from wire import Latency, Tally, async_command, enqueued, heard, later, main, say, told
 
 Options = dict[str, Any]
 COMPLETED = "SELECT count(*) FROM oban_jobs WHERE state = 'completed'"
@@ -58,76 +57,56 @@ class Measured:
 
 async def until_stopped(one: Oban) -> None:
     async with one:
+        await told(Jobs.tally)
+
+
+@async_command
+async def burst(options: Options) -> None:
+    n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
+    Jobs.tally = Tally(n)
+    for i in range(n):
+        scheduled(i, f"{due.minute} {due.hour} * * *")
+    one = Oban(pool=await pool(options), queues=QUEUE)
+    say("ready", recorded=COMPLETED)
+    await until_stopped(one)
+
+
+@async_command
+async def drain(options: Options) -> None:
+    n = options["n"]
+    Jobs.tally = Tally(n)
+    one = Oban(pool=await pool(options), queues=QUEUE)
+    await one.enqueue_many(Noop.new({"n": i}) for i in range(n))
+    say("ready", recorded=COMPLETED)
+    await heard("go")
+    await until_stopped(one)
+
+
+@async_command
+async def enqueue(options: Options) -> None:
+    one = Oban(pool=await pool(options))
+    await enqueued(
+        options,
+        lambda: one.enqueue(Measured.new()),
+        lambda n: one.enqueue_many([Measured.new() for _ in range(n)]),
+    )
+
+
+@async_command
+async def latency(options: Options) -> None:
+    one = Oban(pool=await pool(options), queues=QUEUE)
+    async with one:
+        await asyncio.sleep(options["settle"])
+        await Jobs.measured.measure(lambda: one.enqueue(Measured.new()), options["n"])
+
+
+@async_command
+async def idle(options: Options) -> None:
+    for i in range(options["n"]):
+        scheduled(i, later(i))
+    async with Oban(pool=await pool(options, fresh=options["declare"]), queues=QUEUE):
+        say("ready")
         await heard("stop")
-        say("starts", starts=Jobs.tally.starts)
-
-
-@command
-def burst(options: Options) -> None:
-    async def run() -> None:
-        n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
-        Jobs.tally = Tally(n)
-        for i in range(n):
-            scheduled(i, f"{due.minute} {due.hour} * * *")
-        one = Oban(pool=await pool(options), queues=QUEUE)
-        say("ready", recorded=COMPLETED)
-        await until_stopped(one)
-
-    uvloop.run(run())
-
-
-@command
-def drain(options: Options) -> None:
-    async def run() -> None:
-        n = options["n"]
-        Jobs.tally = Tally(n)
-        one = Oban(pool=await pool(options), queues=QUEUE)
-        await one.enqueue_many(Noop.new({"n": i}) for i in range(n))
-        say("ready", recorded=COMPLETED)
-        await heard("go")
-        await until_stopped(one)
-
-    uvloop.run(run())
-
-
-@command
-def enqueue(options: Options) -> None:
-    async def run() -> None:
-        one = Oban(pool=await pool(options))
-
-        async def singly(n: int) -> None:
-            for _ in range(n):
-                await one.enqueue(Measured.new())
-
-        await singly(20)
-        single = await timed(singly(options["single"]))
-        jobs = [Measured.new() for _ in range(options["bulk"])]
-        say("done", single=single, bulk=await timed(one.enqueue_many(jobs)))
-
-    uvloop.run(run())
-
-
-@command
-def latency(options: Options) -> None:
-    async def run() -> None:
-        one = Oban(pool=await pool(options), queues=QUEUE)
-        async with one:
-            await asyncio.sleep(options["settle"])
-            await Jobs.measured.measure(lambda: one.enqueue(Measured.new()), options["n"])
-
-    uvloop.run(run())
-
-
-@command
-def idle(options: Options) -> None:
-    async def run() -> None:
-        for i in range(options["n"]):
-            scheduled(i, later(i))
-        async with Oban(pool=await pool(options, fresh=options["declare"]), queues=QUEUE):
-            say("ready")
-            await heard("stop")
-
-    uvloop.run(run())
 
 
 if __name__ == "__main__":

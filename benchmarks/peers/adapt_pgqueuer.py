@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import uvloop
 from pgqueuer import PgQueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.queries import Queries
-from wire import Latency, Tally, command, heard, later, main, say, timed
+from wire import Latency, Tally, async_command, enqueued, heard, later, main, say, told
 
 Options = dict[str, Any]
 QUEUED = "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'"
@@ -50,133 +49,105 @@ async def kept(queries: Queries, n: int) -> None:
         await asyncio.sleep(0.1)
 
 
-@command
-def burst(options: Options) -> None:
-    async def run() -> None:
-        n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
-        tally = Tally(n)
-        worker, _ = await installed(options)
-        for i in range(n):  # the seconds are croniter's sixth field
-            declare(worker, f"n{i}", f"{due.minute} {due.hour} * * * {due.second}", tally, i)
-        working = work(worker)
-        since = due.strftime("%F %T+00")
-        say(
-            "ready",
-            recorded="SELECT count(*) FROM pgqueuer_schedules"
-            f" WHERE status = 'queued' AND last_run >= '{since}'",
-        )
-        await heard("stop")
-        say("starts", starts=tally.starts)
-        working.cancel()
-
-    uvloop.run(run())
+@async_command
+async def burst(options: Options) -> None:
+    n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
+    tally = Tally(n)
+    worker, _ = await installed(options)
+    for i in range(n):  # the seconds are croniter's sixth field
+        declare(worker, f"n{i}", f"{due.minute} {due.hour} * * * {due.second}", tally, i)
+    working = work(worker)
+    since = due.strftime("%F %T+00")
+    say(
+        "ready",
+        recorded="SELECT count(*) FROM pgqueuer_schedules"
+        f" WHERE status = 'queued' AND last_run >= '{since}'",
+    )
+    await told(tally)
+    working.cancel()
 
 
-@command
-def drain(options: Options) -> None:
-    async def run() -> None:
-        n = options["n"]
-        tally = Tally(n)
-        worker, queries = await installed(options)
+@async_command
+async def drain(options: Options) -> None:
+    n = options["n"]
+    tally = Tally(n)
+    worker, queries = await installed(options)
 
-        @worker.entrypoint("noop")
-        async def noop(job: Any) -> None:
-            tally.note(int(job.id))
+    @worker.entrypoint("noop")
+    async def noop(job: Any) -> None:
+        tally.note(int(job.id))
 
-        await queries.enqueue(["noop"] * n, [None] * n, [0] * n)
-        say("ready", recorded=QUEUED)
-        await heard("go")
-        working = work(worker)
-        await heard("stop")
-        say("starts", starts=tally.starts)
-        working.cancel()
-
-    uvloop.run(run())
+    await queries.enqueue(["noop"] * n, [None] * n, [0] * n)
+    say("ready", recorded=QUEUED)
+    await heard("go")
+    working = work(worker)
+    await told(tally)
+    working.cancel()
 
 
-@command
-def enqueue(options: Options) -> None:
-    async def run() -> None:
-        _, queries = await installed(options)
-
-        async def singly(n: int) -> None:
-            for _ in range(n):
-                await queries.enqueue("noop", None)
-
-        await singly(20)
-        single, n = await timed(singly(options["single"])), options["bulk"]
-        bulk = await timed(queries.enqueue(["noop"] * n, [None] * n, [0] * n))
-        say("done", single=single, bulk=bulk)
-
-    uvloop.run(run())
+@async_command
+async def enqueue(options: Options) -> None:
+    _, queries = await installed(options)
+    await enqueued(
+        options,
+        lambda: queries.enqueue("noop", None),
+        lambda n: queries.enqueue(["noop"] * n, [None] * n, [0] * n),
+    )
 
 
-@command
-def latency(options: Options) -> None:
-    async def run() -> None:
-        measured = Latency()
-        worker, queries = await installed(options)
+@async_command
+async def latency(options: Options) -> None:
+    measured = Latency()
+    worker, queries = await installed(options)
 
-        @worker.entrypoint("noop")
-        async def noop(job: Any) -> None:
-            measured.note()
+    @worker.entrypoint("noop")
+    async def noop(job: Any) -> None:
+        measured.note()
 
-        working = work(worker)
-        await asyncio.sleep(options["settle"])
-        await measured.measure(lambda: queries.enqueue("noop", None), options["n"])
-        working.cancel()
-
-    uvloop.run(run())
+    working = work(worker)
+    await asyncio.sleep(options["settle"])
+    await measured.measure(lambda: queries.enqueue("noop", None), options["n"])
+    working.cancel()
 
 
-@command
-def on_time(options: Options) -> None:
-    async def run() -> None:
-        tally = Tally(0, options.get("live", False))
-        worker, _ = await installed(options)
-        declare(worker, "noop", "* * * * * *", tally, None)
-        working = work(worker)
-        say("ready")
-        await heard("stop")
-        say("starts", starts=tally.starts)
-        working.cancel()
-
-    uvloop.run(run())
+@async_command
+async def on_time(options: Options) -> None:
+    tally = Tally(0, options.get("live", False))
+    worker, _ = await installed(options)
+    declare(worker, "noop", "* * * * * *", tally, None)
+    working = work(worker)
+    say("ready")
+    await told(tally)
+    working.cancel()
 
 
-@command
-def rerun(options: Options) -> None:
-    async def run() -> None:
-        tally = Tally(0, live=True)
-        worker, queries = await installed(options)
+@async_command
+async def rerun(options: Options) -> None:
+    tally = Tally(0, live=True)
+    worker, queries = await installed(options)
 
-        @worker.entrypoint("long")
-        async def long(job: Any) -> None:
-            tally.note(None)
-            await asyncio.sleep(5)
+    @worker.entrypoint("long")
+    async def long(job: Any) -> None:
+        tally.note(None)
+        await asyncio.sleep(5)
 
-        working = work(worker)
-        say("ready")
-        await heard("queue")
-        await queries.enqueue("long", None)
-        await working
-
-    uvloop.run(run())
+    working = work(worker)
+    say("ready")
+    await heard("queue")
+    await queries.enqueue("long", None)
+    await working
 
 
-@command
-def idle(options: Options) -> None:
-    async def run() -> None:
-        worker, queries = await installed(options)
-        for i in range(options["n"]):
-            declare(worker, f"n{i}", later(i), Tally(0), i)
-        working = work(worker)
-        await kept(queries, options["n"])
-        say("ready")
-        await heard("stop")
-        working.cancel()
-
-    uvloop.run(run())
+@async_command
+async def idle(options: Options) -> None:
+    worker, queries = await installed(options)
+    for i in range(options["n"]):
+        declare(worker, f"n{i}", later(i), Tally(0), i)
+    working = work(worker)
+    await kept(queries, options["n"])
+    say("ready")
+    await heard("stop")
+    working.cancel()
 
 
 if __name__ == "__main__":

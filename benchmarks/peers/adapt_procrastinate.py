@@ -5,9 +5,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-import uvloop
 from procrastinate import App, PsycopgConnector
-from wire import Latency, Tally, command, heard, later, main, say, timed
+from wire import Latency, Tally, async_command, enqueued, heard, later, main, say, told
 
 Options = dict[str, Any]
 SUCCEEDED = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"
@@ -24,164 +23,138 @@ async def work(one: App) -> None:
 
 async def until_stopped(one: App, tally: Tally) -> None:
     working = asyncio.create_task(work(one))
-    await heard("stop")
-    say("starts", starts=tally.starts)
+    await told(tally)
     working.cancel()
 
 
-@command
-def burst(options: Options) -> None:
-    async def run() -> None:
-        n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
-        tally, one = Tally(n), app(options)
+@async_command
+async def burst(options: Options) -> None:
+    n, due = options["n"], datetime.fromtimestamp(options["due"], UTC)
+    tally, one = Tally(n), app(options)
 
-        @one.task(name="noop")
-        async def noop(timestamp: int, n: int) -> None:
-            tally.note(n)
+    @one.task(name="noop")
+    async def noop(timestamp: int, n: int) -> None:
+        tally.note(n)
 
-        for i in range(n):  # the seconds are croniter's sixth field
-            cron = f"{due.minute} {due.hour} * * * {due.second}"
-            one.periodic(cron=cron, periodic_id=f"n{i}", task_kwargs={"n": i})(noop)
-        async with one.open_async():
+    for i in range(n):  # the seconds are croniter's sixth field
+        cron = f"{due.minute} {due.hour} * * * {due.second}"
+        one.periodic(cron=cron, periodic_id=f"n{i}", task_kwargs={"n": i})(noop)
+    async with one.open_async():
+        await one.schema_manager.apply_schema_async()
+        say("ready", recorded=SUCCEEDED)
+        await until_stopped(one, tally)
+
+
+@async_command
+async def drain(options: Options) -> None:
+    n = options["n"]
+    tally, one = Tally(n), app(options)
+
+    @one.task(name="noop")
+    async def noop(n: int) -> None:
+        tally.note(n)
+
+    async with one.open_async():
+        await one.schema_manager.apply_schema_async()
+        await noop.batch_defer_async(*({"n": i} for i in range(n)))
+        say("ready", recorded=SUCCEEDED)
+        await heard("go")
+        await until_stopped(one, tally)
+
+
+@async_command
+async def enqueue(options: Options) -> None:
+    one = app(options)
+
+    @one.task(name="noop")
+    async def noop() -> None:
+        """Do nothing."""
+
+    async with one.open_async():
+        await one.schema_manager.apply_schema_async()
+        await enqueued(
+            options,
+            noop.defer_async,
+            lambda n: noop.batch_defer_async(*({} for _ in range(n))),
+        )
+
+
+@async_command
+async def latency(options: Options) -> None:
+    measured, one = Latency(), app(options)
+
+    @one.task(name="noop")
+    async def noop() -> None:
+        measured.note()
+
+    async with one.open_async():
+        await one.schema_manager.apply_schema_async()
+        working = asyncio.create_task(work(one))
+        await asyncio.sleep(options["settle"])
+        await measured.measure(noop.defer_async, options["n"])
+        working.cancel()
+
+
+@async_command
+async def on_time(options: Options) -> None:
+    tally, one = Tally(0, options.get("live", False)), app(options)
+
+    @one.periodic(cron="* * * * * *")
+    @one.task(name="noop")
+    async def noop(timestamp: int) -> None:
+        tally.note(timestamp)
+
+    async with one.open_async():
+        if options.get("declare", True):
             await one.schema_manager.apply_schema_async()
-            say("ready", recorded=SUCCEEDED)
-            await until_stopped(one, tally)
-
-    uvloop.run(run())
+        say("ready")
+        await until_stopped(one, tally)
 
 
-@command
-def drain(options: Options) -> None:
-    async def run() -> None:
-        n = options["n"]
-        tally, one = Tally(n), app(options)
-
-        @one.task(name="noop")
-        async def noop(n: int) -> None:
-            tally.note(n)
-
-        async with one.open_async():
-            await one.schema_manager.apply_schema_async()
-            await noop.batch_defer_async(*({"n": i} for i in range(n)))
-            say("ready", recorded=SUCCEEDED)
-            await heard("go")
-            await until_stopped(one, tally)
-
-    uvloop.run(run())
-
-
-@command
-def enqueue(options: Options) -> None:
-    async def run() -> None:
-        one = app(options)
-
-        @one.task(name="noop")
-        async def noop() -> None:
-            """Do nothing."""
-
-        async def singly(n: int) -> None:
-            for _ in range(n):
-                await noop.defer_async()
-
-        async with one.open_async():
-            await one.schema_manager.apply_schema_async()
-            await singly(20)
-            single = await timed(singly(options["single"]))
-            bulk = await timed(noop.batch_defer_async(*({} for _ in range(options["bulk"]))))
-            say("done", single=single, bulk=bulk)
-
-    uvloop.run(run())
-
-
-@command
-def latency(options: Options) -> None:
-    async def run() -> None:
-        measured, one = Latency(), app(options)
-
-        @one.task(name="noop")
-        async def noop() -> None:
-            measured.note()
-
-        async with one.open_async():
-            await one.schema_manager.apply_schema_async()
-            working = asyncio.create_task(work(one))
-            await asyncio.sleep(options["settle"])
-            await measured.measure(noop.defer_async, options["n"])
-            working.cancel()
-
-    uvloop.run(run())
-
-
-@command
-def on_time(options: Options) -> None:
-    async def run() -> None:
-        tally, one = Tally(0, options.get("live", False)), app(options)
-
-        @one.periodic(cron="* * * * * *")
-        @one.task(name="noop")
-        async def noop(timestamp: int) -> None:
-            tally.note(timestamp)
-
-        async with one.open_async():
-            if options.get("declare", True):
-                await one.schema_manager.apply_schema_async()
-            say("ready")
-            await until_stopped(one, tally)
-
-    uvloop.run(run())
-
-
-@command
-def rerun(options: Options) -> None:
+@async_command
+async def rerun(options: Options) -> None:
     """Retry stalled jobs each 10 s, as its documentation shows: by itself it never would."""
+    tally, one = Tally(0, live=True), app(options)
 
-    async def run() -> None:
-        tally, one = Tally(0, live=True), app(options)
+    @one.task(name="long", pass_context=False)
+    async def long() -> None:
+        tally.note(None)
+        await asyncio.sleep(5)
 
-        @one.task(name="long", pass_context=False)
-        async def long() -> None:
-            tally.note(None)
-            await asyncio.sleep(5)
+    @one.periodic(cron="* * * * * */10")
+    @one.task(name="retry_stalled", queueing_lock="retry_stalled", pass_context=True)
+    async def retry_stalled(context: Any, timestamp: int) -> None:
+        for stalled in await one.job_manager.get_stalled_jobs():
+            await one.job_manager.retry_job(stalled)
 
-        @one.periodic(cron="* * * * * */10")
-        @one.task(name="retry_stalled", queueing_lock="retry_stalled", pass_context=True)
-        async def retry_stalled(context: Any, timestamp: int) -> None:
-            for stalled in await one.job_manager.get_stalled_jobs():
-                await one.job_manager.retry_job(stalled)
-
-        async with one.open_async():
-            if options["declare"]:
-                await one.schema_manager.apply_schema_async()
-            working = asyncio.create_task(work(one))
-            say("ready")
-            await heard("queue")
-            await long.defer_async()
-            await working
-
-    uvloop.run(run())
+    async with one.open_async():
+        if options["declare"]:
+            await one.schema_manager.apply_schema_async()
+        working = asyncio.create_task(work(one))
+        say("ready")
+        await heard("queue")
+        await long.defer_async()
+        await working
 
 
-@command
-def idle(options: Options) -> None:
-    async def run() -> None:
-        one = app(options)
+@async_command
+async def idle(options: Options) -> None:
+    one = app(options)
 
-        @one.task(name="noop")
-        async def noop(timestamp: int) -> None:
-            """Do nothing."""
+    @one.task(name="noop")
+    async def noop(timestamp: int) -> None:
+        """Do nothing."""
 
-        for i in range(options["n"]):
-            one.periodic(cron=later(i), periodic_id=f"n{i}")(noop)
-        async with one.open_async():
-            if options["declare"]:
-                await one.schema_manager.apply_schema_async()
-            working = asyncio.create_task(work(one))
-            await asyncio.sleep(0.1)  # its first pass holds the loop: we come back after it
-            say("ready")
-            await heard("stop")
-            working.cancel()
-
-    uvloop.run(run())
+    for i in range(options["n"]):
+        one.periodic(cron=later(i), periodic_id=f"n{i}")(noop)
+    async with one.open_async():
+        if options["declare"]:
+            await one.schema_manager.apply_schema_async()
+        working = asyncio.create_task(work(one))
+        await asyncio.sleep(0.1)  # its first pass holds the loop: we come back after it
+        say("ready")
+        await heard("stop")
+        working.cancel()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
-from wire import Latency, Tally, command, hear, heard, later, listen, main, say, timed
+from wire import Latency, Tally, command, hear, heard, later, listen, main, say, timed, told
 
 from sereno import Job, RunContext, cron, hookimpl, job, schedule
 from sereno.app import serve
@@ -111,8 +111,7 @@ def burst(options: Options) -> None:
     async def beside() -> None:
         await registered(options["dsn"], n)
         say("ready", recorded=SLOTS)
-        await heard("stop")
-        say("starts", starts=tally.starts)
+        await told(tally)
 
     node({"max_running": n, **options}, [noop], beside)
 
@@ -133,8 +132,7 @@ def drain(options: Options) -> None:
     hear("go")
 
     async def beside() -> None:
-        await heard("stop")
-        say("starts", starts=tally.starts)
+        await told(tally)
 
     node(options, [noop], beside)
 
@@ -218,8 +216,7 @@ def on_time(options: Options) -> None:
     async def beside() -> None:
         await registered(options["dsn"], 1)
         say("ready")
-        await heard("stop")
-        say("starts", starts=tally.starts)
+        await told(tally)
 
     node(options, [noop], beside)
 

@@ -1,6 +1,6 @@
 """What every adapter speaks: its options, events on standard output, words on standard input.
 
-Only the standard library: every contender's environment can import it.
+Only the standard library and uvloop: every contender's environment can import it.
 """
 
 import asyncio
@@ -9,9 +9,11 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import uvloop
 
 Starts = list[tuple[Any, float]]
 """What started, and when by the system's clock."""
@@ -22,6 +24,14 @@ COMMANDS: dict[str, Callable[[dict[str, Any]], Any]] = {}
 def command(function: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
     """Register what does a bench, under its own name."""
     COMMANDS[function.__name__] = function
+    return function
+
+
+def async_command(
+    function: Callable[[dict[str, Any]], Coroutine[Any, Any, None]],
+) -> Callable[[dict[str, Any]], Coroutine[Any, Any, None]]:
+    """Register what does a bench on uvloop, under its own name."""
+    COMMANDS[function.__name__] = lambda options: uvloop.run(function(options))
     return function
 
 
@@ -130,3 +140,25 @@ async def timed(act: Awaitable[Any]) -> float:
     begun = time.perf_counter()
     await act
     return time.perf_counter() - begun
+
+
+async def enqueued(
+    options: dict[str, Any],
+    one: Callable[[], Awaitable[Any]],
+    many: Callable[[int], Awaitable[Any]],
+) -> None:
+    """Enqueue one by one and in bulk, and say how long each took; to make the jobs is not timed."""
+
+    async def singly(n: int) -> None:
+        for _ in range(n):
+            await one()
+
+    await singly(20)
+    single = await timed(singly(options["single"]))
+    say("done", single=single, bulk=await timed(many(options["bulk"])))
+
+
+async def told(tally: Tally) -> None:
+    """Wait for the end of the bench, and tell what started and when."""
+    await heard("stop")
+    say("starts", starts=tally.starts)
