@@ -6,7 +6,18 @@ import json
 from sereno.store.drift import notice
 
 from . import cli_scene
-from .scene import named, opened
+from .scene import Scene, named, opened
+
+
+async def declare(held: Scene, etl_sync: str) -> None:
+    """Declare the schedules of the plugin `etl`; its code has 8:00 UTC for both."""
+    await held.declare(
+        "etl.sync",
+        "etl.new",
+        named("etl.sync", etl_sync),
+        named("etl.new", "cron 0 8 * * * UTC"),
+    )
+    await notice(held.db, held.term, 50)
 
 
 async def test_check_drift_prints_old_and_new_slots_of_what_this_code_would_move(
@@ -14,13 +25,7 @@ async def test_check_drift_prints_old_and_new_slots_of_what_this_code_would_move
 ) -> None:
     sereno = cli_scene.Scene(database)
     async with opened(database) as held:
-        await held.declare(
-            "etl.sync",
-            "etl.new",
-            named("etl.sync", "every 1h"),
-            named("etl.new", "cron 0 8 * * * UTC"),
-        )
-        await notice(held.db, held.term, 50)
+        await declare(held, "every 1h")
         told = await asyncio.to_thread(sereno.call, "check", "--drift")
         found = await asyncio.to_thread(sereno.call, "check", "--drift", "--json")
         writes = await held.value("SELECT count(*) FROM sereno.change WHERE action = 'drift'")
@@ -36,13 +41,7 @@ async def test_check_drift_prints_old_and_new_slots_of_what_this_code_would_move
 async def test_check_drift_says_that_nothing_moves(database: str) -> None:
     sereno = cli_scene.Scene(database)
     async with opened(database) as held:
-        await held.declare(
-            "etl.sync",
-            "etl.new",
-            named("etl.sync", "cron 0 8 * * * UTC"),
-            named("etl.new", "cron 0 8 * * * UTC"),
-        )
-        await notice(held.db, held.term, 50)
+        await declare(held, "cron 0 8 * * * UTC")
         told = await asyncio.to_thread(sereno.call, "check", "--drift")
     assert told.exit_code == 0, told.output
     assert "no schedule moves" in told.output
