@@ -12,7 +12,7 @@ import pytest
 
 from sereno.engine.verify import verify
 from sereno.model.errors import ParamsError
-from sereno.store import ledger, runs, schedules, views
+from sereno.store import ledger, queue, runs, schedules, views
 from sereno.store.migrate import migrate, migrations
 from sereno.store.sql import sql
 
@@ -113,10 +113,10 @@ async def test_its_runs_are_claimed_shown_lost_and_kept_unique(scene: Scene) -> 
     await scene.begin_term(OTHER)
     queued = await scene.value("SELECT id FROM sereno.run WHERE state = 'queued'")
     running = await scene.value("SELECT id FROM sereno.run WHERE state = 'running'")
-    same = await runs.enqueue(scene.db, "etl.report", {}, requested_by="x", unique_key="day")
+    same = await queue.enqueue(scene.db, "etl.report", {}, requested_by="x", unique_key="day")
     assert same == queued
     with pytest.raises(ParamsError, match="unknown param 'dai'"):
-        await runs.enqueue(scene.db, "etl.report", {"dai": 1}, requested_by="x")
+        await queue.enqueue(scene.db, "etl.report", {"dai": 1}, requested_by="x")
     (claimed,) = await runs.claim(scene.db, scene.term, OTHER, [queued])
     assert claimed.params == {"day": "2026-03-01"}
     shown = await views.run(scene.db, running)

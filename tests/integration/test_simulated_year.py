@@ -34,7 +34,7 @@ from hypothesis.stateful import (
 
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, NotFoundError
-from sereno.store import runs, schedules
+from sereno.store import queue, schedules
 from sereno.store.pool import Database
 
 from ..servers.postgres import PostgresServer
@@ -243,7 +243,7 @@ class Year(RuleBasedStateMachine):
     async def somebody_wants_a_run(self, number: int) -> None:
         job = JOBS[number % len(JOBS)]
         if job not in self.world.absent:
-            await runs.enqueue(self.world.db, job, {"tenant": "t1"}, requested_by="ana")
+            await queue.enqueue(self.world.db, job, {"tenant": "t1"}, requested_by="ana")
 
     @rule(days=st.integers(1, 200))
     @awaited

@@ -9,7 +9,7 @@ import pytest
 
 from sereno.model.errors import LeaseLostError, RunSuperseded
 from sereno.model.run import LogLine, Progress
-from sereno.store import runs
+from sereno.store import queue, runs
 from sereno.store.pool import prepare_connection
 from sereno.store.sql import sql
 
@@ -63,7 +63,7 @@ async def test_ready_are_those_whose_instant_has_come_and_whose_job_and_key_have
 
     async def found(**limits: Any) -> set[int]:
         chosen = {"jobs": ["a", "b"], "keys": [], "shut": [], **limits}
-        return {q.run_id for q in await runs.ready(scene.db, 10, **chosen)}
+        return {q.run_id for q in await queue.ready(scene.db, 10, **chosen)}
 
     assert await found() == {a, b, keyed}
     assert await found(keys=["k"]) == {a, b}

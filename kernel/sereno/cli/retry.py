@@ -9,7 +9,7 @@ from sereno.cli.options import RUN, as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.waiting import follow
 from sereno.model.run import FINAL
-from sereno.store import runs, views
+from sereno.store import queue, views
 from sereno.store.pool import Database
 from sereno.store.views import RunDetail
 
@@ -30,7 +30,7 @@ def command(invocation: Invocation, run: int, wait: bool, as_json: bool) -> None
         if old.state not in FINAL:
             return old, None
         by = f"{requester()}, run {run} again"
-        new = await runs.enqueue(
+        new = await queue.enqueue(
             db,
             old.job,
             old.params,

@@ -18,9 +18,9 @@ from sereno.cli.waiting import follow
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
 from sereno.model.trace import is_traceparent
-from sereno.store import runs, views
+from sereno.store import views
 from sereno.store.pool import Database
-from sereno.store.runs import Requested
+from sereno.store.queue import Requested
 
 
 @click.command("trigger")
@@ -61,10 +61,10 @@ def command(
     """
     params = read_params(pairs, document, _declared(invocation, job))
 
-    async def queue(db: Database) -> Requested:
+    async def asked(db: Database) -> Requested:
         run_at = None if at is None else _future(at, await db.fetchval("watch"))
         try:
-            return await runs.request(
+            return await queue.request(
                 db,
                 job,
                 params,
@@ -79,7 +79,7 @@ def command(
             await views.known_job(db, job, invocation.registry.jobs)
             raise
 
-    found = ask(invocation, queue)
+    found = ask(invocation, asked)
     run_id = found.run_id
     if wait:
         follow(invocation, run_id, as_json=as_json)

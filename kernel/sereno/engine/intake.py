@@ -13,7 +13,7 @@ from sereno.model.job import Job
 from sereno.model.ledger import Claim, Queued
 from sereno.model.policies import Policies
 from sereno.model.run import FINAL
-from sereno.store import runs
+from sereno.store import queue, runs
 from sereno.store.pool import Database
 from sereno.store.session import Node
 
@@ -122,7 +122,7 @@ class Intake:
         shut: set[int] = set()
         while room := self._occupancy.room():
             limit = min(room, BATCH)
-            found = await runs.ready(
+            found = await queue.ready(
                 self._db, limit, self._startable(), self._occupancy.keys(), list(shut)
             )
             chosen = [q.run_id for q in found if self._admit(q)]

@@ -30,7 +30,7 @@ from sereno.model.errors import (
 from sereno.model.job import Job
 from sereno.model.trace import is_traceparent
 from sereno.settings import hidden, redact
-from sereno.store import runs, views
+from sereno.store import queue, views
 from sereno.store.pool import Database
 
 _MOST_BYTES = 1_048_576
@@ -91,7 +91,7 @@ class _Pages:
         if job is None:
             await views.known_job(self._db, name)
         try:
-            found = await runs.request(
+            found = await queue.request(
                 self._db,
                 name,
                 wanted.params if job is None else job.checked_params(wanted.params),

@@ -1,0 +1,136 @@
+"""The queue: runs that somebody asks for, and those whose instant has come."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from sereno.model.errors import ParamsError
+from sereno.model.ledger import Queued
+from sereno.model.run import RunState
+from sereno.store.pool import Database
+from sereno.store.sql import sql
+
+
+async def enqueue(
+    db: Database,
+    job: str,
+    params: Mapping[str, Any],
+    *,
+    requested_by: str,
+    cause: str = "program",
+    run_at: datetime | None = None,
+    priority: int | None = None,
+    unique_key: str | None = None,
+    trace_context: str | None = None,
+) -> int:
+    """Queue a run and return its id; raises NotFoundError, and ParamsError on unfit params."""
+    found = await db.fetchval(
+        "enqueue",
+        *(job, dict(params)),
+        *(run_at, priority, unique_key, requested_by, cause, trace_context),
+    )
+    return int(found)
+
+
+async def enqueue_many(
+    db: Database,
+    job: str,
+    params: Sequence[Mapping[str, Any]],
+    *,
+    requested_by: str,
+    cause: str = "program",
+    run_at: datetime | None = None,
+    priority: int | None = None,
+    trace_context: str | None = None,
+) -> list[int]:
+    """Queue a run for each of `params`, all or none; return their ids in that order.
+
+    Raises as `enqueue`; the sentence counts `params` from 1.
+    """
+    found = await db.fetch(
+        "enqueue_many",
+        *(job, [dict(p) for p in params]),
+        *(run_at, priority, requested_by, cause, trace_context),
+    )
+    return [int(r[0]) for r in found]
+
+
+class Requested(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that somebody asked for. `new`: it was queued for that; otherwise it is the one that
+    holds the `unique_key` already."""
+
+    run_id: int
+    new: bool
+    state: RunState
+    run_at: datetime
+
+
+async def request(
+    db: Database,
+    job: str,
+    params: Mapping[str, Any],
+    *,
+    requested_by: str,
+    cause: str,
+    run_at: datetime | None = None,
+    delay: timedelta | None = None,
+    priority: int | None = None,
+    unique_key: str | None = None,
+    trace_context: str | None = None,
+) -> Requested:
+    """Queue a run, and tell whether it is a new one.
+
+    `run_at`, `delay`: one of them; by the database's clock. Raises as `enqueue`, and ParamsError
+    when `run_at` is past.
+    """
+    async with db.transaction() as connection:
+        now = await connection.fetchval(sql("database_now"))
+        if delay is not None:
+            run_at = _later(now, delay)
+        elif run_at is not None and run_at <= now:
+            raise ParamsError(
+                f"job '{job}': {run_at:%F %T} UTC is in the past, it is {now:%F %T} UTC; "
+                "leave the instant out to run now"
+            )
+        found = await connection.fetchval(
+            sql("enqueue"),
+            job,
+            dict(params),
+            run_at,
+            priority,
+            unique_key,
+            requested_by,
+            cause,
+            trace_context,
+        )
+        row = await connection.fetchrow(sql("run_requested"), found)
+    return Requested(run_id=found, **dict(row))
+
+
+def _later(now: datetime, delay: timedelta) -> datetime:
+    try:
+        return now + delay
+    except OverflowError as error:
+        raise ParamsError(f"a delay of {delay.days:,} days ends after the year 9999") from error
+
+
+async def ready(
+    db: Database, limit: int, jobs: Sequence[str], keys: Sequence[str], shut: Sequence[int]
+) -> list[Queued]:
+    """Return at most `limit` runs of `jobs` whose instant has come, in their order.
+
+    `keys`: concurrency keys in use; `shut`: schedules of which no run may start now.
+    """
+    rows = await db.fetch("queue_ready", limit, list(jobs), list(keys), list(shut))
+    return [
+        Queued(
+            run_id=r["id"],
+            job=r["job"],
+            schedule_id=r["schedule_id"],
+            concurrency_key=r["concurrency_key"],
+            policies=r["policies"] or {},
+        )
+        for r in rows
+    ]
