@@ -2,6 +2,7 @@ import ast
 import re
 import statistics
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,27 @@ LONGER: dict[str, str] = {}
 
 
 def committed(*suffixes: str) -> list[Path]:
-    """Return the files of this repository as a clone has them."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if listing.returncode:
-        pytest.skip("this is no git checkout")
-    files = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+    """Return the files of this repository as a clone has them, with those that are not yet in it.
+
+    A copy without its history, or one that belongs to somebody else, is read by the same rules
+    through an empty repository.
+    """
+    listing = ["ls-files", "-z", "--others", "--exclude-standard"]
+    try:
+        names = git(*listing, "--cached")
+    except subprocess.CalledProcessError:
+        with tempfile.TemporaryDirectory() as place:
+            git("init", "--quiet", "--bare", place)
+            names = git(f"--git-dir={place}", f"--work-tree={ROOT}", *listing)
+    files = [ROOT / name for name in names.split("\0") if name]
     return [f for f in files if f.is_file() and (not suffixes or f.suffix in suffixes)]
+
+
+def git(*arguments: str) -> str:
+    ended = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    return ended.stdout
 
 
 def shipped() -> list[Path]:
