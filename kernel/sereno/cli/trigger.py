@@ -18,7 +18,7 @@ from sereno.cli.waiting import follow
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
 from sereno.model.trace import is_traceparent
-from sereno.store import views
+from sereno.store import queue, views
 from sereno.store.pool import Database
 from sereno.store.queue import Requested
 
