@@ -1,5 +1,4 @@
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def value(settings: Any, key: Key) -> Any:
 
 def test_every_policy_and_every_key_of_a_job_is_in_the_file(uncommented: Settings) -> None:
     told = {str(key[2]) for key in uncommented.origin.places if key[0] == "jobs" and len(key) == 3}
-    known = {f.name for f in fields(Policies)} | set(JobSettings.__struct_fields__)
+    known = {f.name for f in msgspec.structs.fields(Policies)} | set(JobSettings.__struct_fields__)
 
     assert told == known - {"policies"}
 

@@ -6,8 +6,9 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from uuid import uuid4
+
+import msgspec
 
 from sereno.app.bus import Bus
 from sereno.app.kernel import Kernel, new_status
@@ -37,8 +38,7 @@ _SPANS_LIMIT = 5.0
 """Seconds that a collector which does not answer may hold up the end of a node."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What stands once a node is up. `http`: the pages' address, None when they are off."""
 
     kernel: Kernel

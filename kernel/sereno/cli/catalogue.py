@@ -1,10 +1,9 @@
 """The commands of ``sereno`` by name: where each lives, and what it does."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A command: its attribute `command` stands in ``sereno.cli.<module>``."""
 
     name: str

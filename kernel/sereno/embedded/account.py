@@ -4,8 +4,9 @@ import contextlib
 import os
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sereno.embedded.remedy import REMEDY
 from sereno.model.errors import EmbeddedError
@@ -14,8 +15,7 @@ if sys.platform != "win32":
     import pwd
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """The system account that runs a server, as PostgreSQL refuses to run as root."""
 
     name: str

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demo:
+
+class Demo(msgspec.Struct, frozen=True, kw_only=True):
     """A plugin's part in the demonstration.
 
     `settings`: laid under ``[plugins.<name>]``, so that quick schedules and the demo's own sources
@@ -15,5 +15,5 @@ class Demo:
     is kept open while the demo runs (a source that keeps writing calls).
     """
 
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = {}
     background: Callable[[str], AbstractAsyncContextManager[None]] | None = None

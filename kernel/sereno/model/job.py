@@ -3,12 +3,12 @@
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 
 import msgspec
+from msgspec.structs import fields, replace
 
 from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import DeclarationError, ParamsError
@@ -21,8 +21,7 @@ _KEYS = ("schedule", "after", "params", "description")
 _POLICIES = tuple(f.name for f in fields(Policies))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A named piece of work.
 
     `function` takes a RunContext and returns what JSON can hold (or None). `after`: names of jobs;
@@ -33,7 +32,7 @@ class Job:
     name: str
     function: Callable[..., Any]
     schedules: tuple[Schedule, ...] = ()
-    policies: Policies = field(default_factory=Policies)
+    policies: Policies = Policies()
     after: tuple[str, ...] = ()
     params: type[msgspec.Struct] | None = None
     description: str = ""
@@ -59,7 +58,7 @@ class Job:
         """
         if self.params is None:
             return dict(params)
-        known = [f.encode_name for f in msgspec.structs.fields(self.params)]
+        known = [f.encode_name for f in fields(self.params)]
         if unknown := set(params).difference(known):
             near = get_close_matches(min(unknown), known, 1)
             hint = f", did you mean '{near[0]}'?" if near else f"; it takes {', '.join(known)}"

@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+
+class Metric(msgspec.Struct, frozen=True):
     """A family of series. `name`: ``<plugin>_...``; that of a counter alone ends in ``_total``.
 
     Times are in seconds, instants in seconds since 1970. `meaning`: one sentence.
@@ -18,13 +18,12 @@ class Metric:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """One value of a metric. `labels`: few values each, known beforehand; never a person's."""
 
     metric: Metric
     value: float
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
 
 class Collector(ABC):

@@ -1,12 +1,12 @@
 """The policies of a job, and how a schedule, the configuration or a person overrides them."""
 
-from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from math import inf
 from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec.structs import fields, replace
 
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
@@ -19,8 +19,7 @@ Executor = str  # "async", "thread", "process", or one that a plugin registers
 Severity = Literal["info", "warning", "critical"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policies:
+class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """What decides a slot's verdict and a run's course.
 
     `grace`: how late a slot may start and still count as on time. `max_catch_up`: with
@@ -32,7 +31,7 @@ class Policies:
     """
 
     timeout: timedelta | None = None
-    retry: Retry = field(default_factory=Retry)
+    retry: Retry = Retry()
     overlap: Overlap = "skip"
     catch_up: CatchUp = "last"
     max_catch_up: int | None = None

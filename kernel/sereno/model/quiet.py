@@ -1,17 +1,17 @@
 """Quiet hours: from when to when on a clock on the wall nobody wants to be told."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 from sereno.model.errors import DeclarationError
 
 _TEXT = re.compile(r"(\d\d:\d\d)\s*-\s*(\d\d:\d\d)(?:\s+(\S+))?")
 
 
-@dataclass(frozen=True, slots=True)
-class QuietHours:
+class QuietHours(msgspec.Struct, frozen=True):
     """From `start` (inclusive) to `end`, each day on the clock of `zone`; over midnight where `end`
     is not after `start`."""
 

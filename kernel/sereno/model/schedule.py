@@ -1,9 +1,10 @@
 """What binds a trigger to a job, as it is declared."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
+
+import msgspec
 
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
@@ -26,8 +27,7 @@ class Trigger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """One trigger of a job, with the params and policies that hold for its slots.
 
     `label` tells several schedules of one job apart: the schedule's name is ``job`` or
@@ -37,11 +37,11 @@ class Schedule:
 
     trigger: Trigger
     label: str = ""
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = {}
     start: datetime | None = None
     end: datetime | None = None
     jitter: timedelta | None = None
-    policies: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, Any] = {}
 
     def name(self, job: str) -> str:
         """Return this schedule's name as one of `job`'s."""

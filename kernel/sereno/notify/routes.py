@@ -1,10 +1,11 @@
 """Decides who hears of what, and when: a pure rule over the settings ``[notify.routes]``."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import get_args
+
+import msgspec
 
 from sereno.model.notification import NotificationKind
 from sereno.model.policies import Severity
@@ -14,8 +15,7 @@ from sereno.settings import NotifySettings, RouteSettings
 _RANK = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
+class _Route(msgspec.Struct, frozen=True):
     chosen: RouteSettings
     to: frozenset[str]
     quiet: QuietHours | None

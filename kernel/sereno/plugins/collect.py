@@ -8,7 +8,6 @@ once.
 import inspect
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -45,18 +44,17 @@ def collect(plugins: Plugins, settings: Settings) -> Registry:
     return collector.registry()
 
 
-@dataclass(slots=True)
-class _Collector:
+class _Collector(msgspec.Struct):
     plugins: Plugins
     chosen: Settings
-    settings: dict[str, Any] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
-    plugin_of: dict[str, str] = field(default_factory=dict)
-    commands: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    notifiers: dict[str, Notifier] = field(default_factory=dict)
-    notifiers_of: dict[str, set[str]] = field(default_factory=dict)
-    collectors: dict[str, tuple[Collector, ...]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = {}
+    jobs: dict[str, Job] = {}
+    plugin_of: dict[str, str] = {}
+    commands: dict[str, tuple[Any, ...]] = {}
+    notifiers: dict[str, Notifier] = {}
+    notifiers_of: dict[str, set[str]] = {}
+    collectors: dict[str, tuple[Collector, ...]] = {}
+    problems: list[str] = []
 
     def learn_kinds(self, name: str) -> None:
         """Teach the reader of triggers the kinds of this plugin, whoever writes them."""

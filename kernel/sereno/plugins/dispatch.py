@@ -9,9 +9,10 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+
+import msgspec
 
 from sereno.plugins.blame import describe
 from sereno.plugins.inspection import SPECS
@@ -31,14 +32,13 @@ def hook_of(event: object) -> str:
     return name
 
 
-@dataclass(slots=True)
-class Dispatcher:
+class Dispatcher(msgspec.Struct):
     """Calls the hooks of the plugins in `registry`. `limit`: how long one call may take."""
 
     registry: Registry
     limit: timedelta = timedelta(seconds=10)
     lifespan_limit: timedelta = timedelta(seconds=30)
-    _heard: dict[type, bool] = field(default_factory=dict)
+    _heard: dict[type, bool] = {}
 
     def hears(self, event: object) -> bool:
         """Tell whether any plugin listens for events of this kind."""

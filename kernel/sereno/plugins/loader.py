@@ -6,10 +6,11 @@ lacks its mark or is misspelt.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pluggy
+from msgspec.structs import replace
 
 from sereno import hookspecs
 from sereno.model.errors import PluginError
@@ -20,8 +21,7 @@ from sereno.plugins.source import PluginSource, given, installed
 from sereno.settings import Settings, plugin_key
 
 
-@dataclass(frozen=True, slots=True)
-class Plugins:
+class Plugins(msgspec.Struct, frozen=True):
     """What was found: a record of each plugin by name, and the hooks of those that are loaded."""
 
     records: Mapping[str, PluginRecord]

@@ -1,8 +1,9 @@
 """Lays what the configuration says of jobs and schedules over what plugins declare."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
+
+import msgspec
 
 from sereno.model.errors import SerenoError
 from sereno.model.job import Job
@@ -13,8 +14,7 @@ from sereno.settings import JobSettings, ScheduleSettings, Settings, plugin_key
 from sereno.triggers import parse
 
 
-@dataclass(slots=True)
-class Overrides:
+class Overrides(msgspec.Struct):
     """Applies `settings`; keeps a sentence for each fault in `problems`.
 
     `records`: of all plugins. A job that nobody declares is a fault, but no more than a warning
@@ -24,8 +24,8 @@ class Overrides:
 
     settings: Settings
     records: Mapping[str, PluginRecord]
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = []
+    warnings: list[str] = []
 
     def jobs(self, declared: Mapping[str, Job]) -> dict[str, Job]:
         """Return `declared` with every ``[jobs."..."]`` over it."""

@@ -1,13 +1,13 @@
 """What is known of one installed plugin: where it came from, and what became of it."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 State = Literal["loaded", "failed", "disabled"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginRecord:
+class PluginRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One plugin. `reason`: why it is not loaded. `module`: where its hooks are."""
 
     name: str

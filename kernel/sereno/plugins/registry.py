@@ -1,9 +1,10 @@
 """What all plugins and the configuration have declared, once every clash is settled."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
+
+import msgspec
 
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
@@ -14,8 +15,7 @@ from sereno.plugins.loader import Plugins
 from sereno.plugins.record import PluginRecord
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredSchedule:
+class DeclaredSchedule(msgspec.Struct, frozen=True):
     """A schedule under its name. `enabled` false: it is known, and fires nothing."""
 
     name: str
@@ -25,8 +25,7 @@ class DeclaredSchedule:
     enabled: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
+class Registry(msgspec.Struct, frozen=True, kw_only=True):
     """All jobs and schedules by name, and whose they are.
 
     `settings`: each loaded plugin's Struct, None where it declares none. `commands`: by plugin.
@@ -35,14 +34,14 @@ class Registry:
     """
 
     plugins: Plugins
-    jobs: Mapping[str, Job] = field(default_factory=dict)
-    plugin_of: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    schedules: Mapping[str, DeclaredSchedule] = field(default_factory=dict)
-    commands: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
-    notifiers_of: Mapping[str, Collection[str]] = field(default_factory=dict)
-    collectors: Mapping[str, tuple[Collector, ...]] = field(default_factory=dict)
+    jobs: Mapping[str, Job] = {}
+    plugin_of: Mapping[str, str] = {}
+    settings: Mapping[str, Any] = {}
+    schedules: Mapping[str, DeclaredSchedule] = {}
+    commands: Mapping[str, tuple[Any, ...]] = {}
+    notifiers: Mapping[str, Notifier] = {}
+    notifiers_of: Mapping[str, Collection[str]] = {}
+    collectors: Mapping[str, tuple[Collector, ...]] = {}
     warnings: tuple[str, ...] = ()
 
     @property
@@ -66,7 +65,7 @@ class Registry:
         """Return this registry with the plugins in `reasons` failed and their jobs gone."""
         jobs = {n: j for n, j in self.jobs.items() if self.plugin_of[n] not in reasons}
         gone = {n for plugin in reasons for n in self.notifiers_of.get(plugin, ())}
-        return replace(
+        return msgspec.structs.replace(
             self,
             plugins=self.plugins.failed(reasons),
             jobs=jobs,

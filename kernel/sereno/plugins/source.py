@@ -1,18 +1,18 @@
 """Where plugins come from: the entry points of the group ``sereno``, and what a test hands in."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+import msgspec
 
 from sereno.plugins.record import PluginRecord
 
 GROUP = "sereno"
 
 
-@dataclass(frozen=True, slots=True)
-class PluginSource:
+class PluginSource(msgspec.Struct, frozen=True):
     """A plugin that can be loaded: `load` imports it, and may raise anything."""
 
     record: PluginRecord

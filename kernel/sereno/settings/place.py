@@ -1,16 +1,16 @@
 """Where a setting was set, and how that place spells a key: each error points at it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
+
+import msgspec
 
 Key = tuple[str | int, ...]
 """A path through the tables, as ("http", "port"); an int counts in a list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """One place: a line of a file, a variable, a flag."""
 
     kind: Literal["file", "environment", "flag", "default"]
@@ -50,11 +50,10 @@ def dotted(key: Key) -> str:
 DEFAULT = Place("default", "default")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """The places of all keys that were set."""
 
-    places: Mapping[Key, Place] = field(default_factory=dict)
+    places: Mapping[Key, Place] = {}
 
     def place(self, key: Key) -> Place:
         """Return where `key` was set, else the nearest table around it."""

@@ -1,14 +1,13 @@
 """Reads the policies that a job's or a schedule's table overrides, from text too."""
 
-from dataclasses import fields
 from typing import Any
 
 import msgspec
 
 from sereno.model.policies import Policies, checked
 
-POLICIES: tuple[str, ...] = tuple(f.name for f in fields(Policies))
-_NUMBERS = frozenset(f.name for f in fields(Policies) if "int" in str(f.type))
+POLICIES: tuple[str, ...] = tuple(f.name for f in msgspec.structs.fields(Policies))
+_NUMBERS = frozenset(f.name for f in msgspec.structs.fields(Policies) if "int" in str(f.type))
 
 
 def read_policy(name: str, value: Any, subject: str, *, lax: bool) -> Any:

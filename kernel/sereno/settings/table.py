@@ -1,7 +1,6 @@
 """Turns a table into a Struct, and says of every key that does not fit where it stands and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, time
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -17,8 +16,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 Fields = dict[str, msgspec.structs.FieldInfo]
 
 
-@dataclass(slots=True)
-class Reader:
+class Reader(msgspec.Struct):
     """Reads tables whose keys were set at `origin`; keeps a sentence for each fault it meets.
 
     `everything`: the keys among which a mistyped variable or flag is looked for.
@@ -26,7 +24,7 @@ class Reader:
 
     origin: Origin
     everything: Sequence[Key] = ()
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = []
 
     def struct(self, table: Any, wanted: type[S], key: Key) -> S | None:
         """Return `table`, which stands at `key`, as `wanted`; None when it has problems.

@@ -1,15 +1,15 @@
 """What stands in a trigger's text after the name of its kind, split and not yet understood."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+import msgspec
 
 from sereno.model.errors import TriggerError
 from sereno.triggers.trigger import Trigger
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(msgspec.Struct, frozen=True):
     """The words and the triggers in parentheses, in order, and the ``name=value`` options."""
 
     kind: str

@@ -1,11 +1,12 @@
 """Carries out one rule for log files: find, judge, check the ceilings, archive, delete."""
 
 import os
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from sereno import RunContext
 from sereno_cleanup.logfiles.archive import Archive, ArchiveError
@@ -19,8 +20,7 @@ from sereno_cleanup.settings import LogRule, Settings
 SHOWN = 200
 
 
-@dataclass(slots=True)
-class Swept:
+class Swept(msgspec.Struct):
     """What became of one rule's files; `failure` is a sentence when a person has to look."""
 
     path: str
@@ -28,14 +28,13 @@ class Swept:
     deleted: int = 0
     archived: int = 0
     bytes: int = 0
-    kept: dict[str, int] = field(default_factory=dict)
-    planned: list[dict[str, Any]] = field(default_factory=list)
+    kept: dict[str, int] = {}
+    planned: list[dict[str, Any]] = []
     note: str | None = None
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(msgspec.Struct, frozen=True):
     """One run's sweep. `confirmed`: a person has allowed what breaks the ceilings."""
 
     run: RunContext[Any]

@@ -1,8 +1,9 @@
 """One call, made of its legs, and what became of it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+import msgspec
 
 Outcome = Literal["answered", "abandoned", "short", "overflow", "ivr", "other", "outbound"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -17,8 +18,7 @@ OUTCOMES: tuple[Outcome, ...] = (
 OFFERED: tuple[Outcome, ...] = ("answered", "abandoned", "overflow")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """Seconds: `length` from the first leg's start to the last leg's end, `talk` with agents.
 
     `wait`: from the call's start to the agent's answer, None where the records do not tell.

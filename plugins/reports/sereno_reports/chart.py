@@ -1,6 +1,6 @@
 """Decides where the bars, lines and labels of the hourly chart stand: numbers for the template."""
 
-from dataclasses import dataclass
+import msgspec
 
 from sereno_reports.figures import Facts, Row
 
@@ -12,8 +12,7 @@ _STEPS = (1, 2, 2.5, 5)
 Layer = tuple[str, float, float]  # class, y, height
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """One hour: x and width, and its layers from the bottom up."""
 
     x: float
@@ -24,8 +23,7 @@ class Bar:
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(msgspec.Struct, frozen=True):
     """Everything that the template draws, in user units of the viewBox."""
 
     bars: tuple[Bar, ...]

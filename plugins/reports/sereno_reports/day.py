@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from sereno_reports.settings import WEEK
 
 HOUR = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class BusinessDay:
+class BusinessDay(msgspec.Struct, frozen=True):
     """`date` on the wall clock of `zone`."""
 
     date: date

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+import msgspec
 
 from sereno_reports.comparison import compared, days_to_compare
 from sereno_reports.day import BusinessDay
@@ -19,8 +20,7 @@ from sereno_reports.words import words_in
 NAME = "daily"
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(msgspec.Struct, frozen=True):
     """What all reports of one run have in common. `fence`: see ``RunContext.fence``."""
 
     connection: Any

@@ -5,7 +5,6 @@ rows) make the next one. A day that is not over has one revision, written over u
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -17,8 +16,7 @@ from sereno_reports.queries import query
 TABLE = "sereno_reports.report"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One revision, ready to be kept."""
 
     name: str
@@ -33,8 +31,7 @@ class Report:
         return date.fromisoformat(self.figures.day)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """What became of a report: its revision, and whether that is a new text."""
 
     revision: int

@@ -2,16 +2,16 @@
 
 import datetime
 import tomllib
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import msgspec
+
 from sereno_reports.settings import Language
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """A language's texts (``texts/<language>.toml``) and its way of writing figures."""
 
     language: Language

@@ -1,9 +1,9 @@
 """A slot gets the verdict that the policies demand, and says why."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from sereno.engine import planner
 from sereno.engine.planner import QUIET, plan

@@ -1,8 +1,8 @@
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
 from sereno import DeclarationError, Retry
 from sereno.model.policies import Policies

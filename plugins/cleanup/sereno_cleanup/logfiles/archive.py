@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from sereno_cleanup.logfiles.entry import Entry
 
@@ -25,8 +26,7 @@ class ArchiveError(Exception):
     """A copy could not be made, or is not equal to its original."""
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(msgspec.Struct, frozen=True):
     """A directory of verified copies. `check` is called between chunks, and may raise."""
 
     directory: Path

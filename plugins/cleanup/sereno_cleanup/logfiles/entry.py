@@ -2,15 +2,15 @@
 
 import os
 import stat
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+
+import msgspec
 
 Kind = Literal["file", "symlink", "other"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """`parts`: the path below the root. `mtime_ns`: since the epoch."""
 
     parts: tuple[str, ...]

@@ -1,9 +1,10 @@
 """Decides, before anything is touched, which files go and why the others stay: a pure function."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 from typing import Literal
+
+import msgspec
 
 from sereno_cleanup.logfiles.age import day_of
 from sereno_cleanup.logfiles.entry import Entry
@@ -14,8 +15,7 @@ Reason = Literal[
 FEW = 20  # up to so many files the ratio says nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """An entry, its day, and what is to become of it: only ``expired`` goes."""
 
     entry: Entry
@@ -23,8 +23,7 @@ class Judged:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Ceilings:
+class Ceilings(msgspec.Struct, frozen=True):
     """What one rule may delete in one run without a person's word."""
 
     files: int
@@ -32,8 +31,7 @@ class Ceilings:
     ratio: float
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """All that a rule matched, judged."""
 
     judged: tuple[Judged, ...]
