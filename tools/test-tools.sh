@@ -8,6 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 needed='mariadb pgbouncer prometheus alertmanager ip faketime'
+if [ "$(uname)" = Linux ]; then needed="$needed systemd-analyze"; fi
 
 # name: program ; apt ; dnf ; apk ; brew        (several packages: spaces; not to be had: -)
 # Of MariaDB only the core, which brings no service.
@@ -19,6 +20,7 @@ pgbouncer: pgbouncer ; pgbouncer ; pgbouncer ; pgbouncer ; pgbouncer
 chromium: chromium ; chromium ; chromium ; chromium ; -
 ip: ip ; iproute2 ; iproute ; iproute2 ; -
 faketime: faketime ; faketime ; libfaketime ; libfaketime ; libfaketime
+systemd-analyze: systemd-analyze ; systemd ; - ; - ; -
 '
 
 say() { printf 'test-tools: %s\n' "$*" >&2; }
@@ -64,6 +66,7 @@ with_apt() {
 
 # Install the tool $1 with whatever this system has; the columns are in the order of the table.
 install() {
+    [ "$1" != systemd-analyze ] || return 1 # whole systemd, for one program: unpacking is enough
     root=$([ "$(id -u)" = 0 ] && echo yes || echo no)
     if [ $root = yes ] && command -v apt-get >/dev/null; then
         set -- "$(column "$1" 2)" with_apt
