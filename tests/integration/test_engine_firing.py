@@ -143,17 +143,18 @@ async def test_slots_that_were_settled_though_the_answer_was_lost_run_once(
     assert await eye.rows(OVERLAP) == []
 
 
-async def test_a_run_that_was_claimed_though_the_answer_was_lost_is_run(
-    database: str, eye: Eye, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("call", ["claim_first", "claim"])
+async def test_runs_that_were_claimed_though_the_answer_was_lost_are_run(
+    database: str, eye: Eye, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     async with running(database, job("t.adhoc")(nothing)) as node:
         await eye.ran("t.adhoc")
-        lost = failing_once(runs.claim, StoreUnavailableError("the answer was lost"), after=True)
-        monkeypatch.setattr(runs, "claim", lost)
-        run_id = await eye.enqueue("t.adhoc")
+        error = StoreUnavailableError("the answer was lost")
+        monkeypatch.setattr(runs, call, failing_once(getattr(runs, call), error, after=True))
+        queued = await eye.rows("SELECT sereno.enqueue_many('t.adhoc', ARRAY['{}', '{}']::jsonb[])")
         await node.heard.wait("LeaderChanged", leading=False)
-        row = await eye.over(run_id)
-    assert (row["state"], row["attempt"]) == ("succeeded", 1)
+        rows = [await eye.over(run_id) for (run_id,) in queued]
+    assert [(r["state"], r["attempt"]) for r in rows] == [("succeeded", 1)] * 2
 
 
 async def test_an_outcome_that_was_written_though_the_answer_was_lost_counts_once(

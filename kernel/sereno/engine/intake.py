@@ -62,6 +62,7 @@ class Intake:
         self._next_queue = self._next_foreign = self._next_cancel = 0.0
         self._queued_at: float | None = None
         self._waiting = False
+        self._called = False
 
     def wait(self) -> None:
         """A run waits in the queue for its place: look when one becomes free."""
@@ -71,6 +72,7 @@ class Intake:
         """Take what has woken the loop as a reason to look at once."""
         if "run" in reasons or "over" in reasons or ("end" in reasons and self._waiting):
             self._next_queue = 0.0
+            self._called = self._called or "run" in reasons
         if "over" in reasons:
             self._next_foreign = 0.0
         if "cancel" in reasons:
@@ -119,6 +121,9 @@ class Intake:
         self._next_queue = steady() + QUEUE_EVERY
         self._queued_at = None
         self._waiting = False
+        if self._called:
+            self._called = False
+            await self._start_first()
         shut: set[int] = set()
         while room := self._occupancy.room():
             limit = min(room, BATCH)
@@ -140,6 +145,31 @@ class Intake:
         following = await self._db.fetchval("queue_next")
         if following is not None:
             self._queued_at = steady() + max(0.0, self._clock.until(following))
+
+    async def _start_first(self) -> None:
+        """Start what has just been queued, which mostly is one run, by one round trip.
+
+        To read what is ready and to claim it takes two: as many as it may be, this is left to them.
+        """
+        jobs = self._startable()
+        if not jobs or not self._occupancy.room():
+            return
+        taken = await runs.claim_first(
+            self._db, self._term, self._node.id, jobs, self._occupancy.keys()
+        )
+        if taken is not None:
+            claim = taken.claim
+            self._occupancy.add(
+                Occupant(
+                    run_id=claim.run_id,
+                    job=claim.job,
+                    schedule_id=taken.schedule_id,
+                    key=taken.concurrency_key,
+                    executor=self._executor(claim.job),
+                )
+            )
+            self._runner.start(claim)
+            await asyncio.sleep(0)  # it begins before this node asks for more
 
     def _startable(self) -> list[str]:
         """Return the jobs of which one more may start, by their own limit and their executor's."""

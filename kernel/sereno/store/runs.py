@@ -18,26 +18,59 @@ from sereno.store.sql import sql
 
 async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> list[Claim]:
     """Make `runs` this node's, where they are still queued; raises LeaseLostError."""
+    rows = await _claimed(db, "runs_claim", term, node, list(runs))
+    return [_claim(r) for r in rows]
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was claimed from the queue, and what says who has to wait for it."""
+
+    claim: Claim
+    schedule_id: int | None
+    concurrency_key: str | None
+
+
+async def claim_first(
+    db: Database, term: int, node: UUID, jobs: Sequence[str], keys: Sequence[str]
+) -> Taken | None:
+    """Make the first run that is ready this node's, by one statement; raises LeaseLostError.
+
+    `jobs`, `keys` as in `queue.ready`. Returns None when there is none, and when the first run's
+    schedule has policies of its own, which may say that it has to wait.
+    """
+    rows = await _claimed(db, "queue_claim_first", term, node, list(jobs), list(keys))
+    if not rows:
+        return None
+    (row,) = rows
+    return Taken(
+        claim=_claim(row), schedule_id=row["schedule_id"], concurrency_key=row["concurrency_key"]
+    )
+
+
+async def _claimed(
+    db: Database, name: str, term: int, node: UUID, *which: list[Any]
+) -> list[asyncpg.Record]:
     async with db.connection() as connection:
-        rows = await connection.fetch(sql("runs_claim"), term, node, list(runs))
+        rows = await connection.fetch(sql(name), term, node, *which)
         if not rows and await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over: its queue is another node's")
-    return [
-        Claim(
-            run_id=r["id"],
-            job=r["job"],
-            attempt=r["attempt"],
-            params=r["params"],
-            policies=r["policies"] or {},
-            slot=r["slot"],
-            upstream=r["upstream"],
-            saved=r["checkpoint"],
-            trace_context=r["trace_context"],
-            cause=r["cause"],
-            schedule=r["schedule"],
-        )
-        for r in rows
-    ]
+    return list(rows)
+
+
+def _claim(row: asyncpg.Record) -> Claim:
+    return Claim(
+        run_id=row["id"],
+        job=row["job"],
+        attempt=row["attempt"],
+        params=row["params"],
+        policies=row["policies"] or {},
+        slot=row["slot"],
+        upstream=row["upstream"],
+        saved=row["checkpoint"],
+        trace_context=row["trace_context"],
+        cause=row["cause"],
+        schedule=row["schedule"],
+    )
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,6 +40,26 @@ SELECT mine.id, mine.job, mine.attempt, mine.params, mine.policies, mine.slot, m
   FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
  ORDER BY mine.priority DESC, mine.run_at, mine.id;
 
+-- name: queue_claim_first
+-- $1 term, $2 node, $3 jobs of which one more may start, $4 concurrency keys in use. The first run whose instant has
+-- come is this node's now; none when its schedule overrides policies, which may forbid it.
+WITH first AS MATERIALIZED (
+    SELECT id FROM sereno.run
+     WHERE state = 'queued' AND run_at <= clock_timestamp() AND job = ANY($3::text[])
+       AND (concurrency_key IS NULL OR concurrency_key <> ALL($4::text[]))
+     ORDER BY priority DESC, run_at, id LIMIT 1
+), fence AS (
+    SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
+), mine AS (
+    UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1,
+           started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
+      FROM fence, first WHERE r.id = first.id AND coalesce(r.state, '') = 'queued' AND r.policies IS NULL
+    RETURNING r.id, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause, r.schedule_id,
+              r.concurrency_key
+)
+SELECT mine.*, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule
+  FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1;
+
 -- name: runs_active
 -- Every queued or running run of a schedule, and every running one: what a new leader must know of.
 SELECT id, job, state, node, schedule_id, concurrency_key, attempt FROM sereno.run
