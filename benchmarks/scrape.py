@@ -25,8 +25,8 @@ INSERT INTO sereno.job_stat (job) SELECT name FROM sereno.job;
 INSERT INTO sereno.schedule (name, job, origin, declared) SELECT name, name, 'plugin', '{{}}' FROM sereno.job;
 INSERT INTO sereno.schedule_version (schedule_id, version, valid_from, state, trigger, params, policies, changed_by)
 SELECT id, 1, now(), 'active', 'every 6h', '{{}}', '{{}}', 'benchmark' FROM sereno.schedule;
-INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)
-SELECT id, now(), now() + interval '1h', now() + interval '1h' FROM sereno.schedule;
+INSERT INTO sereno.watermark (schedule_id, job, settled_to, next_slot, wake_at)
+SELECT id, job, now(), now() + interval '1h', now() + interval '1h' FROM sereno.schedule;
 INSERT INTO sereno.run (job, state, cause, slot, started_at)
 SELECT name, 'succeeded', 'slot', now(), now() FROM sereno.job, generate_series(1, {RUNS_EACH});
 INSERT INTO sereno.slot (schedule_id, slot, verdict, term)

@@ -126,9 +126,10 @@ class Scene:
             found, since, state, trigger, since, *version.values(),
         )  # fmt: skip
         self.sql(
-            "INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)"
-            " VALUES (%s, %s, now() + interval '61 minutes', now() + interval '61 minutes')",
-            found, settled_to,
+            "INSERT INTO sereno.watermark (schedule_id, job, settled_to, next_slot, wake_at)"
+            " VALUES (%s, split_part(%s, '@', 1), %s, now() + interval '61 minutes',"
+            " now() + interval '61 minutes')",
+            found, name, settled_to,
         )  # fmt: skip
         return found
 

@@ -20,8 +20,8 @@ SELECT s.id, v.version, v.valid_from, v.state, 'every 1h', '{}', '{}', 'ana', ''
                ('etl.report@mine', 1, '2026-03-01T04:30Z', 'active'),
                ('etl.report@mine', 2, '2026-03-01T04:45Z', 'paused')) AS v(name, version, valid_from, state)
     ON v.name = s.name;
-INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at, version, open_first, open_what)
-SELECT id, '2026-03-01T09:30Z', CASE state WHEN 'active' THEN timestamptz '2026-03-01T10:00Z' END, '2026-03-01T10:00Z', 2,
+INSERT INTO sereno.watermark (schedule_id, job, settled_to, next_slot, wake_at, version, open_first, open_what)
+SELECT id, job, '2026-03-01T09:30Z', CASE state WHEN 'active' THEN timestamptz '2026-03-01T10:00Z' END, '2026-03-01T10:00Z', 2,
        CASE state WHEN 'paused' THEN timestamptz '2026-03-01T05:00Z' END, CASE state WHEN 'paused' THEN 'skipped paused' END
   FROM sereno.schedule;
 

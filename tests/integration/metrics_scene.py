@@ -55,11 +55,13 @@ async def add_schedule(
     *,
     label: str = "",
     state: str = "active",
-    next_slot: str = "now() + interval '1 hour'",
+    next_slot: str | None = None,
     policies: str = "{}",
     created_at: str = "now() - interval '30 days'",
 ) -> None:
     name = f"{job}@{label}" if label else job
+    if next_slot is None:
+        next_slot = "now() + interval '1 hour'" if state == "active" else "NULL::timestamptz"
     await run_sql(
         database,
         f"WITH s AS (INSERT INTO sereno.schedule (name, job, origin, declared, state, created_at)"
@@ -68,8 +70,9 @@ async def add_schedule(
         f" trigger, params, policies, changed_at, changed_by)"
         f" SELECT id, 1, {created_at}, '{state}', 'every 1h', '{{}}', '{policies}', {created_at},"
         f" 'test' FROM s)"
-        f" INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)"
-        f" SELECT id, now(), {next_slot}, {next_slot} FROM s",
+        f" INSERT INTO sereno.watermark (schedule_id, job, settled_to, next_slot, wake_at, grace,"
+        f" due_by) SELECT id, '{job}', now(), {next_slot}, {next_slot}, g, {next_slot} + g"
+        f" FROM s, sereno.grace('{policies}') g",
     )
 
 
@@ -77,8 +80,11 @@ async def change_state(database: Database, schedule: str, state: str, at: str) -
     """Pause or resume, as a person did at `at`."""
     await run_sql(
         database,
-        f"WITH s AS (UPDATE sereno.schedule SET state = '{state}', version = version + 1"
-        f" WHERE name = '{schedule}' RETURNING id, version)"
+        f"WITH s AS (UPDATE sereno.schedule SET state = '{state}', version = version + 1,"
+        f" resumed_at = CASE '{state}' WHEN 'active' THEN {at} ELSE resumed_at END"
+        f" WHERE name = '{schedule}' RETURNING id, version),"
+        f" w AS (UPDATE sereno.watermark SET next_slot = CASE '{state}' WHEN 'active' THEN wake_at"
+        f" END FROM s WHERE schedule_id = s.id)"
         f" INSERT INTO sereno.schedule_version (schedule_id, version, valid_from, state, trigger,"
         f" params, policies, changed_at, changed_by) SELECT id, version, {at}, '{state}',"
         f" 'every 1h', '{{}}', '{{}}', {at}, 'test' FROM s",

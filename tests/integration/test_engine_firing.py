@@ -95,7 +95,7 @@ async def test_a_user_s_schedule_whose_trigger_kind_is_gone_costs_no_lead(
                    (schedule_id, version, valid_from, state, trigger, params, policies, changed_by)
             SELECT id, 1, now(), 'orphaned', 'sunrise 9 9', '{}', '{}', 'x' FROM s
         )
-        INSERT INTO sereno.watermark (schedule_id, settled_to) SELECT id, now() FROM s
+        INSERT INTO sereno.watermark (schedule_id, job, settled_to) SELECT id, 't.new', now() FROM s
         """
     )
     async with running(database, ticking(), job("t.new")(nothing)) as node:

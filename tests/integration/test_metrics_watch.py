@@ -81,7 +81,7 @@ async def test_each_fact_of_a_job_stands_in_its_place(database: str) -> None:
         )
         await add_schedule(db, next_slot="to_timestamp(5000)", created_at="to_timestamp(1500)")
         await add_schedule(db, label="later", next_slot="to_timestamp(6000)")
-        await add_schedule(db, label="held", state="paused", next_slot="NULL")
+        await add_schedule(db, label="held", state="paused")
         await add_slot(db, "etl.sync", "to_timestamp(2500)")
         await run_sql(
             db,
@@ -117,8 +117,8 @@ async def test_each_fact_of_a_job_stands_in_its_place(database: str) -> None:
         last_state="failed",
         last_run=77,
         last_duration=1.5,
-        active=2,
-        paused=1,
+        active=True,
+        paused=False,
         next_slot=5000,
         due_by=5090,
         queued=2,

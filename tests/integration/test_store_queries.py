@@ -65,8 +65,8 @@ async def crowded(connection: asyncpg.Connection) -> asyncpg.Connection:
         INSERT INTO sereno.schedule_version
                (schedule_id, version, valid_from, state, trigger, params, policies, changed_by)
         SELECT id, 1, '2026-01-01', 'active', 'every 1h', '{}', '{}', 'x' FROM sereno.schedule;
-        INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)
-        SELECT id, '2026-03-01', '2026-03-01', timestamptz '2026-03-01' + id * interval '1 s'
+        INSERT INTO sereno.watermark (schedule_id, job, settled_to, next_slot, wake_at)
+        SELECT id, job, '2026-03-01', '2026-03-01', timestamptz '2026-03-01' + id * interval '1 s'
           FROM sereno.schedule;
         INSERT INTO sereno.run (job, state, cause, finished_at, run_at)
         SELECT 'j' || n % 50 + 1, 'succeeded', 'slot', now(), '2026-03-01'

@@ -76,7 +76,8 @@ async def verify(db: Database, since: timedelta) -> Account:
                 await _schedule(connection, row, account)
             except TriggerError as error:  # of a plugin that is not installed here, say
                 account.fault("unreadable", row["name"], start, str(error))
-        for row in await connection.fetch(sql("verify_doubled"), start):
+        first = await connection.fetchval(sql("verify_first"), start)
+        for row in await connection.fetch(sql("verify_doubled"), start, first):
             name = names.get(row["schedule_id"], f"schedule {row['schedule_id']}")
             runs = ", ".join(str(r) for r in row["runs"])
             account.fault(

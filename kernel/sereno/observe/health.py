@@ -85,7 +85,7 @@ def _task(
         "state": _state(job, overdue),
         "severity": job.severity,
         "overdue_seconds": round(overdue, 3),
-        "paused": job.paused > 0 and not job.active,
+        "paused": job.paused,
         "running": job.running,
         "queued": job.queued,
         "next_run_at": _instant(job.next_slot),
@@ -105,7 +105,7 @@ def _state(job: JobFacts, overdue: float) -> str:
         return "overdue"
     if job.running:
         return "running"
-    if job.paused and not job.active:
+    if job.paused:
         return "paused"
     if job.last_state is None:
         return "waiting"

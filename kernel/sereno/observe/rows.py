@@ -111,7 +111,7 @@ COLUMNS = (
         "sereno_job_paused",
         "gauge",
         "1 when all of the job's schedules are paused.",
-        lambda job, now: int(job.paused > 0 and not job.active),
+        lambda job, now: int(job.paused),
     ),
 )
 

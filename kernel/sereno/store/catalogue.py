@@ -138,14 +138,15 @@ async def _register_schedules(
 
 async def _create_declared(connection: asyncpg.Connection, new: list[NamedSchedule]) -> None:
     """Create what the code declares; a person's schedule of the same name stays in its place."""
-    users = {row["name"] for row in await connection.fetch(sql("schedules_of_users"))}
+    names = [s.name for s in new]
+    users = {row["name"] for row in await connection.fetch(sql("schedules_taken"), names)}
     for schedule in new:
         if schedule.name in users:
             log.error(
                 "a person's schedule has the name of a declared one, which is left out; remove it",
                 extra={"schedule": schedule.name, "job": schedule.job},
             )
-    await connection.execute(sql("schedule_forget"), [s.name for s in new])
+    await connection.execute(sql("schedule_forget"), names)
     free = [s for s in new if s.name not in users]
     if free:
         await create(connection, free, BY_CODE)
@@ -167,7 +168,8 @@ def _is_over(row: asyncpg.Record) -> bool:
 
 async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
     """Orphan users' schedules whose job has gone, and take up those whose job is back."""
-    for held in await connection.fetch(sql("schedules_of_users")):
+    astray = [r["id"] for r in await connection.fetch(sql("schedules_astray"), list(jobs))]
+    for held in await connection.fetch(sql("schedules_of_users"), astray):
         row = await lapse(connection, held)
         here = row["job"] in jobs
         if here and row["state"] == "orphaned":

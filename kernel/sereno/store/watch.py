@@ -28,9 +28,9 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     Instants are seconds since the epoch, durations seconds. `fresh_at`: its last success, or when
     it was declared. Once that is longer ago than `overdue_after`: `resumed_at`, since when a
     schedule of it is active, and `unmet_slot`, the first slot due since that has a verdict.
-    `active`, `paused`: how many of its schedules are. `next_slot`: the first without a verdict;
-    `due_by`: the same with its grace. `queued_slot`: the oldest slot whose run waits for its
-    first attempt. `running_since`: start of the oldest run.
+    `active`: one of its schedules is; `paused`: none is, and one is paused. `next_slot`: the first
+    without a verdict; `due_by`: the soonest end of a grace. `queued_slot`: the oldest slot whose
+    run waits for its first attempt. `running_since`: start of the oldest run.
     """
 
     name: str
@@ -56,8 +56,8 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     last_state: str | None
     last_run: int | None
     last_duration: float | None
-    active: int
-    paused: int
+    active: bool
+    paused: bool
     next_slot: float | None
     due_by: float | None
     queued: int

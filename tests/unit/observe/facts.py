@@ -29,7 +29,8 @@ _PLAIN: dict[str, Any] = {
     "severity": "warning",
     "after": [],
     "grace": MINUTE,
-    "active": 1,
+    "active": True,
+    "paused": False,
 }
 
 

@@ -92,7 +92,7 @@ def test_before_the_first_answer_nothing_is_claimed() -> None:
         ({"last_state": "succeeded"}, "ok"),
         ({"last_state": "timed_out"}, "timed_out"),
         ({"last_state": "failed", "running": 1}, "running"),
-        ({"last_state": "failed", "active": 0, "paused": 2}, "paused"),
+        ({"last_state": "failed", "active": False, "paused": True}, "paused"),
         ({"due_by": ago(1), "running": 1}, "overdue"),
     ],
 )

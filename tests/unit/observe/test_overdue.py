@@ -89,7 +89,9 @@ def test_a_job_with_a_short_limit_is_not_given_more_than_that_after_a_gap() -> N
 
 
 def test_a_paused_job_is_not_overdue_however_old() -> None:
-    assert overdue(job(overdue_after=HOUR, last_success_at=ago(DAY), active=0, paused=1)) == 0
+    assert (
+        overdue(job(overdue_after=HOUR, last_success_at=ago(DAY), active=False, paused=True)) == 0
+    )
 
 
 def test_a_job_that_is_resumed_after_a_week_is_not_overdue_at_once() -> None:
@@ -106,7 +108,7 @@ def test_a_job_that_is_resumed_after_a_week_is_not_overdue_at_once() -> None:
 
 
 def test_a_job_without_a_schedule_is_not_overdue() -> None:
-    assert overdue(job(overdue_after=HOUR, active=0)) == 0
+    assert overdue(job(overdue_after=HOUR, active=False)) == 0
 
 
 def test_a_job_whose_window_is_over_is_not_overdue() -> None:
@@ -117,7 +119,7 @@ def test_a_chained_job_is_overdue_when_what_it_follows_ran_and_it_did_not() -> N
     report = job(
         "reports.daily",
         after=["etl.sync"],
-        active=0,
+        active=False,
         overdue_after=25 * HOUR,
         last_success_at=ago(26 * HOUR),
     )
@@ -127,14 +129,14 @@ def test_a_chained_job_is_overdue_when_what_it_follows_ran_and_it_did_not() -> N
 
 
 def test_a_chained_job_is_not_overdue_while_what_it_follows_is_paused() -> None:
-    report = job("reports.daily", after=["etl.sync"], active=0, overdue_after=HOUR)
+    report = job("reports.daily", after=["etl.sync"], active=False, overdue_after=HOUR)
 
-    assert overdue(report, job(active=0, paused=1)) == 0
+    assert overdue(report, job(active=False, paused=True)) == 0
 
 
 def test_a_chain_that_runs_in_a_circle_is_read_to_its_end() -> None:
-    a = job("a", after=["b"], active=0, overdue_after=HOUR)
-    b = job("b", after=["a"], active=0)
+    a = job("a", after=["b"], active=False, overdue_after=HOUR)
+    b = job("b", after=["a"], active=False)
 
     assert at(a, b) is None
 

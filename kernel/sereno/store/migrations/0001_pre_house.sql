@@ -84,11 +84,15 @@ CREATE TABLE sereno.schedule (
     paused_until  timestamptz,
     paused_by     text,
     paused_reason text,
+    resumed_at    timestamptz,                   -- since when it is active; null: since it was created
     version       integer NOT NULL DEFAULT 1,
     drift         jsonb,                         -- the next slots as last computed, to notice a change
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX schedule_job ON sereno.schedule (job);
+CREATE INDEX schedule_active ON sereno.schedule (job, coalesce(resumed_at, created_at)) WHERE state = 'active';
+CREATE INDEX schedule_idle ON sereno.schedule (state, job) WHERE state <> 'active';
+CREATE INDEX schedule_declared ON sereno.schedule (id) WHERE origin <> 'user';
 
 CREATE TABLE sereno.schedule_version (
     schedule_id bigint NOT NULL REFERENCES sereno.schedule ON DELETE CASCADE,
@@ -106,17 +110,27 @@ CREATE TABLE sereno.schedule_version (
     reason      text NOT NULL DEFAULT '',
     PRIMARY KEY (schedule_id, version)
 );
+CREATE INDEX schedule_version_changed ON sereno.schedule_version (schedule_id) WHERE version > 1;
 
 CREATE TABLE sereno.watermark (
     schedule_id bigint PRIMARY KEY REFERENCES sereno.schedule ON DELETE CASCADE,
+    job         text NOT NULL,                   -- its schedule's
     settled_to  timestamptz NOT NULL,            -- every slot up to here has its verdict
-    next_slot   timestamptz,                     -- null: none, or paused
+    next_slot   timestamptz,                     -- null: none, or not active
+    grace       interval,                        -- its own; null: its job's
+    due_by      timestamptz,                     -- next_slot and its own grace
     wake_at     timestamptz,                     -- when the leader is to look at it; null: never
     version     integer NOT NULL DEFAULT 1,      -- bumped by every change: a settlement of an old one fails
     open_first  timestamptz,                     -- the range that ends at settled_to and may grow: its key,
     open_what   text                             -- and its verdict and reason
 ) WITH (fillfactor = 70);
 CREATE INDEX watermark_wake ON sereno.watermark (wake_at, schedule_id);
+-- What monitors ask of each job, found at one end of an index: its next slot, the soonest end of a grace, and which of
+-- its schedules had slots since some instant.
+CREATE INDEX watermark_next ON sereno.watermark (job, next_slot) WHERE next_slot IS NOT NULL AND due_by IS NULL;
+CREATE INDEX watermark_own_next ON sereno.watermark (job, next_slot) WHERE due_by IS NOT NULL;
+CREATE INDEX watermark_own_due ON sereno.watermark (job, due_by) WHERE due_by IS NOT NULL;
+CREATE INDEX watermark_settled ON sereno.watermark (job, settled_to);
 
 CREATE TABLE sereno.slot (
     schedule_id bigint NOT NULL,
@@ -140,6 +154,7 @@ CREATE TABLE sereno.slot_range (
     decided_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (schedule_id, first_slot)
 );
+CREATE INDEX slot_range_last ON sereno.slot_range (last_slot);
 
 CREATE TABLE sereno.run (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -176,6 +191,7 @@ CREATE UNIQUE INDEX run_unique ON sereno.run (job, unique_key)
     WHERE unique_key IS NOT NULL AND state IN ('queued', 'running');
 CREATE INDEX run_job ON sereno.run (job, id);
 CREATE INDEX run_ended_badly ON sereno.run (id) WHERE state IN ('failed', 'timed_out', 'cancelled', 'lost');
+CREATE INDEX run_ended_badly_job ON sereno.run (job, id) WHERE state IN ('failed', 'timed_out', 'cancelled', 'lost');
 
 CREATE TABLE sereno.attempt (                     -- ended attempts that were not the run's last
     run_id      bigint NOT NULL REFERENCES sereno.run ON DELETE CASCADE,
@@ -229,7 +245,8 @@ CREATE TABLE sereno.chain_arrival (               -- successes that a fan-in has
 
 CREATE TABLE sereno.history (
     one             boolean PRIMARY KEY DEFAULT true CHECK (one),
-    slots_kept_from timestamptz                   -- older slots may have been deleted by sereno.prune
+    slots_kept_from timestamptz,                  -- older slots may have been deleted by sereno.prune
+    slots_pruned_at bigint NOT NULL DEFAULT 0     -- the schedule at which its last batch of slots ended
 );
 INSERT INTO sereno.history DEFAULT VALUES;
 
@@ -243,6 +260,10 @@ CREATE TABLE sereno.change (                      -- who changed what, and why
     before     jsonb,
     after      jsonb
 );
+
+-- The grace in the policies of a schedule or job, null where they name none.
+CREATE FUNCTION sereno.grace(policies jsonb) RETURNS interval LANGUAGE sql STABLE
+RETURN CASE WHEN policies ->> 'grace' LIKE 'P%' THEN (policies ->> 'grace')::interval END;
 
 -- The rules of what may be queued, of one run and of many alike.
 
@@ -433,6 +454,8 @@ DECLARE
     slots_gone boolean := false;
     run     record;
     old     bigint[] := '{}';
+    slots   timestamptz[];
+    place   bigint;
 BEGIN
     IF older_than <= interval '0' OR keep_per_job < 0 OR batch < 1 THEN
         RAISE EXCEPTION 'prune: older_than must be positive, keep_per_job not negative, batch at least 1'
@@ -447,29 +470,38 @@ BEGIN
     END LOOP;
     left_ := left_ - sereno.delete_runs(old);
     IF left_ > 0 THEN
+        -- Pairs are compared so that (job, id) is the way: the planner may think that a job's runs are soon met by id.
         WITH oldest AS MATERIALIZED (   -- once a job, not once a run
-            SELECT j.name AS job, (SELECT r.id FROM sereno.run r WHERE r.job = j.name
-                                    ORDER BY r.id DESC OFFSET keep_per_job LIMIT 1) AS id
+            SELECT j.name AS job, (SELECT CASE x.job WHEN j.name THEN x.id END
+                                     FROM (SELECT r.job, r.id FROM sereno.run r
+                                            WHERE (r.job, r.id) <= (j.name, 9223372036854775807)
+                                            ORDER BY r.job DESC, r.id DESC OFFSET keep_per_job LIMIT 1) AS x) AS id
               FROM sereno.job j
         )
         SELECT coalesce(array_agg(x.id), '{}') INTO old
           FROM (SELECT s.id
                   FROM oldest o, LATERAL (SELECT r.id FROM sereno.run r
-                                           WHERE r.job = o.job AND r.id <= o.id AND r.state NOT IN ('queued', 'running')
-                                           ORDER BY r.id LIMIT left_) AS s
+                                           WHERE (r.job, r.id) > (o.job, 0) AND (r.job, r.id) <= (o.job, o.id)
+                                             AND r.state NOT IN ('queued', 'running')
+                                           ORDER BY r.job, r.id LIMIT left_) AS s
                  WHERE o.id IS NOT NULL LIMIT left_) AS x;
         left_ := left_ - sereno.delete_runs(old);
     END IF;
-    IF left_ > 0 THEN   -- schedule by schedule: the primary key is the way, however many slots are kept
-        WITH old AS (
-            SELECT o.schedule_id, o.slot
-              FROM sereno.schedule c, LATERAL (SELECT s.schedule_id, s.slot FROM sereno.slot s
-                                                WHERE s.schedule_id = c.id AND s.slot < since
-                                                ORDER BY s.slot LIMIT left_) AS o LIMIT left_
-        )
-        DELETE FROM sereno.slot s USING old
-         WHERE s.schedule_id = old.schedule_id AND s.slot = old.slot;
-        GET DIAGNOSTICS n = ROW_COUNT;
+    IF left_ > 0 THEN   -- schedule by schedule, from where the last batch ended, once round: the primary key is the way
+        SELECT h.slots_pruned_at INTO place FROM sereno.history h;
+        SELECT coalesce(array_agg(x.schedule_id), '{}'), array_agg(x.slot) INTO old, slots
+          FROM (SELECT o.schedule_id, o.slot
+                  FROM ((SELECT a.id FROM sereno.schedule a WHERE a.id >= place ORDER BY a.id) UNION ALL
+                        (SELECT b.id FROM sereno.schedule b WHERE b.id < place ORDER BY b.id)) AS c,
+                       LATERAL (SELECT s.schedule_id, s.slot FROM sereno.slot s
+                                 WHERE s.schedule_id = c.id AND s.slot < since ORDER BY s.slot LIMIT left_) AS o
+                 LIMIT left_) AS x;
+        n := cardinality(old);
+        IF n > 0 THEN
+            DELETE FROM sereno.slot s USING unnest(old, slots) AS o (schedule_id, slot)
+             WHERE s.schedule_id = o.schedule_id AND s.slot = o.slot;
+            UPDATE sereno.history SET slots_pruned_at = old[n];
+        END IF;
         left_ := left_ - n;
         slots_gone := slots_gone OR n > 0;
     END IF;
@@ -502,6 +534,7 @@ BEGIN
                    (SELECT max(v.version) FROM sereno.schedule_version v
                      WHERE v.schedule_id = w.schedule_id AND v.state <> 'active') AS idle
               FROM sereno.watermark w
+             WHERE w.schedule_id IN (SELECT c.schedule_id FROM sereno.schedule_version c WHERE c.version > 1)
         ), old AS (
             SELECT v.schedule_id, v.version FROM ruling r JOIN sereno.schedule_version v USING (schedule_id)
              WHERE v.version < r.version AND (r.idle IS NULL OR v.version NOT IN (r.idle, r.idle + 1)) LIMIT left_

@@ -38,7 +38,7 @@ UPDATE sereno.job SET present = false WHERE present AND name <> ALL($1::text[]);
 SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
        s.paused_by, w.settled_to, clock_timestamp() AS now
   FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
- WHERE s.origin IN ('plugin', 'config') AND s.state <> 'removed' FOR UPDATE;
+ WHERE s.origin <> 'user' AND s.state <> 'removed' FOR UPDATE;
 
 -- name: schedule_by_name
 -- $1 name
@@ -68,9 +68,10 @@ WITH declared AS (
     SELECT m.id, 1, d.at, 'active', d.trigger, d.starts_at, d.ends_at, d.jitter, d.params, d.policies, $12, 'declared'
       FROM made m JOIN declared d USING (name)
 )
-INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)
-SELECT m.id, d.at, d.next_slot, CASE WHEN d.starts_at > d.at THEN d.at ELSE coalesce(d.next_slot, d.at) END
-  FROM made m JOIN declared d USING (name)
+INSERT INTO sereno.watermark (schedule_id, job, settled_to, next_slot, wake_at, grace, due_by)
+SELECT m.id, d.job, d.at, d.next_slot, CASE WHEN d.starts_at > d.at THEN d.at ELSE coalesce(d.next_slot, d.at) END,
+       g, d.next_slot + g
+  FROM made m JOIN declared d USING (name), sereno.grace(d.policies) AS g
 RETURNING schedule_id;
 
 -- name: schedule_change
@@ -80,6 +81,7 @@ RETURNING schedule_id;
 -- orphaned, until it is active again. Returns the new version.
 WITH s AS (
     UPDATE sereno.schedule SET declared = $2, overrides = $3, state = $4, paused_until = $5,
+           resumed_at = CASE WHEN $4 = 'active' AND state <> 'active' THEN clock_timestamp() ELSE resumed_at END,
            paused_by = CASE WHEN $4 IN ('paused', 'orphaned')
                             THEN CASE WHEN $17 = 'pause' OR (paused_by IS NULL AND $4 = 'paused') THEN $6 ELSE paused_by END
                        END,
@@ -90,7 +92,9 @@ WITH s AS (
            version = version + 1
      WHERE id = $1 RETURNING id, name, version
 ), w AS (
-    UPDATE sereno.watermark SET version = version + 1, next_slot = $14, wake_at = $15 WHERE schedule_id = $1
+    UPDATE sereno.watermark SET version = version + 1, next_slot = $14::timestamptz, wake_at = $15, grace = sereno.grace($13),
+           due_by = $14::timestamptz + sereno.grace($13)
+     WHERE schedule_id = $1
 ), c AS (
     INSERT INTO sereno.change (by, subject, action, reason, after)
     SELECT $6, s.name, $17, $7, jsonb_build_object('state', $4::text, 'trigger', $8::text, 'params', $12::jsonb,
@@ -102,11 +106,27 @@ INSERT INTO sereno.schedule_version (schedule_id, version, valid_from, state, tr
                                      params, policies, changed_by, reason)
 SELECT s.id, s.version, $16, $4, $8, $9, $10, $11, $12, $13, $6, $7 FROM s, n RETURNING version;
 
+-- name: schedules_astray
+-- $1 jobs that are declared now. Schedules that do not follow that yet: orphans whose job is back, and those whose job is
+-- gone. (OFFSET 0: job by job, through an index; the planner takes no job for gone, and would read all schedules.)
+SELECT id FROM sereno.schedule WHERE state = 'orphaned' AND job = ANY($1::text[])
+UNION ALL
+SELECT a.id FROM sereno.job j, LATERAL (SELECT s.id FROM sereno.schedule s
+                                         WHERE s.job = j.name AND s.state = 'active' OFFSET 0) AS a WHERE NOT j.present
+UNION ALL
+SELECT p.id FROM sereno.job j, LATERAL (SELECT s.id FROM sereno.schedule s
+                                         WHERE s.job = j.name AND s.state = 'paused' OFFSET 0) AS p WHERE NOT j.present;
+
 -- name: schedules_of_users
+-- $1 schedules. Those of users, locked.
 SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
        s.paused_by, w.settled_to, clock_timestamp() AS now
   FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
- WHERE s.origin = 'user' AND s.state <> 'removed' FOR UPDATE;
+ WHERE s.id = ANY($1::bigint[]) AND s.origin = 'user' AND s.state <> 'removed' FOR UPDATE;
+
+-- name: schedules_taken
+-- $1 names. Those that a user's schedule has.
+SELECT name FROM sereno.schedule WHERE name = ANY($1::text[]) AND origin = 'user' AND state <> 'removed' FOR UPDATE;
 
 -- name: database_now
 SELECT clock_timestamp();

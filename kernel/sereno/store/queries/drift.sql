@@ -41,7 +41,7 @@ UPDATE sereno.schedule s SET drift = u.drift
 
 -- name: drift_wake
 -- $1 schedules, $2 their next slots. What has moved is looked at no later than at its new instant.
-UPDATE sereno.watermark w SET next_slot = u.slot, wake_at = least(w.wake_at, u.slot), version = w.version + 1
+UPDATE sereno.watermark w SET next_slot = u.slot, due_by = u.slot + w.grace, wake_at = least(w.wake_at, u.slot), version = w.version + 1
   FROM unnest($1::bigint[], $2::timestamptz[]) AS u(id, slot)
  WHERE w.schedule_id = u.id;
 

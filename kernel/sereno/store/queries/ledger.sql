@@ -37,8 +37,8 @@ SELECT s.id, s.name, s.job, s.paused_until, d.settled_to, d.next_slot, d.wake_at
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mark AS (
-    UPDATE sereno.watermark w SET settled_to = m.settled_to, next_slot = m.next_slot, wake_at = m.wake_at,
-           open_first = m.open_first, open_what = m.open_what
+    UPDATE sereno.watermark w SET settled_to = m.settled_to, next_slot = m.next_slot, due_by = m.next_slot + w.grace,
+           wake_at = m.wake_at, open_first = m.open_first, open_what = m.open_what
       FROM unnest($3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::integer[],
                   $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], $15::boolean[],
                   $16::jsonb[], $17::jsonb[], $18::smallint[], $19::text[])

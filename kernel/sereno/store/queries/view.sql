@@ -27,19 +27,38 @@ SELECT s.id, s.name, s.job, s.origin, s.state, s.paused_until, s.paused_by, s.pa
  ORDER BY s.job, s.name;
 
 -- name: view_runs
--- $1 job, $2 states (each null: all), $3 at most. The newest first. States in which a run ended badly have an index, of
--- which a plan must know, whatever $2 is then: of a million runs that succeeded none is read.
+-- $1 job, $2 states (each null: all), $3 at most. The newest first. Of a million runs that succeeded none is read where
+-- they are not asked for: each other state has an index, of which a plan must know, whatever $1 and $2 are then. Pairs
+-- are compared so that (job, id) is the way: the planner may think that a job's runs are soon met by id.
 SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.run_at, r.queued_at, r.started_at,
        r.finished_at, r.attempt, coalesce(n.label, left(r.node::text, 8)) AS node, r.term, r.requested_by, r.error,
        p.done, p.total, p.note
   FROM ((SELECT * FROM sereno.run b
-          WHERE $2::text[] <@ '{failed,timed_out,cancelled,lost}'
-            AND b.state IN ('failed', 'timed_out', 'cancelled', 'lost')
-            AND b.state = ANY ($2) AND ($1::text IS NULL OR b.job = $1) ORDER BY b.id DESC LIMIT $3)
+          WHERE $1::text IS NULL AND 'succeeded' <> ALL ($2::text[]) AND b.state IN ('failed', 'timed_out', 'cancelled', 'lost')
+            AND b.state = ANY ($2) ORDER BY b.id DESC LIMIT $3)
+        UNION ALL
+        (SELECT * FROM sereno.run c
+          WHERE $1 IS NOT NULL AND (c.job, c.id) > ($1, 0) AND (c.job, c.id) < ($1, 9223372036854775807)
+            AND 'succeeded' <> ALL ($2) AND c.state IN ('failed', 'timed_out', 'cancelled', 'lost') AND c.state = ANY ($2)
+          ORDER BY c.job DESC, c.id DESC LIMIT $3)
+        UNION ALL
+        (SELECT * FROM sereno.run q
+          WHERE q.state = 'queued' AND 'succeeded' <> ALL ($2) AND 'queued' = ANY ($2) AND ($1 IS NULL OR q.job = $1)
+          ORDER BY q.id DESC LIMIT $3)
+        UNION ALL
+        (SELECT * FROM sereno.run x
+          WHERE x.state = 'running' AND 'succeeded' <> ALL ($2) AND 'running' = ANY ($2) AND ($1 IS NULL OR x.job = $1)
+          ORDER BY x.id DESC LIMIT $3)
         UNION ALL
         (SELECT * FROM sereno.run a
-          WHERE ($2 <@ '{failed,timed_out,cancelled,lost}') IS NOT TRUE
-            AND ($2 IS NULL OR a.state = ANY ($2)) AND ($1 IS NULL OR a.job = $1) ORDER BY a.id DESC LIMIT $3)) r
+          WHERE $1 IS NULL AND ('succeeded' <> ALL ($2)) IS NOT TRUE AND ($2 IS NULL OR a.state = ANY ($2))
+          ORDER BY a.id DESC LIMIT $3)
+        UNION ALL
+        (SELECT * FROM sereno.run j
+          WHERE $1 IS NOT NULL AND (j.job, j.id) > ($1, 0) AND (j.job, j.id) < ($1, 9223372036854775807)
+            AND ('succeeded' <> ALL ($2)) IS NOT TRUE AND ($2 IS NULL OR j.state = ANY ($2))
+          ORDER BY j.job DESC, j.id DESC LIMIT $3)
+        ORDER BY id DESC LIMIT $3) r
   LEFT JOIN sereno.schedule s ON s.id = r.schedule_id
   LEFT JOIN sereno.node n ON n.id = r.node
   LEFT JOIN sereno.run_progress p ON p.run_id = r.id
@@ -75,17 +94,23 @@ SELECT attempt, at, level, logger, message
 
 -- name: view_slots
 -- $1 job, $2 first instant, $3 last instant, $4 at most. Verdicts of its slots, and ranges that touch the time between.
-SELECT s.name AS schedule, k.slot AS first_slot, k.slot AS last_slot, 1::bigint AS slots, k.verdict, k.reason, k.run_id,
-       k.term, k.decided_at, coalesce(n.label, left(t.node::text, 8)) AS node
-  FROM sereno.schedule s JOIN sereno.slot k ON k.schedule_id = s.id
+-- One look for each of its schedules that has been settled since, however many slots are kept.
+SELECT s.name AS schedule, k.first_slot, k.last_slot, k.slots, k.verdict, k.reason, k.run_id, k.term, k.decided_at,
+       coalesce(n.label, left(t.node::text, 8)) AS node
+  FROM (SELECT w.schedule_id AS id, f.*
+          FROM sereno.watermark w, LATERAL (
+               (SELECT o.slot AS first_slot, o.slot AS last_slot, 1::bigint AS slots, o.verdict, o.reason, o.run_id, o.term,
+                       o.decided_at
+                  FROM sereno.slot o WHERE o.schedule_id = w.schedule_id AND o.slot BETWEEN $2 AND $3
+                 ORDER BY o.slot LIMIT $4)
+               UNION ALL
+               (SELECT g.first_slot, g.last_slot, g.slots, g.verdict, g.reason, NULL, g.term, g.decided_at
+                  FROM sereno.slot_range g
+                 WHERE g.schedule_id = w.schedule_id AND g.first_slot <= $3 AND g.last_slot >= $2
+                 ORDER BY g.first_slot LIMIT $4)) AS f
+         WHERE w.job = $1 AND w.settled_to >= $2) AS k
+  JOIN sereno.schedule s ON s.id = k.id
   LEFT JOIN sereno.term t ON t.term = k.term LEFT JOIN sereno.node n ON n.id = t.node
- WHERE s.job = $1 AND k.slot BETWEEN $2 AND $3
-UNION ALL
-SELECT s.name, g.first_slot, g.last_slot, g.slots, g.verdict, g.reason, NULL, g.term, g.decided_at,
-       coalesce(n.label, left(t.node::text, 8))
-  FROM sereno.schedule s JOIN sereno.slot_range g ON g.schedule_id = s.id
-  LEFT JOIN sereno.term t ON t.term = g.term LEFT JOIN sereno.node n ON n.id = t.node
- WHERE s.job = $1 AND g.first_slot <= $3 AND g.last_slot >= $2
  ORDER BY 2, 1 LIMIT $4;
 
 -- name: history_kept_from

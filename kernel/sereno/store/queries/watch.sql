@@ -5,32 +5,27 @@
 -- whose last success is older than it may be: for `resumed_at`, since when a schedule of theirs is active, and
 -- `unmet_slot`, their first due slot since.
 WITH policy AS (
-    SELECT j.name, CASE WHEN j.policies ->> 'grace' LIKE 'P%' THEN (j.policies ->> 'grace')::interval
-                        ELSE interval '1 minute' END AS grace,
+    SELECT j.name, coalesce(sereno.grace(j.policies), interval '1 minute') AS grace,
            CASE WHEN j.policies ->> 'timeout' LIKE 'P%' THEN (j.policies ->> 'timeout')::interval END AS timeout
       FROM sereno.job j WHERE j.present
-), scheduled AS (
-    SELECT s.job, count(*) FILTER (WHERE s.state = 'active') AS active,
-           count(*) FILTER (WHERE s.state = 'paused') AS paused,
-           min(w.next_slot) FILTER (WHERE s.state = 'active') AS next_slot,
-           min(w.next_slot + CASE WHEN v.policies ->> 'grace' LIKE 'P%' THEN (v.policies ->> 'grace')::interval
-                                  ELSE p.grace END) FILTER (WHERE s.state = 'active') AS due_by
-      FROM sereno.schedule s JOIN policy p ON p.name = s.job
-      JOIN sereno.watermark w ON w.schedule_id = s.id
-      JOIN sereno.schedule_version v ON v.schedule_id = s.id AND v.version = s.version
-     WHERE s.state IN ('active', 'paused') GROUP BY s.job
 ), queued AS (
     SELECT job, count(*) AS runs, min(slot) FILTER (WHERE attempt = 0) AS first_slot
       FROM sereno.run WHERE state = 'queued' GROUP BY job
 ), running AS (
     SELECT job, count(*) AS runs, min(started_at) AS since
       FROM sereno.run WHERE state = 'running' GROUP BY job
-), known AS (
+), known AS MATERIALIZED (
     SELECT j.name, j.plugin, j.description, j.severity, j.after, j.overdue_after, p.grace, p.timeout,
            greatest(t.last_success_at, j.registered_at) AS fresh_at,
            greatest(t.last_success_at, j.registered_at) + j.overdue_after <= statement_timestamp() AS old,
            t.succeeded, t.failed, t.timed_out, t.cancelled, t.lost, t.retried, t.late, t.coalesced, t.skipped, t.missed,
-           t.last_success_at, t.last_end_at, t.last_state, t.last_run, t.last_duration
+           t.last_success_at, t.last_end_at, t.last_state, t.last_run, t.last_duration,
+           (SELECT coalesce(s.resumed_at, s.created_at) FROM sereno.schedule s WHERE s.job = j.name AND s.state = 'active'
+             ORDER BY coalesce(s.resumed_at, s.created_at) LIMIT 1) AS active_since,
+           (SELECT w.next_slot FROM sereno.watermark w
+             WHERE w.job = j.name AND w.next_slot IS NOT NULL AND w.due_by IS NULL ORDER BY w.next_slot LIMIT 1) AS next_slot,
+           (SELECT w.due_by FROM sereno.watermark w
+             WHERE w.job = j.name AND w.due_by IS NOT NULL ORDER BY w.due_by LIMIT 1) AS own_due_by
       FROM sereno.job j JOIN policy p ON p.name = j.name LEFT JOIN sereno.job_stat t ON t.job = j.name
 ), fact AS (
     SELECT json_build_array(
@@ -41,28 +36,26 @@ WITH policy AS (
         coalesce(j.skipped, 0), coalesce(j.missed, 0),
         date_part('epoch', j.last_success_at), date_part('epoch', j.last_end_at), j.last_state, j.last_run,
         date_part('epoch', j.last_duration),
-        coalesce(s.active, 0), coalesce(s.paused, 0), date_part('epoch', s.next_slot), date_part('epoch', s.due_by),
+        j.active_since IS NOT NULL, j.active_since IS NULL AND EXISTS (
+            SELECT 1 FROM sereno.schedule s WHERE s.job = j.name AND s.state = 'paused'),
+        date_part('epoch', least(j.next_slot, CASE WHEN j.own_due_by IS NOT NULL THEN (
+            SELECT w.next_slot FROM sereno.watermark w
+             WHERE w.job = j.name AND w.due_by IS NOT NULL ORDER BY w.next_slot LIMIT 1) END)),
+        date_part('epoch', least(j.next_slot + j.grace, j.own_due_by)),
         coalesce(q.runs, 0), date_part('epoch', q.first_slot), coalesce(r.runs, 0), date_part('epoch', r.since),
-        CASE WHEN j.old THEN date_part('epoch',
-            (SELECT min(coalesce(
-                        (SELECT c.changed_at FROM sereno.schedule_version c
-                          WHERE c.schedule_id = a.id AND c.version =
-                                (SELECT max(b.version) + 1 FROM sereno.schedule_version b
-                                  WHERE b.schedule_id = a.id AND b.state <> 'active')), a.created_at))
-               FROM sereno.schedule a WHERE a.job = j.name AND a.state = 'active'))
-        END,
+        CASE WHEN j.old THEN date_part('epoch', j.active_since) END,
         CASE WHEN j.old THEN date_part('epoch',
             (SELECT min(least(
                         (SELECT x.slot FROM sereno.slot x
-                          WHERE x.schedule_id = a.id AND x.slot > j.fresh_at
+                          WHERE x.schedule_id = w.schedule_id AND x.slot > j.fresh_at
                             AND (x.verdict <> 'skipped' OR x.reason LIKE 'overlap%') ORDER BY x.slot LIMIT 1),
                         (SELECT min(greatest(y.first_slot, j.fresh_at)) FROM sereno.slot_range y
-                          WHERE y.schedule_id = a.id AND y.last_slot > j.fresh_at
+                          WHERE y.schedule_id = w.schedule_id AND y.last_slot > j.fresh_at
                             AND (y.verdict <> 'skipped' OR y.reason LIKE 'overlap%'))))
-               FROM sereno.schedule a WHERE a.job = j.name AND a.state = 'active'))
+               FROM sereno.watermark w JOIN sereno.schedule a ON a.id = w.schedule_id AND a.state = 'active'
+              WHERE w.job = j.name AND w.settled_to > j.fresh_at))
         END) AS cells
       FROM known j
-      LEFT JOIN scheduled s ON s.job = j.name
       LEFT JOIN queued q ON q.job = j.name
       LEFT JOIN running r ON r.job = j.name
 )
