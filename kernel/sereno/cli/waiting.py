@@ -26,6 +26,7 @@ _QUICK_SECONDS = 0.2
 _SLOW_SECONDS = 1.0
 _QUICK_LOOKS = 50  # the first ten seconds
 _LINES = 10
+_HANDED_OVER = timedelta(seconds=2)  # until then somebody else takes the lead
 
 
 def follow(invocation: Invocation, run_id: int, *, as_json: bool) -> None:
@@ -98,7 +99,8 @@ class _Waiting:
 
     def __init__(self, run_id: int) -> None:
         self.run_id = run_id
-        self.said = ""
+        self.leaderless_since: datetime | None = None
+        self.said = False
         console = Console(stderr=True)
         self.bar = Progress(
             SpinnerColumn(),
@@ -115,8 +117,7 @@ class _Waiting:
 
     def show(self, run: RunDetail, leader: LeaderView) -> None:
         """Show how far `run` is, and whether there is anybody to run it."""
-        if not leader.held:
-            self._say("no replica leads at the moment: the run waits for one (`sereno run`)")
+        self._look_for(leader, run.state)
         state = run.state if run.attempt < 2 else f"{run.state}, attempt {run.attempt}"
         self.bar.update(
             self.task,
@@ -126,9 +127,15 @@ class _Waiting:
             done=_done(run, run.now),
         )
 
-    def _say(self, sentence: str) -> None:
-        if sentence != self.said:
-            self.said = sentence
+    def _look_for(self, leader: LeaderView, state: str) -> None:
+        """Say once that nobody has led for longer than the lead takes to change hands."""
+        if leader.held:
+            self.leaderless_since = None
+            return
+        self.leaderless_since = self.leaderless_since or leader.now
+        if not self.said and leader.now - self.leaderless_since >= _HANDED_OVER:
+            self.said = True
+            sentence = f"no replica leads; `sereno run` starts one, run {self.run_id} is {state}"
             self.bar.console.print(sentence, style="yellow", soft_wrap=True)
 
 
