@@ -31,6 +31,10 @@ from sereno.triggers.coming import next_slot
 log = logging.getLogger("sereno.leader")
 
 LOOKAHEAD = timedelta(milliseconds=40)
+"""How long before its instant a slot is settled: the time of a slow commit, and no more. A run that
+ends meanwhile still counts as an overlap, and when this node dies meanwhile, the slot's run is
+found a second later rather than settled by the next leader on time."""
+
 HORIZON = timedelta(minutes=2)
 REFILL_EVERY = 30.0
 FORESIGHT = timedelta(seconds=35)
