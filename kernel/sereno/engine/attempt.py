@@ -3,9 +3,10 @@
 import asyncio
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
+
+import msgspec
 
 from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
@@ -29,14 +30,12 @@ STOP_PATIENCE = timedelta(seconds=5)
 Why = Literal["timeout", "cancelled", "superseded", "drained"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
+class _Ended(msgspec.Struct, frozen=True):
     value: Any = None
     error: BaseException | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, kw_only=True):
     """An attempt that is under way on this node, or about to begin.
 
     `over`: called once it has ended, or was left behind; then `outcome` says how it ended. One task

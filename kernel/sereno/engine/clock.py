@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORGET_AFTER = 60.0
@@ -16,8 +17,7 @@ def steady() -> float:
     return time.monotonic() if _SUSPEND_AWARE is None else time.clock_gettime(_SUSPEND_AWARE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sample:
+class _Sample(msgspec.Struct, frozen=True, kw_only=True):
     taken: float
     trip: float
     offset: float

@@ -3,9 +3,10 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from sereno.engine.result import encode_checkpoint
 from sereno.model.errors import RunCancelled
@@ -50,8 +51,7 @@ class StopFlag:
         return self._set
 
 
-@dataclass(slots=True, kw_only=True)
-class RunContext(Generic[P]):
+class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     """One attempt of one run.
 
     `params`: the job's Struct, or a dict where it declares none. `upstream`: results of the runs
@@ -71,14 +71,14 @@ class RunContext(Generic[P]):
     log: logging.Logger
     reporter: Reporter
     slot: datetime | None = None
-    upstream: Mapping[str, Any] = field(default_factory=dict)
+    upstream: Mapping[str, Any] = {}
     saved: Any = None
     database_url: str = ""
     deadline: datetime | None = None
     begin_by: float | None = None
     traceparent: str | None = None
     clock: Callable[[], datetime]
-    stop: StopFlag = field(default_factory=StopFlag)
+    stop: StopFlag = msgspec.field(default_factory=StopFlag)
 
     def now(self) -> datetime:
         """Return the database's time, aware UTC."""

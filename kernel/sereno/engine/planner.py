@@ -18,9 +18,10 @@ Every slot in (watermark, until] gets exactly one verdict, in the order of these
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby, islice
+
+import msgspec
 
 from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import SerenoError, TriggerError
@@ -47,8 +48,7 @@ _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
 _TICK = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(msgspec.Struct, frozen=True):
     slot: datetime
     definition: Definition
     held: str | None  # why it may not run, None when it may

@@ -2,9 +2,10 @@
 
 import logging
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
+
+import msgspec
 
 from sereno.engine.storable import storable
 from sereno.model.run import LogLine
@@ -17,8 +18,7 @@ MAX_MESSAGE = 8_000
 """Characters kept of one line."""
 
 
-@dataclass(slots=True, kw_only=True)
-class RunScope:
+class RunScope(msgspec.Struct, kw_only=True):
     """The attempt that code works for, and the lines it said that are not written yet.
 
     `trace_id`: of the attempt's trace, None without one.
@@ -30,8 +30,8 @@ class RunScope:
     trace_id: str | None = None
     written: int = 0
     dropped: int = 0
-    lines: list[LogLine] = field(default_factory=list)
-    lock: Lock = field(default_factory=Lock)
+    lines: list[LogLine] = []
+    lock: Lock = msgspec.field(default_factory=Lock)
 
     def say(self, line: LogLine) -> None:
         """Keep `line`, unless the cap is reached."""

@@ -1,11 +1,11 @@
 """What this node knows of itself: written by the engine, read by health, metrics and logs."""
 
-from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
 
-@dataclass(slots=True, kw_only=True)
-class Status:
+
+class Status(msgspec.Struct, kw_only=True):
     """One node's view of itself; changes as it runs.
 
     `clock_offset`, `loop_lag`: seconds. `leader_*`: whom the database names, as last read.
@@ -25,7 +25,7 @@ class Status:
     clock_offset: float = 0.0
     loop_lag: float = 0.0
     loop_blocked: int = 0
-    running: dict[str, int] = field(default_factory=dict)
+    running: dict[str, int] = {}
     leaving: bool = False
 
     @property

@@ -6,7 +6,7 @@ from math import inf
 from typing import Any, Literal, get_args
 
 import msgspec
-from msgspec.structs import fields, replace
+from msgspec.structs import asdict, fields, replace
 
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
@@ -54,7 +54,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that `changed` reads back."""
-        found = msgspec.to_builtins({f.name: getattr(self, f.name) for f in fields(self)})
+        found = msgspec.to_builtins(asdict(self))
         return dict(found)
 
 

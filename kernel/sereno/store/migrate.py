@@ -8,11 +8,11 @@ migrator waits for; what is applied already is compared by checksum.
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 import asyncpg
+import msgspec
 
 from sereno.model.errors import SchemaError
 from sereno.store.errors import translated
@@ -22,8 +22,7 @@ from sereno.store.sql import sql
 _FILE = re.compile(r"(\d{4})_(pre|post)_(\w+)\.sql")
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(msgspec.Struct, frozen=True):
     """One file: its number, name, text and SHA-256 (hex)."""
 
     number: int

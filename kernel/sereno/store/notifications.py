@@ -1,7 +1,6 @@
 """Raises, claims and records notifications: what one node has told no other tells again."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,8 +20,7 @@ When = Mapping[str, datetime | None]
 """When each notifier may be used first, None for now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A message before it has notifiers. `at`: when it happened; `facts`: JSON values."""
 
     key: str
@@ -40,8 +38,7 @@ class Draft:
         return dict(msgspec.to_builtins(found))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
+class Open(msgspec.Struct, frozen=True, kw_only=True):
     """What was told, and is not over. `told_at`: when, the longest ago of its notifiers, None when
     plugins' hooks alone were told."""
 
@@ -51,8 +48,7 @@ class Open:
     told_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     """A message that this node is to send. `attempt` counts from 1."""
 
     notifier: str

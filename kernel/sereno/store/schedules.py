@@ -1,7 +1,6 @@
 """Changes of schedules by people, at run time: each a new version, told to the leader at once."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -167,8 +166,7 @@ def _slots(
             yield slot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule while its row is locked. `declared`: without what people have changed; `current`:
     with it."""
 

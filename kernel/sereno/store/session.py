@@ -16,12 +16,12 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from sereno.model.errors import LeaseLostError, PoolerError, StoreUnavailableError
 from sereno.store.errors import translated
@@ -45,8 +45,7 @@ _FENCE_PATIENCE = 0.25
 """Seconds that a new term waits for the open fences of the old one, which take milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """Who this process is: `id` random per process, `key` the number of its presence lock."""
 
     id: UUID

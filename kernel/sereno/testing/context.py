@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +13,7 @@ from sereno.model.job import Job
 from sereno.testing.recorder import RecordingReporter
 
 
-@dataclass(slots=True, kw_only=True)
-class RecordedRun(RunContext[Any]):
+class RecordedRun(RunContext[Any], kw_only=True):
     """A RunContext whose words a test reads back from `reporter`."""
 
     reporter: RecordingReporter

@@ -1,9 +1,10 @@
 """Decides what each sync moves: one source's table into one of the target's, from the settings."""
 
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import get_args
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from sereno import ConfigurationError
 from sereno_etl_ivr.settings import Settings, TableSettings
@@ -15,8 +16,7 @@ CALLS = "calls"
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(msgspec.Struct, frozen=True):
     """One table that is moved. `source`: what its rows are called after in the target."""
 
     name: str
@@ -56,7 +56,7 @@ def chosen_feed(settings: Settings, name: str) -> Feed:
 def _feed(name: str, chosen: TableSettings, settings: Settings) -> Feed:
     table = KNOWN[chosen.kind] if chosen.kind != "other" else _other(name, chosen)
     if chosen.target is not None:
-        table = replace(table, target=chosen.target)
+        table = msgspec.structs.replace(table, target=chosen.target)
     zone = ZoneInfo(chosen.timezone) if chosen.timezone else settings.zone
     return Feed(name, chosen.source or settings.source, chosen.source_table or name, table, zone)
 

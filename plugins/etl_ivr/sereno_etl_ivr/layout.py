@@ -1,8 +1,9 @@
 """Decides how the columns that a source has today become the columns of the target: pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from sereno import RunError
 from sereno_etl_ivr.table import Kind, Table
@@ -10,8 +11,7 @@ from sereno_etl_ivr.table import Kind, Table
 Family = Literal["text", "binary", "bits", "number", "moment", "instant", "other"]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceColumn:
+class SourceColumn(msgspec.Struct, frozen=True):
     """A column as the source's catalogue describes it. `unicode`: its text is UTF-8 there.
 
     `fine`: a time with fractions of a second.
@@ -25,8 +25,7 @@ class SourceColumn:
     fine: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTable:
+class SourceTable(msgspec.Struct, frozen=True):
     """What the catalogue says; `indexed`: the columns that an index begins with."""
 
     columns: tuple[SourceColumn, ...]
@@ -34,8 +33,7 @@ class SourceTable:
     indexed: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutCell:
+class LayoutCell(msgspec.Struct, frozen=True):
     """One cell of each row: where it comes from, and what it is called in the target.
 
     `extra`: the target has no such column; the cell goes into `extra` under the source's name.
@@ -47,8 +45,7 @@ class LayoutCell:
     extra: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """How one source's table is read and written. Cells are in the order of their source's names.
 
     `key`: cells that tell which row a changed row was; empty when nothing does.

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from sereno_etl_ivr import position
 
@@ -18,8 +19,7 @@ GIANT = "sereno: a cell of "
 Cell = bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """Every row whose position is in [start, end); `part` i of n when one second holds too many.
 
     The parts are disjoint and together complete, and rows with the same key are in the same part.
@@ -40,8 +40,7 @@ class Range:
         return [Range(self.start, self.end, part, parts) for part in range(parts)]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """The rows of a range as COPY text: content, position, the layout's cells, and the cursor's
     time to the second, as 20260301T100000.
 
@@ -68,11 +67,12 @@ class Page:
             copy.append(chunk)
             distinct |= hashes
             await asyncio.sleep(0)
-        return replace(self, copy=copy, distinct=len(distinct) == self.rows, chunks=None)
+        return msgspec.structs.replace(
+            self, copy=copy, distinct=len(distinct) == self.rows, chunks=None
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One row as the source shows it, when its page could not be copied as a whole."""
 
     content: str

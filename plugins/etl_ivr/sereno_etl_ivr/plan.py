@@ -1,17 +1,17 @@
 """Decides which ranges a sync reads, from the watermark and the source's own clock: pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.page import Range
 from sereno_etl_ivr.shifts import furthest_back
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(msgspec.Struct, frozen=True):
     """What the source holds when a run starts: the first and last position, and NULL cursors.
 
     `clock`: the source's time, aware UTC.
@@ -23,8 +23,7 @@ class Extent:
     clock: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """A range that is read page by page. `advances`: its pages move the watermark."""
 
     range: Range
@@ -67,8 +66,7 @@ def unsettled(extent: Extent, overlap: timedelta, zone: ZoneInfo) -> int:
     return position.earlier(present, overlap + back)
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True):
     """What one side holds of a day: how many rows, and the sum of their hashes."""
 
     rows: int

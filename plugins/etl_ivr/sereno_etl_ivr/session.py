@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from sereno import RunContext
 from sereno_etl_ivr.errors import RejectsError, SourceAwayError, TargetAwayError
@@ -26,8 +27,7 @@ _FACTOR = 3
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Session:
+class Session(msgspec.Struct):
     """One attempt's hold on a source's table and its target. `begun`: on the monotonic clock.
 
     `since` to `present`: the positions between which rows are filled in where the target holds
@@ -40,15 +40,15 @@ class Session:
     source: Source
     target: Target
     begun: float
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally = msgspec.field(default_factory=Tally)
     slowest: timedelta = timedelta(0)
     total: int | None = None
     since: int = 0
     present: int = -1
     read_seconds: float = 0.0
     write_seconds: float = 0.0
-    prepared: list[Target] = field(default_factory=list)
-    writing: list[asyncio.Task[None]] = field(default_factory=list)
+    prepared: list[Target] = []
+    writing: list[asyncio.Task[None]] = []
     rejects_are_known: bool = False
 
     async def describe(self) -> tuple[Layout, ZoneInfo]:

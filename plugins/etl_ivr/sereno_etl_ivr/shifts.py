@@ -1,8 +1,9 @@
 """Finds the local times that a zone's clock repeats or skips: pure, over zoneinfo."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 LONGEST = timedelta(hours=24)
 """The furthest that a zone has ever put its clock: Samoa skipped a day in 2011."""
@@ -11,8 +12,7 @@ _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(msgspec.Struct, frozen=True):
     """Local times in [start, end) occur twice (`before` > `after`) or never.
 
     `before`, `after`: the offsets from UTC on the two sides.

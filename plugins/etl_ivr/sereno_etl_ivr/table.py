@@ -1,13 +1,13 @@
 """What is known of Asterisk's tables, and the table in PostgreSQL that each becomes."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Kind = Literal["text", "integer", "bigint", "timestamp"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column of the target, and the names under which sources have it, the likeliest first."""
 
     name: str
@@ -20,8 +20,7 @@ class Column:
         return self.names or (self.name,)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """How one kind of table is moved.
 
     `cursor`: the column by whose local time rows are paged. `instant`: the column that gets the

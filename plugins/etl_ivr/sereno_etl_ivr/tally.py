@@ -1,10 +1,9 @@
 """Counts what became of the rows of a run."""
 
-from dataclasses import dataclass, fields
+import msgspec
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Rows by outcome. `read` = inserted + updated + unchanged + rejected + known rejects.
 
     `vanished`: rows that the target holds and the source no longer has; reconciliation decides.
@@ -34,7 +33,7 @@ class Tally:
     def add(self, other: "Tally") -> None:
         """Add `other`'s counts to these."""
         earliest = [at for at in (self.earliest, other.earliest) if at is not None]
-        for field in fields(self):
-            if field.name != "earliest":
-                setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        for name in self.__struct_fields__:
+            if name != "earliest":
+                setattr(self, name, getattr(self, name) + getattr(other, name))
         self.earliest = min(earliest, default=None)

@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 LONGEST = timedelta(minutes=10)
 COLUMNS = (
@@ -20,8 +21,7 @@ _HOURS = (0, 0, 0, 0, 0, 0, 1, 3, 6, 9, 10, 10, 8, 8, 9, 9, 9, 8, 5, 2, 1, 1, 1,
 Rng = random.Random
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A call that has ended: its rows in `COLUMNS`' order, written when it hung up."""
 
     ended: datetime

@@ -1,12 +1,11 @@
 """What one transaction of the target completes."""
 
-from dataclasses import dataclass
+import msgspec
 
 from sereno_etl_ivr.page import Range
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """Where the watermark stands: all rows before `reached` have been loaded.
 
     Before `settled` none is expected any more; what lies between is read again by the next run.
@@ -16,8 +15,7 @@ class Mark:
     settled: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """One transaction. `mark`: what it completes, None when it completes nothing.
 
     `removes`: what the target holds of the range and the source does not is taken out.

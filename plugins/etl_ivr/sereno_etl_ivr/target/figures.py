@@ -1,10 +1,11 @@
 """Reads what is shown of each table that is moved, without a lock and in one short session."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.feed import Feed
@@ -12,8 +13,7 @@ from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.target.connection import connected, translated
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(msgspec.Struct, frozen=True):
     """Of one feed: rows by outcome since the first run, rejects that wait, and two instants.
 
     `reached`: the watermark. `newest`: when the newest row began that is not of the future.

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import DELIMITER, GIANT, LONGEST_CELL, Cell, Row
@@ -16,8 +16,7 @@ from sereno_etl_ivr.target.statements import Statements
 _GIANT = GIANT.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(msgspec.Struct, frozen=True):
     """A row that cannot be loaded. `raw`: its cells by the source's names, as JSON."""
 
     content: str

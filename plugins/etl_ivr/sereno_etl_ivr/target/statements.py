@@ -1,6 +1,6 @@
 """Writes the target's SQL for one layout: pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from sereno_etl_ivr.layout import Layout, LayoutCell
 from sereno_etl_ivr.queries import query
@@ -14,8 +14,7 @@ _TYPES: dict[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Statements:
+class Statements(msgspec.Struct, frozen=True):
     """`stage` makes the session's staging table, `stage_raw` that of one damaged page.
 
     `nulls`: counts what COPY made NULL; empty where that needs no count. `remove`: takes out what
