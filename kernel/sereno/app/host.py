@@ -70,13 +70,7 @@ async def host(
     `next_ports`: how many ports to try after the one that is set. `beside`: what is kept open while
     the node works. Raises ConfigurationError when the pages cannot be served.
     """
-    apply_plugin_levels(settings.log, registry)
-    for warning in registry.warnings:
-        log.warning("configuration", extra={"warning": warning})
-    for record in registry.records.values():
-        if record.state == "failed":
-            facts = {"plugin": record.name, "reason": record.reason}
-            log.error("a plugin failed, the others run", extra=facts)
+    _tell_of_loading(settings, registry)
     systemd = Systemd()
     stop = asyncio.Event()
 
@@ -115,6 +109,17 @@ async def host(
         systemd.tell("READY=1", f"STATUS={_how(status)}")
         await kernel.work(stop)
     return 0
+
+
+def _tell_of_loading(settings: Settings, registry: Registry) -> None:
+    """Log what is odd about the configuration, and which plugins failed."""
+    apply_plugin_levels(settings.log, registry)
+    for warning in registry.warnings:
+        log.warning("configuration", extra={"warning": warning})
+    for record in registry.records.values():
+        if record.state == "failed":
+            facts = {"plugin": record.name, "reason": record.reason}
+            log.error("a plugin failed, the others run", extra=facts)
 
 
 def _how(status: Status) -> str:

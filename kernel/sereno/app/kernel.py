@@ -107,22 +107,7 @@ class Kernel:
         """Stand for the lead and run what is this node's, until `stop` is set and all runs are
         over."""
         registry, settings = self.registry, self.settings
-        jobs = [DeclaredJob(job=j, plugin=registry.plugin_of[n]) for n, j in registry.jobs.items()]
-        declared = [
-            NamedSchedule(
-                name=s.name, job=s.job, origin=s.origin, declared=Declared.of(s.schedule, s.enabled)
-            )
-            for s in registry.schedules.values()
-        ]
-        executors: dict[str, Executor] = {
-            "async": InLoop(),
-            "thread": InThread(settings.threads),
-            "process": InProcess(
-                settings.processes,
-                self.status.node,
-                None if self._tracer is None else settings.tracing,
-            ),
-        }
+        executors = self._executors()
         capacity = {name: e.capacity for name, e in executors.items() if e.capacity is not None}
         occupancy = Occupancy(settings.max_running, capacity)
         self.leader = leader = Leader(
@@ -131,8 +116,7 @@ class Kernel:
             self._node,
             self.clock,
             self.status,
-            jobs,
-            declared,
+            *_declared(registry),
             lease=settings.lease.total_seconds(),
             occupancy=occupancy,
             publish=self._bus.publish,
@@ -172,6 +156,14 @@ class Kernel:
                 task.cancel()
             await asyncio.wait(tasks)
 
+    def _executors(self) -> dict[str, Executor]:
+        traced = None if self._tracer is None else self.settings.tracing
+        return {
+            "async": InLoop(),
+            "thread": InThread(self.settings.threads),
+            "process": InProcess(self.settings.processes, self.status.node, traced),
+        }
+
     async def _be_seen(self) -> None:
         """Keep the node's row fresh, and see that each run of ours is attended to."""
         before: set[int] = set()
@@ -207,6 +199,18 @@ class Kernel:
     async def close(self) -> None:
         """Drop every connection."""
         await self.db.close()
+
+
+def _declared(registry: Registry) -> tuple[list[DeclaredJob], list[NamedSchedule]]:
+    """Return the jobs and schedules of the loaded plugins as the catalogue takes them."""
+    jobs = [DeclaredJob(job=j, plugin=registry.plugin_of[n]) for n, j in registry.jobs.items()]
+    schedules = [
+        NamedSchedule(
+            name=s.name, job=s.job, origin=s.origin, declared=Declared.of(s.schedule, s.enabled)
+        )
+        for s in registry.schedules.values()
+    ]
+    return jobs, schedules
 
 
 def node_label(settings: Settings) -> str:
