@@ -1,12 +1,12 @@
 """What the simulated year has found, each by itself."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from sereno.model.declared import Declared
 from sereno.store import schedules

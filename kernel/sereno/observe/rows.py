@@ -6,16 +6,16 @@ their own in `sereno_job_overdue_seconds`, so that no alert loses its job's name
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sereno.observe.exposition import Kind, escaped
 from sereno.observe.overdue import overdue_at, overdue_seconds
 from sereno.store.watch import Glance, JobFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One series of a job. `read` takes the job and the database's time; `fold` joins many."""
 
     name: str
@@ -27,8 +27,7 @@ class Column:
     """What ends the labels: a further label and the closing brace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """What one value of the label `job` shows. `head`: ``{job="name"``; `values`: as COLUMNS."""
 
     head: str
@@ -116,8 +115,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """All rows. `overdue`: label text (job and severity, closed) and seconds."""
 
     rows: tuple[Row, ...]

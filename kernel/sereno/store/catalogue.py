@@ -3,7 +3,6 @@ and config."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -28,16 +27,14 @@ BY_ITSELF = "sereno"
 _TICK = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredJob:
+class DeclaredJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job and the plugin that declares it."""
 
     job: Job
     plugin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedSchedule:
+class NamedSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule as plugin or configuration declare it."""
 
     name: str

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -68,8 +67,7 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     unmet_slot: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What the database said at `now` (its own time). `led`: somebody holds the leader's lock.
 
     `changed_at`: when schedules or declarations last changed.
@@ -86,8 +84,7 @@ class Snapshot:
     jobs: Mapping[str, JobFacts]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
     """The newest snapshot, None before the first; `now`: the database's time, as far as we know it.
 
     `error`: why the database cannot be asked, a sentence, None while it can.

@@ -1,9 +1,9 @@
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from sereno.engine.status import Status
 from sereno.observe.health import health, readiness, tasks
