@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from sereno.model.ledger import Definition
 from sereno.triggers.jitter import jitter
+from sereno.triggers.passing import kept
 from sereno.triggers.remembered import Remembered
 from sereno.triggers.text import parse
 from sereno.triggers.trigger import Trigger
 
 
-@lru_cache(maxsize=65_536)
+@kept(65_536)
 def trigger_of(text: str, spread: timedelta | None, name: str) -> Trigger:
     """Return the trigger of one version of the schedule `name`; it remembers its last steps."""
     trigger = parse(text).keyed(name)

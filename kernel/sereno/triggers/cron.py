@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.expression import DAYS, canonical
+from sereno.triggers.passing import in_passing
 from sereno.triggers.trigger import Trigger, in_utc
 from sereno.triggers.wall import WallClock, wall_clock
 from sereno.triggers.zone import SECOND, find_zone, jump, readings, zone_name
@@ -130,7 +131,9 @@ def _declared(expression: str, tz: str, gap: Gap, fold: Fold) -> Cron:
                 f"{', '.join(allowed)}"
             )
     trigger = Cron(sys.intern(expression), sys.intern(tz), gap, fold)
-    if trigger.next_after(PRESENT) is None:
+    with in_passing():
+        first = trigger.next_after(PRESENT)
+    if first is None:
         raise TriggerError(
             f"cron expression {expression!r:.80}: it never fires; no time of the calendar in {tz} "
             "matches it"

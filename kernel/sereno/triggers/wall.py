@@ -6,12 +6,12 @@ are kept, for all of them.
 """
 
 from datetime import datetime
-from functools import lru_cache
 from threading import Lock
 
 from croniter import croniter
 
 from sereno.triggers.expression import for_croniter
+from sereno.triggers.passing import kept
 from sereno.triggers.steps import LastSteps
 
 
@@ -46,7 +46,7 @@ class WallClock:
         return match
 
 
-@lru_cache(maxsize=8192)
+@kept(8192)
 def wall_clock(expression: str) -> WallClock:
     """Return the shared clock of a canonical `expression`; about 2 kB each."""
     return WallClock(expression)

@@ -1,0 +1,68 @@
+"""A look in passing leaves nothing behind: what is due in months takes no memory meanwhile."""
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from sereno.triggers import cron
+from sereno.triggers.passing import in_passing, kept
+from sereno.triggers.wall import WallClock
+
+
+def test_what_is_found_is_at_hand_the_next_time() -> None:
+    made: list[int] = []
+
+    @kept(2)
+    def double(n: int) -> int:
+        made.append(n)
+        return 2 * n
+
+    assert [double(1), double(2), double(1), double(2)] == [2, 4, 2, 4]
+    assert made == [1, 2]
+
+
+def test_a_look_in_passing_leaves_what_is_at_hand_as_it_is() -> None:
+    made: list[int] = []
+
+    @kept(2)
+    def double(n: int) -> int:
+        made.append(n)
+        return 2 * n
+
+    double(1)
+    with in_passing():
+        assert [double(n) for n in range(100)] == [2 * n for n in range(100)]
+        assert [double(99), double(99)] == [198, 198]  # the last few are at hand there as well
+    double(1)
+    assert made == [1, *range(100)]
+    double(99)
+    assert made[-1] == 99  # what was computed in passing is not at hand outside
+
+
+def test_one_thread_s_look_in_passing_is_no_other_s() -> None:
+    made: list[int] = []
+
+    @kept(2)
+    def double(n: int) -> int:
+        made.append(n)
+        return 2 * n
+
+    with ThreadPoolExecutor(1) as other:
+        with in_passing():
+            other.submit(double, 1).result()
+        other.submit(double, 1).result()
+    double(1)
+    assert made == [1]
+
+
+def clocks() -> int:
+    return sum(isinstance(one, WallClock) for one in gc.get_objects())
+
+
+def test_hundreds_of_cron_expressions_that_are_declared_leave_few_clocks() -> None:
+    before = clocks()
+    declared = [cron(f"{n % 60} {n // 60} 29 2 *") for n in range(300)]
+    assert clocks() - before < 50
+    after = datetime(2026, 1, 1, tzinfo=UTC)
+    assert len({trigger.next_after(after) for trigger in declared}) == 300
+    assert clocks() - before > 250  # these are due: they are asked again soon
