@@ -14,7 +14,6 @@ from sereno.model.errors import LeaseLostError
 from sereno.model.ledger import Definition
 from sereno.store import drift, schedules
 from sereno.store.drift import FIRST, Drift, Step, foresee, notice, recorded
-from sereno.store.pool import Database
 from sereno.triggers.coming import next_slot
 from sereno.triggers.rules import rules
 
@@ -108,8 +107,17 @@ async def test_a_trigger_that_the_code_changed_is_told(scene: Scene) -> None:
 
 async def test_what_a_person_changed_is_no_drift(scene: Scene) -> None:
     await schedules.override(scene.db, "a", {"trigger": "every 5h"}, jobs=job_named, by="ana")
+    assert await foresee(scene.db, {}) == []  # also before the next look keeps what it is now
     assert await look(scene) == []
     assert await foresee(scene.db, {}) == []
+
+
+async def test_a_deploy_that_moves_what_a_person_has_just_changed_is_foreseen(scene: Scene) -> None:
+    await schedules.override(scene.db, "a", {"params": {"n": 1}}, jobs=job_named, by="ana")
+    (moved,) = await foresee(scene.db, {"a": Declared(trigger="every 3h")})
+    assert moved.because == "its trigger was 'every 1h' and is 'every 3h'"
+    assert [b - a for a, b in pairwise(moved.before)] == [HOUR] * 4
+    assert [b - a for a, b in pairwise(moved.after)] == [3 * HOUR] * 4
 
 
 async def test_a_deploy_can_be_foreseen_and_nothing_is_written(scene: Scene) -> None:
@@ -191,37 +199,71 @@ async def test_many_schedules_are_looked_at_little_by_little_the_soonest_first(
     assert [name for step in await walk(scene, 1) for name in step] == []
 
 
-async def test_a_walk_reads_no_more_than_its_step_whatever_is_to_be_done(scene: Scene) -> None:
+async def test_a_walk_reads_no_more_than_its_step_whatever_is_to_be_done(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await scene.declare("a", *(named(f"a@{n}", "every 1h") for n in range(7)))
     await look(scene)
+    monkeypatch.setattr(drift, "READ", 3)
     await scene.eye.execute("UPDATE sereno.schedule SET drift = NULL WHERE name = 'a@6'")
-    steps = await walk(scene, 3)
+    steps = await walk(scene, 50)
     assert len(steps) == 4  # nine rows: seven, and two of schedules that are declared no more
     assert [name for step in steps for name in step] == ["a@6"]
 
 
+async def test_what_may_have_moved_is_looked_at_first_and_the_rest_is_left(scene: Scene) -> None:
+    await scene.declare("a", *(named(f"a@{name}", "every 1h") for name in ("new", "old", "moved")))
+    await look(scene)
+    await scene.eye.execute("UPDATE sereno.schedule SET drift = NULL WHERE name = 'a@new'")
+    old = "drift || jsonb_build_object('at', now() - interval '2 days')"
+    await scene.eye.execute(f"UPDATE sereno.schedule SET drift = {old} WHERE name = 'a@old'")
+    await as_computed_before(scene, "a@moved", timedelta(minutes=10))
+    found, step = await notice(scene.db, scene.term, 50, only_kept=True)
+    assert ([d.schedule for d in found], step) == (["a@moved"], None)
+    assert await walk(scene, 50) == [["a@new"]]
+    old = "(drift ->> 'at')::timestamptz < now() - interval '1 day'"
+    assert (
+        await scene.rows(f"SELECT name FROM sereno.schedule WHERE state = 'active' AND {old}") == []
+    )
+
+
+OF_OTHER_RULES = """drift || '{"rules": "others"}'"""
+
+
+@pytest.mark.parametrize(
+    ("drift_before", "in_haste", "at_leisure"), [(OF_OTHER_RULES, 4, 0), ("NULL", 1, 3)]
+)
 async def test_a_leader_rests_after_each_step_in_proportion_to_it(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    drift_before: str,
+    in_haste: int,
+    at_leisure: int,
 ) -> None:
     await scene.declare("a", *(named(f"a@{n}", "every 1h") for n in range(3 * lookout.AT_ONCE)))
+    await look(scene)
+    await scene.eye.execute(f"UPDATE sereno.schedule SET drift = {drift_before}")
     time = 1_000.0
 
-    async def taking(db: Database, term: int, limit: int, after: Step) -> Any:
+    async def taking(*args: Any, **options: Any) -> Any:
         nonlocal time
         time += 0.004
-        return await notice(db, term, limit, after)
+        return await notice(*args, **options)
 
     monkeypatch.setattr(lookout, "steady", lambda: time)
     monkeypatch.setattr(drift, "notice", taking)
     ahead, rests = lookout.Lookout(scene.db, scene.term, lambda: None), []
-    while await scene.value("SELECT count(*) FROM sereno.schedule WHERE drift IS NULL"):
+    for _ in range(5):
         await ahead.turn()
         rests.append(ahead.pause())
         time += ahead.pause() / 2
         await ahead.turn()  # too early: it does nothing
         time += ahead.pause()
-    assert rests[:3] == [pytest.approx(0.004 * lookout.REST)] * 3
-    assert rests[3:] == [pytest.approx(lookout.EVERY)]
+    hasty, leisurely = 0.004 * lookout.REST, 0.004 * lookout.LEISURE
+    steps = [*[hasty] * in_haste, *[leisurely] * at_leisure]
+    assert rests == [pytest.approx(seconds) for seconds in [*steps, lookout.EVERY]]
+    done = "SELECT count(*) FROM sereno.schedule WHERE state = 'active' AND drift ->> 'rules' = $1"
+    assert await scene.value(done, rules()) == 3 * lookout.AT_ONCE
 
 
 async def test_a_trigger_that_fails_costs_the_others_nothing(

@@ -14,11 +14,11 @@ from .scene import NODE, OTHER, Scene, named, opened
 
 FENCED_BY = {
     # The statement takes the term's row itself, FOR KEY SHARE.
-    "the term": "settle runs_claim queue_claim_first runs_lose",
+    "the term": "settle runs_claim queue_claim_first runs_lose drift_keep",
     # Its transaction has taken the term's row before, or is a person's, who needs no term.
     "the transaction's term, or a person": (
         "catalogue_record jobs_register job_stats_create jobs_absent chains_forget schedules_create"
-        " schedule_change schedule_forget drift_keep drift_wake drift_record cancel_request"
+        " schedule_change schedule_forget drift_wake drift_record cancel_request"
     ),
     # The leader's own session, which has to hold the lock, and names the term.
     "the lock": "term_begin leader_beat leader_hand_over",

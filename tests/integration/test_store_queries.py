@@ -136,7 +136,7 @@ async def test_a_look_ahead_reads_the_schedules_of_its_step_alone(
 ) -> None:
     await crowded.execute(f"SET plan_cache_mode = {mode}")
     for instant in (NOW, None):
-        plan = await _plan(crowded, "drift_walk", "rules", instant, 1, 10)
+        plan = await _plan(crowded, "drift_walk", "rules", instant, 1, 250, 10, False)
         assert plan.count("watermark_wake") == 2, plan
         assert set(re.findall(r"Seq Scan on (\w+)", plan)) & WALKED == set(), plan
 

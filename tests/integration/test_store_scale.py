@@ -76,7 +76,7 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "schedules that a deploy concerns": ("schedules_astray", (["kept", "idle"],)),
     "names that are taken": ("schedules_taken", (["kept@7", "idle"],)),
     "the first run since": ("verify_first", (THEN + timedelta(days=3_650),)),
-    "the look ahead": ("drift_walk", ("rules", THEN, 1, 10)),
+    "the look ahead": ("drift_walk", ("rules", THEN, 1, 250, 10, False)),
     "open notifications": ("notification_open", (["job_overdue"],)),
 }
 

@@ -1,4 +1,9 @@
-"""Tells when a deploy has moved slots that are to come, little by little beside the firing."""
+"""Tells when a deploy has moved slots that are to come, little by little beside the firing.
+
+A term begins with a walk over the schedules of which something is kept that its code may compute
+otherwise: none, where its code is as the last leader's. After it, at leisure, what is to come of
+all the others is kept, or kept anew.
+"""
 
 import logging
 from collections.abc import Callable
@@ -14,11 +19,14 @@ AT_ONCE = 10
 """Schedules in one turn: some milliseconds of arithmetic, in which nothing else can be begun."""
 
 REST = 49.0
-"""How much longer a rest is than the turn before it: the walk takes 2 % of a core, however many
-schedules there are."""
+"""How much longer a rest is than the turn before it, while slots may have moved: the walk takes 2 %
+of a core, however many schedules there are."""
+
+LEISURE = 999.0
+"""The same of what is kept for the next deploy: 0.1 % of a core."""
 
 EVERY = 3600.0
-"""Seconds between the end of a walk over all schedules and the next."""
+"""Seconds between the end of such a walk and the next."""
 
 
 class Lookout:
@@ -30,6 +38,7 @@ class Lookout:
         self._moved = moved
         self._next = 0.0
         self._step = drift.FIRST
+        self._only_kept = True
 
     def pause(self) -> float:
         """Return the seconds until there is something to do."""
@@ -42,15 +51,15 @@ class Lookout:
             return
         self._next = began + EVERY
         try:
-            found, step = await drift.notice(self._db, self._term, AT_ONCE, self._step)
+            found, step = await drift.notice(
+                self._db, self._term, AT_ONCE, self._step, only_kept=self._only_kept
+            )
         except (LeaseLostError, StoreUnavailableError):
             raise
         except SerenoError as error:  # a look ahead is not worth the lead
             log.error("what is to come cannot be foreseen", extra={"error": str(error)})
             return
-        self._step = step or drift.FIRST
-        ended = steady()
-        self._next = ended + (EVERY if step is None else REST * (ended - began))
+        self._rest(began, step)
         for one in found:
             log.warning(
                 "slots that are to come have moved",
@@ -63,3 +72,13 @@ class Lookout:
             )
         if found:
             self._moved()
+
+    def _rest(self, began: float, step: drift.Step | None) -> None:
+        """Put the next turn off, after one that `began` then and came to `step`."""
+        ended = steady()
+        rest = (REST if self._only_kept else LEISURE) * (ended - began)
+        if step is None and not self._only_kept:
+            rest = EVERY
+        self._next = ended + rest
+        self._step = step or drift.FIRST
+        self._only_kept = self._only_kept and step is not None

@@ -6,6 +6,7 @@ they were computed last. What computes others from the same instant has moved th
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -17,12 +18,15 @@ from sereno.store.ledger import definition
 from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
 from sereno.triggers.coming import next_slot
+from sereno.triggers.passing import in_passing
 from sereno.triggers.rules import rules
 
 NEXT = 5
 MONTHS = 13
 _MONTH = timedelta(days=31)
 _ALL = 100_000
+READ = 250
+"""Schedules that one step of a walk reads at most, to find those that are to be computed."""
 
 Step = tuple[datetime | None, int]
 """How far a walk over the schedules has come: the instant at which one is due, and its id."""
@@ -65,7 +69,7 @@ async def foresee(db: Database, declared: Mapping[str, Declared]) -> list[Drift]
         if ours is not None:
             effective = Declared.from_json(ours.to_json(), row["overrides"])
             held = effective.definition(held.version, held.valid_from, held.state)
-        moved = _moved(row, held)
+        moved = _moved(_as_changed(row), held)
         if moved is not None:
             found.append(_as_of_now(row, held, moved))
     return found
@@ -86,34 +90,38 @@ async def recorded(db: Database, limit: int = 50) -> list[Drift]:
 
 
 async def notice(
-    db: Database, term: int, limit: int, after: Step = FIRST
+    db: Database, term: int, limit: int, after: Step = FIRST, *, only_kept: bool = False
 ) -> tuple[list[Drift], Step | None]:
-    """Look at the `limit` schedules after the step `after`, in the order in which they are due.
+    """Look at schedules after the step `after`, in the order in which they are due.
 
-    What is to come of those that need it is computed anew and kept. Returns what has moved, which
-    is looked at by its new slot, and the step to go on from, None after the last. Raises
-    LeaseLostError.
+    What is to come of those that need it, `limit` at most, is computed anew and kept. `only_kept`:
+    of those alone that may have moved, as something is kept of them, by other rules or of another
+    version. Returns what has moved, which is looked at by its new slot, and the step to go on from,
+    None after the last. Raises LeaseLostError.
     """
-    instant, last = after
-    walked = await db.fetch("drift_walk", rules(), instant, last, limit)
-    step = (walked[-1]["wake_at"], walked[-1]["schedule_id"]) if len(walked) == limit else None
-    if not (rows := [r for r in walked if r["id"] is not None]):
+    rows = await db.fetch("drift_walk", rules(), *after, READ, limit, only_kept)
+    step = _reached(rows, limit)
+    if not (rows := [r for r in rows if r["id"] is not None]):
         return [], step
     moved = {r["id"]: one for r in rows if (one := _noticed(r)) is not None}
-    kept = {
-        r["id"]: msgspec.to_builtins(_outlook(definition(r), r["name"], r["now"])) for r in rows
-    }
-    versions = list(kept), [r["version"] for r in rows]
-    async with db.transaction() as connection:
-        if await connection.fetchval(sql("fence"), term) is None:
+    outlooks = [msgspec.to_builtins(_outlook(definition(r), r["name"], r["now"])) for r in rows]
+    facts = [r["id"] for r in rows], [r["version"] for r in rows], outlooks
+    async with db.transaction() if moved else db.connection() as connection:
+        kept = {r["id"] for r in await connection.fetch(sql("drift_keep"), term, *facts)}
+        if not kept and await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over: its drift is another node's to notice")
-        locked = {r["id"] for r in await connection.fetch(sql("drift_lock"), *versions)}
-        kept = {i: outlook for i, outlook in kept.items() if i in locked}
-        moved = {i: one for i, one in moved.items() if i in locked}
-        await connection.execute(sql("drift_keep"), list(kept), list(kept.values()))
+        moved = {i: one for i, one in moved.items() if i in kept}
         if moved:
             await _tell(connection, rows, moved)
     return list(moved.values()), step
+
+
+def _reached(rows: Sequence[Record], limit: int) -> Step | None:
+    if len(rows) == limit and rows[-1]["id"] is not None:
+        return rows[-1]["wake_at"], rows[-1]["id"]
+    if rows and rows[0]["walked"] == READ:
+        return rows[0]["to_wake"], rows[0]["to_id"]
+    return None
 
 
 async def _tell(connection: Connection, rows: Sequence[Record], moved: Mapping[int, Drift]) -> None:
@@ -131,19 +139,22 @@ async def _tell(connection: Connection, rows: Sequence[Record], moved: Mapping[i
 
 def _following(row: Record) -> datetime | None:
     try:
-        return next_slot(definition(row), row["name"], row["now"])
+        with in_passing():
+            return next_slot(definition(row), row["name"], row["now"])
     except Exception:  # it is looked at when it was to be, and its fault is told then
         return None
 
 
 def _noticed(row: Record) -> Drift | None:
     """Return how the slots of `row` have moved, None if a person has moved them."""
-    if any(by not in (BY_CODE, BY_CONFIG) for by in row["by"]):
-        return None
-    return _moved(row, definition(row))
+    return None if _by_person(row) else _moved(row, definition(row))
 
 
-def _moved(row: Record, held: Definition) -> Drift | None:
+def _by_person(row: Mapping[str, Any]) -> bool:
+    return any(by not in (BY_CODE, BY_CONFIG) for by in row["by"])
+
+
+def _moved(row: Mapping[str, Any], held: Definition) -> Drift | None:
     if row["drift"] is None:
         return None
     old = msgspec.convert(row["drift"], Outlook)
@@ -164,6 +175,15 @@ def _moved(row: Record, held: Definition) -> Drift | None:
     if before == after:
         return None
     return Drift(schedule=row["name"], because=_because(old, new), before=before, after=after)
+
+
+def _as_changed(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `row`, where a person has changed the schedule since its outlook was kept with that of
+    the change."""
+    if row["drift"] is None or not _by_person(row):
+        return row
+    asked = _outlook(definition(row), row["name"], row["now"])
+    return {**row, "drift": msgspec.to_builtins(asked)}
 
 
 def _as_of_now(row: Record, held: Definition, moved: Drift) -> Drift:
@@ -187,14 +207,15 @@ def _because(old: Outlook, new: Outlook) -> str:
 def _outlook(held: Definition, name: str, at: datetime) -> Outlook:
     slots: list[datetime] = []
     try:
-        slot = next_slot(held, name, at)
-        while slot is not None and len(slots) < NEXT:
-            slots.append(slot)
-            slot = next_slot(held, name, slot)
-        for month in range(1, MONTHS):
-            slot = next_slot(held, name, at + month * _MONTH)
-            if slot is not None and slot > slots[-1]:
+        with in_passing():
+            slot = next_slot(held, name, at)
+            while slot is not None and len(slots) < NEXT:
                 slots.append(slot)
+                slot = next_slot(held, name, slot)
+            for month in range(1, MONTHS):
+                slot = next_slot(held, name, at + month * _MONTH)
+                if slot is not None and slot > slots[-1]:
+                    slots.append(slot)
     except Exception:  # of a kind that this code does not know, or a plugin's that fails
         slots = []
     return Outlook(at=at, version=held.version, rules=rules(), trigger=held.trigger, slots=slots)
