@@ -1,7 +1,6 @@
 """What wakes the firing loop between its instants: notifications and ends of runs."""
 
 import asyncio
-from contextlib import suppress
 
 
 class Wakeup:
@@ -9,12 +8,13 @@ class Wakeup:
 
     def __init__(self) -> None:
         self._reasons: set[str] = set()
-        self._event = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
 
     def ring(self, reason: str) -> None:
         """Wake whoever waits, for `reason`."""
         self._reasons.add(reason)
-        self._event.set()
+        if self._waiting is not None:
+            _end(self._waiting)
 
     async def wait(self, timeout: float) -> set[str]:
         """Return the reasons that have come, at the latest after `timeout` seconds.
@@ -25,9 +25,19 @@ class Wakeup:
         if timeout <= 0 or self._reasons:
             await asyncio.sleep(0)
         else:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
-                    await self._event.wait()
-        self._event.clear()
+            loop = asyncio.get_running_loop()
+            self._waiting = waiting = loop.create_future()
+            alarm = loop.call_later(timeout, _end, waiting)
+            try:
+                await waiting
+            finally:
+                alarm.cancel()
+                if self._waiting is waiting:  # a second one may wait while this one is cancelled
+                    self._waiting = None
         reasons, self._reasons = self._reasons, set()
         return reasons
+
+
+def _end(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

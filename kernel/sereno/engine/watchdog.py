@@ -10,18 +10,18 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from sereno.engine.clock import steady
 from sereno.engine.status import Status
 
 log = logging.getLogger("sereno.watchdog")
 
-TICK = 0.25
-"""Seconds between the loop's signs of life."""
+TICK = 0.5
+"""Seconds between the questions to the loop whether it lives."""
 
 BLOCKED_AFTER = 1.0
-"""Seconds without a sign of life after which the loop counts as blocked, and what blocks it is
-named."""
+"""Seconds without an answer after which the loop counts as blocked, and what blocks it is named."""
 
 
 class Watchdog:
@@ -31,32 +31,40 @@ class Watchdog:
         self._status = status
         self._limit = limit
         self._cut = cut
-        self._sign = steady()
+        self._asked: float | None = None
         self._ended = threading.Event()
         self._main = threading.get_ident()
 
     async def work(self) -> None:
-        """Give signs of life for ever, and measure how late each comes."""
+        """Watch for ever, and measure how late each sign of life comes."""
         loop = asyncio.get_running_loop()
         watching = threading.Thread(
             target=self._watch, args=(loop,), name="sereno watchdog", daemon=True
         )
         watching.start()
         try:
-            while True:
-                due = steady() + TICK
-                await asyncio.sleep(TICK)
-                self._sign = steady()
-                self._status.loop_lag = max(0.0, self._sign - due)
+            await loop.create_future()
         finally:
             self._ended.set()
 
+    def _answer(self) -> None:
+        """Give a sign of life: what the loop was asked to do."""
+        if self._asked is not None:
+            self._status.loop_lag = steady() - self._asked
+        self._asked = None
+
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         told = cut = False
-        while not self._ended.wait(BLOCKED_AFTER / 2):
-            silent = steady() - self._sign - TICK
-            if silent < BLOCKED_AFTER:
+        while not self._ended.wait(TICK):
+            asked = self._asked
+            if asked is None:
                 told = cut = False
+                self._asked = steady()
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(self._answer)
+                continue
+            silent = steady() - asked
+            if silent < BLOCKED_AFTER:
                 continue
             self._status.loop_lag = silent
             if not told:
