@@ -31,6 +31,20 @@ async def tick(run: Run) -> None:
     """Do nothing, ten times a second."""
 
 
+class Long:
+    """The job `t.long`, whose attempts begin, and end when they may."""
+
+    def __init__(self) -> None:
+        self.began = Signals()
+        self.go = asyncio.Event()
+        self.job = job("t.long")(self._work)
+
+    async def _work(self, run: Run) -> int:
+        self.began.say("began")
+        await self.go.wait()
+        return run.attempt
+
+
 async def gapless(eye: Eye) -> None:
     """Check that every slot from the first to the last has one verdict, and none two runs."""
     assert await eye.rows(DOUBLED) == []
@@ -79,20 +93,13 @@ async def test_a_leader_whose_backend_is_terminated_leads_again_and_loses_no_slo
 
 
 async def test_the_runs_of_a_node_that_lost_only_its_session_go_on(database: str, eye: Eye) -> None:
-    go, began = asyncio.Event(), Signals()
-
-    @job("t.long")
-    async def long(run: Run) -> int:
-        began.say("began")
-        await go.wait()
-        return run.attempt
-
-    async with running(database, long):
+    long = Long()
+    async with running(database, long.job):
         run_id = await eye.enqueue("t.long")
-        await began.wait("began")
+        await long.began.wait("began")
         await eye.value(END_LEADER)
         await eye.until("SELECT term = 2 FROM sereno.leadership")
-        go.set()
+        long.go.set()
         row = await eye.over(run_id)
     assert (row["state"], row["result"], row["losses"]) == ("succeeded", "1", 0)
 
@@ -165,17 +172,11 @@ async def test_a_run_of_a_leaving_leader_that_is_to_be_tried_again_is_tried_by_t
 async def test_a_fault_in_what_leads_ends_neither_the_node_nor_its_runs(
     database: str, eye: Eye, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go, began = asyncio.Event(), Signals()
-
-    @job("t.long")
-    async def long(run: Run) -> None:
-        began.say("began")
-        await go.wait()
-
+    long = Long()
     monkeypatch.setattr(leader, "_AFTER_A_FAULT", 0.1)
-    async with running(database, long) as node:
+    async with running(database, long.job) as node:
         run_id = await eye.enqueue("t.long")
-        await began.wait("began")
+        await long.began.wait("began")
         turn = leader.Intake.turn
 
         async def broken(self: Any, between: Any) -> None:
@@ -184,7 +185,7 @@ async def test_a_fault_in_what_leads_ends_neither_the_node_nor_its_runs(
 
         monkeypatch.setattr(leader.Intake, "turn", broken)
         await eye.until("SELECT term = 2 FROM sereno.leadership")
-        go.set()
+        long.go.set()
         assert (await eye.over(run_id))["state"] == "succeeded"
         assert node.fault is None
 
@@ -267,24 +268,17 @@ async def test_a_node_that_starts_while_the_database_is_away_waits_for_it(
 async def test_a_database_that_goes_away_and_comes_back_costs_no_slot_and_no_outcome(
     private_postgres: PostgresServer,
 ) -> None:
-    go, began = asyncio.Event(), Signals()
-
-    @job("t.long")
-    async def long(run: Run) -> int:
-        began.say("began")
-        await go.wait()
-        return run.attempt
-
+    long = Long()
     dsn = private_postgres.dsn()
-    async with running(dsn, tick, long) as node:
+    async with running(dsn, tick, long.job) as node:
         await node.leads()
         async with looking(dsn) as eye:
             await eye.until(SUCCEEDED, "t.tick", 3)
             run_id = await eye.enqueue("t.long")
-            await began.wait("began")
+            await long.began.wait("began")
         await asyncio.to_thread(private_postgres.stop)
         await node.heard.wait("LeaderChanged", leading=False)
-        go.set()
+        long.go.set()
         await asyncio.to_thread(private_postgres.start)
         await node.leads()
         async with looking(dsn) as eye:
@@ -302,25 +296,19 @@ async def test_a_database_that_goes_away_and_comes_back_costs_no_slot_and_no_out
 
 
 async def test_a_node_is_present_as_long_as_it_drains(database: str, eye: Eye) -> None:
-    go, began = asyncio.Event(), Signals()
-
-    @job("t.long")
-    async def long(run: Run) -> None:
-        began.say("began")
-        await go.wait()
-
-    async with running(database, long, lease=timedelta(seconds=1)) as first:
+    long = Long()
+    async with running(database, long.job, lease=timedelta(seconds=1)) as first:
         run_id = await eye.enqueue("t.long")
-        await began.wait("began")
+        await long.began.wait("began")
         leaving = asyncio.ensure_future(first.stop())
-        async with running(database, long, lease=timedelta(seconds=1)) as second:
+        async with running(database, long.job, lease=timedelta(seconds=1)) as second:
             await second.leads()
             acquired = await eye.value("SELECT max(acquired_at) FROM sereno.term")
             await eye.until("SELECT clock_timestamp() > $1", acquired + timedelta(seconds=2.5))
             assert (
                 await eye.value("SELECT state FROM sereno.run WHERE id = $1", run_id) == "running"
             )
-            go.set()
+            long.go.set()
             await leaving
     row = await eye.over(run_id)
     assert (row["state"], row["attempt"], row["node"]) == ("succeeded", 1, first.id)
