@@ -8,8 +8,9 @@ import pytest
 
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
-from sereno.store import schedules
+from sereno.store import catalogue, schedules
 from sereno.store.catalogue import register
+from sereno.triggers import parse
 
 from .scene import Scene, declared_job, job_named, named, opened
 
@@ -46,6 +47,20 @@ async def test_a_new_schedule_begins_now_and_owes_nothing(scene: Scene) -> None:
     assert found["settled_to"] == found["valid_from"]
     assert found["next_slot"] > found["settled_to"]
     assert found["wake_at"] == found["next_slot"]
+
+
+async def test_many_new_schedules_are_inserted_some_at_a_time_and_each_has_its_own_slot(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "_AT_ONCE", 2)
+    triggers = {f"a.x@{n}": DAILY if n % 2 else HOURLY for n in range(5)}
+    off = named("a.x@off", HOURLY, enabled=False)
+    await scene.declare("a.x", *(named(n, trigger) for n, trigger in triggers.items()), off)
+    for name, trigger in triggers.items():
+        made = await schedule(scene, name)
+        due = parse(trigger).next_after(made["settled_to"])
+        assert (made["trigger"], made["next_slot"], made["wake_at"]) == (trigger, due, due)
+    assert (await schedule(scene, "a.x@off"))["state"] == "paused"
 
 
 async def test_the_same_declared_again_writes_nothing(scene: Scene) -> None:

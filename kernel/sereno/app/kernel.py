@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
@@ -116,7 +117,8 @@ class Kernel:
             self._node,
             self.clock,
             self.status,
-            *_declared(registry),
+            _jobs(registry),
+            _Schedules(registry),
             lease=settings.lease.total_seconds(),
             occupancy=occupancy,
             publish=self._bus.publish,
@@ -201,16 +203,22 @@ class Kernel:
         await self.db.close()
 
 
-def _declared(registry: Registry) -> tuple[list[DeclaredJob], list[NamedSchedule]]:
-    """Return the jobs and schedules of the loaded plugins as the catalogue takes them."""
-    jobs = [DeclaredJob(job=j, plugin=registry.plugin_of[n]) for n, j in registry.jobs.items()]
-    schedules = [
-        NamedSchedule(
-            name=s.name, job=s.job, origin=s.origin, declared=Declared.of(s.schedule, s.enabled)
-        )
-        for s in registry.schedules.values()
-    ]
-    return jobs, schedules
+def _jobs(registry: Registry) -> list[DeclaredJob]:
+    return [DeclaredJob(job=j, plugin=registry.plugin_of[n]) for n, j in registry.jobs.items()]
+
+
+class _Schedules:
+    """What a registry declares, by name, as the database is to have it: made anew each time, for
+    whoever leads asks once, and others never."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._declared = registry.schedules
+
+    def __iter__(self) -> Iterator[NamedSchedule]:
+        for name in sorted(self._declared):
+            one = self._declared[name]
+            declared = Declared.of(one.schedule, one.enabled)
+            yield NamedSchedule(name=name, job=one.job, origin=one.origin, declared=declared)
 
 
 def node_label(settings: Settings) -> str:

@@ -14,7 +14,7 @@ any error of the session means that the lock is lost; the presence lock is held 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
@@ -77,7 +77,7 @@ class Leader:
         clock: Clock,
         status: Status,
         jobs: Sequence[DeclaredJob],
-        schedules: Sequence[NamedSchedule],
+        schedules: Iterable[NamedSchedule],
         *,
         lease: float,
         occupancy: Occupancy,

@@ -6,7 +6,7 @@ and loses the lead.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from sereno.engine.clock import Clock, steady
@@ -64,7 +64,7 @@ class Reign:
     async def rule(
         self,
         jobs: Sequence[DeclaredJob],
-        declared: Sequence[NamedSchedule],
+        declared: Iterable[NamedSchedule],
         leaving: asyncio.Event,
     ) -> None:
         """Lead until `leaving` is set; the turn that is under way then goes on until `over`.
@@ -96,7 +96,7 @@ class Reign:
     async def _take_turns(
         self,
         jobs: Sequence[DeclaredJob],
-        declared: Sequence[NamedSchedule],
+        declared: Iterable[NamedSchedule],
         leaving: asyncio.Event,
     ) -> None:
         await self._while_beating(catalogue.register(self._db, self._term, jobs, declared))

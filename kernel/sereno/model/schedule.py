@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -9,6 +10,9 @@ import msgspec
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
 from sereno.model.policies import checked_of_schedule
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+"""No params, or no policies, of any number of schedules."""
 
 Origin = Literal["plugin", "config", "user"]
 
@@ -72,9 +76,9 @@ def schedule(
     return Schedule(
         trigger=trigger,
         label=label,
-        params=dict(params or {}),
+        params=dict(params) if params else _NONE,
         start=start,
         end=end,
         jitter=None if jitter is None else parse_duration(jitter),
-        policies=checked_of_schedule(policies, "schedule"),
+        policies=checked_of_schedule(policies, "schedule") or _NONE,
     )

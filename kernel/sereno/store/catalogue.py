@@ -2,7 +2,7 @@
 and config."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -18,6 +18,7 @@ from sereno.model.schedule import Origin
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 from sereno.triggers.coming import next_slot
+from sereno.triggers.passing import in_passing
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ BY_CONFIG = "the configuration"
 BY_CODE = "the code"
 BY_ITSELF = "sereno"
 _TICK = timedelta(microseconds=1)
+
+_AT_ONCE = 1_000
+"""New schedules that one statement inserts: their rows are in memory twice meanwhile."""
 
 
 class DeclaredJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,23 +47,28 @@ class NamedSchedule(msgspec.Struct, frozen=True, kw_only=True):
     declared: Declared
 
 
-def fingerprint(jobs: Sequence[DeclaredJob], schedules: Sequence[NamedSchedule]) -> str:
-    """Return a digest that changes with anything that `register` would write."""
-    rows = [_job_row(j) for j in sorted(jobs, key=lambda j: j.job.name)]
-    named = sorted(schedules, key=lambda s: s.name)
-    found = [(s.name, s.job, s.origin, s.declared.to_json()) for s in named]
-    return sha256(msgspec.json.encode((rows, found))).hexdigest()
+def fingerprint(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> str:
+    """Return a digest that changes with anything that `register` would write.
+
+    Of `schedules`, in the order of their names, one at a time is held.
+    """
+    digest = sha256()
+    for job in sorted(jobs, key=lambda j: j.job.name):
+        digest.update(msgspec.json.encode(_job_row(job)) + b"\n")
+    for s in schedules:
+        digest.update(msgspec.json.encode((s.name, s.job, s.origin, s.declared)) + b"\n")
+    return digest.hexdigest()
 
 
 async def register(
-    db: Database, term: int, jobs: Sequence[DeclaredJob], schedules: Sequence[NamedSchedule]
+    db: Database, term: int, jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]
 ) -> bool:
     """Make the database know `jobs` and `schedules` and no others of plugins or config, under
     `term`.
 
     Schedules that are no longer declared become orphaned, and active again when they come back.
-    What a person changed stays changed. Returns False when nothing has changed since the last time.
-    Raises LeaseLostError.
+    What a person changed stays changed. `schedules`: in the order of their names, and may be asked
+    for twice. Returns False when nothing has changed since the last time. Raises LeaseLostError.
     """
     mark = fingerprint(jobs, schedules)
     async with db.transaction() as connection:
@@ -199,28 +208,13 @@ async def create(
 ) -> None:
     """Insert new schedules; slots after `since` (by default now) are theirs."""
     now = since or (await connection.fetchval(sql("database_now")))
-    rows = []
-    for s in schedules:
-        d = s.declared
-        first = d.definition(1, now, "active")
-        following = _foreseen(first, s.name, now) if d.enabled else None
-        rows.append(
-            (
-                s.name,
-                s.job,
-                s.origin,
-                d.to_json(),
-                d.trigger,
-                d.starts_at,
-                d.ends_at,
-                d.jitter,
-                d.params,
-                d.policies,
-                following,
-            )
-        )
-    columns = [list(c) for c in zip(*rows, strict=True)]
-    await connection.fetch(sql("schedules_create"), *columns, by, now)
+    following = {  # those with the same trigger in turn: its expression is read once
+        s.name: _foreseen(s.declared.definition(1, now, "active"), s.name, now)
+        for s in sorted(schedules, key=lambda s: s.declared.trigger)
+        if s.declared.enabled
+    }
+    for n in range(0, len(schedules), _AT_ONCE):
+        await _insert(connection, schedules[n : n + _AT_ONCE], following, by, now)
     for s in schedules:
         if not s.declared.enabled:
             row = await connection.fetchrow(sql("schedule_by_name"), s.name)
@@ -235,13 +229,43 @@ async def create(
             )
 
 
+async def _insert(
+    connection: asyncpg.Connection,
+    schedules: Sequence[NamedSchedule],
+    following: Mapping[str, datetime | None],
+    by: str,
+    since: datetime,
+) -> None:
+    rows = []
+    for s in schedules:
+        d = s.declared
+        rows.append(
+            (
+                s.name,
+                s.job,
+                s.origin,
+                d.to_json(),
+                d.trigger,
+                d.starts_at,
+                d.ends_at,
+                d.jitter,
+                d.params,
+                d.policies,
+                following.get(s.name),
+            )
+        )
+    columns = [list(c) for c in zip(*rows, strict=True)]
+    await connection.execute(sql("schedules_create"), *columns, by, since)
+
+
 def _foreseen(definition: Definition, name: str, after: datetime) -> datetime | None:
     """Return the next slot; None also when the trigger cannot tell, as when its plugin is gone.
 
     The leader says so each time it looks at the schedule, and leads the others on.
     """
     try:
-        return next_slot(definition, name, after)
+        with in_passing():
+            return next_slot(definition, name, after)
     except Exception as error:
         log.error("a trigger cannot tell its next slot", extra={"schedule": name}, exc_info=error)
         return None
