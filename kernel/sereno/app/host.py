@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from uuid import uuid4
 
 import msgspec
@@ -13,7 +14,6 @@ import msgspec
 from sereno.app.bus import Bus
 from sereno.app.kernel import Kernel, new_status
 from sereno.app.systemd import Systemd
-from sereno.embedded import EmbeddedPostgres
 from sereno.engine.runlog import RunLogHandler
 from sereno.engine.status import Status
 from sereno.http.app import build_app
@@ -31,8 +31,6 @@ from sereno.store.watch import Watch
 from sereno.tracing import can_trace, open_tracer
 
 log = logging.getLogger("sereno.kernel")
-
-_EMBEDDED_EVERY = 2.0
 
 _SPANS_LIMIT = 5.0
 """Seconds that a collector which does not answer may hold up the end of a node."""
@@ -149,25 +147,10 @@ async def database(settings: Settings) -> AsyncIterator[str]:
     if settings.database_url != "embedded":
         yield settings.database_url
         return
-    embedded = EmbeddedPostgres(settings.data_dir)
-    await asyncio.to_thread(embedded.__enter__)
-    watching = asyncio.ensure_future(_keep(embedded))
-    try:
-        yield embedded.dsn
-    finally:
-        watching.cancel()
-        await asyncio.to_thread(embedded.__exit__, None, None, None)
-
-
-async def _keep(embedded: EmbeddedPostgres) -> None:
-    while True:
-        await asyncio.sleep(_EMBEDDED_EVERY)
-        if not await asyncio.to_thread(embedded.is_running):
-            log.warning("the embedded PostgreSQL is gone; starting it again")
-            try:
-                await asyncio.to_thread(embedded.ensure_running)
-            except Exception:
-                log.exception("the embedded PostgreSQL does not start")
+    # Loaded by who wants it: it is a tenth of a megabyte.
+    keeper = import_module("sereno.app.keeper")
+    async with keeper.kept(settings.data_dir) as dsn:
+        yield dsn
 
 
 async def _pages(

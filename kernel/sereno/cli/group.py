@@ -1,7 +1,6 @@
 """The command ``sereno``: finds a command when it is called, so that none pays for others."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +11,7 @@ from sereno.cli.catalogue import ENTRIES, SECTIONS
 from sereno.cli.failure import told
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import global_options, global_parameters
+from sereno.model.nearest import nearest
 
 
 class SerenoGroup(click.Group):
@@ -37,8 +37,8 @@ class SerenoGroup(click.Group):
         """Find the command that `args` begin with, or say which one was meant."""
         name = click.utils.make_str(args[0])
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            near = get_close_matches(name, self.list_commands(ctx), 1)
-            hint = f", did you mean '{near[0]}'?" if near else "; `sereno --help` lists them"
+            near = nearest(name, self.list_commands(ctx))
+            hint = f", did you mean '{near}'?" if near else "; `sereno --help` lists them"
             ctx.fail(f"there is no command '{name}'{hint}")
         return super().resolve_command(ctx, args)
 

@@ -4,10 +4,10 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sereno.embedded import EmbeddedPostgres
 from sereno.plugins import Plugins, Registry, collect, load_plugins
 from sereno.settings import Settings, load_settings
 
@@ -49,9 +49,11 @@ class Invocation:
         url = self.settings.database_url
         if url != EMBEDDED:
             return url
-        return self.resources.enter_context(self.embedded).dsn
+        dsn: str = self.resources.enter_context(self.embedded).dsn
+        return dsn
 
     @cached_property
-    def embedded(self) -> EmbeddedPostgres:
-        """Return the embedded PostgreSQL of these settings, not entered."""
-        return EmbeddedPostgres(self.settings.data_dir)
+    def embedded(self) -> Any:
+        """Return the EmbeddedPostgres of these settings, not entered."""
+        # Loaded by who wants it.
+        return import_module("sereno.embedded").EmbeddedPostgres(self.settings.data_dir)

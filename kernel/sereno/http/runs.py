@@ -9,7 +9,6 @@ shows what it was given and what it found. A browser sends neither the token nor
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
@@ -28,6 +27,7 @@ from sereno.model.errors import (
     TriggerError,
 )
 from sereno.model.job import Job
+from sereno.model.nearest import nearest
 from sereno.model.trace import is_traceparent
 from sereno.settings import hidden, redact
 from sereno.store import queue, views
@@ -169,8 +169,8 @@ def _read(body: bytes) -> Wanted:
     known = Wanted.__struct_fields__
     for name in found:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
             raise RefusedError(422, f"unknown key '{name}'{hint}")
     try:
         wanted = msgspec.convert(found, Wanted)

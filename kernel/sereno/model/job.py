@@ -4,7 +4,6 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from msgspec.structs import fields, replace
 
 from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import DeclarationError, ParamsError
+from sereno.model.nearest import nearest
 from sereno.model.policies import EXECUTORS, Policies, checked_of_schedule
 from sereno.model.schedule import Schedule, Trigger
 
@@ -60,8 +60,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             return dict(params)
         known = [f.encode_name for f in fields(self.params)]
         if unknown := set(params).difference(known):
-            near = get_close_matches(min(unknown), known, 1)
-            hint = f", did you mean '{near[0]}'?" if near else f"; it takes {', '.join(known)}"
+            near = nearest(min(unknown), known)
+            hint = f", did you mean '{near}'?" if near else f"; it takes {', '.join(known)}"
             raise ParamsError(f"job '{self.name}': unknown param '{min(unknown)}'{hint}")
         try:
             value = msgspec.convert(dict(params), self.params, strict=False)
@@ -148,8 +148,8 @@ def job(
     for key in policies:
         if key not in _POLICIES:
             known = [*_KEYS, *_POLICIES]
-            near = get_close_matches(key, known, 1)
-            hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
+            near = nearest(key, known)
+            hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
             raise DeclarationError(f"job '{name}': unknown key '{key}'{hint}")
 
     def declare(function: Callable[..., Any]) -> Job:
@@ -174,8 +174,8 @@ def job(
 
 def _check_executor(function: Callable[..., Any], executor: str, subject: str) -> None:
     if executor not in EXECUTORS:
-        near = get_close_matches(executor, EXECUTORS, 1)
-        hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(EXECUTORS)}"
+        near = nearest(executor, EXECUTORS)
+        hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(EXECUTORS)}"
         raise DeclarationError(f"{subject}: unknown executor '{executor}'{hint}")
     _check_call(function, executor, subject)
 

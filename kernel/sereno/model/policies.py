@@ -1,7 +1,6 @@
 """The policies of a job, and how a schedule, the configuration or a person overrides them."""
 
 from datetime import timedelta
-from difflib import get_close_matches
 from math import inf
 from typing import Any, Literal, get_args
 
@@ -10,6 +9,7 @@ from msgspec.structs import asdict, fields, replace
 
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
+from sereno.model.nearest import nearest
 from sereno.model.retry import Retry
 
 Overlap = Literal["skip", "queue", "allow", "cancel_previous"]
@@ -89,8 +89,8 @@ def checked_of_schedule(overrides: dict[str, Any], subject: str) -> dict[str, An
 
 def _value(name: str, value: Any, subject: str) -> Any:
     if name not in _FIELDS:
-        near = get_close_matches(name, _FIELDS, 1)
-        hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(_FIELDS)}"
+        near = nearest(name, _FIELDS)
+        hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(_FIELDS)}"
         raise DeclarationError(f"{subject}: unknown policy '{name}'{hint}")
     if value is None and "None" in str(_FIELDS[name]):
         return None
@@ -126,8 +126,8 @@ def _duration(value: Any) -> timedelta:
 def _choice(name: str, value: Any, subject: str) -> str:
     choices = get_args(_CHOICES[name])
     if value not in choices:
-        near = get_close_matches(str(value), choices, 1)
-        hint = f", did you mean '{near[0]}'?" if near else ""
+        near = nearest(str(value), choices)
+        hint = f", did you mean '{near}'?" if near else ""
         raise DeclarationError(
             f"{subject}: {name} is {value!r}, it must be one of {', '.join(choices)}{hint}"
         )
@@ -153,9 +153,9 @@ def _retry(value: Any, subject: str) -> Retry:
         raise DeclarationError(f"{subject}: retry is {value!r}, it must be a table or a number")
     for name in value:
         if name not in Retry.__struct_fields__:
-            near = get_close_matches(name, Retry.__struct_fields__, 1)
+            near = nearest(name, Retry.__struct_fields__)
             known = ", ".join(Retry.__struct_fields__)
-            hint = f", did you mean '{near[0]}'?" if near else f"; known are {known}"
+            hint = f", did you mean '{near}'?" if near else f"; known are {known}"
             raise DeclarationError(f"{subject}: retry: unknown key '{name}'{hint}")
     try:
         value = {k: _duration(v) if k in {"delay", "max_delay"} else v for k, v in value.items()}

@@ -1,9 +1,9 @@
 """Checks chains of jobs (``after=``): each upstream must exist, and none may lead back."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from sereno.model.job import Job
+from sereno.model.nearest import nearest
 
 
 def chain_faults(jobs: Mapping[str, Job]) -> dict[str, str]:
@@ -16,8 +16,8 @@ def _unknown(jobs: Mapping[str, Job]) -> dict[str, str]:
     for name, job in jobs.items():
         for upstream in job.after:
             if upstream not in jobs:
-                near = get_close_matches(upstream, [n for n in jobs if n != name], 1)
-                hint = f", did you mean '{near[0]}'?" if near else ""
+                near = nearest(upstream, [n for n in jobs if n != name])
+                hint = f", did you mean '{near}'?" if near else ""
                 faults[name] = (
                     f"job '{name}' comes after '{upstream}', which no loaded plugin declares{hint}"
                 )

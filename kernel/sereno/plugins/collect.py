@@ -8,7 +8,6 @@ once.
 import inspect
 import re
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from sereno.model.errors import ConfigurationError, ParamsError, PluginError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
+from sereno.model.nearest import nearest
 from sereno.model.notification import Notifier
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
@@ -189,8 +189,8 @@ class _Collector(msgspec.Struct):
         problems = []
         for name, key in named:
             if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f", did you mean '{near[0]}'?" if near else "; `sereno plugins` lists them"
+                near = nearest(name, known)
+                hint = f", did you mean '{near}'?" if near else "; `sereno plugins` lists them"
                 place = self.chosen.place(*key)
                 problems.append(f"{place}: no plugin '{name}' is installed{hint}")
         return problems
@@ -207,8 +207,8 @@ def unknown_notifiers(settings: Settings, known: Collection[str]) -> list[str]:
     for route, chosen in settings.notify.routes.items():
         for name in chosen.to:
             if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f", did you mean '{near[0]}'?" if near else f"; known are {_listed(known)}"
+                near = nearest(name, known)
+                hint = f", did you mean '{near}'?" if near else f"; known are {_listed(known)}"
                 place = settings.place("notify", "routes", route, "to")
                 problems.append(f"{place}: route '{route}': there is no notifier '{name}'{hint}")
     return problems

@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from sereno import hookspecs
 from sereno.model.errors import PluginError
+from sereno.model.nearest import nearest
 
 PREFIX = "sereno_"
 _MARK = "sereno_impl"
@@ -48,8 +48,8 @@ def _is_marked(function: Any) -> bool:
 def _faults(name: str, function: Callable[..., Any]) -> Iterator[str]:
     spec = SPECS.get(name)
     if spec is None:
-        near = get_close_matches(name, SPECS, 1)
-        hint = f", did you mean '{near[0]}'?" if near else f"; known are {', '.join(SPECS)}"
+        near = nearest(name, SPECS)
+        hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(SPECS)}"
         yield f"unknown hook '{name}'{hint}"
         return
     if not _is_marked(function):

@@ -1,12 +1,12 @@
 """Lays what the configuration says of jobs and schedules over what plugins declare."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 import msgspec
 
 from sereno.model.errors import SerenoError
 from sereno.model.job import Job
+from sereno.model.nearest import nearest
 from sereno.model.schedule import Schedule
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule
@@ -81,8 +81,8 @@ class Overrides(msgspec.Struct):
             found[name] = DeclaredSchedule(name, job.name, schedule, "config", chosen.enabled)
 
     def _unknown(self, name: str, known: Iterable[str], key: tuple[str, ...]) -> None:
-        near = get_close_matches(name, list(known), 1)
-        hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
+        near = nearest(name, list(known))
+        hint = f", did you mean '{near}'?" if near else "; `sereno jobs` lists them"
         sentence = f"{self.settings.place(*key)}: no plugin declares a job '{name}'{hint}"
         (self.warnings if self._is_excused(name) else self.problems).append(sentence)
 

@@ -1,7 +1,6 @@
 """What all plugins and the configuration have declared, once every clash is settled."""
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -9,6 +8,7 @@ import msgspec
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
+from sereno.model.nearest import nearest
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Origin, Schedule
 from sereno.plugins.loader import Plugins
@@ -53,8 +53,8 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
         """Return the job `name`. Raises NotFoundError with a suggestion."""
         if name in self.jobs:
             return self.jobs[name]
-        near = get_close_matches(name, self.jobs, 1)
-        hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
+        near = nearest(name, self.jobs)
+        hint = f", did you mean '{near}'?" if near else "; `sereno jobs` lists them"
         raise NotFoundError(f"there is no job '{name}'{hint}")
 
     def settings_of(self, job: str) -> Any:

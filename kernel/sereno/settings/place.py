@@ -1,10 +1,11 @@
 """Where a setting was set, and how that place spells a key: each error points at it."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Literal
 
 import msgspec
+
+from sereno.model.nearest import nearest
 
 Key = tuple[str | int, ...]
 """A path through the tables, as ("http", "port"); an int counts in a list."""
@@ -33,9 +34,9 @@ class Place(msgspec.Struct, frozen=True):
     def near(self, key: Key, known: Iterable[Key]) -> str:
         """Return ", did you mean ...?" for an unknown `key`, or what it could have been."""
         spelled = [self.spelled(other) for other in known]
-        close = get_close_matches(self.spelled(key), spelled, 1)
+        close = nearest(self.spelled(key), spelled)
         if close:
-            return f", did you mean {close[0]}?"
+            return f", did you mean {close}?"
         table = f" in [{dotted(key[:-1])}]" if len(key) > 1 else ""
         return f"{table}; known are {', '.join(sorted(spelled))}" if spelled else table
 

@@ -1,7 +1,6 @@
 """Brings one value into the type that its setting declares, and words what that type asks."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from sereno.model.duration import format_duration, parse_duration
+from sereno.model.nearest import nearest
 
 _SEQUENCES = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
 _MANY = "a list, or texts with commas between them"
@@ -92,8 +92,8 @@ def _sentence(value: Any, kind: inspect.Type, error: Exception) -> str:
         return f"it must be {described}"
     bare = _bare(kind)
     if isinstance(bare, inspect.LiteralType):
-        near = get_close_matches(str(value), [str(v) for v in bare.values], 1)
-        hint = f", did you mean '{near[0]}'?" if near else ""
+        near = nearest(str(value), [str(v) for v in bare.values])
+        hint = f", did you mean '{near}'?" if near else ""
         return f"it must be one of {', '.join(map(str, bare.values))}{hint}"
     for known, words in _WORDS.items():
         if isinstance(bare, known):

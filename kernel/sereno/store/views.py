@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,6 +10,7 @@ import msgspec
 
 from sereno.model.errors import NotFoundError
 from sereno.model.ledger import Definition
+from sereno.model.nearest import nearest
 from sereno.model.run import LogLine
 from sereno.settings import redact
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
@@ -209,8 +209,8 @@ async def known_job(db: Database, name: str, declared: Collection[str] = ()) -> 
             f"job '{name}' is declared here, but no replica has brought it to this database yet; "
             "`sereno run` starts one"
         )
-    near = get_close_matches(name, sorted(names.union(declared)), 1)
-    hint = f", did you mean '{near[0]}'?" if near else "; `sereno jobs` lists them"
+    near = nearest(name, sorted(names.union(declared)))
+    hint = f", did you mean '{near}'?" if near else "; `sereno jobs` lists them"
     raise NotFoundError(f"there is no job '{name}' in this database{hint}")
 
 

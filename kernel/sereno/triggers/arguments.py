@@ -1,11 +1,11 @@
 """What stands in a trigger's text after the name of its kind, split and not yet understood."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 import msgspec
 
 from sereno.model.errors import TriggerError
+from sereno.model.nearest import nearest
 from sereno.triggers.trigger import Trigger
 
 
@@ -54,9 +54,9 @@ class Arguments(msgspec.Struct, frozen=True):
         """Return the options; one that is not `known` raises TriggerError with a suggestion."""
         for name in self.options:
             if name not in known:
-                near = get_close_matches(name, known, n=1)
+                near = nearest(name, known)
                 hint = (
-                    f", did you mean {near[0]!r}?"
+                    f", did you mean {near!r}?"
                     if near
                     else f"; it knows {', '.join(known) or 'none'}"
                 )

@@ -2,9 +2,9 @@
 
 import json
 import re
-from difflib import get_close_matches
 
 from sereno.model.errors import TriggerError
+from sereno.model.nearest import nearest
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.cron import parse_cron
 from sereno.triggers.exclusion import parse_except_on
@@ -120,9 +120,7 @@ class _Reader:
             kind = "every"
         parser = find_kind(kind)
         if parser is None:
-            near = get_close_matches(kind, kinds(), n=1)
-            hint = (
-                f", did you mean {near[0]!r}?" if near else f"; the kinds are {', '.join(kinds())}"
-            )
+            near = nearest(kind, kinds())
+            hint = f", did you mean {near!r}?" if near else f"; the kinds are {', '.join(kinds())}"
             raise self.error(f"unknown kind {kind!r:.40}{hint}")
         return parser(Arguments(kind, tuple(words), inner, options))

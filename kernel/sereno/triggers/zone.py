@@ -1,11 +1,11 @@
 """Time zones by name, and where a zone's clock jumps."""
 
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from sereno.model.errors import TriggerError
+from sereno.model.nearest import nearest
 
 SECOND = timedelta(seconds=1)
 
@@ -61,6 +61,6 @@ def _suggestion(name: str) -> str:
     cities = {known.rpartition("/")[2].lower(): known for known in sorted(names.values())}
     wanted = name.lower().replace(" ", "_")
     for table in (names, cities):
-        if near := get_close_matches(wanted, table, n=1, cutoff=0.75):
-            return f", did you mean {table[near[0]]!r}?"
+        if near := nearest(wanted, table, cutoff=0.75):
+            return f", did you mean {table[near]!r}?"
     return "; use an IANA name, such as 'Europe/Madrid' or 'UTC'"

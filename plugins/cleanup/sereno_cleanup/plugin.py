@@ -1,7 +1,8 @@
 """What the kernel finds: settings, jobs and the demonstration of `cleanup`."""
 
+from importlib import import_module
+
 from sereno import Demo, Job, cron, hookimpl, parse
-from sereno_cleanup.demo import DEMO
 from sereno_cleanup.history import history
 from sereno_cleanup.logs import logs
 from sereno_cleanup.sessions import sessions
@@ -33,4 +34,5 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
 @hookimpl
 def sereno_register_demo() -> Demo:
     """Return quick schedules and a source of expired things."""
-    return DEMO
+    demo: Demo = import_module("sereno_cleanup.demo").DEMO  # loaded by `sereno demo` alone
+    return demo

@@ -1,6 +1,6 @@
 """Decides what each sync moves: one source's table into one of the target's, from the settings."""
 
-from difflib import get_close_matches
+from importlib import import_module
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -47,7 +47,7 @@ def chosen_feed(settings: Settings, name: str) -> Feed:
     """Return a feed by its name; raise ConfigurationError, naming the nearest, if there is none."""
     found = feeds(settings)
     if name not in found:
-        near = get_close_matches(name, found, 1)
+        near = import_module("difflib").get_close_matches(name, found, 1)  # seldom wanted
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(found)}"
         raise ConfigurationError(f"etl_ivr: unknown table '{name}', {hint}")
     return found[name]

@@ -1,13 +1,13 @@
 """What the kernel finds: settings, job, commands and the demonstration of `reports`."""
 
 from collections.abc import Iterable
+from importlib import import_module
 
 import click
 
 from sereno import Demo, Job, cron, hookimpl, parse
 from sereno_reports.commands import reports
 from sereno_reports.daily import daily
-from sereno_reports.demo import DEMO
 from sereno_reports.settings import Settings
 
 
@@ -36,4 +36,5 @@ def sereno_register_commands() -> list[click.Command]:
 @hookimpl
 def sereno_register_demo() -> Demo:
     """Return quick settings: a report of the day so far, every few seconds."""
-    return DEMO
+    demo: Demo = import_module("sereno_reports.demo").DEMO  # loaded by `sereno demo` alone
+    return demo

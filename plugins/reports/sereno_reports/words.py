@@ -1,8 +1,8 @@
 """Writes numbers, durations, shares and dates as the report's reader does."""
 
 import datetime
-import tomllib
 from functools import cache
+from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
@@ -61,4 +61,5 @@ class Words(msgspec.Struct, frozen=True):
 def words_in(language: Language) -> Words:
     """Return the words of `language`."""
     source = files("sereno_reports") / "texts" / f"{language}.toml"
-    return Words(language, tomllib.loads(source.read_text(encoding="utf-8")))
+    read = import_module("tomllib").loads  # the first report loads it
+    return Words(language, read(source.read_text(encoding="utf-8")))

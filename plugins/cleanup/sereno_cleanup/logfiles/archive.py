@@ -5,14 +5,14 @@ synced, read again and compared, renamed, and entered in ``manifest.jsonl``; onl
 original go. Doing it again finds the copy and makes no second one.
 """
 
-import gzip
 import hashlib
 import json
 import os
 from collections.abc import Callable
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -64,7 +64,7 @@ class Archive(msgspec.Struct, frozen=True):
             source.seek(0)
             with open(os.open(part, _CREATE, 0o640), "wb") as file:
                 if packed:
-                    with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as zipped:
+                    with _gzip().GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as zipped:
                         self._copy(source, zipped)
                 else:
                     self._copy(source, file)
@@ -78,19 +78,19 @@ class Archive(msgspec.Struct, frozen=True):
             raise
         _sync_directory(target.parent)
 
-    def _copy(self, source: BinaryIO, target: "BinaryIO | gzip.GzipFile") -> None:
+    def _copy(self, source: BinaryIO, target: BinaryIO) -> None:
         while chunk := source.read(_CHUNK):
             self.check()
             target.write(chunk)
 
     def _copied(self, path: Path, packed: bool) -> str:
         try:
-            with gzip.open(path) if packed else path.open("rb") as file:
+            with _gzip().open(path) if packed else path.open("rb") as file:
                 return self._digest(file)
-        except (gzip.BadGzipFile, EOFError):
+        except (_gzip().BadGzipFile, EOFError):
             return "broken"
 
-    def _digest(self, file: "BinaryIO | gzip.GzipFile") -> str:
+    def _digest(self, file: BinaryIO) -> str:
         found = hashlib.sha256()
         while chunk := file.read(_CHUNK):
             self.check()
@@ -113,6 +113,11 @@ class Archive(msgspec.Struct, frozen=True):
 
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _gzip() -> Any:
+    """Return the module, which the first file that is packed loads."""
+    return import_module("gzip")
 
 
 def _sync_directory(path: Path) -> None:

@@ -1,0 +1,37 @@
+"""Keeps the embedded PostgreSQL up while a node works with it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sereno.embedded import EmbeddedPostgres
+
+log = logging.getLogger("sereno.kernel")
+
+_EVERY = 2.0
+
+
+@asynccontextmanager
+async def kept(directory: Path | None) -> AsyncIterator[str]:
+    """Give the address of the server whose data are in `directory`; start it again when it dies."""
+    embedded = EmbeddedPostgres(directory)
+    await asyncio.to_thread(embedded.__enter__)
+    watching = asyncio.ensure_future(_keep(embedded))
+    try:
+        yield embedded.dsn
+    finally:
+        watching.cancel()
+        await asyncio.to_thread(embedded.__exit__, None, None, None)
+
+
+async def _keep(embedded: EmbeddedPostgres) -> None:
+    while True:
+        await asyncio.sleep(_EVERY)
+        if not await asyncio.to_thread(embedded.is_running):
+            log.warning("the embedded PostgreSQL is gone; starting it again")
+            try:
+                await asyncio.to_thread(embedded.ensure_running)
+            except Exception:
+                log.exception("the embedded PostgreSQL does not start")
