@@ -1,5 +1,6 @@
 """What the code declares becomes what the database knows, once, and people's changes outlive it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,9 +9,11 @@ import pytest
 
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
+from sereno.model.ledger import Definition
 from sereno.store import catalogue, schedules
 from sereno.store.catalogue import register
 from sereno.triggers import parse
+from sereno.triggers.coming import next_slot
 
 from .scene import Scene, declared_job, job_named, named, opened
 
@@ -121,6 +124,30 @@ async def test_many_at_once_are_registered_in_one_go(scene: Scene) -> None:
     many = [f"many.n{n}" for n in range(1000)]
     await scene.declare("a.x", *many, *(named(n) for n in many))
     assert await scene.value("SELECT count(*) FROM sereno.watermark") == 1001
+
+
+async def test_a_leader_can_beat_while_it_registers_many_schedules(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since_turn, longest = 0, 0
+
+    def counted(definition: Definition, name: str, after: datetime) -> datetime | None:
+        nonlocal since_turn, longest
+        since_turn += 1
+        longest = max(longest, since_turn)
+        return next_slot(definition, name, after)
+
+    async def turns() -> None:
+        nonlocal since_turn
+        while True:
+            since_turn = 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(catalogue, "next_slot", counted)
+    turning = asyncio.create_task(turns())
+    await scene.declare("a.x", *(named(f"a.x@n{n}") for n in range(300)))
+    turning.cancel()
+    assert 0 < longest <= catalogue.FORESEEN_AT_ONCE
 
 
 # --- people's changes -------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What the leader's code declares, brought into the database: jobs, and the schedules of plugins
 and config."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ BY_CONFIG = "the configuration"
 BY_CODE = "the code"
 BY_ITSELF = "sereno"
 _TICK = timedelta(microseconds=1)
+
+FORESEEN_AT_ONCE = 100
+"""New schedules whose slots are computed at once: some milliseconds in which no node can beat."""
 
 _AT_ONCE = 1_000
 """New schedules that one statement inserts: their rows are in memory twice meanwhile."""
@@ -208,11 +212,13 @@ async def create(
 ) -> None:
     """Insert new schedules; slots after `since` (by default now) are theirs."""
     now = since or (await connection.fetchval(sql("database_now")))
-    following = {  # those with the same trigger in turn: its expression is read once
-        s.name: _foreseen(s.declared.definition(1, now, "active"), s.name, now)
-        for s in sorted(schedules, key=lambda s: s.declared.trigger)
-        if s.declared.enabled
-    }
+    following: dict[str, datetime | None] = {}
+    # Those with the same trigger in turn: its expression is read once.
+    for n, s in enumerate(sorted(schedules, key=lambda s: s.declared.trigger)):
+        if n % FORESEEN_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        if s.declared.enabled:
+            following[s.name] = _foreseen(s.declared.definition(1, now, "active"), s.name, now)
     for n in range(0, len(schedules), _AT_ONCE):
         await _insert(connection, schedules[n : n + _AT_ONCE], following, by, now)
     for s in schedules:
