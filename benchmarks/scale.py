@@ -5,18 +5,18 @@
 Schedules and runs are made in SQL. One job more runs each second. Per size: the start of a leader
 (until a run that was queued before begins), its memory, what a second with one slot in it costs the
 leader and PostgreSQL, the time from SIGKILL of the leader to the next run's start on a standby, and
-the time of the pages that monitoring asks for and of lists of runs (failed: there are none).
+the time of the pages that monitoring asks for, of lists of runs, and of a batch of pruning.
 """
 
 import argparse
 import asyncio
-import itertools
 import signal
 import statistics
 import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -29,15 +29,18 @@ from benchmarks.rig.report import Column, ms
 from benchmarks.rig.server import BenchServer, execute
 from sereno.store import views
 from sereno.store.pool import Database
+from sereno.triggers.rules import rules
 
 PATIENCE = 300.0
-SLICE = 500_000
+SLICE = 1_000_000
 MADE = "s.name LIKE 'bench.kept@%%'"
 SCHEDULES = (
     """
-INSERT INTO sereno.schedule (name, job, origin, declared)
+INSERT INTO sereno.schedule (name, job, origin, declared, drift)
 SELECT 'bench.kept@n' || n, 'bench.kept', 'user',
-       jsonb_build_object('trigger', 'cron 0 3 * * * UTC', 'params', '{}'::jsonb)
+       jsonb_build_object('trigger', 'cron 0 3 * * * UTC', 'params', '{}'::jsonb),
+       jsonb_build_object('at', now(), 'version', 1, 'rules', %s::text, 'trigger',
+                          'cron 0 3 * * * UTC', 'slots', '[]'::jsonb)
   FROM generate_series(1, %s::bigint) n""",
     f"""
 INSERT INTO sereno.schedule_version
@@ -45,23 +48,34 @@ INSERT INTO sereno.schedule_version
 SELECT s.id, 1, now(), 'active', 'cron 0 3 * * * UTC', '{{}}', '{{}}', 'bench'
   FROM sereno.schedule s WHERE {MADE}""",
     f"""
-INSERT INTO sereno.watermark (schedule_id, settled_to, next_slot, wake_at)
-SELECT s.id, now(), now() + interval '2d' + s.id * interval '10ms',
+INSERT INTO sereno.watermark (schedule_id, job, settled_to, next_slot, wake_at)
+SELECT s.id, s.job, now(), now() + interval '2d' + s.id * interval '10ms',
        now() + interval '2d' + s.id * interval '10ms'
   FROM sereno.schedule s WHERE {MADE}""",
 )
-RUNS = """
-WITH made AS (
-    INSERT INTO sereno.run (job, state, cause, schedule_id, slot, run_at, queued_at, attempt, term,
-                            started_at, finished_at, result)
-    SELECT 'bench.kept', 'succeeded', 'slot', -1 - n %% 1000, at, at, at, 1, 1, at, at,
-           '{"rows": 1}'
-      FROM (SELECT n, now() - n * interval '100ms' AS at
-              FROM generate_series(%s::bigint, %s::bigint) n) AS past
-    RETURNING id, schedule_id, slot
-)
+KEPT = """
+  FROM (SELECT n, now() - (%s::bigint - n) * interval '100ms' AS at,
+               (SELECT min(s.id) FROM sereno.schedule s WHERE s.job = 'bench.kept') + n %% %s AS id
+          FROM generate_series(%s::bigint, %s::bigint) n) AS past"""
+RUNS = f"""
+INSERT INTO sereno.run (id, job, state, cause, schedule_id, slot, run_at, queued_at, attempt, term,
+                        started_at, finished_at, result) OVERRIDING SYSTEM VALUE
+SELECT %s + n, 'bench.kept', 'succeeded', 'slot', id, at, at, at, 1, 1, at, at,
+       '{{"rows": 1}}' {KEPT}"""
+SLOTS = f"""
 INSERT INTO sereno.slot (schedule_id, slot, verdict, run_id, term)
-SELECT schedule_id, slot, 'ran', id, 1 FROM made"""
+SELECT id, at, 'ran', %s + n, 1 {KEPT}"""
+NUMBERED = "SELECT setval('sereno.run_id_seq', nextval('sereno.run_id_seq') + %s) - %s"
+WITHOUT = (
+    "DROP INDEX sereno.run_job",
+    "ALTER TABLE sereno.slot DROP CONSTRAINT slot_pkey",
+)
+WITH = (
+    "CREATE INDEX run_job ON sereno.run (job, id)",
+    "ALTER TABLE sereno.slot ADD PRIMARY KEY (schedule_id, slot)",
+)
+ROOMY = "-c maintenance_work_mem=512MB"
+BATCH = "SELECT sereno.prune('10 years', 1000, 1000)"
 
 
 def measure(
@@ -86,7 +100,7 @@ def measure(
                 "health": timed(f"{pages}/health", options.asks),
                 "tasks": timed(f"{pages}/health/tasks", options.asks),
             }
-            figures |= listed(dsn)
+            figures |= listed(dsn, options.asks)
             with Adapter(contender, "scale", **wanted) as standby:
                 standby.event("pages", PATIENCE)
                 time.sleep(options.settle)
@@ -98,15 +112,28 @@ def measure(
 
 
 def fill(dsn: str, schedules: int, runs: int) -> None:
-    """Make both in SQL, and have the planner know of them."""
+    """Make both in SQL, and have the planner know of them.
+
+    Runs and slots are made side by side; indexes whose order is another than theirs come after.
+    """
     for statement in SCHEDULES:
-        execute(dsn, statement, *([schedules] if "%s" in statement else []))
-    for first in itertools.count(1, SLICE):
-        if first > runs:
-            break
-        execute(dsn, RUNS, first, min(runs, first + SLICE - 1))
+        execute(dsn, statement, *([rules(), schedules] if "%s" in statement else []))
+    if runs:
+        first = execute(dsn, NUMBERED, runs, runs)[0][0]
+        for statement in WITHOUT:
+            execute(dsn, statement)
+        with ThreadPoolExecutor(2) as two:
+            list(two.map(lambda rows: kept(dsn, rows, first, schedules, runs), (RUNS, SLOTS)))
+            list(two.map(lambda index: execute(dsn, index, options=ROOMY), WITH))
     execute(dsn, "VACUUM ANALYZE")
     execute(dsn, "CHECKPOINT")
+
+
+def kept(dsn: str, statement: str, first: int, schedules: int, runs: int) -> None:
+    """Make the rows of so many runs, one slice after another; the oldest have the lowest ids."""
+    for begin in range(1, runs + 1, SLICE):
+        end = min(runs, begin + SLICE - 1)
+        execute(dsn, statement, first, runs, schedules, begin, end)
 
 
 def second(server: BenchServer, leader: Adapter, seconds: float) -> Figures:
@@ -135,18 +162,28 @@ def timed(address: str, times: int) -> float:
     return statistics.median(took[1:])
 
 
-def listed(dsn: str) -> Figures:
-    """Return how long the lists take that people ask for: newest runs, failed runs; seconds."""
+def listed(dsn: str, times: int) -> Figures:
+    """Return how long it takes to list the newest runs, and those that failed or run now; and to
+    prune a batch, which is taken back. Seconds."""
 
     async def ask() -> Figures:
         database = Database(dsn, timeout=60)
         await database.open()
         took: Figures = {}
-        for key, states in (("runs", []), ("failed_runs", ["failed"])):
-            for _ in range(2):  # the first fills caches
+        for key, states in (("runs", []), ("failed_runs", ["failed", "running"])):
+            each = []
+            for _ in range(1 + times):  # the first fills caches
                 began = time.perf_counter()
                 await views.runs(database, states=states)
-                took[key] = time.perf_counter() - began
+                each.append(time.perf_counter() - began)
+            took[key] = statistics.median(each[1:])
+        async with database.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            began = time.perf_counter()
+            await connection.fetchval(BATCH)
+            took["prune"] = time.perf_counter() - began
+            await transaction.rollback()
         await database.close()
         return took
 
@@ -182,14 +219,16 @@ BENCH = Bench(
         Column("/health/tasks ms", "tasks", ms),
         Column("newest runs ms", "runs", ms),
         Column("failed runs ms", "failed_runs", ms),
+        Column("1,000 runs pruned ms", "prune", ms),
     ),
     measure=measure,
     add_options=add_options,
     variants=variants,
     varied="schedules + runs kept",
     notes=(
-        "CPU: of the first seconds; the look ahead at schedules new to this code is in it.",
-        "Pages: of monitoring; after 2 s they answer 503.",
+        "CPU: of the first seconds; the look ahead at each schedule's slots is in it.",
+        "Pages of monitoring answer 503 after 2 s. Failed: or running, there are hardly any.",
+        "Pruned: of a job that keeps 1,000; where it has no more, one look at each schedule.",
     ),
 )
 

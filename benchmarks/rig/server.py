@@ -72,8 +72,8 @@ class BenchServer:
         return f"PostgreSQL {row[0]} ({settings})"
 
 
-def execute(dsn: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Run one statement and return its rows, if it has any."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
+def execute(dsn: str, statement: str, *values: Any, options: str = "") -> list[tuple[Any, ...]]:
+    """Run one statement and return its rows, if it has any. `options`: of the session."""
+    with psycopg.connect(dsn, autocommit=True, options=options) as connection:
         cursor = connection.execute(statement.encode(), values or None)
         return cursor.fetchall() if cursor.description else []
