@@ -90,6 +90,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "queue_ready": (100, ["j1", "j2"], [], [1]),
     "queue_next": (),
     "runs_claim": (1, uuid4(), [1, 2, 3]),
+    "queue_claim_first": (1, uuid4(), ["j1", "j2"], []),
     "runs_active": (),
     "runs_of": (uuid4(),),
     "runs_states": ([1, 2, 3],),
