@@ -87,12 +87,3 @@ def _compare(known: dict[int, asyncpg.Record]) -> None:
                 f"migration {mine.name} was changed after it had been applied to this database; "
                 "restore the file as it was and put the change into a new migration"
             )
-
-
-async def pending(connection: asyncpg.Connection) -> list[str]:
-    """Return the names of the migrations that are missing; raises SchemaError as `migrate` does."""
-    if await connection.fetchval(sql("migration_table_exists")) is None:
-        return [m.name for m in migrations()]
-    known = {r["number"]: r for r in await connection.fetch(sql("migrations_applied"))}
-    _compare(known)
-    return [m.name for m in migrations() if m.number not in known]

@@ -11,9 +11,6 @@ CREATE TABLE IF NOT EXISTS sereno.migration (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- name: migration_table_exists
-SELECT to_regclass('sereno.migration');
-
 -- name: migrations_applied
 SELECT number, name, checksum FROM sereno.migration ORDER BY number;
 
