@@ -18,7 +18,7 @@ from sereno.store.sql import sql
 from sereno.store.watch import Glance, JobFacts, Watch
 
 from ..servers.postgres import PostgresServer
-from .metrics_scene import add_job, add_schedule, add_slot, opened, run_sql
+from .metrics_scene import add_job, add_schedule, add_slot, change_state, opened, run_sql
 
 HOUR = 3600
 
@@ -136,6 +136,36 @@ async def test_a_schedules_own_grace_counts_for_its_slots(database: str) -> None
         await add_schedule(db, next_slot="to_timestamp(5000)", policies='{"grace": "PT10M"}')
 
         assert (await facts(db)).due_by == 5600
+
+
+async def test_the_soonest_slot_and_the_soonest_end_of_a_grace_may_be_two_schedules(
+    database: str,
+) -> None:
+    async with opened(database) as db:
+        await add_job(db)
+        await add_schedule(db, next_slot="to_timestamp(5500)")
+        await add_schedule(
+            db, label="own", next_slot="to_timestamp(5000)", policies='{"grace": "PT10M"}'
+        )
+        one = await facts(db)
+        await add_schedule(db, label="soon", next_slot="to_timestamp(4900)")
+        two = await facts(db)
+
+    assert (one.next_slot, one.due_by) == (5000, 5560)
+    assert (two.next_slot, two.due_by) == (4900, 4960)
+
+
+async def test_a_job_is_paused_when_none_of_its_schedules_is_active(database: str) -> None:
+    async with opened(database) as db:
+        await add_job(db)
+        await add_schedule(db)
+        await add_schedule(db, label="held", state="paused")
+        one = await facts(db)
+        await change_state(db, "etl.sync", "orphaned", "now()")
+        none = await facts(db)
+
+    assert (one.active, one.paused) == (True, False)
+    assert (none.active, none.paused, none.next_slot) == (False, True, None)
 
 
 async def test_a_job_that_is_no_longer_declared_is_not_shown(database: str) -> None:

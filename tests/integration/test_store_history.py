@@ -130,6 +130,24 @@ async def test_the_account_of_slots_holds_before_and_after(scene: Scene) -> None
     assert account.holds, account.faults
 
 
+async def test_old_slots_go_schedule_by_schedule_in_turn(scene: Scene) -> None:
+    await scene.declare("a", "b", *(named(name) for name in ("a", "a@x", "a@y", "b")))
+    old = (
+        "INSERT INTO sereno.slot (schedule_id, slot, verdict, term)"
+        " SELECT s.id, now() - g * interval '1 day', 'missed', 1"
+        " FROM sereno.schedule s, generate_series($1::integer, $2) g WHERE s.name = ANY ($3)"
+    )
+    at = "SELECT name FROM sereno.schedule JOIN sereno.history ON id = slots_pruned_at"
+    kept = "SELECT count(*) FROM sereno.slot"
+    await scene.eye.execute(old, 29, 33, ["a", "a@x", "b"])
+    batches = [(await prune(scene, batch=5), await scene.value(at)) for _ in range(3)]
+    assert batches == [(5, "a@x"), (5, "b"), (2, "b")]
+    await scene.eye.execute(old, 40, 41, ["a", "a@y"])
+    assert await prune(scene) == 4
+    assert await prune(scene) == 0
+    assert await scene.value(kept) == 3
+
+
 # --- what no kept row needs any more ----------------------------------------------------------
 
 

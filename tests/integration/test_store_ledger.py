@@ -12,7 +12,7 @@ from sereno.model.ledger import OpenRange, SlotRange
 from sereno.store import ledger, schedules
 from sereno.store.ledger import settle
 
-from .scene import NODE, OTHER, Scene, named, opened, settlement, slots_after
+from .scene import NODE, OTHER, Scene, job_named, named, opened, settlement, slots_after
 
 NOTHING = ([], [], [], [])
 
@@ -232,3 +232,42 @@ async def test_the_agenda_holds_every_version_in_force_after_the_watermark(scene
     )
     after = await scene.entry("a")
     assert (after.settled_to, [d.version for d in after.definitions]) == (moved, [3])
+
+
+async def test_what_monitors_read_of_a_schedule_follows_every_change(scene: Scene) -> None:
+    wrong = (
+        "SELECT count(*) FROM sereno.watermark w JOIN sereno.schedule s ON s.id = w.schedule_id"
+        " JOIN sereno.schedule_version v ON v.schedule_id = s.id AND v.version = s.version"
+        " WHERE w.job <> s.job OR (s.state = 'active') <> (w.next_slot IS NOT NULL)"
+        " OR w.grace IS DISTINCT FROM sereno.grace(v.policies)"
+        " OR w.due_by IS DISTINCT FROM w.next_slot + w.grace"
+    )
+    own = (
+        "SELECT due_by - next_slot FROM sereno.watermark w"
+        " JOIN sereno.schedule s ON s.id = w.schedule_id WHERE s.name = 'g.x@own'"
+    )
+    resumed = "SELECT resumed_at IS NOT NULL FROM sereno.schedule WHERE name = 'g.x@own'"
+    ten, hour = timedelta(minutes=10), timedelta(hours=1)
+    declared = ("g.x", named("g.x"), named("g.x@own", policies={"grace": ten}))
+    await scene.declare(*declared)
+    assert (await scene.value(wrong), await scene.value(own)) == (0, ten)
+    entry = await scene.entry("g.x@own")
+    (slot,) = slots_after(entry, 1)
+    await ledger.settle(scene.db, scene.term, NODE, [settlement(entry, (slot, "ran"))])
+    assert (await scene.value(wrong), await scene.value(own)) == (0, ten)
+    long = {"policies": {"grace": "1h"}}
+    await schedules.override(scene.db, "g.x@own", long, jobs=job_named, by="ana")
+    assert (await scene.value(wrong), await scene.value(own)) == (0, hour)
+    await schedules.pause(scene.db, "g.x@own", by="ana")
+    assert (await scene.value(wrong), await scene.value(own)) == (0, None)
+    assert not await scene.value(resumed)
+    await schedules.resume(scene.db, "g.x@own", by="ana")
+    assert (await scene.value(wrong), await scene.value(own)) == (0, hour)
+    assert await scene.value(resumed)
+    await scene.declare("a.x", named("a.x"))
+    assert (await scene.value(wrong), await scene.value(own)) == (0, None)
+    await scene.declare(*declared)
+    assert (await scene.value(wrong), await scene.value(own)) == (0, hour)
+    none = {"policies": None}
+    await schedules.override(scene.db, "g.x@own", none, jobs=job_named, by="ana")
+    assert (await scene.value(wrong), await scene.value(own)) == (0, ten)
