@@ -1,7 +1,9 @@
 """What travels from a source to the target: a range of positions, and the rows found in it."""
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 
 import msgspec
 
@@ -15,6 +17,8 @@ LONGEST_CELL = 8 * 2**20
 
 GIANT = "sereno: a cell of "
 """What stands for a longer cell, with its size, U+0000 and its beginning."""
+
+_ROWS_AT_ONCE = 250
 
 Cell = bytes | None
 
@@ -41,35 +45,57 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """The rows of a range as COPY text: content, position, the layout's cells, and the cursor's
-    time to the second, as 20260301T100000.
+    """The rows of a range, a line each, found by one statement. `rows`: what the source counted.
 
-    `null`: how NULL is written. `rows`, and `nulls` where `null` could be a value too: what the
-    source counted; the target counts again. `distinct`: no two rows are equal in everything.
-    `chunks`: makes the text, some rows at a time, with their hashes; None where it is there.
+    `place`: where a line has its position; 14 digits from `position.OLDEST` on. `text`: makes COPY
+    text of lines, and gives their hashes. A line is there: content, position, the layout's cells,
+    and the cursor's time to the second, as 20260301T100000; NULL is written as `null`.
     """
 
     range: Range
     rows: int
-    copy: Sequence[bytes]
+    lines: Sequence[bytes]
+    place: slice
+    text: Callable[[Sequence[bytes]], tuple[bytes, set[bytes]]]
     null: str
-    nulls: int | None = None
-    distinct: bool = False
-    chunks: Callable[[], Iterator[tuple[bytes, set[str]]]] | None = None
 
-    async def ready(self) -> "Page":
-        """Return this page with its text; the loop is let go between the chunks."""
-        if self.chunks is None:
-            return self
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether there is a line for each row; if not, it must be read in another way."""
+        return len(self.lines) == self.rows
+
+    def cut(self, rows: int) -> Iterator["Page"]:
+        """Yield pages of about `rows`, in order, which together are this one: `OLDEST` or younger.
+
+        Each ends between two seconds: it has fewer rows, or all of one second.
+        """
+        at = itemgetter(self.place)
+        lines = sorted(self.lines, key=at)
+        first, start = 0, self.range.start
+        while first < len(lines):
+            last = first + rows
+            if last < len(lines):
+                last = bisect_left(lines, at(lines[last]), first, key=at)
+                if last == first:
+                    last = bisect_right(lines, at(lines[first]), first, key=at)
+            end = int(at(lines[last])) if last < len(lines) else self.range.end
+            some = lines[first:last]
+            yield msgspec.structs.replace(self, range=Range(start, end), rows=len(some), lines=some)
+            first, start = last, end
+
+    async def copied(self) -> tuple[list[bytes], bool]:
+        """Return the COPY text, some rows at a time, and whether no two are equal in everything.
+
+        The loop is let go between the times: the sessions on both sides wait for it.
+        """
         copy: list[bytes] = []
-        distinct: set[str] = set()
-        for chunk, hashes in self.chunks():
+        distinct: set[bytes] = set()
+        for first in range(0, len(self.lines), _ROWS_AT_ONCE):
+            chunk, hashes = self.text(self.lines[first : first + _ROWS_AT_ONCE])
             copy.append(chunk)
             distinct |= hashes
             await asyncio.sleep(0)
-        return msgspec.structs.replace(
-            self, copy=copy, distinct=len(distinct) == self.rows, chunks=None
-        )
+        return copy, len(distinct) == len(self.lines)
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Cuts segments into pages of a source, and reads the next page while the last is written."""
+"""Cuts segments into pages of a source, and reads the next pages while the last are written."""
 
 import asyncio
 import time
@@ -17,6 +17,10 @@ _LARGE_PART = 5000
 _UNINDEXED = 20_000
 """So many rows make a page where each page is a look at the whole table."""
 
+_READ_AT_ONCE = 5
+_MOST_AT_ONCE = 5000
+"""Up to five pages are read by one statement; more rows than these only where a page has more."""
+
 _MANY = 2**31
 
 
@@ -29,21 +33,44 @@ async def pages(
     unsettled: int,
     *,
     removes: bool = False,
-) -> AsyncGenerator[tuple[Batch, Page], None]:
+) -> AsyncGenerator[list[tuple[Batch, Page]], None]:
     """Yield every row of `segments` in pages of about `rows`, in order; at most `rate` a second.
 
-    A page ends between two seconds: it has fewer rows than asked for, or all of one second.
+    A page ends between two seconds: it has fewer rows than asked for, or all of one second. What
+    one statement read is yielded at once.
     """
     for segment in segments:
-        async for within in ranges(source, layout, segment.range, rows):
+        at_once = rows
+        if rate is None and layout.indexed and segment.range.start >= position.OLDEST:
+            at_once = max(rows, min(rows * _READ_AT_ONCE, _MOST_AT_ONCE))
+        async for within in ranges(source, layout, segment.range, at_once):
             begun = time.monotonic()
-            mark = None
-            if segment.advances and within.part == within.parts - 1:
-                mark = Mark(within.end, min(within.end, unsettled))
-            page = await source.page(layout, within)
-            yield Batch(within, mark, removes), page
-            if rate is not None:
-                await asyncio.sleep(max(0, page.rows / rate - (time.monotonic() - begun)))
+            async for some in _read(source, layout, within, rows, is_cut=at_once > rows):
+                found = []
+                for page in some:
+                    mark, end = None, page.range.end
+                    if segment.advances and page.range.part == page.range.parts - 1:
+                        mark = Mark(end, min(end, unsettled))
+                    found.append((Batch(page.range, mark, removes), page))
+                yield found
+                if rate is not None:
+                    read = sum(page.rows for page in some)
+                    await asyncio.sleep(max(0, read / rate - (time.monotonic() - begun)))
+
+
+async def _read(
+    source: Source, layout: Layout, within: Range, rows: int, *, is_cut: bool
+) -> AsyncIterator[list[Page]]:
+    """Read a range by one statement; where that is not whole, again a page at a time."""
+    page = await source.page(layout, within)
+    if not is_cut or page.rows <= rows or within.parts > 1:
+        yield [page]
+    elif page.is_whole:
+        await asyncio.sleep(0)
+        yield list(page.cut(rows))
+    else:
+        async for part in ranges(source, layout, within, rows):
+            yield [await source.page(layout, part)]
 
 
 async def ranges(source: Source, layout: Layout, within: Range, rows: int) -> AsyncIterator[Range]:
@@ -86,14 +113,15 @@ async def _by_days(
 
 
 async def ahead(
-    items: AsyncGenerator[tuple[Batch, Page], None],
+    items: AsyncGenerator[list[tuple[Batch, Page]], None],
 ) -> AsyncGenerator[tuple[Batch, Page], None]:
-    """Yield `items`, with the next one already on its way. Closing ends it, and `items`."""
+    """Yield what `items` hold, the next already on its way. Closing ends it, and `items`."""
     coming = asyncio.ensure_future(anext(items, None))
     try:
-        while (item := await coming) is not None:
+        while (some := await coming) is not None:
             coming = asyncio.ensure_future(anext(items, None))
-            yield item
+            for one in some:
+                yield one
     finally:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)

@@ -58,7 +58,10 @@ class Session(msgspec.Struct):
         return layout, ZoneInfo("UTC") if is_utc else self.feed.zone
 
     async def move(
-        self, layout: Layout, zone: ZoneInfo, reading: AsyncGenerator[tuple[Batch, Page], None]
+        self,
+        layout: Layout,
+        zone: ZoneInfo,
+        reading: AsyncGenerator[list[tuple[Batch, Page]], None],
     ) -> bool:
         """Write page after page; True when the time was up before the last.
 
@@ -124,8 +127,7 @@ class Session(msgspec.Struct):
             begun = time.monotonic()
 
         if target not in self.prepared:
-            counted = page.nulls is not None
-            await target.prepare(layout, zone, self.since, self.present, count_nulls=counted)
+            await target.prepare(layout, zone, self.since, self.present)
             self.prepared.append(target)
         try:
             tally = await target.load(page, batch, self.run.run_id, turn)

@@ -15,10 +15,13 @@ from .pbx import Pbx, fetch, loaded
 OFTEN = [
     "MysqlSource.page:before",
     "MysqlSource.page:after",
+    "Page.copied:before",
+    "Page.copied:after",
     "Target._copy:before",
     "Target._copy:after",
     "Target._filled:after",
     "Target._merged:after",
+    "Target._claim:after",
     "Target.load:after",
     "Repair.stage:before",
     "Repair.stage:after",

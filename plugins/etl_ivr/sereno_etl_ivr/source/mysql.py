@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from secrets import token_hex
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -155,8 +154,8 @@ class MysqlSource:
     async def page(self, layout: Layout, within: Range) -> Page:
         """Read all rows of a range, in one statement and so of one instant.
 
-        The text is made when it is asked for: the server is at the next page by then. It has no row
-        where there are more than the server joins, and that is noticed.
+        It has no line where there is more than the server joins, or where what stands for a NULL
+        stands in a cell too, and that is noticed.
         """
         rows, nulls, joined = await self._one(
             query("mysql_page").format(
@@ -166,15 +165,18 @@ class MysqlSource:
                 where=text.where(layout, within),
             )
         )
-        if joined and len(joined) > self._longest - _LONGEST_CHARACTER:
-            joined = None  # perhaps cut, and then one cell is short though each row is there
+        joined = joined or b""
+        if len(joined) > self._longest - _LONGEST_CHARACTER:
+            joined = b""  # perhaps cut, and then one cell is short though each row is there
+        elif nulls is not None and joined.count(mysql_copy.NULL) != int(nulls):
+            joined = b""
         return Page(
             range=within,
             rows=int(rows),
-            copy=(),
-            null=self._never if nulls is None else text.NULL_TEXT,
-            nulls=None if nulls is None else int(nulls),
-            chunks=partial(mysql_copy.chunks, joined or b""),
+            lines=mysql_copy.lines(joined) if joined else (),
+            place=mysql_copy.POSITION,
+            text=mysql_copy.text,
+            null=self._never if nulls is None else mysql_copy.NULL.decode(),
         )
 
     async def rows(self, layout: Layout, within: Range) -> AsyncGenerator[Sequence[Row], None]:

@@ -4,17 +4,19 @@ A row is known by the hash of its line as COPY reads it. A row that is read cell
 same line, and so the same hash; what a joined page cannot hold is escaped there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import md5
 
 from sereno_etl_ivr.page import DELIMITER, Cell
 
-ROWS_AT_ONCE = 1000
-"""So many rows take some milliseconds of the loop, and no more are done at a time."""
+POSITION = slice(14)
+"""Where a line has its position."""
+
+NULL = b"\x1a"
+"""What stands for a NULL."""
 
 _DELIMITER = DELIMITER.encode()
 _SEPARATOR = b"\x1e"
-_NULL = b"\x1a"
 _ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 _UNJOINED = ((_DELIMITER, b"\\x1f"), (_SEPARATOR, b"\\x1e"))
 
@@ -26,22 +28,19 @@ def lines(page: bytes) -> list[bytes]:
     return page.split(_SEPARATOR)
 
 
-def chunks(page: bytes) -> Iterator[tuple[bytes, set[str]]]:
-    """Yield a joined page as COPY text, `ROWS_AT_ONCE` lines at a time, and the hashes in it.
+def text(some: Sequence[bytes]) -> tuple[bytes, set[bytes]]:
+    """Return lines as COPY text, each behind its hash, and the hashes.
 
     A line begins with the position, whose digits are repeated at its end as a time.
     """
-    found = lines(page) if page else []
-    for at in range(0, len(found), ROWS_AT_ONCE):
-        some = found[at : at + ROWS_AT_ONCE]
-        hashes = [content(line) for line in some]
-        text = b"".join(
-            [
-                b"%b\x1f%b\x1f%bT%b\n" % (one.encode(), line, line[:8], line[8:14])
-                for one, line in zip(hashes, some, strict=True)
-            ]
-        )
-        yield text, set(hashes)
+    hashes = [content(line).encode() for line in some]
+    copy = b"".join(
+        [
+            b"%b\x1f%b\x1f%bT%b\n" % (one, line, line[:8], line[8:14])
+            for one, line in zip(hashes, some, strict=True)
+        ]
+    )
+    return copy, set(hashes)
 
 
 def content(line: bytes) -> str:
@@ -56,8 +55,8 @@ def row_line(position: int, cells: Sequence[Cell]) -> bytes:
 
 def _written(cell: Cell) -> bytes:
     if cell is None:
-        return _NULL
-    if cell == _NULL:
+        return NULL
+    if cell == NULL:
         return b"\\x1a"
     for plain, coded in (*_ESCAPES, *_UNJOINED):
         cell = cell.replace(plain, coded)

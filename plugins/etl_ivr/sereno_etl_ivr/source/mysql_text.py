@@ -3,8 +3,8 @@
 aiomysql parses rows in Python, some 30,000 a second. So the server joins the cells of each row, and
 the rows of a page, into one value, with separators that are control characters; `mysql_copy` makes
 COPY text of it. A separator inside a cell makes one cell or row too many; a NULL is written as a
-control character, and the server counts them, so that such a character in a cell is noticed. In
-each case the page is read again cell by cell. Where no column may be NULL nothing is counted.
+control character, and the server counts the NULLs, so that such a character in a cell is noticed.
+In each case the page is read again cell by cell. Where no column may be NULL nothing is counted.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,6 @@ from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
 from sereno_etl_ivr.page import GIANT, LONGEST_CELL, Range
 
-NULL_TEXT = "\x1a"
 _NULL = "x'1a'"
 _DELIMITER = "x'1f'"
 _LAST = 9999_12_31_23_59_59

@@ -133,10 +133,14 @@ class PostgresSource:
                     null=text.NULL_TEXT,
                     encoding="utf8",
                 )
-        rows = int(status.split()[-1])
-        copy = b"".join(chunks)
-        hashes = {line[:32] for line in copy.splitlines()}
-        return Page(within, rows, (copy,), text.NULL_TEXT, distinct=len(hashes) == rows)
+        return Page(
+            range=within,
+            rows=int(status.split()[-1]),
+            lines=b"".join(chunks).split(b"\n")[:-1],
+            place=text.POSITION,
+            text=text.copied,
+            null=text.NULL_TEXT,
+        )
 
     async def rows(self, layout: Layout, within: Range) -> AsyncGenerator[Sequence[Row], None]:
         """Read the rows of a range cell by cell, a few at a time."""

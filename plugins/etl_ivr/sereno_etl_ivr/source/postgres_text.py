@@ -1,10 +1,15 @@
 """Writes the SQL with which PostgreSQL hands out a page of rows as COPY text: pure."""
 
+from collections.abc import Sequence
+
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
 from sereno_etl_ivr.page import Range
 
 NULL_TEXT = "\\N"
+POSITION = slice(33, 47)
+"""Where a line of COPY text has its position: behind the hash."""
+
 _LAST = 9999_12_31_23_59_59
 
 
@@ -21,6 +26,11 @@ def quoted_table(name: str) -> str:
 def cell(column: SourceColumn) -> str:
     """Write a column's value as text, or NULL."""
     return f"{quoted(column.name)}::text"
+
+
+def copied(lines: Sequence[bytes]) -> tuple[bytes, set[bytes]]:
+    """Return lines as the COPY text that they came from, and their hashes."""
+    return b"".join([line + b"\n" for line in lines]), {line[:32] for line in lines}
 
 
 def content(layout: Layout) -> str:

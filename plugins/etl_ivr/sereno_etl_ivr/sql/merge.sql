@@ -58,5 +58,4 @@ SELECT (SELECT count(*) FROM inserted) AS inserted,
        (SELECT count(*) FROM updated) AS updated,
        (SELECT count(*) FROM gone) AS gone,
        (SELECT count(*) FROM pg_temp.page) AS staged,
-       (SELECT min(position) FROM inserted) AS earliest,
-       {nulls} AS nulls
+       (SELECT min(position) FROM inserted) AS earliest

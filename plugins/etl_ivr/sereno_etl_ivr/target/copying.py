@@ -9,15 +9,20 @@ _END = b"\n"
 
 
 async def copy_page(
-    connection: Any, page: Page, table: str, columns: Sequence[str], end: bytes = _END
+    connection: Any,
+    page: Page,
+    copy: Sequence[bytes],
+    table: str,
+    columns: Sequence[str],
+    end: bytes = _END,
 ) -> None:
-    """Copy a page into ``schema.table``. `end`: what stands at the end of each line.
+    """Copy a page, whose text is `copy`, into ``schema.table``. `end`: what ends each line.
 
     Raises PageDamaged when other than all rows arrived.
     """
 
     async def chunks() -> AsyncIterator[bytes]:
-        for chunk in page.copy:  # no cell holds a line's end: it is escaped there
+        for chunk in copy:  # no cell holds a line's end: it is escaped there
             yield chunk if end == _END else chunk.replace(_END, end)
 
     schema, _, name = table.partition(".")

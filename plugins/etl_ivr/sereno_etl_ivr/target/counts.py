@@ -2,15 +2,8 @@
 
 from typing import Any
 
-from sereno_etl_ivr.page import Page, PageDamaged
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.batch import Batch
-
-
-def check_nulls(page: Page, found: int | None) -> None:
-    """Raise PageDamaged when the target found another number of NULLs than the source."""
-    if page.nulls is not None and page.nulls != (found or 0):
-        raise PageDamaged(f"{found} NULLs arrived of {page.nulls}")
 
 
 def merge_tally(merged: Any, batch: Batch, removed: int, settled: int) -> Tally:

@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout
-from sereno_etl_ivr.page import DELIMITER, Page, Range
+from sereno_etl_ivr.page import DELIMITER, Range
 from sereno_etl_ivr.shifts import shifts
 
 _LONGEST = timedelta(days=1000)
 
 
-def is_direct(layout: Layout, page: Page, within: Range, zone: ZoneInfo) -> bool:
-    """Tell whether a page that the target holds nothing of may be copied as it is."""
-    if layout.extras or layout.cursor.source.fine or page.nulls is not None or not page.distinct:
+def is_direct(layout: Layout, within: Range, zone: ZoneInfo) -> bool:
+    """Tell whether rows that all differ may be copied into a range that is empty yet."""
+    if layout.extras or layout.cursor.source.fine:
         return False
     if within.is_null or within.start < position.OLDEST:
         return False

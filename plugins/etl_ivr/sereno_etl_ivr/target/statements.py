@@ -17,8 +17,7 @@ _TYPES: dict[Kind, str] = {
 class Statements(msgspec.Struct, frozen=True):
     """`stage` makes the session's staging table, `stage_raw` that of one damaged page.
 
-    `nulls`: counts what COPY made NULL; empty where that needs no count. `remove`: takes out what
-    the page lacks. `made`: makes the target's table.
+    `remove`: takes out what the page lacks. `made`: makes the target's table.
     """
 
     stage: str
@@ -28,7 +27,6 @@ class Statements(msgspec.Struct, frozen=True):
     merge: str
     fill: str
     highest: str
-    nulls: str
     remove: str
     made: str
     needs: tuple[str, ...]
@@ -39,8 +37,8 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def statements(layout: Layout, *, count_nulls: bool) -> Statements:
-    """Return the statements for `layout`. `count_nulls`: let `merge` count what COPY made NULL."""
+def statements(layout: Layout) -> Statements:
+    """Return the statements for `layout`."""
     cells = layout.cells
     names = [quoted(cell.name) for cell in cells]
     return Statements(
@@ -53,10 +51,9 @@ def statements(layout: Layout, *, count_nulls: bool) -> Statements:
             cells=", ".join(names),
             casts=", ".join(f"{quoted(c.name)}::{_TYPES[c.kind]}" for c in cells),
         ),
-        merge=_merge(layout, count_nulls),
+        merge=_merge(layout),
         fill=_fill(layout),
         highest=query("highest").format(target=layout.table.target),
-        nulls=f"SELECT {_null_count(layout)}" if count_nulls else "",
         remove=query("remove").format(target=layout.table.target),
         needs=(
             *("source", "position", "content", "ordinal", "loaded_at", "extra", "time_note"),
@@ -84,7 +81,7 @@ def _fill(layout: Layout) -> str:
     )
 
 
-def _merge(layout: Layout, count_nulls: bool) -> str:
+def _merge(layout: Layout) -> str:
     table = layout.table
     cursor = f"page.{quoted(layout.cursor.name)}"
     epoch = query("no_epoch")
@@ -103,12 +100,7 @@ def _merge(layout: Layout, count_nulls: bool) -> str:
         values=", ".join(written.values()),
         named_values=", ".join(f"{value} AS {name}" for name, value in written.items()),
         news=", ".join(f"new.{name}" for name in written),
-        nulls=_null_count(layout) if count_nulls else "0",
     )
-
-
-def _null_count(layout: Layout) -> str:
-    return query("null_count").format(cells=", ".join(quoted(cell.name) for cell in layout.cells))
 
 
 def _key(expressions: list[str]) -> str:

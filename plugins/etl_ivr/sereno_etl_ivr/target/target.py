@@ -21,7 +21,7 @@ from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.batch import Batch, Mark
 from sereno_etl_ivr.target.connection import BAD_ROW, connected, translated
 from sereno_etl_ivr.target.copying import copy_page
-from sereno_etl_ivr.target.counts import check_nulls, merge_tally
+from sereno_etl_ivr.target.counts import merge_tally
 from sereno_etl_ivr.target.direct import columns, ending, is_direct
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
@@ -56,6 +56,9 @@ class Target:
         self._repair: Repair
         self._free = range(0)
         self._has_rejects = False
+        # Two that add to the end of one index at once look for their places anew for each row, and
+        # cut its leaves in halves.
+        self._copying = asyncio.Lock()
         self._zone = ZoneInfo("UTC")
 
     @classmethod
@@ -75,6 +78,7 @@ class Target:
         async with connected(self._url) as connection:
             beside = Target(connection, self._url, self._source, self._table, self._fence)
             beside._token = self._token
+            beside._copying = self._copying
             yield beside
 
     async def lock(self, patience: timedelta = _PATIENCE) -> bool:
@@ -103,14 +107,12 @@ class Target:
             )
         return Mark(*found)
 
-    async def prepare(
-        self, layout: Layout, zone: ZoneInfo, since: int, present: int, *, count_nulls: bool
-    ) -> None:
+    async def prepare(self, layout: Layout, zone: ZoneInfo, since: int, present: int) -> None:
         """Make the staging table for `layout`. `zone`: of the source's local times.
 
         `since` to `present`: where rows may lie behind all that the target holds.
         """
-        written = statements(layout, count_nulls=count_nulls)
+        written = statements(layout)
         await self._ensure(layout, written)
         self._layout = layout
         self._written = written
@@ -129,15 +131,15 @@ class Target:
         `turn` is waited for before what the target holds is read. A page that is only filled in
         need not wait so long: its rows stand beside those of the page before, and commit after.
         """
-        page = await page.ready()
+        copy, distinct = await page.copied()
         try:
             with translated(self._url):
                 async with self._connection.transaction():
                     filled = None
                     if self._is_free(batch.range):
-                        filled = await self._filled(page)
+                        filled = await self._filled(page, copy, distinct)
                     else:
-                        await self._copy(page)
+                        await self._copy(page, copy)
                     if filled is not None:
                         await turn()
                         await self._claim(batch.mark, filled.inserted)
@@ -146,7 +148,6 @@ class Target:
                     await turn()
                     await self._claim(batch.mark)
                     merged = await self._merged(batch.range, found)
-                    check_nulls(page, merged["nulls"])
                     tally = merge_tally(merged, batch, *await self._tidied(batch, run_id))
                     await self._count(tally)
         except BAD_ROW as error:
@@ -182,7 +183,7 @@ class Target:
 
     async def digests(self, layout: Layout, within: Range) -> dict[int, Digest]:
         """Digest what the target holds of each day, rejects included."""
-        await self._ensure(layout, statements(layout, count_nulls=False))
+        await self._ensure(layout, statements(layout))
         with translated(self._url):
             found = await self._connection.fetch(
                 query("digests").format(target=layout.table.target),
@@ -295,11 +296,11 @@ class Target:
         if any(counts):
             await self._connection.execute(query("tally"), self._source, self._table, *counts)
 
-    async def _copy(self, page: Page) -> None:
+    async def _copy(self, page: Page, copy: Sequence[bytes]) -> None:
         """Fill the staging table."""
         cells = [cell.name for cell in self._layout.cells]
         names = ["content", "position", *cells, "cursor time"]
-        await copy_page(self._connection, page, "pg_temp.page", names)
+        await copy_page(self._connection, page, copy, "pg_temp.page", names)
 
     def _is_free(self, within: Range) -> bool:
         """Tell whether no row that the target holds can be in a range.
@@ -311,21 +312,20 @@ class Target:
             return False
         return within.start in self._free and within.end in self._free
 
-    async def _filled(self, page: Page) -> Tally | None:
+    async def _filled(self, page: Page, copy: Sequence[bytes], distinct: bool) -> Tally | None:
         """Insert a page that meets nothing it could be compared with, by way of the staging table
         where each row needs another value; None when it is in that table alone, to be merged.
         """
         layout, zone = self._layout, self._zone
-        if is_direct(layout, page, page.range, zone):
-            end = ending(self._source, zone, page.range)
-            await copy_page(self._connection, page, layout.table.target, columns(layout), end)
+        if distinct and is_direct(layout, page.range, zone):
+            end, names = ending(self._source, zone, page.range), columns(layout)
+            async with self._copying:
+                await copy_page(self._connection, page, copy, layout.table.target, names, end)
         else:
-            await self._copy(page)
-            if not page.distinct or await self._shifts(page.range):
+            await self._copy(page, copy)
+            if not distinct or await self._shifts(page.range):
                 return None
             await self._connection.execute(self._written.fill, self._source, zone.key)
-            if self._written.nulls:
-                check_nulls(page, await self._connection.fetchval(self._written.nulls))
         return Tally(read=page.rows, inserted=page.rows, batches=1)
 
     async def _tidied(self, batch: Batch, run_id: int) -> tuple[int, int]:

@@ -1,1 +1,0 @@
-(SELECT sum(num_nulls({cells})) FROM pg_temp.page)
