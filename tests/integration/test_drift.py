@@ -60,6 +60,24 @@ async def test_what_did_not_move_is_not_told(scene: Scene) -> None:
     ]
 
 
+async def test_what_other_rules_compute_alike_is_computed_once_and_kept_as_theirs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+
+    def counting(held: Definition, name: str, after: datetime) -> datetime | None:
+        asked.append(after)
+        return next_slot(held, name, after)
+
+    await as_computed_before(scene, "a", timedelta(0))
+    kept = "SELECT drift - 'rules' FROM sereno.schedule WHERE name = 'a'"
+    before = await scene.value(kept)
+    monkeypatch.setattr(drift, "next_slot", counting)
+    assert await look(scene) == []
+    assert len(asked) == drift.NEXT + drift.MONTHS - 1
+    assert await scene.value(kept) == before
+
+
 async def test_slots_that_other_rules_moved_are_told_once_with_both(scene: Scene) -> None:
     await as_computed_before(scene, "a", timedelta(minutes=10))
     (moved,) = await look(scene)

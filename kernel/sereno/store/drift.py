@@ -24,6 +24,7 @@ from sereno.triggers.rules import rules
 NEXT = 5
 MONTHS = 13
 _MONTH = timedelta(days=31)
+_YOUNG = timedelta(days=1)
 _ALL = 100_000
 READ = 250
 """Schedules that one step of a walk reads at most, to find those that are to be computed."""
@@ -103,8 +104,9 @@ async def notice(
     step = _reached(rows, limit)
     if not (rows := [r for r in rows if r["id"] is not None]):
         return [], step
-    moved = {r["id"]: one for r in rows if (one := _noticed(r)) is not None}
-    outlooks = [msgspec.to_builtins(_outlook(definition(r), r["name"], r["now"])) for r in rows]
+    looks = {r["id"]: _look(r) for r in rows}
+    moved = {i: one for i, (one, _) in looks.items() if one is not None}
+    outlooks = [msgspec.to_builtins(outlook) for _, outlook in looks.values()]
     facts = [r["id"] for r in rows], [r["version"] for r in rows], outlooks
     async with db.transaction() if moved else db.connection() as connection:
         kept = {r["id"] for r in await connection.fetch(sql("drift_keep"), term, *facts)}
@@ -145,9 +147,20 @@ def _following(row: Record) -> datetime | None:
         return None
 
 
-def _noticed(row: Record) -> Drift | None:
-    """Return how the slots of `row` have moved, None if a person has moved them."""
-    return None if _by_person(row) else _moved(row, definition(row))
+def _look(row: Record) -> tuple[Drift | None, Outlook]:
+    """Return how the slots of `row` have moved, None if a person has moved them, and its outlook.
+
+    That is the kept one where it is young, and computed again alike.
+    """
+    held, moved = definition(row), None
+    if row["drift"] is not None and not _by_person(row):
+        old = msgspec.convert(row["drift"], Outlook)
+        again = _outlook(held, row["name"], old.at)
+        if again.slots != old.slots:
+            moved = _moved(row, held)
+        elif row["now"] - old.at < _YOUNG:
+            return None, again
+    return moved, _outlook(held, row["name"], row["now"])
 
 
 def _by_person(row: Mapping[str, Any]) -> bool:
@@ -208,10 +221,11 @@ def _outlook(held: Definition, name: str, at: datetime) -> Outlook:
     slots: list[datetime] = []
     try:
         with in_passing():
-            slot = next_slot(held, name, at)
-            while slot is not None and len(slots) < NEXT:
+            while len(slots) < NEXT:
+                slot = next_slot(held, name, slots[-1] if slots else at)
+                if slot is None:
+                    break
                 slots.append(slot)
-                slot = next_slot(held, name, slot)
             for month in range(1, MONTHS):
                 slot = next_slot(held, name, at + month * _MONTH)
                 if slot is not None and slot > slots[-1]:
