@@ -70,12 +70,12 @@ async def test_what_other_rules_compute_alike_is_computed_once_and_kept_as_their
         return next_slot(held, name, after)
 
     await as_computed_before(scene, "a", timedelta(0))
-    kept = "SELECT drift - 'rules' FROM sereno.schedule WHERE name = 'a'"
-    before = await scene.value(kept)
+    kept = "SELECT drift ->> 'at', drift ->> 'rules' FROM sereno.schedule WHERE name = 'a'"
+    ((at, _),) = await scene.rows(kept)
     monkeypatch.setattr(drift, "next_slot", counting)
     assert await look(scene) == []
     assert len(asked) == drift.NEXT + drift.MONTHS - 1
-    assert await scene.value(kept) == before
+    assert await scene.rows(kept) == [(at, rules())]
 
 
 async def test_slots_that_other_rules_moved_are_told_once_with_both(scene: Scene) -> None:
