@@ -44,6 +44,13 @@ class Range(msgspec.Struct, frozen=True):
         return [Range(self.start, self.end, part, parts) for part in range(parts)]
 
 
+class Copy(msgspec.Struct, frozen=True):
+    """A page as COPY text. `distinct`: no two rows are equal in everything."""
+
+    chunks: list[bytes]
+    distinct: bool
+
+
 class Page(msgspec.Struct, frozen=True):
     """The rows of a range, a line each, found by one statement. `rows`: what the source counted.
 
@@ -83,19 +90,16 @@ class Page(msgspec.Struct, frozen=True):
             yield msgspec.structs.replace(self, range=Range(start, end), rows=len(some), lines=some)
             first, start = last, end
 
-    async def copied(self) -> tuple[list[bytes], bool]:
-        """Return the COPY text, some rows at a time, and whether no two are equal in everything.
-
-        The loop is let go between the times: the sessions on both sides wait for it.
-        """
-        copy: list[bytes] = []
+    async def copied(self) -> Copy:
+        """Make the COPY text, some rows at a time: the sessions of both sides wait for the loop."""
+        chunks: list[bytes] = []
         distinct: set[bytes] = set()
         for first in range(0, len(self.lines), _ROWS_AT_ONCE):
             chunk, hashes = self.text(self.lines[first : first + _ROWS_AT_ONCE])
-            copy.append(chunk)
+            chunks.append(chunk)
             distinct |= hashes
             await asyncio.sleep(0)
-        return copy, len(distinct) == len(self.lines)
+        return Copy(chunks, len(distinct) == len(self.lines))
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from sereno import RunContext
 from sereno_etl_ivr.errors import RejectsError, SourceAwayError, TargetAwayError
 from sereno_etl_ivr.feed import Feed
 from sereno_etl_ivr.layout import Layout, match
-from sereno_etl_ivr.page import Page, PageDamaged
+from sereno_etl_ivr.page import Copy, Page, PageDamaged
 from sereno_etl_ivr.pager import ahead
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import Source, open_source
@@ -66,8 +66,10 @@ class Session(msgspec.Struct):
         """Write page after page; True when the time was up before the last.
 
         Two sessions of the target take turns: one is given the next page while the other still
-        merges the last. A batch commits only after the one before it.
+        merges the last, and a page's text is made before it is its turn. A batch commits only after
+        the one before it.
         """
+        last: asyncio.Task[None] | None = None
         before: asyncio.Task[None] | None = None
         late = False
         lanes = [self.target]
@@ -80,18 +82,19 @@ class Session(msgspec.Struct):
                 if self.is_late():
                     late = True
                     break
+                copy = await page.copied()
                 if before is not None and len(lanes) == 1:
                     lanes.append(await stack.enter_async_context(self.target.lane()))
                     stack.push_async_exit(self._settle)
+                if last is not None:
+                    await last
+                    self.writing.remove(last)
                 lanes.reverse()
                 task = asyncio.create_task(
-                    self._written(lanes[0], layout, zone, batch, page, before)
+                    self._written(lanes[0], layout, zone, batch, page, copy, before)
                 )
                 self.writing.append(task)
-                if before is not None:
-                    await before
-                    self.writing.remove(before)
-                before = task
+                last, before = before, task
                 begun = time.monotonic()
             if before is not None:
                 await before
@@ -106,7 +109,8 @@ class Session(msgspec.Struct):
 
     async def write(self, layout: Layout, zone: ZoneInfo, batch: Batch, page: Page) -> None:
         """Write one page."""
-        await self._written(self.target, layout, zone, batch, page, None)
+        copy = await page.copied()
+        await self._written(self.target, layout, zone, batch, page, copy, None)
 
     async def _written(
         self,
@@ -115,6 +119,7 @@ class Session(msgspec.Struct):
         zone: ZoneInfo,
         batch: Batch,
         page: Page,
+        copy: Copy,
         before: asyncio.Task[None] | None,
     ) -> None:
         """Write one page, after `before` has been; before the first, make the target ready."""
@@ -130,7 +135,7 @@ class Session(msgspec.Struct):
             await target.prepare(layout, zone, self.since, self.present)
             self.prepared.append(target)
         try:
-            tally = await target.load(page, batch, self.run.run_id, turn)
+            tally = await target.load(page, copy, batch, self.run.run_id, turn)
         except PageDamaged as fault:
             await turn()
             self.run.log.info("a page is read again cell by cell", extra={"fault": str(fault)})

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sereno_etl_ivr.page import DELIMITER, Page, PageDamaged
+from sereno_etl_ivr.page import DELIMITER, Copy, Page, PageDamaged
 
 _END = b"\n"
 
@@ -11,7 +11,7 @@ _END = b"\n"
 async def copy_page(
     connection: Any,
     page: Page,
-    copy: Sequence[bytes],
+    copy: Copy,
     table: str,
     columns: Sequence[str],
     end: bytes = _END,
@@ -22,7 +22,7 @@ async def copy_page(
     """
 
     async def chunks() -> AsyncIterator[bytes]:
-        for chunk in copy:  # no cell holds a line's end: it is escaped there
+        for chunk in copy.chunks:  # no cell holds a line's end: it is escaped there
             yield chunk if end == _END else chunk.replace(_END, end)
 
     schema, _, name = table.partition(".")

@@ -13,7 +13,7 @@ from sereno import RunSuperseded
 from sereno_etl_ivr import position
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.layout import Layout
-from sereno_etl_ivr.page import Page, PageDamaged, Range, Row
+from sereno_etl_ivr.page import Copy, Page, PageDamaged, Range, Row
 from sereno_etl_ivr.plan import Digest
 from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.shifts import Shift, shifts
@@ -125,19 +125,18 @@ class Target:
         self._has_rejects = bool(await self.rejected())
         self._free = range(since if highest is None else max(highest + 1, since), present + 1)
 
-    async def load(self, page: Page, batch: Batch, run_id: int, turn: Turn) -> Tally:
+    async def load(self, page: Page, copy: Copy, batch: Batch, run_id: int, turn: Turn) -> Tally:
         """Merge a page as it came. Raises PageDamaged when it must be read cell by cell.
 
         `turn` is waited for before what the target holds is read. A page that is only filled in
         need not wait so long: its rows stand beside those of the page before, and commit after.
         """
-        copy, distinct = await page.copied()
         try:
             with translated(self._url):
                 async with self._connection.transaction():
                     filled = None
                     if self._is_free(batch.range):
-                        filled = await self._filled(page, copy, distinct)
+                        filled = await self._filled(page, copy)
                     else:
                         await self._copy(page, copy)
                     if filled is not None:
@@ -296,7 +295,7 @@ class Target:
         if any(counts):
             await self._connection.execute(query("tally"), self._source, self._table, *counts)
 
-    async def _copy(self, page: Page, copy: Sequence[bytes]) -> None:
+    async def _copy(self, page: Page, copy: Copy) -> None:
         """Fill the staging table."""
         cells = [cell.name for cell in self._layout.cells]
         names = ["content", "position", *cells, "cursor time"]
@@ -312,18 +311,18 @@ class Target:
             return False
         return within.start in self._free and within.end in self._free
 
-    async def _filled(self, page: Page, copy: Sequence[bytes], distinct: bool) -> Tally | None:
+    async def _filled(self, page: Page, copy: Copy) -> Tally | None:
         """Insert a page that meets nothing it could be compared with, by way of the staging table
         where each row needs another value; None when it is in that table alone, to be merged.
         """
         layout, zone = self._layout, self._zone
-        if distinct and is_direct(layout, page.range, zone):
+        if copy.distinct and is_direct(layout, page.range, zone):
             end, names = ending(self._source, zone, page.range), columns(layout)
             async with self._copying:
                 await copy_page(self._connection, page, copy, layout.table.target, names, end)
         else:
             await self._copy(page, copy)
-            if not distinct or await self._shifts(page.range):
+            if not copy.distinct or await self._shifts(page.range):
                 return None
             await self._connection.execute(self._written.fill, self._source, zone.key)
         return Tally(read=page.rows, inserted=page.rows, batches=1)
