@@ -21,6 +21,17 @@ async def test_a_reason_wakes_who_waits() -> None:
     assert await waiting == {"cancel"}
 
 
+async def test_who_waits_is_woken_though_one_who_waited_before_has_given_up() -> None:
+    wakeup = Wakeup()
+    before, after = (asyncio.ensure_future(wakeup.wait(60)) for _ in range(2))
+    await asyncio.sleep(0)
+    before.cancel()
+    await asyncio.wait({before})
+    wakeup.ring("lost")
+    async with asyncio.timeout(20):
+        assert await after == {"lost"}
+
+
 async def test_without_a_reason_it_returns_when_the_time_is_up() -> None:
     assert await Wakeup().wait(0.01) == set()
 
