@@ -4,9 +4,8 @@ import contextlib
 import os
 import stat
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 from sereno.embedded.remedy import REMEDY
 from sereno.model.errors import EmbeddedError
@@ -15,7 +14,8 @@ if sys.platform != "win32":
     import pwd
 
 
-class Account(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Account:
     """The system account that runs a server, as PostgreSQL refuses to run as root."""
 
     name: str

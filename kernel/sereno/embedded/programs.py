@@ -5,10 +5,9 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-
-import msgspec
 
 from sereno.embedded.account import Account
 from sereno.embedded.remedy import REMEDY
@@ -17,7 +16,8 @@ from sereno.model.errors import EmbeddedError
 _CREATE_SECONDS = 300
 
 
-class PostgresPrograms(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PostgresPrograms:
     """The programs of one PostgreSQL installation, and the account that runs them."""
 
     bin: Path
