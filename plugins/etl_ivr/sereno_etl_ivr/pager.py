@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
+from typing import TypeVar
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout
@@ -10,6 +12,8 @@ from sereno_etl_ivr.page import Page, Range
 from sereno_etl_ivr.plan import Segment, day_range
 from sereno_etl_ivr.source import Source
 from sereno_etl_ivr.target import Batch, Mark
+
+T = TypeVar("T")
 
 _LARGE_PART = 5000
 """A second with more rows is read in parts; each part costs a look at the whole second."""
@@ -112,17 +116,22 @@ async def _by_days(
     yield Range(start, within.end)
 
 
-async def ahead(
-    items: AsyncGenerator[list[tuple[Batch, Page]], None],
-) -> AsyncGenerator[tuple[Batch, Page], None]:
-    """Yield what `items` hold, the next already on its way. Closing ends it, and `items`."""
+async def ahead(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Yield `items`, with the next one already on its way. Closing ends it, and `items`."""
     coming = asyncio.ensure_future(anext(items, None))
     try:
-        while (some := await coming) is not None:
+        while (item := await coming) is not None:
             coming = asyncio.ensure_future(anext(items, None))
-            for one in some:
-                yield one
+            yield item
     finally:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
         await items.aclose()
+
+
+async def each(items: AsyncGenerator[list[T], None]) -> AsyncGenerator[T, None]:
+    """Yield what is in the lists. Closing ends it, and `items`."""
+    async with aclosing(items):
+        async for some in items:
+            for one in some:
+                yield one

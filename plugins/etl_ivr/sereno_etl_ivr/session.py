@@ -15,7 +15,7 @@ from sereno_etl_ivr.errors import RejectsError, SourceAwayError, TargetAwayError
 from sereno_etl_ivr.feed import Feed
 from sereno_etl_ivr.layout import Layout, match
 from sereno_etl_ivr.page import Copy, Page, PageDamaged
-from sereno_etl_ivr.pager import ahead
+from sereno_etl_ivr.pager import ahead, each
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import Source, open_source
 from sereno_etl_ivr.tally import Tally
@@ -75,7 +75,8 @@ class Session(msgspec.Struct):
         lanes = [self.target]
         begun = time.monotonic()
         async with AsyncExitStack() as stack:
-            coming = await stack.enter_async_context(aclosing(ahead(reading)))
+            # Twice: what was read waits here, while the source is at what comes after it.
+            coming = await stack.enter_async_context(aclosing(each(ahead(ahead(reading)))))
             stack.push_async_exit(self._settle)
             async for batch, page in coming:
                 self.read_seconds += time.monotonic() - begun
