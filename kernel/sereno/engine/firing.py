@@ -40,7 +40,7 @@ REFILL_EVERY = 30.0
 FORESIGHT = timedelta(seconds=35)
 SPARE = 0.002
 BATCH = 500
-BATCH_SLOTS = 5_000
+BATCH_SLOTS = 1_000
 """Slots after which a batch is settled though more schedules are due: to plan them takes time."""
 
 AGENDA_LIMIT = 20_000

@@ -37,7 +37,7 @@ from sereno.model.ledger import (
 from sereno.model.policies import Policies
 from sereno.triggers.coming import next_slot, spans, trigger_of
 
-MAX_SLOTS = 5_000
+MAX_SLOTS = 1_000
 """Slots settled at once: a longer outage takes several goes, so that nothing else waits for it."""
 
 QUIET = timedelta(hours=1)
