@@ -165,6 +165,7 @@ class MysqlSource:
                 where=text.where(layout, within),
             )
         )
+        await asyncio.sleep(0)  # to receive it took the loop some milliseconds
         joined = joined or b""
         if len(joined) > self._longest - _LONGEST_CHARACTER:
             joined = b""  # perhaps cut, and then one cell is short though each row is there
