@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import TypeVar
@@ -50,9 +51,12 @@ async def pages(
         at_once = rows
         if rate is None and layout.indexed and segment.range.start >= position.OLDEST:
             at_once = max(rows, min(rows * _READ_AT_ONCE, _MOST_AT_ONCE))
-        async for within in ranges(source, layout, segment.range, at_once):
-            begun = time.monotonic()
-            async for some in _read(source, layout, within, rows, is_cut=at_once > rows):
+        cut = rows if at_once > rows else None
+        sessions = 1 if rate is not None else source.sessions
+        begun = time.monotonic()
+        within = ranges(source, layout, segment.range, at_once)
+        async with aclosing(_read(source, layout, within, cut, sessions)) as reads:
+            async for some in reads:
                 found = []
                 for page in some:
                     mark, end = None, page.range.end
@@ -63,21 +67,41 @@ async def pages(
                 if rate is not None:
                     read = sum(page.rows for page in some)
                     await asyncio.sleep(max(0, read / rate - (time.monotonic() - begun)))
+                begun = time.monotonic()
 
 
 async def _read(
-    source: Source, layout: Layout, within: Range, rows: int, *, is_cut: bool
-) -> AsyncIterator[list[Page]]:
-    """Read a range by one statement; where that is not whole, again a page at a time."""
+    source: Source,
+    layout: Layout,
+    within: AsyncIterator[Range],
+    cut: int | None,
+    sessions: int,
+) -> AsyncGenerator[list[Page], None]:
+    """Read ranges, up to `sessions` at once, and yield their pages in order."""
+    reading: deque[asyncio.Task[list[Page]]] = deque()
+    try:
+        async for one in within:
+            reading.append(asyncio.create_task(_pages_of(source, layout, one, cut)))
+            if len(reading) >= sessions:
+                yield await reading.popleft()
+        while reading:
+            yield await reading.popleft()
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+
+async def _pages_of(source: Source, layout: Layout, within: Range, cut: int | None) -> list[Page]:
+    """Read a range by one statement, `cut` into pages of so many rows; where that is not whole,
+    again a page at a time."""
     page = await source.page(layout, within)
-    if not is_cut or page.rows <= rows or within.parts > 1:
-        yield [page]
-    elif page.is_whole:
-        await asyncio.sleep(0)
-        yield list(page.cut(rows))
-    else:
-        async for part in ranges(source, layout, within, rows):
-            yield [await source.page(layout, part)]
+    if cut is None or page.rows <= cut or within.parts > 1:
+        return [page]
+    await asyncio.sleep(0)
+    if page.is_whole:
+        return list(page.cut(cut))
+    return [await source.page(layout, part) async for part in ranges(source, layout, within, cut)]
 
 
 async def ranges(source: Source, layout: Layout, within: Range, rows: int) -> AsyncIterator[Range]:

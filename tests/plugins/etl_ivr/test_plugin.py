@@ -109,8 +109,27 @@ async def test_a_user_without_rights_is_told_what_is_needed(pbx: Pbx, synced: Sy
 
 async def test_nothing_can_be_written_at_the_source(pbx: Pbx) -> None:
     async with open_source(Settings(source_url=pbx.url)) as source:
-        with pytest.raises(SourceError, match="READ ONLY"):
-            await source._run("DELETE FROM cdr")
+        writing = [source._all("DELETE FROM cdr") for _ in range(source.sessions)]
+        for error in await asyncio.gather(*writing, return_exceptions=True):
+            assert isinstance(error, SourceError)
+            assert "READ ONLY" in str(error)
+        assert len(source._connections) == source.sessions
+
+
+async def test_a_user_with_one_session_reads_all_with_it(
+    pbx: Pbx, synced: Sync, database: str
+) -> None:
+    pbx.fill(3000)
+    name = pbx.url.rpartition("/")[2]
+    pbx.execute(f"CREATE USER {name}@'%' IDENTIFIED BY 'secret' WITH MAX_USER_CONNECTIONS 1")
+    pbx.execute(f"GRANT SELECT ON cdr TO {name}@'%'")
+    try:
+        reader = pbx.url.replace("sereno:sereno@", f"{name}:secret@")
+        result = await synced(reader, batch_size=100)
+    finally:
+        pbx.execute(f"DROP USER {name}@'%'")
+    assert result["inserted"] == 3000
+    assert await loaded(database, "uniqueid") == pbx.rows("uniqueid")
 
 
 async def test_the_demonstration_keeps_writing_calls_that_a_sync_finds(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
@@ -50,14 +50,18 @@ _FAMILIES: dict[str, Family] = {
 class MysqlSource:
     """A table of MariaDB or MySQL; see `Source`. Cells arrive as bytes, nothing is converted."""
 
-    def __init__(self, connection: Any, place: str, database: str, table: str) -> None:
-        self._connection = connection
+    sessions = 2
+
+    def __init__(self, url: str, place: str, database: str, table: str) -> None:
+        self._url = url
         self._place = place
         schema, _, name = table.rpartition(".")
         self._schema = schema or database
         self._name = name
         self._table = text.quoted_table(table)
-        self._turn = asyncio.Lock()
+        self._connections: list[Any] = []
+        self._free: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
+        self._asked = 1
         self._longest = 0
         # What no cell is: whoever writes calls cannot guess it.
         self._never = f"\x1a{token_hex(16)}"
@@ -68,27 +72,14 @@ class MysqlSource:
         """Connect, and make the session read-only."""
         parts = urlsplit(url)
         place = f"{parts.hostname or 'localhost'}:{parts.port or 3306}"
-        database = unquote(parts.path.lstrip("/"))
-        with _translated(place):
-            connection = await aiomysql.connect(
-                host=parts.hostname or "localhost",
-                port=parts.port or 3306,
-                user=unquote(parts.username or ""),
-                password=unquote(parts.password or ""),
-                db=database or None,
-                charset="utf8mb4",
-                use_unicode=False,
-                autocommit=True,
-                connect_timeout=_CONNECT_SECONDS,
-                conv=dict(encoders),  # no decoders: every cell stays the bytes that came
-            )
+        source = cls(url, place, unquote(parts.path.lstrip("/")), table)
         try:
-            source = cls(connection, place, database, table)
-            await source._prepare()
+            await source._connect()
             yield source
         finally:
             # Not ensure_closed(): it would wait for the rest of a result that nobody wants.
-            connection.close()
+            for connection in source._connections:
+                connection.close()
 
     async def describe(self) -> SourceTable:
         """Read the table's columns, key and indexes from the catalogue."""
@@ -193,21 +184,41 @@ class MysqlSource:
             while found := await _limited(cursor.fetchmany(_ROWS_AT_ONCE)):
                 yield [_row(int(row[0]), tuple(row[1:])) for row in found]
 
-    async def _prepare(self) -> None:
-        packet, version = await self._one("SELECT @@max_allowed_packet, VERSION()")
-        self._longest = min(int(packet) - 1024, _LONGEST_PAGE)
-        maria = "mariadb" in _text(version).lower()
-        await self._run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        await self._run("SET SESSION TRANSACTION READ ONLY")
-        await self._run(
-            query("mysql_session").format(
-                length=self._longest,
-                limit="max_statement_time = 60" if maria else "max_execution_time = 60000",
+    async def _connect(self) -> None:
+        """Open one more session."""
+        parts = urlsplit(self._url)
+        with _translated(self._place):
+            connection = await aiomysql.connect(
+                host=parts.hostname or "localhost",
+                port=parts.port or 3306,
+                user=unquote(parts.username or ""),
+                password=unquote(parts.password or ""),
+                db=unquote(parts.path.lstrip("/")) or None,
+                charset="utf8mb4",
+                use_unicode=False,
+                autocommit=True,
+                connect_timeout=_CONNECT_SECONDS,
+                conv=dict(encoders),  # no decoders: every cell stays the bytes that came
             )
-        )
+            self._connections.append(connection)
+            await self._prepare(connection)
+        self._free.put_nowait(connection)
 
-    async def _run(self, statement: str) -> None:
-        await self._all(statement)
+    async def _prepare(self, connection: Any) -> None:
+        async with connection.cursor(aiomysql.Cursor) as cursor:
+            await _limited(cursor.execute("SELECT @@max_allowed_packet, VERSION()"))
+            packet, version = await cursor.fetchone()
+            self._longest = min(int(packet) - 1024, _LONGEST_PAGE)
+            maria = "mariadb" in _text(version).lower()
+            for statement in (
+                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                "SET SESSION TRANSACTION READ ONLY",
+                query("mysql_session").format(
+                    length=self._longest,
+                    limit="max_statement_time = 60" if maria else "max_execution_time = 60000",
+                ),
+            ):
+                await _limited(cursor.execute(statement))
 
     async def _one(self, statement: str) -> tuple[Any, ...]:
         return (await self._all(statement))[0]
@@ -219,13 +230,20 @@ class MysqlSource:
 
     @asynccontextmanager
     async def _cursor(self, kind: Any) -> AsyncIterator[Any]:
-        async with self._turn:
+        if self._free.empty() and self._asked < self.sessions:
+            self._asked += 1
+            with suppress(SourceError, SourceAwayError):  # a user may have no right to a second
+                await self._connect()
+        connection = await self._free.get()
+        try:
             with _translated(self._place):
-                async with self._connection.cursor(kind) as cursor:
+                async with connection.cursor(kind) as cursor:
                     yield cursor
+        finally:
+            self._free.put_nowait(connection)
 
     def _literal(self, value: str) -> str:
-        return str(self._connection.escape(value))
+        return str(self._connections[0].escape(value))
 
 
 def _row(at: int, cells: tuple[Cell, ...]) -> Row:

@@ -45,7 +45,9 @@ def cell(column: SourceColumn) -> str:
 
 def position_of(cursor: LayoutCell) -> str:
     """Write the position of a row."""
-    number = f"TRUNCATE({quoted(cursor.source.name)}+0,0)"
+    number = f"({quoted(cursor.source.name)}+0)"
+    if cursor.source.fine:
+        number = f"TRUNCATE({number},0)"
     return f"IFNULL({number},{position.NULL})" if cursor.source.nullable else number
 
 

@@ -35,6 +35,8 @@ _FAMILIES: dict[str, Family] = {"timestamp": "moment", "timestamptz": "instant",
 class PostgresSource:
     """A table of PostgreSQL; see `Source`."""
 
+    sessions = 1
+
     def __init__(self, connection: Any, place: str, table: str) -> None:
         self._connection = connection
         self._place = place

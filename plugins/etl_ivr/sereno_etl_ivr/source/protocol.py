@@ -9,11 +9,14 @@ from sereno_etl_ivr.plan import Digest, Extent
 
 
 class Source(Protocol):
-    """One read-only connection; calls take turns on it. Raises SourceError.
+    """A table, read through read-only sessions. Raises SourceError.
 
     Each statement is short and reads one range of the cursor's index: no cursor stays open, no
-    transaction spans two calls.
+    transaction spans two calls. `sessions`: how many calls have a session of their own; others wait
+    for their turn.
     """
+
+    sessions: int
 
     async def describe(self) -> SourceTable:
         """Read the table's columns, key and indexes from the catalogue."""

@@ -1,6 +1,7 @@
 """Puts a page into a table by COPY."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any
 
 from sereno_etl_ivr.page import DELIMITER, Copy, Page, PageDamaged
@@ -15,27 +16,32 @@ async def copy_page(
     table: str,
     columns: Sequence[str],
     end: bytes = _END,
+    turn: AbstractAsyncContextManager[Any] | None = None,
 ) -> None:
     """Copy a page, whose text is `copy`, into ``schema.table``. `end`: what ends each line.
+
+    `turn`: held while the text is sent, not while the server gets ready for it.
 
     Raises PageDamaged when other than all rows arrived.
     """
 
-    async def chunks() -> AsyncIterator[bytes]:
-        for chunk in copy.chunks:  # no cell holds a line's end: it is escaped there
-            yield chunk if end == _END else chunk.replace(_END, end)
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        async with turn or nullcontext():
+            for chunk in copy.chunks:  # no cell holds a line's end: it is escaped there
+                yield chunk if end == _END else chunk.replace(_END, end)
 
     schema, _, name = table.partition(".")
-    status = await connection.copy_to_table(
-        name,
-        schema_name=schema,
-        columns=columns,
-        source=chunks(),
-        format="text",
-        delimiter=DELIMITER,
-        null=page.null,
-        encoding="utf8",
-    )
+    async with aclosing(chunks()) as sent:
+        status = await connection.copy_to_table(
+            name,
+            schema_name=schema,
+            columns=columns,
+            source=sent,
+            format="text",
+            delimiter=DELIMITER,
+            null=page.null,
+            encoding="utf8",
+        )
     copied = int(status.split()[-1])
     if copied != page.rows:
         raise PageDamaged(f"{copied} rows arrived of {page.rows}")

@@ -318,8 +318,9 @@ class Target:
         layout, zone = self._layout, self._zone
         if copy.distinct and is_direct(layout, page.range, zone):
             end, names = ending(self._source, zone, page.range), columns(layout)
-            async with self._copying:
-                await copy_page(self._connection, page, copy, layout.table.target, names, end)
+            await copy_page(
+                self._connection, page, copy, layout.table.target, names, end, self._copying
+            )
         else:
             await self._copy(page, copy)
             if not copy.distinct or await self._shifts(page.range):
