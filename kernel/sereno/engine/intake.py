@@ -17,8 +17,9 @@ from sereno.store import queue, runs
 from sereno.store.pool import Database
 from sereno.store.session import Node
 
-QUEUE_EVERY = 1.0
-"""Seconds between looks at the queue: a notification brings one at once, this is for lost ones."""
+QUEUE_EVERY = 2.0
+"""Seconds between looks at the queue: a notification brings one at once, this is for runs that were
+written without one."""
 
 FOREIGN_EVERY = 0.4
 CANCEL_EVERY = 5.0

@@ -2,6 +2,10 @@
 
 import asyncio
 
+_ROUNDED = 0.0005
+"""Seconds by which uvloop's timers may ring early, as they count whole milliseconds: nothing would
+be due yet, and whoever waits would turn round for nothing."""
+
 
 class Wakeup:
     """Collects reasons to wake; `wait` returns them all at once."""
@@ -27,7 +31,7 @@ class Wakeup:
         else:
             loop = asyncio.get_running_loop()
             self._waiting = waiting = loop.create_future()
-            alarm = loop.call_later(timeout, _end, waiting)
+            alarm = loop.call_later(timeout + _ROUNDED, _end, waiting)
             try:
                 await waiting
             finally:
