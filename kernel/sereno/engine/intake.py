@@ -155,20 +155,12 @@ class Intake:
         jobs = self._startable()
         if not jobs or not self._occupancy.room():
             return
-        taken = await runs.claim_first(
+        first = await runs.claim_first(
             self._db, self._term, self._node.id, jobs, self._occupancy.keys()
         )
-        if taken is not None:
-            claim = taken.claim
-            self._occupancy.add(
-                Occupant(
-                    run_id=claim.run_id,
-                    job=claim.job,
-                    schedule_id=taken.schedule_id,
-                    key=taken.concurrency_key,
-                    executor=self._executor(claim.job),
-                )
-            )
+        if first is not None:
+            run, claim = first
+            self._occupy(run, self._executor(run.job))
             self._runner.start(claim)
             await asyncio.sleep(0)  # it begins before this node asks for more
 
@@ -186,16 +178,20 @@ class Intake:
             run.job, policies.max_running, run.concurrency_key, policies.executor
         ):
             return False
+        self._occupy(run, policies.executor)
+        return True
+
+    def _occupy(self, run: Queued, executor: str) -> None:
+        """Note that a run from the queue starts."""
         self._occupancy.add(
             Occupant(
                 run_id=run.run_id,
                 job=run.job,
                 schedule_id=run.schedule_id,
                 key=run.concurrency_key,
-                executor=policies.executor,
+                executor=executor,
             )
         )
-        return True
 
     def _policies(self, run: Queued) -> Policies:
         declared = self._jobs[run.job].policies

@@ -9,7 +9,7 @@ import msgspec
 from sereno.model.errors import ParamsError
 from sereno.model.ledger import Queued
 from sereno.model.run import RunState
-from sereno.store.pool import Database
+from sereno.store.pool import Database, Record
 from sereno.store.sql import sql
 
 
@@ -124,13 +124,15 @@ async def ready(
     `keys`: concurrency keys in use; `shut`: schedules of which no run may start now.
     """
     rows = await db.fetch("queue_ready", limit, list(jobs), list(keys), list(shut))
-    return [
-        Queued(
-            run_id=r["id"],
-            job=r["job"],
-            schedule_id=r["schedule_id"],
-            concurrency_key=r["concurrency_key"],
-            policies=r["policies"] or {},
-        )
-        for r in rows
-    ]
+    return [queued(r) for r in rows]
+
+
+def queued(row: Record) -> Queued:
+    """Return what a row with id, job, schedule_id, concurrency_key and policies says of a run."""
+    return Queued(
+        run_id=row["id"],
+        job=row["job"],
+        schedule_id=row["schedule_id"],
+        concurrency_key=row["concurrency_key"],
+        policies=row["policies"] or {},
+    )

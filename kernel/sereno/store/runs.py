@@ -8,11 +8,12 @@ import asyncpg
 import msgspec
 
 from sereno.model.errors import LeaseLostError, RunSuperseded
-from sereno.model.ledger import Claim
+from sereno.model.ledger import Claim, Queued
 from sereno.model.run import LogLine, Outcome, Progress, RunState
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.pool import Database
+from sereno.store.queue import queued
 from sereno.store.sql import sql
 
 
@@ -22,29 +23,16 @@ async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> lis
     return [_claim(r) for r in rows]
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that was claimed from the queue, and what says who has to wait for it."""
-
-    claim: Claim
-    schedule_id: int | None
-    concurrency_key: str | None
-
-
 async def claim_first(
     db: Database, term: int, node: UUID, jobs: Sequence[str], keys: Sequence[str]
-) -> Taken | None:
+) -> tuple[Queued, Claim] | None:
     """Make the first run that is ready this node's, by one statement; raises LeaseLostError.
 
     `jobs`, `keys` as in `queue.ready`. Returns None when there is none, and when the first run's
     schedule has policies of its own, which may say that it has to wait.
     """
     rows = await _claimed(db, "queue_claim_first", term, node, list(jobs), list(keys))
-    if not rows:
-        return None
-    (row,) = rows
-    return Taken(
-        claim=_claim(row), schedule_id=row["schedule_id"], concurrency_key=row["concurrency_key"]
-    )
+    return (queued(rows[0]), _claim(rows[0])) if rows else None
 
 
 async def _claimed(
