@@ -1,12 +1,15 @@
 """The replica that works is killed, or frozen: how long nothing runs, and what is lost or doubled.
 
-    .venv/bin/python benchmarks/failover.py [--repeat 3] [--lease 3s] [--peers]
+    .venv/bin/python benchmarks/failover.py [--repeat 3] [--lease 3s] [--every 2] [--peers]
 
-Two replicas, a job each second. `kill`: SIGKILL of the one that ran last; the gap is from the
-signal to the next start of any slot, so up to a second of it is the wait for that slot. `freeze`:
-SIGSTOP for longer than the lease, then SIGCONT. A slot is lost when it did not start on either
-replica until the end, and doubled when it started more than once. `rerun`: a job of 5 s whose
-replica is killed 1.5 s after its start; the time from the signal to its second start.
+Two replicas, a job each two seconds: one that is due each second is beyond some peers even when
+nothing is wrong. `kill`: SIGKILL of the one that ran last; the gap is from the signal to the next
+start of any slot, so up to two seconds of it are the wait for that slot. `freeze`: SIGSTOP for
+longer than the lease, then SIGCONT. A slot is lost when it did not start on either replica until
+the end and nothing says why, recorded when the contender's own books say that it was not to run
+(coalesced into one run, skipped, missed), and doubled when it started more than once. `calm`: the
+same with nobody killed. `rerun`: a job of 5 s whose replica is killed 1.5 s after its start; the
+time from the signal to its second start.
 """
 
 import argparse
@@ -23,33 +26,42 @@ from benchmarks.rig.adapter import Adapter, AdapterError
 from benchmarks.rig.contender import Contender
 from benchmarks.rig.program import Bench, Figures, run
 from benchmarks.rig.report import Column
-from benchmarks.rig.server import BenchServer
+from benchmarks.rig.server import BenchServer, execute
 
-CASES = ("kill", "freeze", "rerun")
+CASES = ("calm", "kill", "freeze", "rerun")
+STRUCK = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}
 
 
 def measure(
     server: BenchServer, contender: Contender, variant: str, options: argparse.Namespace
 ) -> Figures:
     bench = "rerun" if variant == "rerun" else "on_time"
-    wanted = {"live": True, "lease": options.lease}
+    wanted = {"live": True, "lease": options.lease, "every": options.every}
     with server.database() as dsn:
         wanted["dsn"] = dsn
         with Adapter(contender, bench, declare=True, **wanted) as one:
-            one.event("ready")
+            books = one.event("ready").get("not_run")
             with Adapter(contender, bench, declare=False, **wanted) as other:
                 other.event("ready")
                 if variant == "rerun":
                     return rerun(one, other, options)
-                return strike(variant, [one, other], options)
+                figures, slots = strike(variant, [one, other], options)
+                recorded = {row[0] for row in execute(dsn, books)} if books else set()
+                left = slots & recorded
+                return figures | {"not_run": len(left), "lost": len(slots - left)}
 
 
-def strike(case: str, pair: list[Adapter], options: argparse.Namespace) -> Figures:
-    """Kill or freeze the one that ran last, and watch on."""
+def strike(case: str, pair: list[Adapter], options: argparse.Namespace) -> tuple[Figures, set[int]]:
+    """Kill or freeze the one that ran last, and watch on; return also the slots that did not run.
+
+    A slot is the second at which it is due.
+    """
+    every = options.every
     time.sleep(options.before)
     last = max(pair, key=lambda adapter: max((e["at"] for e in ran(adapter)), default=0.0))
     began, struck = int(time.time() - options.before / 2), time.time()
-    last.signal(signal.SIGKILL if case == "kill" else signal.SIGSTOP)
+    if case in STRUCK:
+        last.signal(STRUCK[case])
     if case == "freeze":
         time.sleep(options.freeze)
         last.signal(signal.SIGCONT)
@@ -57,14 +69,16 @@ def strike(case: str, pair: list[Adapter], options: argparse.Namespace) -> Figur
     end = int(time.time() - 3.0)  # the last slots may still be on their way
     starts = [e for adapter in pair for e in ran(adapter)]
     after = [e["at"] for e in starts if e["at"] > struck + 0.001]
-    slots = [int(e["at"] if e["key"] is None else e["key"]) for e in starts]
-    each = Counter(s for s in slots if began < s <= end)
-    return {
-        "gap": min(after) - struck if after else None,
-        "lost": end - began - len(each),
+    # A job that is not told its slot ran for the last one that was due.
+    ran_for = [int(e["at"] // every * every if e["key"] is None else e["key"]) for e in starts]
+    due = [second for second in range(began + 1, end + 1) if second % every == 0]
+    each = Counter(slot for slot in ran_for if slot in set(due))
+    figures: Figures = {
+        "gap": min(after) - struck if after and case in STRUCK else None,
         "doubled": sum(n - 1 for n in each.values()),
-        "slots": end - began,
+        "slots": len(due),
     }
+    return figures, set(due) - set(each)
 
 
 def ran(adapter: Adapter) -> list[dict[str, Any]]:
@@ -96,7 +110,8 @@ def rerun(one: Adapter, other: Adapter, options: argparse.Namespace) -> Figures:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", default=",".join(CASES))
-    parser.add_argument("--lease", default="3s", help="Sereno's")
+    parser.add_argument("--lease", default="3s", help="Sereno's, where not at its defaults")
+    parser.add_argument("--every", type=int, default=2, help="seconds between slots")
     parser.add_argument("--before", type=float, default=6.0, help="seconds of calm")
     parser.add_argument("--freeze", type=float, default=10.0, help="seconds of SIGSTOP")
     parser.add_argument("--after", type=float, default=8.0, help="seconds watched after it")
@@ -109,6 +124,7 @@ BENCH = Bench(
     columns=(
         Column("gap s", "gap", ".2f"),
         Column("slots", "slots", ".0f"),
+        Column("recorded as not run", "not_run", ".0f"),
         Column("lost", "lost", ".0f"),
         Column("doubled", "doubled", ".0f"),
         Column("run again after s", "rerun", ".2f"),

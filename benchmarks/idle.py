@@ -58,7 +58,8 @@ def watched(
     `others`: sessions by these names are not its own.
     """
     time.sleep(options.settle)
-    begin, used, began = server.log.stat().st_size, adapter.cpu_seconds(), time.monotonic()
+    begin, faults = server.log.stat().st_size, adapter.major_faults()
+    used, began = adapter.cpu_seconds(), time.monotonic()
     time.sleep(options.seconds)
     passed = time.monotonic() - began
     cpu = adapter.cpu_seconds() - used
@@ -70,6 +71,7 @@ def watched(
         "rss": rss,
         "pss": pss,
         "cpu": 100 * cpu / passed,
+        "faults": (adapter.major_faults() - faults) / passed,
         "statements": sum(n for app, n in asked.items() if app not in others) / passed,
     }, frozenset(asked)
 
@@ -90,13 +92,19 @@ BENCH = Bench(
         Column("PSS MB", "pss", ".0f"),
         Column("CPU %", "cpu", ".2f"),
         Column("statements/s", "statements", ".1f"),
+        Column("major faults/s", "faults", ".1f"),
         Column("standby: RSS MB", "standby_rss", ".0f"),
         Column("CPU %", "standby_cpu", ".2f"),
         Column("statements/s", "standby_statements", ".1f"),
+        Column("major faults/s", "standby_faults", ".1f"),
     ),
     measure=measure,
     add_options=add_options,
     server_options=LOGGING,
+    notes=(
+        "Major faults: waits for memory of its own that the host had taken away while the process "
+        "slept; each costs processor time that is the host's and not the program's.",
+    ),
 )
 
 if __name__ == "__main__":

@@ -26,7 +26,13 @@ def measure(
         Adapter(contender, "latency", dsn=dsn, n=options.n, settle=options.settle) as adapter,
     ):
         took = adapter.event("latencies", 60 + options.n)["seconds"]
-    return {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99), "max": max(took)}
+        faults = adapter.major_faults()
+    return {
+        "p50": percentile(took, 0.5),
+        "p99": percentile(took, 0.99),
+        "max": max(took),
+        "faults": faults,
+    }
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +43,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 BENCH = Bench(
     name="latency",
     title="Enqueue to start on an idle system",
-    columns=(Column("p50 ms", "p50", ms), Column("p99 ms", "p99", ms), Column("max ms", "max", ms)),
+    columns=(
+        Column("p50 ms", "p50", ms),
+        Column("p99 ms", "p99", ms),
+        Column("max ms", "max", ms),
+        Column("major faults since its start", "faults", ".0f"),
+    ),
     measure=measure,
     add_options=add_options,
 )

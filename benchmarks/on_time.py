@@ -26,9 +26,9 @@ def measure(
     with server.database() as dsn, Adapter(contender, "on_time", dsn=dsn) as adapter:
         adapter.event("ready")
         time.sleep(options.settle)
-        begin = time.time()
+        begin, faults = time.time(), adapter.major_faults()
         time.sleep(options.seconds)
-        end = time.time()
+        end, faults = time.time(), adapter.major_faults() - faults
         time.sleep(1.5)  # what was due in the last second may start late
         adapter.say("stop")
         starts = adapter.event("starts")["starts"]
@@ -42,6 +42,7 @@ def measure(
         "max": max(late),
         "lost": last - first - len(slots),
         "doubled": len(found) - len(slots),
+        "faults": faults,
     }
 
 
@@ -61,9 +62,14 @@ BENCH = Bench(
         Column("max ms", "max", ms),
         Column("slots not run", "lost", ".0f"),
         Column("doubled", "doubled", ".0f"),
+        Column("major faults", "faults", ".0f"),
     ),
     measure=measure,
     add_options=add_options,
+    notes=(
+        "Major faults: how often the process waited for memory of its own that the host had taken "
+        "away while it slept; each may cost milliseconds.",
+    ),
 )
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ async def latency(options: Options) -> None:
 async def on_time(options: Options) -> None:
     tally, one = Tally(0, options.get("live", False)), app(options)
 
-    @one.periodic(cron="* * * * * *")
+    @one.periodic(cron=f"* * * * * */{options.get('every', 1)}")
     @one.task(name="noop")
     async def noop(timestamp: int) -> None:
         tally.note(timestamp)

@@ -23,6 +23,11 @@ Run = RunContext[dict[str, Any]]
 SUCCEEDED = "SELECT count(*) FROM sereno.run WHERE state = 'succeeded'"
 SLOTS = f"SELECT least(({SUCCEEDED}), (SELECT count(*) FROM sereno.slot WHERE verdict = 'ran'))"
 UNDER_WAY = "SELECT FROM sereno.run WHERE state IN ('queued', 'running') LIMIT 1"
+NOT_RUN = """
+    SELECT extract(epoch FROM slot)::bigint FROM sereno.slot
+     WHERE verdict IN ('coalesced', 'skipped', 'missed')
+    UNION SELECT generate_series(extract(epoch FROM first_slot)::bigint,
+                                 extract(epoch FROM last_slot)::bigint, 1) FROM sereno.slot_range"""
 SERIES = "SELECT count(sereno.enqueue('bench.noop')) FROM generate_series(1, $1::integer)"
 BULK = "SELECT count(*) FROM sereno.enqueue_many('bench.noop', $1::text[]::jsonb[])"
 
@@ -59,9 +64,10 @@ def node(
     environment = {
         "SERENO_DATABASE_URL": options["dsn"],
         "SERENO_HTTP__PORT": "0",
-        "SERENO_MAX_RUNNING": str(options.get("max_running", 1000)),
-        "SERENO_LEASE": options.get("lease", "5s"),
+        **({"SERENO_MAX_RUNNING": str(n)} if (n := options.get("max_running")) else {}),
     }
+    if "lease" in options and not options.get("defaults"):
+        environment["SERENO_LEASE"] = options["lease"]
     settings = load_settings(file=None, environ=environment, flags={})
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve(settings, extra=[("bench", plugin)], entry_points=False))
@@ -205,17 +211,18 @@ def latency(options: Options) -> None:
 
 @command
 def on_time(options: Options) -> None:
-    """Run a job each second."""
+    """Run a job each second, or each `every` seconds."""
     tally = Tally(0, options.get("live", False))
+    policies = {} if options.get("defaults") else {"catch_up": "all", "overlap": "allow"}
 
-    @job("bench.noop", schedule=cron("* * * * * *"), catch_up="all", overlap="allow")
+    @job("bench.noop", schedule=cron(f"*/{options.get('every', 1)} * * * * *"), **policies)
     async def noop(run: Run) -> None:
         assert run.slot is not None
         tally.note(run.slot.timestamp())
 
     async def beside() -> None:
         await registered(options["dsn"], 1)
-        say("ready")
+        say("ready", not_run=NOT_RUN)
         await told(tally)
 
     node(options, [noop], beside)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.rig.contender import Contender
-from benchmarks.rig.process import cpu_seconds
+from benchmarks.rig.process import cpu_seconds, major_faults
 
 Event = dict[str, Any]
 
@@ -67,6 +67,10 @@ class Adapter:
     def cpu_seconds(self) -> float:
         """Return its processor seconds so far."""
         return cpu_seconds(self.pid)
+
+    def major_faults(self) -> int:
+        """Return how often it has waited for memory of its own so far."""
+        return major_faults(self.pid)
 
     def event(self, name: str, seconds: float = 60.0) -> Event:
         """Return the next event of this name; `heard` in it is when we heard, monotonic.

@@ -26,17 +26,25 @@ class ContenderError(Exception):
 
 @dataclass(frozen=True)
 class Contender:
-    """One row of the tables. `needs`: exact versions; empty for Sereno, which runs from here."""
+    """One row of the tables. `needs`: exact versions; empty for Sereno, which runs from here.
+
+    `settings`: all that is not a default, in every bench; `settings_in`: what a bench adds to it.
+    """
 
     name: str
     title: str
     adapter: str
     benches: tuple[str, ...]
     settings: str
+    settings_in: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     python: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     align: int = 1
+
+    def said(self, bench: str) -> str:
+        """Return every setting of this bench that is not a default, in a sentence."""
+        return "; ".join(filter(None, [self.settings_in.get(bench, ""), self.settings]))
 
     @property
     def program(self) -> Path:
@@ -45,7 +53,7 @@ class Contender:
 
     def interpreter(self) -> Path:
         """Return the Python that has what this one needs; raises ContenderError."""
-        if not self.needs:
+        if not self.needs:  # the product itself
             return Path(sys.executable)
         key = hashlib.sha256("\n".join((self.python, *self.needs)).encode()).hexdigest()[:8]
         place = PLACE / f"{self.name.split('_')[0]}-{key}"

@@ -43,6 +43,17 @@ def memory_mb(pid: int) -> tuple[float, float]:
     return _kb(pid, "status", "VmRSS:") / 1024, _kb(pid, "smaps_rollup", "Pss:") / 1024
 
 
+def major_faults(pid: int) -> int:
+    """Return how often the process has waited for a page of its own to come from the disk.
+
+    A host that takes idle memory away makes whoever wakes up wait: no figure of a program that
+    mostly sleeps can be read without this one.
+    """
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[9])
+    return 0
+
+
 def _kb(pid: int, file: str, key: str) -> float:
     for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
         if line.startswith(key):

@@ -124,7 +124,7 @@ def _once(
         "bench": bench.name,
         "contender": contender.name,
         "variant": variant,
-        "settings": contender.settings,
+        "settings": contender.said(bench.name),
         "needs": contender.needs,
         "busy_before": round(wait_for_calm(patience=options.calm), 3),
         "at": time.strftime("%FT%TZ", time.gmtime()),
@@ -157,7 +157,7 @@ def _section(bench: Bench, results: list[Result], arguments: Sequence[str] | Non
     for contender in present:
         needs = f" {', '.join(contender.needs)};" if contender.needs else ""
         python = f" Python {contender.python};" if contender.python else ""
-        lines.append(f"- {contender.title}:{needs}{python} {contender.settings}")
+        lines.append(f"- {contender.title}:{needs}{python} {contender.said(bench.name)}")
     return "\n".join(lines)
 
 
