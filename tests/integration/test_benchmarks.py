@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.servers.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -15,7 +16,7 @@ SMALL = {
     "latency": "--n 3 --settle 0.5",
     "on_time": "--seconds 3 --settle 1",
     "idle": "--n 20 --seconds 1 --settle 0.5",
-    "failover": "--lease 1s --before 2 --freeze 2 --after 5",
+    "failover": "--lease 1s --every 1 --before 2 --freeze 2 --after 5",
     "scale": "--schedules 20 --runs 100 --seconds 1 --settle 0.5 --asks 1",
     "memory": "--runs 200 --step 100 --settle 0.5",
 }
@@ -32,14 +33,14 @@ def bench(name: str, arguments: str, results: Path) -> "subprocess.CompletedProc
         "--results",
         str(results),
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
 
 def runs(results: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in results.read_text().splitlines()]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SMALL)
 def test_a_bench_measures_every_variant_and_loses_nothing(name: str, tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
@@ -53,6 +54,49 @@ def test_a_bench_measures_every_variant_and_loses_nothing(name: str, tmp_path: P
         assert isinstance(figures, dict), result
         assert figures
         assert figures.get("lost", 0) == figures.get("doubled", 0) == 0
+
+
+@pytest.mark.timeout(300)
+def test_a_burst_that_was_due_before_the_replica_was_ready_is_made_again(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+
+    ended = bench("burst", "--sizes 20 --repeat 1 --lead 0.2 --lead-each 0", results)
+
+    assert ended.returncode == 0, ended.stderr
+    [result] = runs(results)
+    figures = result["figures"]
+    assert isinstance(figures, dict)
+    assert figures["margin"] >= 0.5
+    assert figures["lost"] == 0
+
+
+@pytest.mark.timeout(300)
+def test_no_replica_outlives_a_bench_that_is_killed(tmp_path: Path) -> None:
+    program = ROOT / "benchmarks" / "on_time.py"
+    arguments = ["--seconds", "600", "--calm=0", "--results", str(tmp_path / "results.jsonl")]
+    killed = subprocess.Popen([sys.executable, str(program), *arguments])
+    try:
+        wait_until(lambda: replicas_of(killed.pid), "the bench to start a replica", 120)
+        replicas = replicas_of(killed.pid)
+    finally:
+        killed.kill()
+        killed.wait()
+
+    wait_until(lambda: not any(map(lives, replicas)), "its replica to end", 60)
+
+
+def replicas_of(pid: int) -> list[Path]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    places = [Path("/proc", child) for child in children]
+    return [place for place in places if b"adapt_sereno" in (place / "cmdline").read_bytes()]
+
+
+def lives(place: Path) -> bool:
+    """Whoever adopts the orphan may be slow to take it from the list of processes."""
+    try:
+        return b"adapt_sereno" in (place / "cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def test_a_table_goes_between_its_markers_with_the_older_runs_on_demand(tmp_path: Path) -> None:
