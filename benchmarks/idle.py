@@ -102,8 +102,10 @@ BENCH = Bench(
     add_options=add_options,
     server_options=LOGGING,
     notes=(
-        "Major faults: waits for memory of its own that the host had taken away while the process "
-        "slept; each costs processor time that is the host's and not the program's.",
+        (
+            "Major faults: waits for memory of its own that the host had taken from it while it "
+            "slept; each costs processor time that is the host's and not the program's."
+        ),
     ),
 )
 

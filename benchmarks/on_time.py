@@ -67,8 +67,10 @@ BENCH = Bench(
     measure=measure,
     add_options=add_options,
     notes=(
-        "Major faults: how often the process waited for memory of its own that the host had taken "
-        "away while it slept; each may cost milliseconds.",
+        (
+            "Major faults: waits for memory of its own that the host had taken from it while it "
+            "slept; each may cost milliseconds."
+        ),
     ),
 )
 

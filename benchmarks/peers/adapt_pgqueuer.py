@@ -26,7 +26,7 @@ async def installed(options: Options) -> tuple[PgQueuer, Queries]:
 
 
 async def client(options: Options) -> Queries:
-    """Return what enqueues over one bare connection: through the pool a call takes twice as long."""
+    """Return what enqueues, over one bare connection: through a pool it takes twice as long."""
     return Queries(AsyncpgDriver(await asyncpg.connect(options["dsn"])))
 
 
