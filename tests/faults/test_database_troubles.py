@@ -309,14 +309,14 @@ def test_rights_taken_away_are_told_and_waited_for(
         wait_until(lambda: ready(replica), "ready again")
 
 
-def test_code_that_is_older_than_the_schema_does_not_start_and_what_runs_goes_on(
+def test_code_that_a_post_migration_has_left_behind_does_not_start_and_what_runs_goes_on(
     database: str, tmp_path: Path
 ) -> None:
     with ticking(database, tmp_path) as replica:
         do(
             database,
             "INSERT INTO sereno.migration (number, name, checksum)"
-            " VALUES (9999, '9999_pre_later.sql', 'x')",
+            " VALUES (9999, '9999_post_later.sql', 'x')",
         )
         with process(database, tmp_path, JOBS) as older:
             assert older.end() == 1

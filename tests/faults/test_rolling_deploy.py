@@ -9,7 +9,7 @@ import pytest
 
 from ..servers.waiting import wait_until
 from .asking import enqueue, state, value
-from .process import ROOT, Process, process
+from .process import ROOT, process
 
 JOBS = "tests.faults.jobs"
 GROWN = """
@@ -37,47 +37,35 @@ def newer(tmp_path: Path) -> Path:
     return place
 
 
-def follows(ending: Process, *others: Process) -> Process:
-    """Tell the leader `ending` to stop; return which of the others leads next."""
-    before = [len(other.lines("leading")) for other in others]
-    ending.signal(signal.SIGTERM)
-
-    def leading() -> list[Process]:
-        pairs = zip(others, before, strict=True)
-        return [other for other, times in pairs if len(other.lines("leading")) > times]
-
-    wait_until(leading, "another to lead")
-    assert ending.end() == 0
-    return leading()[0]
+def runs_go_on(dsn: str) -> None:
+    """Wait until whoever leads has fired slots and had a run made."""
+    run = enqueue(dsn, "faults.long", '{"seconds": 0.1}')
+    wait_until(lambda: state(dsn, run) == "succeeded", "a run")
+    fired = "SELECT count(*) FROM sereno.slot s WHERE term = (SELECT max(term) FROM sereno.term)"
+    wait_until(lambda: value(dsn, fired) > 1, "slots of this leader")
 
 
-def test_replicas_of_two_versions_take_turns_and_lose_no_slot(
+def test_replicas_of_two_versions_take_turns_and_lose_no_slot_as_a_deploy_comes_and_is_undone(
     database: str, newer: Path, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
-        leader = stack.enter_context(process(database, tmp_path, JOBS))
-        leader.said("leading")
         old = stack.enter_context(process(database, tmp_path, JOBS))
-        old.said("ready")
+        old.said("leading")
         path = f"{newer}:{ROOT}"
         new = stack.enter_context(process(database, tmp_path, JOBS, PYTHONPATH=path))
         new.said("ready")
         assert new.said("migrated")["migration"].endswith("_pre_grown.sql")
-        # The old one leads on, and one that must start again says why it does not.
-        run = enqueue(database, "faults.long", '{"seconds": 0.1}')
-        wait_until(lambda: state(database, run) == "succeeded", "a run of the old leader")
-        assert not leader.lines("no longer leading")
-        third = stack.enter_context(process(database, tmp_path, JOBS))
-        assert third.end() == 1
-        assert "upgrade this replica" in third.log.read_text()
-        # Whoever leads next, old or new: the last one to lead is new.
-        following = follows(leader, old, new)
-        if following is old:
-            assert follows(old, new) is new
-        run = enqueue(database, "faults.long", '{"seconds": 0.1}')
-        wait_until(lambda: state(database, run) == "succeeded", "a run of the new leader")
-        fired = (
-            "SELECT count(*) FROM sereno.slot s WHERE term = (SELECT max(term) FROM sereno.term)"
-        )
-        wait_until(lambda: value(database, fired) > 1, "slots of the new leader")
+        runs_go_on(database)
+        assert not old.lines("no longer leading")
+        old.signal(signal.SIGKILL)
+        new.said("leading")
+        runs_go_on(database)
+        again = stack.enter_context(process(database, tmp_path, JOBS))
+        again.said("ready")
+        told = again.said("the schema is of a newer version, made for this one too")
+        assert [name[4:] for name in told["migrations"]] == ["_pre_grown.sql"]
+        new.signal(signal.SIGTERM)
+        assert new.end() == 0
+        again.said("leading")
+        runs_go_on(database)
     assert value(database, LOST) == 0

@@ -319,14 +319,15 @@ async def test_a_term_that_a_kept_run_names_stays_though_it_ended_long_ago(scene
 
 
 async def test_a_replica_whose_row_was_pruned_has_the_same_again(scene: Scene) -> None:
-    facts = (OTHER, "blue-1", 42, "1", None)
+    facts = (OTHER, "blue-1", 42, "1", None, 4)
     key = await scene.db.fetchval("node_join", *facts)
     await age(scene, "node", "seen_at", 40)
     assert await prune(scene) == 1
     await scene.db.execute("node_seen", *facts, key)
     await scene.db.execute("node_seen", *facts, key)
     assert await scene.rows("SELECT label, key FROM sereno.node") == [("blue-1", key)]
-    assert await scene.db.fetchval("node_join", UUID(int=9), "green-1", 43, "1", None) == key + 1
+    next_one = (UUID(int=9), "green-1", 43, "1", None, 4)
+    assert await scene.db.fetchval("node_join", *next_one) == key + 1
 
 
 HARMS = {

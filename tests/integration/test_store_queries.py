@@ -16,8 +16,6 @@ from .scene import connected
 
 pytestmark = pytest.mark.every_postgres
 
-SEVERAL_STATEMENTS = {"migration_table"}
-
 
 @pytest.fixture
 async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
@@ -29,18 +27,11 @@ async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
 async def test_every_block_can_be_prepared(connection: asyncpg.Connection) -> None:
     failures = {}
     for name, text in blocks().items():
-        if name in SEVERAL_STATEMENTS:
-            continue
         try:
             await connection.prepare(text)
         except asyncpg.PostgresError as error:
             failures[name] = str(error)
     assert failures == {}
-
-
-async def test_blocks_of_several_statements_run_as_they_are(connection: asyncpg.Connection) -> None:
-    for name in SEVERAL_STATEMENTS:
-        await connection.execute(sql(name))
 
 
 async def _plan(connection: asyncpg.Connection, name: str, *args: Any) -> str:

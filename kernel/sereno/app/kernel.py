@@ -28,7 +28,8 @@ from sereno.plugins import Registry
 from sereno.settings import Settings, redact
 from sereno.store import runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
-from sereno.store.migrate import migrate
+from sereno.store.migrate import Migrated, confirm, migrate
+from sereno.store.migration import newest_known
 from sereno.store.pool import Database
 from sereno.store.session import Node
 from sereno.tracing import Tracer
@@ -71,27 +72,28 @@ class Kernel:
     async def join(self, http: str | None) -> None:
         """Wait for the database, bring its schema up to date, and become one of its nodes."""
         backoff = Backoff()
-        facts = (self.status.node, self.status.label, os.getpid(), VERSION, http)
+        status = self.status
+        facts = (status.node, status.label, os.getpid(), VERSION, http, newest_known())
         while True:
             try:
-                applied = await migrate(self._dsn)
+                schema = await migrate(self._dsn)
                 await self.db.open()
                 key = await self.db.fetchval("node_join", *facts)
+                await confirm(self.db)
                 break
             except StoreRightsError:
                 raise  # at the start it is a fault of the installation, to be told at once
             except StoreUnavailableError as error:
                 await self.db.close()
                 sentence = redact(str(error))
-                if sentence != self.status.store_error:
+                if sentence != status.store_error:
                     log.warning("waiting for the database", extra={"error": sentence})
-                self.status.store_error = sentence
+                status.store_error = sentence
                 await asyncio.sleep(backoff.wait())
-        for name in applied:
-            log.info("migrated", extra={"migration": name})
-        self.status.migrated = True
-        self.status.store_up, self.status.store_error = True, None
-        self._node = Node(self.status.node, key)
+        _tell_of_schema(schema)
+        status.migrated = True
+        status.store_up, status.store_error = True, None
+        self._node = Node(status.node, key)
         self._row = (*facts, key)
 
     def silent(self) -> float:
@@ -201,6 +203,21 @@ class Kernel:
     async def close(self) -> None:
         """Drop every connection."""
         await self.db.close()
+
+
+def _tell_of_schema(schema: Migrated) -> None:
+    for name in schema.applied:
+        log.info("migrated", extra={"migration": name})
+    if schema.newer:
+        log.info(
+            "the schema is of a newer version, made for this one too", extra=_names(schema.newer)
+        )
+    if schema.waiting:
+        log.info("migrations wait for 'sereno migrate --post'", extra=_names(schema.waiting))
+
+
+def _names(migrations: list[str]) -> dict[str, object]:
+    return {"migrations": migrations}
 
 
 def _jobs(registry: Registry) -> list[DeclaredJob]:

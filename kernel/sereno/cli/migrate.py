@@ -11,14 +11,30 @@ from sereno.store.migrate import migrate
 
 
 @click.command("migrate")
+@click.option(
+    "--post",
+    is_flag=True,
+    help="Also what replicas of the version before cannot work with; refused while one runs.",
+)
 @as_json
 @pass_invocation
-def command(invocation: Invocation, as_json: bool) -> None:
+def command(invocation: Invocation, post: bool, as_json: bool) -> None:
     """Bring the database's schema to this version; safe while replicas run."""
-    applied = asyncio.run(migrate(invocation.database_url))
+    schema = asyncio.run(migrate(invocation.database_url, post=post))
     if as_json:
-        write_json({"applied": applied})
+        write_json(schema)
         return
-    for name in applied:
+    for name in schema.applied:
         write(f"applied {name}")
-    write(f"the schema is up to date{'' if applied else ', nothing was to be done'}")
+    for name in schema.newer:
+        write(f"{name} is there, of a newer version; this one works with it", wrap=True)
+    nothing = "" if schema.applied else ", nothing was to be done"
+    if schema.waiting:
+        names = ", ".join(schema.waiting)
+        write(
+            f"{names} still to be applied: `sereno migrate --post`, once no replica of an older "
+            "version is needed",
+            wrap=True,
+        )
+    else:
+        write(f"the schema is up to date{nothing}")

@@ -17,7 +17,7 @@ from sereno.model.errors import (
 )
 
 # Away, starting up, shutting down, full, read-only, or this statement lost a race: try again later.
-_LATER = (
+LATER = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.OperatorInterventionError,
@@ -31,6 +31,8 @@ _LATER = (
     OSError,
     asyncio.TimeoutError,
 )
+"""What is no fault of the statement: the same may succeed later."""
+
 _SCHEMA = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
@@ -50,7 +52,7 @@ def translated() -> Iterator[None]:
         raise ParamsError(str(error)) from error
     except asyncpg.NoDataFoundError as error:  # as sereno.enqueue says it of a job
         raise NotFoundError(str(error)) from error
-    except _LATER as error:
+    except LATER as error:
         if isinstance(error, ValueError):  # the driver cannot encode an argument: a fault of ours
             raise StoreError(_sentence(error)) from error
         raise StoreUnavailableError(_sentence(error)) from error
@@ -62,7 +64,8 @@ def translated() -> Iterator[None]:
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreRightsError(
             f"the database role may not do this ({error}); sereno needs CREATE on the database "
-            "once, for its schema 'sereno', and to own that schema"
+            "once, for its schema 'sereno'; docs/schema.md lists what a role that does not own "
+            "that schema must be granted"
         ) from error
     except asyncpg.PostgresError as error:
         raise StoreError(_sentence(error)) from error

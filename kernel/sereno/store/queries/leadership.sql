@@ -84,14 +84,15 @@ WITH ended AS (
 SELECT pg_advisory_unlock($3::int, $4::int), pg_notify($5, 'handover') FROM (SELECT count(*) FROM ended) e;
 
 -- name: node_join
--- $1 id, $2 label, $3 pid, $4 version, $5 http address
-INSERT INTO sereno.node (id, label, pid, version, http) VALUES ($1, $2, $3, $4, $5)
+-- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 the newest migration that its code knows
+INSERT INTO sereno.node (id, label, pid, version, http, migration) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), left_at = NULL RETURNING key;
 
 -- name: node_seen
--- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 key. One that slept for so long that its row was pruned has
--- the same again.
-INSERT INTO sereno.node (id, label, pid, version, http, key) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6)
+-- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 the newest migration that its code knows, $7 key. One that
+-- slept for so long that its row was pruned has the same again.
+INSERT INTO sereno.node (id, label, pid, version, http, migration, key) OVERRIDING SYSTEM VALUE
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
 
 -- name: node_leave
