@@ -22,6 +22,7 @@ from sereno.model.metric import Collector, Metric, Sample
 from sereno.model.notification import Notification, Notifier
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
+from sereno.model.zone import find_zone
 from sereno.triggers import Arguments as TriggerArguments
 from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, once, parse, within
 
@@ -59,6 +60,7 @@ __all__ = [
     "cron",
     "every",
     "except_on",
+    "find_zone",
     "format_duration",
     "hookimpl",
     "jitter",

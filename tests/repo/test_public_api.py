@@ -43,6 +43,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "cron",
         "every",
         "except_on",
+        "find_zone",
         "format_duration",
         "hookimpl",
         "jitter",

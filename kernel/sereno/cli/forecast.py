@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, tzinfo
 from sereno.cli.moments import moment
 from sereno.model.declared import Declared
 from sereno.model.ledger import Definition, ScheduleState
+from sereno.model.zone import find_zone
 from sereno.plugins import DeclaredSchedule, Registry
 from sereno.store.views import ScheduleView
 from sereno.triggers.coming import next_slot, trigger_of
 from sereno.triggers.trigger import EPOCH
-from sereno.triggers.zone import find_zone
 
 _STEP = timedelta(microseconds=1)
 

@@ -2,11 +2,12 @@
 
 import re
 from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from sereno.model.errors import DeclarationError
+from sereno.model.errors import DeclarationError, TriggerError
+from sereno.model.zone import find_zone
 
 _TEXT = re.compile(r"(\d\d:\d\d)\s*-\s*(\d\d:\d\d)(?:\s+(\S+))?")
 
@@ -45,8 +46,10 @@ def parse_quiet(text: str) -> QuietHours:
         )
     try:
         start, end = (time.fromisoformat(part) for part in match.groups()[:2])
-        zone = ZoneInfo(match[3] or "UTC")
-    except (ValueError, ZoneInfoNotFoundError, OSError) as error:
+        zone = find_zone(match[3] or "UTC")
+    except TriggerError as error:
+        raise DeclarationError(f"quiet is '{text}': {error}") from error
+    except ValueError as error:
         raise DeclarationError(
             f"quiet is '{text}', it must be hours from 00:00 to 23:59 and UTC or an IANA zone"
         ) from error

@@ -14,12 +14,14 @@ from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from sereno.model.errors import TriggerError
+from sereno.model.zone import find_zone, iana_names
 from sereno.triggers.arguments import Arguments
-from sereno.triggers.expression import DAYS, canonical
+from sereno.triggers.expression import canonical, is_field
+from sereno.triggers.mistaken import refuse_foreign
 from sereno.triggers.passing import in_passing
 from sereno.triggers.trigger import Trigger, in_utc
 from sereno.triggers.wall import WallClock, wall_clock
-from sereno.triggers.zone import SECOND, find_zone, jump, readings, zone_name
+from sereno.triggers.zone import SECOND, jump, readings, zone_name
 
 Gap = Literal["debian", "run", "skip"]
 Fold = Literal["debian", "first", "last", "both"]
@@ -119,7 +121,12 @@ def cron(
     ``debian`` is Debian's rule (see the module). Raises TriggerError on what cron cannot mean, and
     on what would never fire.
     """
-    return _declared(canonical(expression), zone_name(tz), gap, fold)
+    try:
+        return _declared(canonical(expression), zone_name(tz), gap, fold)
+    except TriggerError:
+        _refuse_zone(expression)
+        refuse_foreign("cron expression", expression)
+        raise
 
 
 @lru_cache(maxsize=4096)
@@ -145,14 +152,26 @@ def parse_cron(arguments: Arguments) -> Cron:
     """Read ``cron FIELDS [ZONE] [gap=...] [fold=...]``."""
     words = list(arguments.plain(at_least=1))
     options = arguments.only("tz", "gap", "fold")
-    if "tz" not in options and len(words) > 1 and (words[0][0] == "@" or not _is_field(words[-1])):
+    if "tz" not in options and len(words) > 1 and _ends_in_zone(words):
         options["tz"] = words.pop()
     return cron(" ".join(words), **options)  # type: ignore[arg-type] # checked when declared
 
 
-def _is_field(word: str) -> bool:
-    pieces = word.lower().replace("/", ",").replace("-", ",").replace("#", ",").split(",")
-    return all(piece.strip("0123456789*?l") in ("", *DAYS) for piece in pieces)
+def _ends_in_zone(words: list[str]) -> bool:
+    """Say whether the last of `words` is meant as a zone, which its name may be a mistake in."""
+    if words[0].startswith("@") or words[-1] in iana_names():
+        return True
+    return len(words) > 5 and not is_field(words[-1])
+
+
+def _refuse_zone(expression: object) -> None:
+    fields = expression.split() if isinstance(expression, str) else []
+    if len(fields) > 1 and fields[-1] in iana_names():
+        rest, zone = " ".join(fields[:-1]), fields[-1]
+        raise TriggerError(
+            f"cron expression {expression!r:.80}: the zone is no part of the expression; write "
+            f"cron('{rest:.60}', tz='{zone}')"
+        ) from None
 
 
 def _gap_end(zone: ZoneInfo, first: datetime, second: datetime) -> datetime:

@@ -5,9 +5,10 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sereno.model.errors import TriggerError
+from sereno.model.zone import find_zone
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.trigger import EPOCH, Trigger, require_trigger
-from sereno.triggers.zone import find_zone, jump, readings, zone_name
+from sereno.triggers.zone import jump, readings, zone_name
 
 DAY = timedelta(days=1)
 TEN_YEARS = timedelta(days=3653)

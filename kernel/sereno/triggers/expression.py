@@ -31,6 +31,32 @@ FIELDS = {
 }
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_FULL_NAMES = {
+    "sunday": "sun",
+    "monday": "mon",
+    "tuesday": "tue",
+    "wednesday": "wed",
+    "thursday": "thu",
+    "friday": "fri",
+    "saturday": "sat",
+    "january": "jan",
+    "february": "feb",
+    "march": "mar",
+    "april": "apr",
+    "june": "jun",
+    "july": "jul",
+    "august": "aug",
+    "september": "sep",
+    "october": "oct",
+    "november": "nov",
+    "december": "dec",
+    "tues": "tue",
+    "thur": "thu",
+    "thurs": "thu",
+    "sept": "sep",
+}
+"""Written short in a trigger's text, which replicas of older versions read too."""
+_FULL_NAME = re.compile(rf"(?<![a-z])(?:{'|'.join(_FULL_NAMES)})(?=l?(?![a-z]))", re.IGNORECASE)
 _STEPPED_RANGE = re.compile(r"(?<![\w-])(\d{1,9})-(\d{1,9})/")
 _RANGE_OF_ONE = re.compile(r"(?<![\w-])(\d+)-\1(?![\w-])(/0*[1-9]\d*)?")
 
@@ -38,7 +64,7 @@ _RANGE_OF_ONE = re.compile(r"(?<![\w-])(\d+)-\1(?![\w-])(/0*[1-9]\d*)?")
 def canonical(expression: str) -> str:
     """Return `expression` in capitals with single blanks, its length and count of fields checked.
 
-    Macros stay, in small letters.
+    Macros stay, in small letters; names of days and months are shortened to three letters.
     """
     if not isinstance(expression, str):
         raise TriggerError(
@@ -50,7 +76,8 @@ def canonical(expression: str) -> str:
             f"is {MAX_LENGTH}; join several expressions with any_of"
         )
     if not expression.isascii():
-        raise _refused(expression, "only ASCII characters are allowed")
+        odd = next(character for character in expression if not character.isascii())
+        raise _refused(expression, f"only ASCII characters are allowed, and {odd!r} is none")
     fields = expression.split()
     if len(fields) == 1 and fields[0].startswith("@"):
         if fields[0].lower() not in MACROS:
@@ -62,7 +89,16 @@ def canonical(expression: str) -> str:
             f"it has {len(fields)} fields, it must have 5 (minute, hour, day of month, month, day "
             "of week), or 6 with the second first",
         )
+    fields[-2:] = (_FULL_NAME.sub(_shortened, field) for field in fields[-2:])
     return " ".join(fields).upper()
+
+
+def is_field(word: str) -> bool:
+    """Say whether `word` may be a field of an expression, and not a zone or a command."""
+    if not re.search(r"[\w*?]", word):
+        return False
+    pieces = re.split(r"[/,#-]", _FULL_NAME.sub(_shortened, word.lower()))
+    return all(piece.strip("0123456789*?lw") in ("", *DAYS, *MONTHS) for piece in pieces)
 
 
 def for_croniter(expression: str) -> list[str]:
@@ -106,6 +142,10 @@ def _try(expression: str, written: list[str], fields: list[str]) -> None:
             reason = f"the {name} cannot be {written[at]!r:.40}; it is {FIELDS[name]}"
             raise _refused(expression, reason)
     raise _refused(expression, "its fields cannot be joined in this way")
+
+
+def _shortened(word: re.Match[str]) -> str:
+    return _FULL_NAMES[word[0].lower()]
 
 
 def _refused(expression: str, reason: str) -> TriggerError:

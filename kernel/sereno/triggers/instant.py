@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from sereno.model.errors import TriggerError
-from sereno.triggers.zone import find_zone
+from sereno.model.zone import find_zone
 
 
 def parse_instant(value: str | datetime, tz: str | None = None) -> datetime:

@@ -8,8 +8,10 @@ from sereno.model.nearest import nearest
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.cron import parse_cron
 from sereno.triggers.exclusion import parse_except_on
+from sereno.triggers.expression import is_field
 from sereno.triggers.interval import parse_every
 from sereno.triggers.jitter import parse_jitter
+from sereno.triggers.mistaken import refuse_foreign
 from sereno.triggers.once import parse_once
 from sereno.triggers.registry import find_kind, kinds, register_kind
 from sereno.triggers.trigger import Trigger
@@ -42,10 +44,14 @@ def parse(text: str) -> Trigger:
         raise TriggerError(
             f"trigger '{text[:40]}…': it has {len(text)} characters, the limit is {MAX_LENGTH}"
         )
-    reader = _Reader(text)
-    trigger = reader.trigger(0)
-    if reader.at < len(reader.tokens):
-        raise reader.error("a parenthesis is closed that was never opened")
+    try:
+        reader = _Reader(text)
+        trigger = reader.trigger(0)
+        if reader.at < len(reader.tokens):
+            raise reader.error("a parenthesis is closed that was never opened")
+    except TriggerError:
+        refuse_foreign("trigger", text)
+        raise
     return trigger
 
 
@@ -118,6 +124,8 @@ class _Reader:
             kind = "cron"
         elif _DURATION.fullmatch(words[0]):
             kind = "every"
+        elif len(words) > 1 and all(map(is_field, words[:3])):
+            kind = "cron"  # with too few fields, which it will say
         parser = find_kind(kind)
         if parser is None:
             near = nearest(kind, kinds())

@@ -1,24 +1,12 @@
-"""Time zones by name, and where a zone's clock jumps."""
+"""The name that a trigger keeps of its zone, and where a zone's clock jumps."""
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from sereno.model.errors import TriggerError
-from sereno.model.nearest import nearest
+from sereno.model.zone import find_zone
 
 SECOND = timedelta(seconds=1)
-
-
-@lru_cache(maxsize=1024)
-def find_zone(name: str) -> ZoneInfo:
-    """Return the IANA zone called `name`; an unknown name raises TriggerError with a suggestion."""
-    try:
-        return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
-        raise TriggerError(
-            f"time zone {name!r:.60}: there is no such zone{_suggestion(name)}"
-        ) from None
 
 
 def zone_name(tz: str | ZoneInfo) -> str:
@@ -54,13 +42,3 @@ def readings(zone: ZoneInfo, wall: datetime) -> tuple[datetime, datetime]:
     first = wall.replace(tzinfo=zone, fold=0)
     second = wall.replace(tzinfo=zone, fold=1)
     return first.astimezone(UTC), second.astimezone(UTC)
-
-
-def _suggestion(name: str) -> str:
-    names = {known.lower(): known for known in available_timezones()}
-    cities = {known.rpartition("/")[2].lower(): known for known in sorted(names.values())}
-    wanted = name.lower().replace(" ", "_")
-    for table in (names, cities):
-        if near := nearest(wanted, table, cutoff=0.75):
-            return f", did you mean {table[near]!r}?"
-    return "; use an IANA name, such as 'Europe/Madrid' or 'UTC'"

@@ -2,12 +2,11 @@
 
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
 
-from sereno import parse
+from sereno import TriggerError, find_zone, parse
 from sereno_cleanup.table import quoted
 
 Category = Literal["application", "access", "audit"]
@@ -77,11 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if text is not None:
                 parse(text)
         try:
-            ZoneInfo(self.logs_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(
-                f"logs_zone is '{self.logs_zone}', it must be an IANA name such as Europe/Madrid"
-            ) from error
+            find_zone(self.logs_zone)
+        except TriggerError as error:
+            raise ValueError(f"logs_zone: {error}") from error
         for rule in self.logs:
             self.root_of(rule)
 

@@ -4,11 +4,11 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from sereno import parse
+from sereno import TriggerError, find_zone, parse
 
 SourceUrl = Annotated[
     str,
@@ -124,8 +124,6 @@ def _shown(value: object) -> object:
 
 def _checked_zone(name: str, value: str) -> None:
     try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(
-            f"{name} is '{value}', it must be UTC or an IANA name such as Europe/Madrid"
-        ) from error
+        find_zone(value)
+    except TriggerError as error:
+        raise ValueError(f"{name}: {error}") from error

@@ -3,12 +3,11 @@
 import hashlib
 import re
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
 
-from sereno import parse
+from sereno import TriggerError, find_zone, parse
 from sereno_reports.table import quoted
 
 Language = Literal["es", "en"]
@@ -58,11 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             except re.error as error:
                 raise ValueError(f"{name} is no regular expression: {error}") from error
         try:
-            ZoneInfo(self.zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(
-                f"zone is '{self.zone}', it must be an IANA name such as Europe/Madrid"
-            ) from error
+            find_zone(self.zone)
+        except TriggerError as error:
+            raise ValueError(f"zone: {error}") from error
 
     @property
     def digest(self) -> str:

@@ -46,6 +46,11 @@ NEW_YEAR = datetime(2025, 12, 31, 23, 59, 59, tzinfo=UTC)  # 1 January 2026 is a
         ("0 0 13 * 5", "01-02T00:00 01-09T00:00 01-13T00:00 01-16T00:00"),  # the 13th or a Friday
         ("0 0 */2 * 5", "01-09T00:00 01-23T00:00"),  # an odd Friday: a star asks for both
         ("0 0 ? * 5", "01-02T00:00 01-09T00:00"),
+        ("0 0 * * Monday", "01-05T00:00 01-12T00:00"),
+        ("0 0 * * tues,thursday", "01-01T00:00 01-06T00:00"),
+        ("0 0 * * friday-SUNDAY", "01-02T00:00 01-03T00:00 01-04T00:00 01-09T00:00"),
+        ("0 0 1 january-march *", "01-01T00:00 02-01T00:00 03-01T00:00"),
+        ("0 0 * * fridayL", "01-30T00:00 02-27T00:00"),
     ],
 )
 def test_an_expression_means_what_cron_has_always_meant(expression: str, expected: str) -> None:
@@ -72,13 +77,15 @@ def test_seconds_are_counted_to_the_second() -> None:
     [
         ("0 8 * *", "'0 8 * *': it has 4 fields, it must have 5"),
         ("", "'': it has 0 fields"),
-        ("0 0 0 1 1 * 2026", "it has 7 fields"),
+        ("0 0 0 1 1 * 20 26", "it has 8 fields"),
         ("0 25 * * *", "the hour cannot be '25'; it is 0-23"),
         ("0 0 * * 8", "the day of week cannot be '8'; it is 0-7"),
         ("0 0 * 13 *", "the month cannot be '13'"),
         ("0 0 0 * *", "the day of month cannot be '0'"),
         ("60 0 0 * * *", "the second cannot be '60'; it is 0-59"),
-        ("0 0 * january *", "the month cannot be 'JANUARY'; it is 1-12 or JAN-DEC"),
+        ("0 0 * januar *", "the month cannot be 'JANUAR'; it is 1-12 or JAN-DEC"),
+        ("0 0 * * lunes", "the day of week cannot be 'LUNES'; it is 0-7 or SUN-SAT"),
+        ("0 8 * * 1\N{EN DASH}5", "only ASCII characters are allowed, and '\N{EN DASH}' is none"),
         ("0 0 LW * *", "the day of month cannot be 'LW'"),
         ("0 0 * * 5#6", "the day of week cannot be '5#6'"),
         ("*/0 * * * *", "the minute cannot be '*/0'"),
@@ -92,7 +99,6 @@ def test_seconds_are_counted_to_the_second() -> None:
         ("0 0 1 * 5L", "cannot be joined with the other day field"),
         ("0 0 30 2 *", "'0 0 30 2 *': it never fires"),
         ("0 0 31 4,6,9,11 *", "it never fires"),
-        ("@reboot", "the macros are @yearly"),
         ("@dayly", "the macros are @yearly"),
         ("٣ * * * *", "only ASCII"),
         ("0," * 300 + "0 * * * *", "it has 609 characters, the limit is 512; join several"),
@@ -120,23 +126,6 @@ def test_an_expression_whose_every_time_is_skipped_by_the_clock_never_fires() ->
         cron("30 2 * 3 L7", "Europe/Madrid", gap="skip")
 
 
-@pytest.mark.parametrize(
-    ("zone", "sentence"),
-    [
-        ("Europe/Madird", "there is no such zone, did you mean 'Europe/Madrid'"),
-        ("europe/madrid", "did you mean 'Europe/Madrid'"),
-        ("new york", "did you mean 'America/New_York'"),
-        ("Mars/Olympus_Mons", "there is no such zone; use an IANA name"),
-        ("../../etc/passwd", "there is no such zone"),
-        ("", "there is no such zone"),
-        ("/etc/localtime", "there is no such zone"),
-    ],
-)
-def test_an_unknown_zone_is_refused_with_a_suggestion(zone: str, sentence: str) -> None:
-    with pytest.raises(TriggerError, match=sentence):
-        cron("0 8 * * *", zone)
-
-
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(TriggerError, match="gap is 'run it', it must be one of debian, run, skip"):
         cron("0 8 * * *", gap="run it")  # type: ignore[arg-type]
@@ -146,5 +135,7 @@ def test_an_unknown_policy_is_refused() -> None:
 
 def test_expressions_are_equal_however_they_are_typed() -> None:
     assert cron(" 0  8 * * mon-fri") == cron("0 8 * * MON-FRI")
+    assert cron("0 8 * january monday") == cron("0 8 * jan mon")
+    assert cron("0 8 * january monday").text == "cron 0 8 * JAN MON UTC"  # as old replicas read it
     assert cron("0 8 * * *") != cron("0 8 * * *", "Europe/Madrid")
     assert len({cron("@daily"), cron("@DAILY"), cron("@daily", gap="skip")}) == 2
