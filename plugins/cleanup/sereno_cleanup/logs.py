@@ -1,5 +1,6 @@
 """The job that deletes old log files; a plain function, so it runs in a thread."""
 
+import socket
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ class CleanupFailedError(Exception):
     severity="warning",
 )
 def logs(run: RunContext[LogsParams]) -> dict[str, Any]:
-    """Delete log files that are older than their rule keeps them.
+    """Delete log files that are older than their rule keeps them, of the machine that runs this.
 
     Raises CleanupFailedError, after every rule had its turn, when one was refused or failed.
     """
@@ -42,6 +43,7 @@ def logs(run: RunContext[LogsParams]) -> dict[str, Any]:
         deleted = sum(one.deleted for one in swept)
         raise CleanupFailedError(f"{'; '.join(failures)} (deleted all the same: {deleted} files)")
     return {
+        "host": socket.gethostname(),
         "deleted": sum(one.deleted for one in swept),
         "archived": sum(one.archived for one in swept),
         "bytes": sum(one.bytes for one in swept),

@@ -1,5 +1,6 @@
 """The settings under ``[plugins.cleanup]``, checked before anything starts."""
 
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -21,13 +22,14 @@ class LogRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `path`: an absolute glob inside one of `logs_roots`; ``**`` stands for any depth. `keep_days`:
     calendar days, by default those of the category. `min_keep`: so many of the newest files always
-    stay. `archive`: directory that gets a verified gzip copy before a file is deleted.
+    stay. `min_age`: a file that was changed since then stays whatever its name says. `archive`: directory that gets a verified gzip copy before a file is deleted.
     """
 
     path: str
     category: Category = "application"
     keep_days: Days | None = None
     min_keep: Annotated[int, Meta(ge=0)] = 1
+    min_age: timedelta = timedelta(hours=1)
     archive: str | None = None
     dry_run: bool = False
 

@@ -1,23 +1,32 @@
-"""Carries out one rule for log files: find, judge, check the ceilings, archive, delete."""
+"""Carries out one rule for log files: find, judge, check the ceilings, archive, delete.
 
+A file's fault is its own: the next file has its turn, and the next rule; what went wrong is told at
+the end. Only what stops the run itself (a cancellation, its time limit) stops the sweep.
+"""
+
+import errno
 import os
-from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from sereno import RunContext
-from sereno_cleanup.logfiles.archive import Archive, ArchiveError
+from sereno import RunCancelled, RunContext, RunSuperseded
+from sereno_cleanup.logfiles.archive import Archive
+from sereno_cleanup.logfiles.entry import readable
 from sereno_cleanup.logfiles.opened import opened_files
 from sereno_cleanup.logfiles.plan import Ceilings, Judged, Plan, make_plan
 from sereno_cleanup.logfiles.removal import remove
-from sereno_cleanup.logfiles.root import Root, RootRefusedError, open_root
+from sereno_cleanup.logfiles.root import Root, open_root
 from sereno_cleanup.logfiles.scan import scan
 from sereno_cleanup.settings import LogRule, Settings
 
 SHOWN = 200
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+STOPPED = (RunCancelled, RunSuperseded, TimeoutError)
+"""What ends the run and not only a file's turn."""
 
 
 class Swept(msgspec.Struct):
@@ -52,8 +61,10 @@ class Sweep(msgspec.Struct, frozen=True):
                 self._apply(rule, root, plan, swept)
         except FileNotFoundError:
             swept.note = f"the directory {self.settings.root_of(rule)} does not exist"
-        except (RootRefusedError, ArchiveError, OSError) as error:
-            swept.failure = f"{rule.path}: {error}"
+        except STOPPED:
+            raise
+        except Exception as error:  # whatever is the matter with this rule, the next has its turn
+            swept.failure = f"{rule.path}: {_sentence(error)}"
         return swept
 
     def _plan(self, rule: LogRule, root: Root) -> Plan:
@@ -63,7 +74,8 @@ class Sweep(msgspec.Struct, frozen=True):
             scan(root, pattern, self._archives(), self.run.check),
             keep_days=rule.days,
             min_keep=rule.min_keep,
-            today=self._today(zone),
+            min_age=rule.min_age,
+            now=self.run.now(),
             zone=zone,
             opened=opened_files(),
         )
@@ -85,31 +97,35 @@ class Sweep(msgspec.Struct, frozen=True):
         self._delete(rule, root, plan, swept)
 
     def _delete(self, rule: LogRule, root: Root, plan: Plan, swept: Swept) -> None:
-        archive = self._archive(rule)
+        archive = self._archive(rule, root)
         errors = []
         for done, one in enumerate(plan.expired, start=1):
             self.run.progress(done, len(plan.expired), note=rule.path)
             try:
                 gone = remove(root, one.entry, archive)
-            except OSError as error:
-                errors.append(f"{one.entry.path}: {error.strerror or error}")
+            except STOPPED:
+                raise
+            except Exception as error:
+                if _is_full(error):
+                    raise  # the other files would be read for nothing
+                errors.append(f"{one.entry.path}: {_sentence(error)}")
                 continue
             if not gone:
                 swept.kept["changed"] = swept.kept.get("changed", 0) + 1
                 continue
             swept.deleted += 1
             swept.archived += archive is not None
-            swept.bytes += one.entry.size
+            swept.bytes += one.entry.disk_bytes
             self.run.log.info("log file deleted", extra=_shown(one) | {"root": root.path})
         if errors:
             swept.failure = f"{rule.path}: {len(errors)} files were not deleted, first {errors[0]}"
 
-    def _archive(self, rule: LogRule) -> Archive | None:
+    def _archive(self, rule: LogRule, root: Root) -> Archive | None:
         if rule.archive is None:
             return None
         directory = Path(rule.archive)
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return Archive(directory, self.run.now, self.run.check)
+        return Archive(directory, root.path, self.run.now, self.run.check)
 
     def _archives(self) -> frozenset[tuple[int, int]]:
         found = set()
@@ -123,8 +139,17 @@ class Sweep(msgspec.Struct, frozen=True):
         settings = self.settings
         return Ceilings(settings.logs_max_files, settings.logs_max_bytes, settings.logs_max_ratio)
 
-    def _today(self, zone: ZoneInfo) -> date:
-        return self.run.now().astimezone(zone).date()
+
+def _is_full(error: Exception) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in _FULL
+
+
+def _sentence(error: Exception) -> str:
+    """Say what was wrong; an OSError's own text names a path, which may be no text."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return readable(str(error)) or type(error).__name__
 
 
 def _shown(one: Judged) -> dict[str, Any]:

@@ -24,16 +24,24 @@ def entry(name: str, days_old: float = 0, **changes: Any) -> Entry:
         "size": 10,
         "mtime_ns": int(modified.timestamp() * 1e9),
         "links": 1,
+        "disk_bytes": 10,
     }
     return Entry(**(values | changes))
 
 
-def plan(*entries: Entry, keep_days: int = 30, min_keep: int = 0, opened: Any = ()) -> Plan:
+def plan(
+    *entries: Entry,
+    keep_days: int = 30,
+    min_keep: int = 0,
+    min_age: timedelta = timedelta(0),
+    opened: Any = (),
+) -> Plan:
     return make_plan(
         entries,
         keep_days=keep_days,
         min_keep=min_keep,
-        today=TODAY,
+        min_age=min_age,
+        now=datetime(2026, 3, 31, 12, tzinfo=UTC),
         zone=UTC,
         opened=frozenset(opened),
     )
@@ -51,14 +59,17 @@ def reasons(found: Plan) -> dict[str, str]:
         ("app_2026_01_31_0001.log", date(2026, 1, 31)),
         ("app-20260131153000.log", date(2026, 1, 31)),
         ("from-20250101-to-20260131.log", date(2026, 1, 31)),
-        ("app-2026-02-30.log", date(2026, 3, 30)),  # no such day: the time of the last change
-        ("app-120260131.log", date(2026, 3, 30)),  # a number, not a date
-        ("call-34600202601319.log", date(2026, 3, 30)),
-        ("app.log.1", date(2026, 3, 30)),
+        ("app-2026-02-30.log", date(2025, 1, 1)),  # no such day: the time of the last change
+        ("app-120260131.log", date(2025, 1, 1)),  # a number, not a date
+        ("call-34600202601319.log", date(2025, 1, 1)),
+        ("app.log.1", date(2025, 1, 1)),
+        ("app-2024-01-15.log", date(2025, 1, 1)),  # written to since then
     ],
 )
-def test_the_day_is_the_one_in_the_name_else_that_of_the_last_change(name: str, day: date) -> None:
-    assert day_of(name, datetime(2026, 3, 30, 12, tzinfo=UTC), UTC) == day
+def test_the_day_is_the_later_of_the_one_in_the_name_and_that_of_the_last_change(
+    name: str, day: date
+) -> None:
+    assert day_of(name, datetime(2025, 1, 1, 12, tzinfo=UTC), UTC) == day
 
 
 def test_days_are_those_of_the_zone() -> None:
@@ -71,14 +82,39 @@ def test_days_are_those_of_the_zone() -> None:
 def test_a_file_goes_on_the_day_after_its_last_day(keep_days: int) -> None:
     last = TODAY - timedelta(days=keep_days)
     found = plan(
-        entry(f"a-{last}.log"),
-        entry(f"b-{last - timedelta(days=1)}.log"),
+        entry(f"a-{last}.log", 900),
+        entry(f"b-{last - timedelta(days=1)}.log", 900),
         keep_days=keep_days,
     )
     assert reasons(found) == {
         f"a-{last}.log": "recent",
         f"b-{last - timedelta(days=1)}.log": "expired",
     }
+
+
+def test_a_file_that_was_written_a_moment_ago_stays_whatever_its_name_says() -> None:
+    found = plan(
+        entry("app-2024-01-15.log"),
+        entry("app.log.1", 31),
+        keep_days=1,
+        min_age=timedelta(days=40),
+    )
+    assert reasons(found) == {"app-2024-01-15.log": "recent", "app.log.1": "too_young"}
+
+
+def test_a_change_that_no_calendar_has_is_told_and_not_deleted() -> None:
+    found = plan(entry("never", mtime_ns=2**63 - 1), entry("before", mtime_ns=-(2**63)))
+    assert found.kept == {"strange_date": 2}
+
+
+def test_what_goes_is_put_in_order_once_and_not_once_a_file() -> None:
+    found = plan(*(entry(f"old.{n}", 100) for n in range(30)))
+    assert found.expired is found.expired
+
+
+def test_a_sparse_file_counts_with_what_it_takes_on_the_disk() -> None:
+    found = plan(entry("sparse", 99, size=3 * 2**30, disk_bytes=4096))
+    assert found.excess(Ceilings(10, 4096, 1.0)) is None
 
 
 def test_what_is_no_plain_file_with_one_name_stays() -> None:

@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import json
 import os
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def test_each_class_has_its_retention(root: Path) -> None:
         LogRule(path=f"{root}/audit-*.log", category="audit"),
     )
     assert names(root) == {"app-keep.log", "access-keep.log", "audit-keep.log"}
-    assert (result["deleted"], result["bytes"]) == (3, 300)
+    blocks = os.stat(root / "app-keep.log").st_blocks * 512
+    assert (result["deleted"], result["bytes"]) == (3, 3 * blocks)
     assert result["rules"][0]["kept"] == {"recent": 1}
 
 
@@ -151,6 +153,92 @@ def test_directories_of_the_system_are_no_roots(
     settings = Settings(logs_roots=(path,), logs=(LogRule(path=f"{path.rstrip('/')}/*.none"),))
     with pytest.raises(CleanupFailedError, match="is refused"):
         logs.function(run_context(logs, settings=settings, clock=lambda: NOW))
+
+
+@pytest.mark.parametrize("mode", ["-p dry_run=true", ""])
+def test_a_name_that_is_no_utf8_stops_no_other_file_and_no_other_rule(
+    root: Path, tmp_path: Path, mode: str
+) -> None:
+    strange = os.fsencode(root) + b"/audit-\xff\xfe.log"
+    for name in (strange, os.fsencode(root) + b"/z\xe9ro.log"):
+        write(Path(os.fsdecode(name)), 99)
+    write(root / "plain.log", 99)
+    write(root / "other/b.log", 99)
+    rules = (
+        LogRule(path=f"{root}/*.log", min_keep=0, archive=f"{tmp_path}/kept"),
+        LogRule(path=f"{root}/other/*.log", min_keep=0),
+    )
+
+    result = sweep(root, *rules, params={"dry_run": bool(mode)})
+
+    assert json.dumps(result, ensure_ascii=False).encode()
+    if mode:
+        planned = [one["file"] for one in result["rules"][0]["planned"]]
+        assert "audit-\\xff\\xfe.log" in planned
+        return
+    assert result["deleted"] == 4
+    assert names(root) == set()
+    manifest = (tmp_path / "kept/manifest.jsonl").read_text(encoding="utf-8")
+    assert {json.loads(line)["path"] for line in manifest.splitlines()} == {
+        "audit-\\xff\\xfe.log",
+        "z\\xe9ro.log",
+        "plain.log",
+    }
+
+
+def test_a_file_whose_archive_fails_stays_and_the_others_go(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.log", "b.log", "c.log"):
+        write(root / name, 99)
+    keep = archive_module.Archive.keep
+
+    def refuse(self: Any, entry: Any, source: Any) -> str:
+        if entry.name == "b.log":
+            raise ValueError("a fault that nobody foresaw")
+        return keep(self, entry, source)
+
+    monkeypatch.setattr(archive_module.Archive, "keep", refuse)
+    rule = LogRule(path=f"{root}/*.log", min_keep=0, archive=f"{tmp_path}/kept")
+    with pytest.raises(CleanupFailedError, match=r"1 files .* b.log: a fault that nobody foresaw"):
+        sweep(root, rule)
+    assert names(root) == {"b.log"}
+
+
+def test_the_manifest_names_host_and_root_of_what_several_roots_keep_there(
+    root: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere"
+    write(root / "a.log", 99, "one\n")
+    write(other / "a.log", 99, "two\n")
+    rules = [
+        LogRule(path=f"{place}/*.log", min_keep=0, archive=f"{tmp_path}/kept")
+        for place in (root, other)
+    ]
+    settings = Settings(logs_roots=(str(root), str(other)), logs=tuple(rules))
+    logs.function(run_context(logs, settings=settings, clock=lambda: NOW))
+
+    lines = (tmp_path / "kept/manifest.jsonl").read_text().splitlines()
+    kept = [json.loads(line) for line in lines]
+    assert [(one["root"], one["path"]) for one in kept] == [
+        (str(root), "a.log"),
+        (str(other), "a.log"),
+    ]
+    assert {one["host"] for one in kept} == {socket.gethostname()}
+    assert len({one["copy"] for one in kept}) == 2
+
+
+def test_a_sparse_file_frees_what_it_took(root: Path) -> None:
+    path = write(root / "a.log", 99)
+    with path.open("r+b") as file:
+        file.truncate(3 * 2**30)
+    os.utime(path, ((NOW - timedelta(days=99)).timestamp(),) * 2)
+
+    assert sweep(root)["bytes"] < 2**20
+
+
+def test_the_result_names_the_host_whose_files_were_swept(root: Path) -> None:
+    assert sweep(root)["host"] == socket.gethostname()
 
 
 def test_a_missing_directory_is_said_and_is_no_failure(root: Path) -> None:

@@ -8,6 +8,7 @@ original go. Doing it again finds the copy and makes no second one.
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Callable
 from datetime import datetime
 from importlib import import_module
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from sereno_cleanup.logfiles.entry import Entry
+from sereno_cleanup.logfiles.entry import Entry, readable
 
 _CHUNK = 1 << 20
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".zip")
@@ -27,9 +28,13 @@ class ArchiveError(Exception):
 
 
 class Archive(msgspec.Struct, frozen=True):
-    """A directory of verified copies. `check` is called between chunks, and may raise."""
+    """A directory of verified copies of files below `root`; several roots may share it.
+
+    `check` is called between chunks, and may raise.
+    """
 
     directory: Path
+    root: str
     now: Callable[[], datetime]
     check: Callable[[], None]
 
@@ -46,7 +51,8 @@ class Archive(msgspec.Struct, frozen=True):
                 self._write(target, source, digest, packed)
             self._enter(entry, target, digest)
         except OSError as error:
-            raise ArchiveError(f"'{entry.path}' cannot be archived: {error}") from error
+            why = error.strerror or error  # the path in it may be no text
+            raise ArchiveError(f"'{entry.path}' cannot be archived: {why}") from error
         return digest
 
     def _target(self, entry: Entry, digest: str, packed: bool) -> Path:
@@ -71,7 +77,9 @@ class Archive(msgspec.Struct, frozen=True):
                 file.flush()
                 os.fsync(file.fileno())
             if self._copied(part, packed) != digest:
-                raise ArchiveError(f"the copy {part} is not equal to its original, which stays")
+                raise ArchiveError(
+                    f"the copy {readable(str(part))} is not equal to its original, which stays"
+                )
             part.rename(target)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -100,8 +108,10 @@ class Archive(msgspec.Struct, frozen=True):
     def _enter(self, entry: Entry, target: Path, digest: str) -> None:
         line = {
             "archived_at": self.now().isoformat(),
+            "host": socket.gethostname(),
+            "root": readable(self.root),
             "path": entry.path,
-            "copy": str(target.relative_to(self.directory)),
+            "copy": readable(str(target.relative_to(self.directory))),
             "size_bytes": entry.size,
             "modified": entry.modified.isoformat(),
             "sha256": digest,

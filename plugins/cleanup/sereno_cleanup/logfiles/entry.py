@@ -11,7 +11,11 @@ Kind = Literal["file", "symlink", "other"]
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """`parts`: the path below the root. `mtime_ns`: since the epoch."""
+    """`parts`: the path below the root. `size`: bytes of content. `mtime_ns`: since the epoch.
+
+    `disk_bytes`: what the file takes on the disk and gives back when it goes, which of a sparse or a
+    compressed file is less than its size.
+    """
 
     parts: tuple[str, ...]
     kind: Kind
@@ -20,6 +24,7 @@ class Entry(msgspec.Struct, frozen=True):
     size: int
     mtime_ns: int
     links: int
+    disk_bytes: int = 0
 
     @classmethod
     def of(cls, parts: tuple[str, ...], found: os.stat_result) -> "Entry":
@@ -32,6 +37,7 @@ class Entry(msgspec.Struct, frozen=True):
             size=found.st_size,
             mtime_ns=found.st_mtime_ns,
             links=found.st_nlink,
+            disk_bytes=found.st_blocks * 512,
         )
 
     @property
@@ -41,8 +47,8 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Return the path below the root."""
-        return "/".join(self.parts)
+        """Return the path below the root as text: of a name that is no UTF-8 with \\x escapes."""
+        return readable("/".join(self.parts))
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -51,8 +57,28 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def modified(self) -> datetime:
-        """Return the time of the last change of the content."""
-        return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC)
+        """Return the time of the last change of the content.
+
+        A file system may hold one that no calendar has: it is at the calendar's end then.
+        """
+        try:
+            return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC)
+        except (OverflowError, ValueError, OSError):
+            return LAST if self.mtime_ns > 0 else FIRST
+
+    def unchanged(self, other: "Entry") -> bool:
+        """Tell whether `other` is this very file with the same content, as far as stat tells."""
+        return msgspec.structs.replace(other, disk_bytes=self.disk_bytes) == self
+
+
+FIRST = datetime(2, 1, 1, tzinfo=UTC)
+LAST = datetime(9998, 12, 31, tzinfo=UTC)
+"""A year from the ends, so that any zone's day of it is one as well."""
+
+
+def readable(path: str) -> str:
+    """Return `path` as text that can be logged and kept: bytes that are no UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _kind(mode: int) -> Kind:

@@ -1,7 +1,8 @@
 """Decides, before anything is touched, which files go and why the others stay: a pure function."""
 
+from collections import Counter
 from collections.abc import Iterable
-from datetime import date, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Literal
 
 import msgspec
@@ -10,7 +11,15 @@ from sereno_cleanup.logfiles.age import day_of
 from sereno_cleanup.logfiles.entry import Entry
 
 Reason = Literal[
-    "expired", "symlink", "not_a_file", "hard_link", "strange_date", "open", "newest", "recent"
+    "expired",
+    "symlink",
+    "not_a_file",
+    "hard_link",
+    "strange_date",
+    "open",
+    "newest",
+    "recent",
+    "too_young",
 ]
 FEW = 20  # up to so many files the ratio says nothing
 
@@ -32,26 +41,29 @@ class Ceilings(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """All that a rule matched, judged."""
+    """All that a rule matched, judged; `expired`: of these what is to go, the oldest first."""
 
     judged: tuple[Judged, ...]
+    expired: tuple[Judged, ...]
 
-    @property
-    def expired(self) -> list[Judged]:
-        """Return what is to go, the oldest first."""
-        found = [one for one in self.judged if one.reason == "expired"]
-        return sorted(found, key=lambda one: (one.day, one.entry.parts))
+    @classmethod
+    def of(cls, judged: Iterable[Judged]) -> "Plan":
+        """Make the plan of what was judged."""
+        every = tuple(judged)
+        going = [one for one in every if one.reason == "expired"]
+        going.sort(key=lambda one: (one.day, one.entry.parts))
+        return cls(every, tuple(going))
 
     @property
     def kept(self) -> dict[str, int]:
         """Return how many stay, by reason."""
-        reasons = [one.reason for one in self.judged if one.reason != "expired"]
-        return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+        reasons = Counter(one.reason for one in self.judged if one.reason != "expired")
+        return {reason: reasons[reason] for reason in sorted(reasons)}
 
     def excess(self, ceilings: Ceilings) -> str | None:
         """Say which ceiling this plan breaks, or None."""
         files = len(self.expired)
-        size = sum(one.entry.size for one in self.expired)
+        size = sum(one.entry.disk_bytes for one in self.expired)
         if files > ceilings.files:
             return f"{files} files are more than logs_max_files, {ceilings.files}"
         if size > ceilings.bytes:
@@ -67,24 +79,30 @@ def make_plan(
     *,
     keep_days: int,
     min_keep: int,
-    today: date,
+    min_age: timedelta,
+    now: datetime,
     zone: tzinfo,
     opened: frozenset[tuple[int, int]],
 ) -> Plan:
-    """Judge each entry. A file goes when its day is more than `keep_days` before `today`."""
+    """Judge each entry as of `now`. A file goes when its day is more than `keep_days` before the
+    day in `zone`, and its last change at least `min_age` ago."""
     judged = []
+    today, young = now.astimezone(zone).date(), now - min_age
     for entry in entries:
         day = day_of(entry.name, entry.modified, zone)
-        judged.append(Judged(entry, day, _reason(entry, day, keep_days, today, opened)))
-    dated = [one for one in judged if one.reason in {"expired", "recent", "open"}]
+        reason = _reason(entry, day, keep_days, today, opened)
+        if reason == "expired" and entry.modified > young:
+            reason = "too_young"
+        judged.append(Judged(entry, day, reason))
+    dated = [one for one in judged if one.reason in _DATED]
     dated.sort(key=lambda one: (one.day, one.entry.mtime_ns, one.entry.parts), reverse=True)
     newest = {one.entry.parts for one in dated[:min_keep] if one.reason == "expired"}
-    return Plan(
-        tuple(
-            Judged(one.entry, one.day, "newest") if one.entry.parts in newest else one
-            for one in judged
-        )
+    return Plan.of(
+        Judged(one.entry, one.day, "newest") if one.entry.parts in newest else one for one in judged
     )
+
+
+_DATED = {"expired", "recent", "open", "too_young"}
 
 
 def _reason(

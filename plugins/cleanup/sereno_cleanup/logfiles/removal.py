@@ -20,7 +20,7 @@ def remove(root: Root, entry: Entry, archive: Archive | None) -> bool:
         if archive is not None:
             descriptor = os.open(entry.name, _READ, dir_fd=directory)
             with open(descriptor, "rb") as source:
-                if Entry.of(entry.parts, os.fstat(descriptor)) != entry:
+                if not entry.unchanged(Entry.of(entry.parts, os.fstat(descriptor))):
                     return False
                 archive.keep(entry, source)
             if not _is_planned(entry, directory):  # it grew while it was copied
@@ -34,4 +34,4 @@ def _is_planned(entry: Entry, directory: int) -> bool:
         found = os.stat(entry.name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return Entry.of(entry.parts, found) == entry
+    return entry.unchanged(Entry.of(entry.parts, found))
