@@ -22,7 +22,8 @@ class LogRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `path`: an absolute glob inside one of `logs_roots`; ``**`` stands for any depth. `keep_days`:
     calendar days, by default those of the category. `min_keep`: so many of the newest files always
-    stay. `min_age`: a file that was changed since then stays whatever its name says. `archive`: directory that gets a verified gzip copy before a file is deleted.
+    stay. `min_age`: a file that was changed since then stays, whatever its name says. `archive`:
+    directory that gets a verified gzip copy before a file is deleted.
     """
 
     path: str

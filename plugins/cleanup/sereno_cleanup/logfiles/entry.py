@@ -13,8 +13,8 @@ Kind = Literal["file", "symlink", "other"]
 class Entry(msgspec.Struct, frozen=True):
     """`parts`: the path below the root. `size`: bytes of content. `mtime_ns`: since the epoch.
 
-    `disk_bytes`: what the file takes on the disk and gives back when it goes, which of a sparse or a
-    compressed file is less than its size.
+    `disk_bytes`: what the file takes on the disk and gives back when it goes: of a sparse one less
+    than its size.
     """
 
     parts: tuple[str, ...]
