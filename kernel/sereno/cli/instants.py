@@ -1,19 +1,24 @@
 """Reads the instants that people name: ``2026-03-01T08:00``, ``08:00``, ``+10m``."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from datetime import time as wall_time
 
 import click
 
+from sereno.cli.failure import remark
+from sereno.cli.moments import exact
 from sereno.model.duration import parse_duration
 
 _FORMS = "write it like 2026-03-01T08:00, 2026-03-01T07:00:00Z, 08:00 (today) or +10m (from now)"
+_DAY = timedelta(days=1)
 
 
 def read_instant(text: str, now: datetime) -> datetime:
     """Return the instant, in UTC, that `text` names at `now`.
 
-    Without an offset it is read on this machine's clock. Raises click.UsageError on anything else.
+    Without an offset it is read on this machine's clock: never earlier than that clock shows it,
+    and the first time where it shows it twice; both are said on stderr. Raises click.UsageError on
+    anything else.
     """
     text = text.strip()
     try:
@@ -26,6 +31,41 @@ def read_instant(text: str, now: datetime) -> datetime:
             found = datetime.fromisoformat(text)
         else:
             found = datetime.combine(now.astimezone().date(), clock)
-        return found.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        return _here(found, text) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError, OSError) as error:
         raise click.UsageError(f"instant '{text}': it cannot be read; {_FORMS}") from error
+
+
+def _here(wall: datetime, text: str) -> datetime:
+    """Return the first instant at which this machine's clock shows `wall`, or has passed it.
+
+    The clock's rules are the C library's, which knows zones that have no name: of them only the
+    offset at an instant can be asked for.
+    """
+    shown = wall.replace(tzinfo=UTC)
+    readings = {shown - _offset(shown - _DAY), shown - _offset(shown + _DAY)}
+    exactly = sorted(at for at in readings if at + _offset(at) == shown)
+    if not exactly:
+        found = _jump(min(readings), max(readings))
+        remark(f"{text}: this clock skips it; taken as the first instant after, {exact(found)}")
+        return found
+    if len(exactly) > 1:
+        remark(f"{text}: this clock shows it twice; taken as the first, {exact(exactly[0])}")
+    return exactly[0]
+
+
+def _offset(instant: datetime) -> timedelta:
+    return instant.astimezone().utcoffset() or timedelta(0)
+
+
+def _jump(before: datetime, after: datetime) -> datetime:
+    """Return the first instant after `before` with the offset that `after` has."""
+    second, offset = timedelta(seconds=1), _offset(after)
+    before, after = before.replace(microsecond=0), after.replace(microsecond=0)
+    while after - before > second:
+        middle = before + (after - before) // 2 // second * second
+        if _offset(middle) == offset:
+            after = middle
+        else:
+            before = middle
+    return after

@@ -1,16 +1,19 @@
 """Instants as people and databases write them, read into aware UTC and written with a ``Z``."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from sereno.model.errors import TriggerError
 from sereno.model.zone import find_zone
+from sereno.triggers.zone import jump, readings
 
 
 def parse_instant(value: str | datetime, tz: str | None = None) -> datetime:
     """Return `value` (ISO 8601 text or a datetime) in UTC.
 
-    A value without an offset is read on the wall clock of `tz`, the first time if the clock repeats
-    it; without `tz` it raises TriggerError, as does text that is no instant.
+    A value without an offset is read on the wall clock of `tz`: the first time if the clock repeats
+    it, the first instant after the gap if the clock skips it, as a cron schedule is; without `tz`
+    it raises TriggerError, as does text that is no instant.
     """
     if isinstance(value, str):
         try:
@@ -30,9 +33,17 @@ def parse_instant(value: str | datetime, tz: str | None = None) -> datetime:
             )
         found = found.replace(tzinfo=find_zone(tz))
     try:
-        return found.astimezone(UTC)
+        return _after_a_gap(found) or found.astimezone(UTC)
     except OverflowError:
         raise TriggerError(f"instant '{value}': it lies outside of the years 1 to 9999") from None
+
+
+def _after_a_gap(local: datetime) -> datetime | None:
+    """Return the first instant after the gap that `local` lies in, None where it lies in none."""
+    if not isinstance(local.tzinfo, ZoneInfo):
+        return None
+    first, second = readings(local.tzinfo, local.replace(tzinfo=None))
+    return jump(local.tzinfo, second, first) if first > second else None
 
 
 def format_instant(instant: datetime) -> str:

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from sereno.model.errors import TriggerError
-from sereno.triggers import every, once
+from sereno.triggers import cron, every, once
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -53,3 +54,15 @@ def test_what_is_no_instant_is_refused(value: object) -> None:
 def test_an_instant_outside_of_the_calendar_is_refused() -> None:
     with pytest.raises(TriggerError, match="outside of the years 1 to 9999"):
         once("0001-01-01T00:00+05:00")
+
+
+def test_an_instant_that_its_zone_skips_is_the_first_after_the_gap_as_cron_has_it() -> None:
+    gap = datetime(2027, 3, 28, 1, tzinfo=UTC)
+    assert once("2027-03-28T02:30", "Europe/Madrid") == once(gap)
+    assert once(datetime(2027, 3, 28, 2, 30, tzinfo=ZoneInfo("Europe/Madrid"))) == once(gap)
+    assert cron("30 2 28 3 *", "Europe/Madrid").next_after(gap - timedelta(days=1)) == gap
+
+
+def test_an_instant_that_its_zone_repeats_is_the_first() -> None:
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert once("2026-10-25T02:30", "Europe/Madrid") == once(first)
