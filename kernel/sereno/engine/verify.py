@@ -60,10 +60,7 @@ class Account:
 
 async def verify(db: Database, since: timedelta) -> Account:
     """Hold the ledger of the last `since` against what was due; one snapshot of the database."""
-    async with (
-        db.connection() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with db.snapshot() as connection:
         rows = await connection.fetch(sql("verify_schedules"))
         now = await connection.fetchval(sql("database_now"))
         start = now - since

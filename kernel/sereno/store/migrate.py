@@ -23,11 +23,14 @@ import msgspec
 
 from sereno.model.errors import SchemaError, StoreError, StoreRightsError, StoreUnavailableError
 from sereno.store.backend import named
+from sereno.store.connect import connect, guarded, probe
 from sereno.store.errors import LATER, translated
 from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
 from sereno.store.migration import Migration, is_pre, migrations
 from sereno.store.pool import Database
 from sereno.store.sql import sql
+
+_CONNECT_SECONDS = 10.0
 
 _LOCK_PATIENCE_MS = 10_000
 """How long another may hold the migrators' lock before it is named."""
@@ -65,11 +68,12 @@ async def migrate(dsn: str, *, post: bool = False) -> Migrated:
     there; StoreUnavailableError when there is no database, or somebody is in the way.
     """
     with translated():
-        connection = await asyncpg.connect(
+        way = await probe(dsn, _CONNECT_SECONDS)
+        connection = await connect(
             dsn,
-            timeout=10,
+            timeout=_CONNECT_SECONDS,
             statement_cache_size=0,
-            server_settings={"application_name": "sereno migrate"},
+            settings={"application_name": "sereno migrate", **way.settings},
         )
         try:
             applied: list[str] = []
@@ -94,7 +98,7 @@ async def confirm(db: Database) -> None:
 
 async def _applied(connection: asyncpg.Connection) -> dict[int, asyncpg.Record] | None:
     """Return what the database has, by number; None, when nobody has migrated it yet."""
-    async with _transaction(connection):
+    async with guarded(connection):
         if not (await connection.fetchrow(sql("migration_place")))["listed"]:
             return None
         return _fitting(await connection.fetch(sql("migrations_applied")))
@@ -126,13 +130,6 @@ def _missing(known: dict[int, asyncpg.Record], post: bool) -> list[Migration]:
     return sorted(missing, key=lambda m: (m.post, m.number))
 
 
-@asynccontextmanager
-async def _transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Open a transaction in which each statement sees what is committed, whatever the default."""
-    async with connection.transaction(isolation="read_committed"):
-        yield
-
-
 async def _apply_next(connection: asyncpg.Connection, post: bool) -> list[str]:
     """Apply the first that is missing, and return its name; nothing, when another was faster."""
     for _ in range(_TRIES):
@@ -141,7 +138,7 @@ async def _apply_next(connection: asyncpg.Connection, post: bool) -> list[str]:
         except _StoodBackError as error:
             name = str(error)
         await asyncio.sleep(_STAND_BACK)
-    async with _transaction(connection):
+    async with guarded(connection):
         users = named(await connection.fetch(sql("schema_users")))
     raise StoreUnavailableError(
         f"migration {name} waits for tables that others use: {users or 'they have just left'}; run "
@@ -168,7 +165,7 @@ async def _apply_once(connection: asyncpg.Connection, post: bool) -> list[str]:
 async def _locked(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Open a transaction that holds the migrators' lock; name who holds it for too long."""
     try:
-        async with _transaction(connection):
+        async with guarded(connection):
             await connection.fetchrow(sql("migration_limits"), str(_LOCK_PATIENCE_MS))
             try:
                 await connection.fetchrow(sql("migration_lock"), MIGRATION_LOCK)
@@ -176,7 +173,7 @@ async def _locked(connection: asyncpg.Connection) -> AsyncIterator[None]:
                 raise _HeldError from error
             yield
     except _HeldError as error:
-        async with _transaction(connection):
+        async with guarded(connection):
             holders = named(await connection.fetch(sql("migration_lock_holders"), MIGRATION_LOCK))
         raise StoreUnavailableError(
             f"the migrators' lock is held by {holders or 'one that has just left'}; "

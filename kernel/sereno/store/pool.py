@@ -10,7 +10,9 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from sereno.store.connect import Way, guarded, probe
 from sereno.store.errors import translated
+from sereno.store.hosts import first_writable, writable
 from sereno.store.sql import sql
 
 Connection = asyncpg.Connection
@@ -48,14 +50,15 @@ class Database:
     """A pool of connections to `dsn`; every statement has a time limit (seconds) and a name.
 
     Works through a transaction pooler: no session state, and no prepared statements where one is
-    seen.
+    seen. Of several hosts it is connected with the one that may be written.
     """
 
     def __init__(
         self, dsn: str, *, size: int = 8, timeout: float = 10.0, application: str = "sereno"
     ) -> None:
-        self.dsn = dsn
+        self.dsn = writable(dsn)
         self.pooled = False
+        self._guarded = False
         self._size = size
         self._timeout = timeout
         self._application = application
@@ -64,13 +67,11 @@ class Database:
     async def open(self) -> None:
         """Connect; raises StoreUnavailableError when the database is away."""
         with translated():
-            probe = await asyncpg.connect(self.dsn, timeout=self._timeout, statement_cache_size=0)
-            try:
-                self.pooled = await is_pooled(probe)
-            finally:
-                probe.terminate()
+            way = await probe(self.dsn, self._timeout)
+            self.pooled, self._guarded = way.pooled, way.guarded
             self._pool = await asyncpg.create_pool(
                 self.dsn,
+                connect=_connect,
                 min_size=1,
                 max_size=self._size,
                 timeout=self._timeout,
@@ -79,16 +80,16 @@ class Database:
                 init=prepare_connection,
                 statement_cache_size=0 if self.pooled else 200,
                 max_inactive_connection_lifetime=60.0,
-                server_settings=self._server_settings(),
+                server_settings=self._server_settings(way),
             )
 
-    def _server_settings(self) -> dict[str, str]:
+    def _server_settings(self, way: Way) -> dict[str, str]:
         """Return what the server is told of each connection; a pooler knows the name alone.
 
         Our statements touch few rows, or are short: compiling them took ten times as long.
         """
         name = {"application_name": self._application}
-        return name if self.pooled else {**name, "jit": "off"}
+        return name if way.pooled else {**name, **way.settings, "jit": "off"}
 
     async def close(self) -> None:
         """Drop every connection; never waits for a server that is gone."""
@@ -103,6 +104,23 @@ class Database:
             if self._pool is None:
                 raise asyncpg.InterfaceError("the pool is closed")
             async with self._pool.acquire(timeout=self._timeout) as connection:
+                if not self._guarded:
+                    yield connection
+                    return
+                async with guarded(connection):
+                    yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection inside a transaction that sees one state of the database and writes
+        nothing."""
+        with translated():
+            if self._pool is None:
+                raise asyncpg.InterfaceError("the pool is closed")
+            async with (
+                self._pool.acquire(timeout=self._timeout) as connection,
+                guarded(connection, "repeatable_read", readonly=True),
+            ):
                 yield connection
 
     @asynccontextmanager
@@ -132,6 +150,5 @@ class Database:
             return str(await connection.execute(sql(name), *args))
 
 
-async def is_pooled(connection: asyncpg.Connection) -> bool:
-    """Tell whether a pooler stands between: the key's pid is then not the backend's."""
-    return bool(connection.get_server_pid() != await connection.fetchval(sql("backend_pid")))
+async def _connect(dsn: str, **options: Any) -> asyncpg.Connection:
+    return await first_writable(dsn, lambda host: asyncpg.connect(host, **options))

@@ -24,9 +24,10 @@ import asyncpg
 import msgspec
 
 from sereno.model.errors import LeaseLostError, PoolerError, StoreUnavailableError
+from sereno.store.connect import connect, is_pooled, session_settings
 from sereno.store.errors import translated
 from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
-from sereno.store.pool import Database, is_pooled
+from sereno.store.pool import Database
 from sereno.store.sql import sql
 
 _STATEMENTS = (
@@ -81,11 +82,11 @@ class NodeSession:
         """
         with translated():
             async with asyncio.timeout(max(self._timeout, 2.0)):
-                connection = await asyncpg.connect(
+                connection = await connect(
                     self._dsn,
+                    settings={"application_name": self._application},
                     timeout=max(self._timeout, 2.0),
                     statement_cache_size=20,
-                    server_settings={"application_name": self._application},
                 )
             self._connection = connection
             try:
@@ -97,10 +98,9 @@ class NodeSession:
                             "(SERENO_LEADER_DATABASE_URL) to a direct connection"
                         )
                     self._pid = connection.get_server_pid()
+                    named = self._settings(connection.get_server_version().major)
                     await connection.execute(
-                        sql("session_lease"),
-                        str(round(self._lease * 1000)),
-                        str(max(1, round(self._lease / 3))),
+                        sql("session_name"), list(named), list(named.values()), False
                     )
                     await connection.add_listener(CHANNEL, lambda *a: on_notify(str(a[3])))
                     for name in _STATEMENTS:
@@ -111,6 +111,20 @@ class NodeSession:
             except BaseException:
                 self.terminate()
                 raise
+
+    def _settings(self, version: int) -> dict[str, str]:
+        """Return what makes the session end when its client is silent, cut off, or gone in
+        mid-statement."""
+        lease_ms, probe_every = round(self._lease * 1000), max(1, round(self._lease / 3))
+        return session_settings(version) | {
+            "idle_session_timeout": str(lease_ms),
+            "tcp_user_timeout": str(lease_ms),
+            "tcp_keepalives_idle": str(probe_every),
+            "tcp_keepalives_interval": str(probe_every),
+            "tcp_keepalives_count": "2",
+            "client_connection_check_interval": "1000",
+            "statement_timeout": str(lease_ms),
+        }
 
     def terminate(self) -> None:
         """Drop the session at once; its locks go with it as soon as the server notices."""
