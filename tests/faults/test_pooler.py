@@ -1,10 +1,14 @@
 """Through PgBouncer in transaction mode goes all but the lock, which wants a direct session."""
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from sereno.store.migrate import migrate
+from sereno.store.migration import migrations
 
 from ..servers.pgbouncer import PgBouncer, pgbouncer_program
 from ..servers.postgres import PostgresServer
@@ -44,6 +48,17 @@ def test_behind_a_pooler_nobody_leads_and_the_remedy_is_named(
         assert value(dsn, "SELECT count(*) FROM sereno.term") == 0
         replica.signal(signal.SIGTERM)
         assert replica.end() == 0
+
+
+def test_several_migrate_at_once_through_a_pooler_and_each_migration_is_applied_by_one(
+    pooler: PgBouncer,
+) -> None:
+    async def several() -> list[str]:
+        dsn = pooler.dsn(DATABASE)
+        done = await asyncio.gather(*(migrate(dsn, post=n == 3) for n in range(4)))
+        return [name for one in done for name in one.applied]
+
+    assert sorted(asyncio.run(several())) == [m.name for m in migrations()]
 
 
 def test_with_a_direct_session_for_the_lock_all_else_goes_through_the_pooler(

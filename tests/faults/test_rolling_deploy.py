@@ -26,15 +26,13 @@ LOST = """
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
 
 
-@pytest.fixture
-def newer(tmp_path: Path) -> Path:
-    """Give a kernel that is one migration ahead of ours: the directory to import it from."""
-    place = tmp_path / "newer"
+def kernel(place: Path, *texts: tuple[str, str]) -> str:
+    """Return the PYTHONPATH of a kernel that has these migrations (name, text) more than ours."""
     shutil.copytree(ROOT / "kernel" / "sereno", place / "sereno")
     migrations = place / "sereno" / "store" / "migrations"
-    last = max(int(path.name[:4]) for path in migrations.glob("*.sql"))
-    (migrations / f"{last + 1:04d}_pre_grown.sql").write_text(GROWN)
-    return place
+    for number, (name, text) in enumerate(texts, 9000):
+        (migrations / f"{number}_{name}.sql").write_text(text)
+    return f"{place}:{ROOT}"
 
 
 def runs_go_on(dsn: str) -> None:
@@ -46,15 +44,15 @@ def runs_go_on(dsn: str) -> None:
 
 
 def test_replicas_of_two_versions_take_turns_and_lose_no_slot_as_a_deploy_comes_and_is_undone(
-    database: str, newer: Path, tmp_path: Path
+    database: str, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
         old = stack.enter_context(process(database, tmp_path, JOBS))
         old.said("leading")
-        path = f"{newer}:{ROOT}"
+        path = kernel(tmp_path / "newer", ("pre_grown", GROWN))
         new = stack.enter_context(process(database, tmp_path, JOBS, PYTHONPATH=path))
         new.said("ready")
-        assert new.said("migrated")["migration"].endswith("_pre_grown.sql")
+        assert new.said("migrated")["migration"] == "9000_pre_grown.sql"
         runs_go_on(database)
         assert not old.lines("no longer leading")
         old.signal(signal.SIGKILL)
@@ -63,9 +61,30 @@ def test_replicas_of_two_versions_take_turns_and_lose_no_slot_as_a_deploy_comes_
         again = stack.enter_context(process(database, tmp_path, JOBS))
         again.said("ready")
         told = again.said("the schema is of a newer version, made for this one too")
-        assert [name[4:] for name in told["migrations"]] == ["_pre_grown.sql"]
+        assert told["migrations"] == ["9000_pre_grown.sql"]
         new.signal(signal.SIGTERM)
         assert new.end() == 0
         again.said("leading")
         runs_go_on(database)
+    assert value(database, LOST) == 0
+
+
+def test_what_a_killed_migrator_had_applied_stays_and_the_next_goes_on_from_there(
+    database: str, tmp_path: Path
+) -> None:
+    grown, slow = ("pre_grown", GROWN), ("pre_slow", "CREATE TABLE sereno.slow (); SELECT {};")
+    stuck = kernel(tmp_path / "stuck", grown, (slow[0], slow[1].format("pg_sleep(600)")))
+    better = kernel(tmp_path / "better", grown, (slow[0], slow[1].format("1")))
+    with ExitStack() as stack:
+        old = stack.enter_context(process(database, tmp_path, JOBS))
+        old.said("leading")
+        killed = stack.enter_context(process(database, tmp_path, JOBS, PYTHONPATH=stuck))
+        asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        wait_until(lambda: value(database, asleep), "a migration under way")
+        killed.signal(signal.SIGKILL)
+        new = stack.enter_context(process(database, tmp_path, JOBS, PYTHONPATH=better))
+        new.said("ready")
+        assert [line["migration"] for line in new.lines("migrated")] == ["9001_pre_slow.sql"]
+        runs_go_on(database)
+        assert not old.lines("no longer leading")
     assert value(database, LOST) == 0
