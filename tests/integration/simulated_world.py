@@ -142,17 +142,19 @@ class Hands(Runner):
             leading=lambda: True,
             trusted_until=lambda: float("inf"),
         )
-        self.claims: dict[int, Claim] = {}
-        self.stopped: dict[int, str] = {}
+        self.claims: dict[UUID, Claim] = {}
+        self.stopped: dict[UUID, str] = {}
 
     def start(self, claim: Claim, at: datetime | None = None) -> None:
-        assert claim.run_id not in self.claims, "a run was started twice"
-        self.claims[claim.run_id] = claim
+        assert claim.run_id not in {c.run_id for c in self.claims.values()}, (
+            "a run was started twice"
+        )
+        self.claims[claim.token] = claim
 
-    def stop(self, run_id: int, why: str, who: str | None = None) -> bool:
-        if run_id in self.claims:
-            self.stopped[run_id] = why
-        return run_id in self.claims
+    def stop(self, token: UUID, why: str, who: str | None = None) -> bool:
+        if token in self.claims:
+            self.stopped[token] = why
+        return token in self.claims
 
 
 @dataclass
@@ -298,14 +300,14 @@ class World:
         """End a share of what runs, on each node that leads or led: well, badly, to be retried."""
         for leader in [*self.deposed, *([self.leader] if self.leader else [])]:
             chosen = [c for c in leader.hands.claims.values() if self.random.random() < share]
-            outcomes = [self._outcome(c, c.run_id in leader.hands.stopped) for c in chosen]
+            outcomes = [self._outcome(c, c.token in leader.hands.stopped) for c in chosen]
             if not outcomes:
                 continue
             await runs.write_outcomes(self.db, leader.node.id, outcomes, {})
             for outcome in outcomes:
-                del leader.hands.claims[outcome.run_id]
-                leader.hands.stopped.pop(outcome.run_id, None)
-                old = leader.occupancy.remove(outcome.run_id)
+                del leader.hands.claims[outcome.token]
+                leader.hands.stopped.pop(outcome.token, None)
+                old = leader.occupancy.remove(outcome.run_id, outcome.token)
                 if outcome.state == "queued" and old is not None:
                     leader.occupancy.add(old.waiting())
 
@@ -317,6 +319,7 @@ class World:
             run_id=claim.run_id,
             job=claim.job,
             attempt=claim.attempt,
+            token=claim.token,
             state=state,
             started_at=now,
             finished_at=now,
@@ -329,7 +332,9 @@ class World:
             return
         for old in self.deposed:
             owned = await runs.owned(self.db, old.node.id)
-            verdicts = [(r["id"], r["attempt"], self.random.random() < 0.5) for r in owned]
+            verdicts = [
+                (r["id"], r["attempt"], r["token"], self.random.random() < 0.5) for r in owned
+            ]
             await runs.lose(self.db, self.leader.term, old.node.id, verdicts, "its node died")
 
     # --- the proof ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A claim whose answer was lost on the way: the run is this node's, and nobody attends to it."""
+"""Runs that the database says are this node's, and that it has no memory of: they may have run."""
 
 from typing import Any
 
@@ -6,8 +6,17 @@ from sereno import RunContext, job
 
 from .node import looking, running
 
+UNKNOWN = """
+INSERT INTO sereno.run (job, cause, state, attempt, node, term, token, started_at)
+VALUES ($1, 'program', 'running', 1, $2, 1, gen_random_uuid(), now()) RETURNING id
+"""
+CUT = """
+SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l
+ WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid()
+"""
 
-async def test_a_claim_whose_answer_was_lost_is_given_back_with_the_next_session(
+
+async def test_a_run_that_its_node_does_not_know_is_tried_again_and_the_attempt_counts(
     database: str,
 ) -> None:
     @job("t.quick")
@@ -16,14 +25,32 @@ async def test_a_claim_whose_answer_was_lost_is_given_back_with_the_next_session
 
     async with looking(database) as eye, running(database, quick) as node:
         await node.leads()
-        run_id = await eye.value(
-            "INSERT INTO sereno.run (job, cause, state, attempt, node, term, started_at) "
-            "VALUES ('t.quick', 'program', 'running', 1, $1, 1, now()) RETURNING id",
-            node.id,
-        )
-        await eye.value(
-            "SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l "
-            "WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid()"
-        )
+        run_id = await eye.value(UNKNOWN, "t.quick", node.id)
+        await eye.value(CUT)
         row = await eye.over(run_id, limit=10)
-    assert (row["state"], row["attempt"], row["losses"]) == ("succeeded", 1, 0)
+        (first,) = await eye.rows("SELECT attempt, state, error FROM sereno.attempt")
+    assert (row["state"], row["attempt"], row["losses"], row["result"]) == ("succeeded", 2, 1, "2")
+    assert first[:2] == (1, "lost")
+    assert "may have run" in first[2]
+
+
+async def test_one_that_may_not_run_twice_is_lost_and_says_why(
+    database: str,
+) -> None:
+    begun: list[int] = []
+
+    @job("t.once", on_lost="fail")
+    async def once(run: RunContext[Any]) -> None:
+        begun.append(run.run_id)
+
+    async with looking(database) as eye, running(database, once) as node:
+        await node.leads()
+        run_id = await eye.value(UNKNOWN, "t.once", node.id)
+        await eye.value(CUT)
+        row = await eye.over(run_id, limit=10)
+        lost, last = (
+            await eye.rows("SELECT lost, last_run FROM sereno.job_stat WHERE job = 't.once'")
+        )[0]
+    assert (row["state"], row["losses"], begun) == ("lost", 1, [])
+    assert "may have run" in row["error"]
+    assert (lost, last) == (1, run_id)

@@ -126,7 +126,7 @@ async def test_its_runs_are_claimed_shown_lost_and_kept_unique(scene: Scene) -> 
     assert [a.error for a in shown.attempts] == ["E: x"]
     assert [line.message for line in shown.lines] == ["half way"]
     assert shown.checkpoint == {"at": 5}
-    (lost,) = await runs.lose(scene.db, scene.term, UUID(int=1), [(running, 2, True)], "gone")
+    (lost,) = await runs.lose(scene.db, scene.term, UUID(int=1), [(running, 2, None, True)], "gone")
     assert lost["state"] == "queued"
 
 

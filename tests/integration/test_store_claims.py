@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from sereno.model.errors import LeaseLostError
-from sereno.model.run import Progress
 from sereno.store import queue, runs
 
-from .run_scene import NOW, claimed, outcome, write
+from .run_scene import NOW, claimed, outcome, said, write
 from .scene import NODE, OTHER, Scene, declared_job, opened
 
 
@@ -119,7 +118,7 @@ async def test_a_deposed_leader_claims_no_first_one(scene: Scene) -> None:
 
 async def test_a_retry_is_given_the_checkpoint_of_the_attempt_before(scene: Scene) -> None:
     claim = await claimed(scene)
-    word = Progress(run_id=claim.run_id, attempt=1, done=3, total=9, checkpoint=b'{"page": 3}')
+    word = said(claim, done=3, total=9, checkpoint=b'{"page": 3}')
     await runs.write_progress(scene.db, NODE, [word])
     await write(scene, outcome(claim, "queued", retry_at=NOW))
     (again,) = await runs.claim(scene.db, scene.term, NODE, [claim.run_id])

@@ -22,7 +22,7 @@ FENCED_BY = {
     ),
     # The leader's own session, which has to hold the lock, and names the term.
     "the lock": "term_begin leader_beat leader_hand_over",
-    # The run's owner, by node and attempt; the last row: rows that such a statement has returned.
+    # The run's owner, by node, attempt and token; below: rows that such a statement has returned.
     "the owner": "outcomes_write progress_write lines_write",
     "the owner's transaction": "chain_single chain_arrive chain_complete trace_keep",
     # A node's own row; a message that one node has claimed, each try with its number.
@@ -47,6 +47,7 @@ def test_every_statement_that_writes_is_listed_with_its_fence() -> None:
     for name in FENCED_BY["the owner"].split():
         assert re.search(r"r\.node = \$1", bare[name]), name
         assert re.search(r"r\.attempt = [uo]\.attempt", bare[name]), name
+        assert re.search(r"r\.token = [uo]\.token", bare[name]), name
     for name in FENCED_BY["the lock"].split():
         assert "term = " in bare[name], name
 

@@ -87,11 +87,12 @@ HOT: dict[str, tuple[Any, ...]] = {
     "runs_states": ([1, 2, 3],),
     "cancel_requests": (uuid4(),),
     "absent_owners": (1,),
-    "run_fence": (1, 1, uuid4()),
+    "run_fence": (1, 1, uuid4(), uuid4()),
     "outcomes_write": (
-        uuid4(), [1], [1], ["failed"], [NOW], [NOW], [None], [None], [None], [None], [False],
+        uuid4(), [1], [1], [uuid4()], ["failed"], [NOW], [NOW], [None], [None], [None], [None],
+        [False], ["failed"],
     ),
-    "progress_write": (uuid4(), [1], [1], [1.0], [None], ["x"], [None]),
+    "progress_write": (uuid4(), [1], [1], [uuid4()], [1.0], [None], ["x"], [None]),
     "settle": (
         1, uuid4(),
         [1], [NOW], [NOW], [NOW], [NOW], [1], ["j1"], [None], [None],

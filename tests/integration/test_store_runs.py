@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from sereno.model.errors import RunSuperseded
-from sereno.model.run import LogLine, Progress
+from sereno.model.run import LogLine
 from sereno.store import runs
 from sereno.store.pool import prepare_connection
 from sereno.store.sql import sql
 
-from .run_scene import NOW, claimed, outcome, write
+from .run_scene import NOW, claimed, fence, outcome, said, taken, told, write
 from .scene import NODE, OTHER, Scene, connected, declared_job, opened
 
 LATER = NOW + timedelta(minutes=5)
@@ -75,7 +76,7 @@ async def test_a_retry_written_twice_counts_once_too(scene: Scene) -> None:
 
 async def test_the_last_words_are_kept_with_the_outcome(scene: Scene) -> None:
     claim = await claimed(scene)
-    words = Progress(run_id=claim.run_id, attempt=1, done=9.0, checkpoint=b'"page 9"')
+    words = said(claim, done=9.0, checkpoint=b'"page 9"')
     await write(scene, outcome(claim, "queued", retry_at=NOW, words=words))
     (again,) = await runs.claim(scene.db, scene.term, NODE, [claim.run_id])
     assert again.saved == "page 9"
@@ -85,12 +86,12 @@ async def test_words_under_way_never_replace_those_of_the_outcome(
     scene: Scene, database: str
 ) -> None:
     claim = await claimed(scene)
-    old, new = [Progress(run_id=claim.run_id, attempt=1, checkpoint=page) for page in (b"1", b"2")]
+    old, new = [said(claim, checkpoint=page) for page in (b"1", b"2")]
     async with connected(database) as slow:
         await prepare_connection(slow)
         transaction = slow.transaction()
         await transaction.start()
-        columns = [[old.run_id], [1], [None], [None], [None], [b"1"]]
+        columns = [[old.run_id], [1], [claim.token], [None], [None], [None], [b"1"]]
         await slow.execute(sql("progress_write"), NODE, *columns)
         ending = asyncio.ensure_future(
             write(scene, outcome(claim, "queued", retry_at=NOW, words=new))
@@ -123,7 +124,7 @@ async def test_an_attempt_that_never_began_does_not_count(scene: Scene) -> None:
 async def test_log_lines_come_with_the_outcome_and_once(scene: Scene) -> None:
     claim = await claimed(scene)
     lines = tuple(LogLine(at=NOW, level="INFO", logger="x", message=f"line {n}") for n in range(3))
-    await runs.write_lines(scene.db, NODE, [(claim.run_id, 1, 0, lines[:2])])
+    await runs.write_lines(scene.db, NODE, [told(claim, lines[:2])])
     await write(scene, outcome(claim, lines=lines[1:], first_line=1))
     kept = "SELECT attempt, line, message FROM sereno.run_log ORDER BY line"
     assert await scene.rows(kept) == [(1, n, f"line {n}") for n in range(3)]
@@ -132,13 +133,15 @@ async def test_log_lines_come_with_the_outcome_and_once(scene: Scene) -> None:
 async def test_lines_of_a_run_that_was_deleted_hold_up_no_others(scene: Scene) -> None:
     claim = await claimed(scene)
     line = (LogLine(at=NOW, level="INFO", logger="x", message="here"),)
-    await runs.write_lines(scene.db, NODE, [(10_000, 1, 0, line), (claim.run_id, 1, 0, line)])
+    await runs.write_lines(
+        scene.db, NODE, [told(replace(claim, run_id=10_000), line), told(claim, line)]
+    )
     assert await scene.rows("SELECT run_id FROM sereno.run_log") == [(claim.run_id,)]
 
 
 async def test_words_of_a_run_that_another_owns_are_not_kept(scene: Scene) -> None:
     claim = await claimed(scene)
-    word = Progress(run_id=claim.run_id, attempt=1, done=1.0)
+    word = said(claim, done=1.0)
     await runs.write_progress(scene.db, OTHER, [word])
     assert await scene.rows("SELECT * FROM sereno.run_progress") == []
 
@@ -146,8 +149,8 @@ async def test_words_of_a_run_that_another_owns_are_not_kept(scene: Scene) -> No
 async def test_lines_of_a_run_that_another_owns_are_not_kept(scene: Scene) -> None:
     claim = await claimed(scene)
     lines = (LogLine(at=NOW, level="INFO", logger="x", message="too late"),)
-    await runs.write_lines(scene.db, OTHER, [(claim.run_id, 1, 0, lines)])
-    await runs.write_lines(scene.db, NODE, [(claim.run_id, 2, 0, lines)])
+    await runs.write_lines(scene.db, OTHER, [told(claim, lines)])
+    await runs.write_lines(scene.db, NODE, [told(replace(claim, attempt=2), lines)])
     found = await runs.write_outcomes(scene.db, OTHER, [outcome(claim, lines=lines)], {})
     assert found.ours == frozenset()
     assert await scene.rows("SELECT * FROM sereno.run_log") == []
@@ -158,8 +161,8 @@ async def test_newer_words_take_the_place_of_older_ones_and_a_checkpoint_stays(
 ) -> None:
     claim = await claimed(scene)
     for word in (
-        Progress(run_id=claim.run_id, attempt=1, done=1.0, total=9.0, note="x", checkpoint=b"[1]"),
-        Progress(run_id=claim.run_id, attempt=1, done=2.0),
+        said(claim, done=1.0, total=9.0, note="x", checkpoint=b"[1]"),
+        said(claim, done=2.0),
     ):
         await runs.write_progress(scene.db, NODE, [word])
     row = "SELECT done, total, note, checkpoint::text FROM sereno.run_progress"
@@ -192,7 +195,7 @@ async def test_a_lost_run_is_queued_again_or_final_as_its_job_says(scene: Scene)
         scene.db,
         scene.term,
         NODE,
-        [(again.run_id, 1, True), (final.run_id, 1, False)],
+        [taken(again, again=True), taken(final, again=False)],
         "its node died",
     )
     assert {r["id"]: r["state"] for r in found} == {again.run_id: "queued", final.run_id: "lost"}
@@ -208,7 +211,7 @@ async def test_a_lost_run_is_queued_again_or_final_as_its_job_says(scene: Scene)
 
 async def test_what_was_taken_from_its_owner_cannot_be_written_by_it(scene: Scene) -> None:
     claim = await claimed(scene)
-    await runs.lose(scene.db, scene.term, NODE, [(claim.run_id, 1, True)], "gone")
+    await runs.lose(scene.db, scene.term, NODE, [taken(claim, again=True)], "gone")
     assert await write(scene, outcome(claim)) == set()
     assert await scene.state(claim.run_id) == "queued"
 
@@ -216,7 +219,7 @@ async def test_what_was_taken_from_its_owner_cannot_be_written_by_it(scene: Scen
 async def test_a_deposed_leader_takes_no_run(scene: Scene) -> None:
     claim, old = await claimed(scene), scene.term
     await scene.begin_term(OTHER)
-    assert await runs.lose(scene.db, old, NODE, [(claim.run_id, 1, True)], "gone") == []
+    assert await runs.lose(scene.db, old, NODE, [taken(claim, again=True)], "gone") == []
     assert await scene.state(claim.run_id) == "running"
 
 
@@ -224,8 +227,8 @@ async def test_a_run_whose_job_holds_a_fence_is_left_for_later(scene: Scene, dat
     held, free = await claimed(scene), await claimed(scene)
     async with connected(database) as job:
         async with job.transaction():
-            await runs.fence(job, held.run_id, 1, NODE)
-            wanted = [(held.run_id, 1, True), (free.run_id, 1, True)]
+            await fence(job, held)
+            wanted = [taken(held, again=True), taken(free, again=True)]
             found = await runs.lose(scene.db, scene.term, NODE, wanted, "gone")
             assert [r["id"] for r in found] == [free.run_id]
         found = await runs.lose(scene.db, scene.term, NODE, wanted, "gone")
@@ -234,27 +237,29 @@ async def test_a_run_whose_job_holds_a_fence_is_left_for_later(scene: Scene, dat
 
 async def test_a_fence_fails_once_the_run_is_another_s(scene: Scene, database: str) -> None:
     claim = await claimed(scene)
-    await runs.lose(scene.db, scene.term, NODE, [(claim.run_id, 1, True)], "gone")
+    await runs.lose(scene.db, scene.term, NODE, [taken(claim, again=True)], "gone")
     async with connected(database) as job:
         async with job.transaction():
-            with pytest.raises(RunSuperseded, match=f"run {claim.run_id}, attempt 1: another node"):
-                await runs.fence(job, claim.run_id, 1, NODE)
-        await runs.claim(scene.db, scene.term, NODE, [claim.run_id])
+            with pytest.raises(
+                RunSuperseded, match=f"run {claim.run_id}, attempt 1: it is not this node's"
+            ):
+                await fence(job, claim)
+        (again,) = await runs.claim(scene.db, scene.term, NODE, [claim.run_id])
         async with job.transaction():
             with pytest.raises(RunSuperseded):
-                await runs.fence(job, claim.run_id, 1, NODE)
-            await runs.fence(job, claim.run_id, 2, NODE)
+                await fence(job, claim)
+            await fence(job, again)
 
 
 async def test_a_fence_blocks_neither_progress_nor_log_lines(scene: Scene, database: str) -> None:
     claim = await claimed(scene)
     async with connected(database) as job, job.transaction():
-        await runs.fence(job, claim.run_id, 1, NODE)
+        await fence(job, claim)
         async with asyncio.timeout(2):
-            word = Progress(run_id=claim.run_id, attempt=1, done=1.0)
+            word = said(claim, done=1.0)
             await runs.write_progress(scene.db, NODE, [word])
             line = (LogLine(at=NOW, level="INFO", logger="x", message="here"),)
-            await runs.write_lines(scene.db, NODE, [(claim.run_id, 1, 0, line)])
+            await runs.write_lines(scene.db, NODE, [told(claim, line)])
 
 
 async def test_a_transaction_that_a_job_left_open_holds_up_no_other_run_s_outcome(
@@ -262,12 +267,12 @@ async def test_a_transaction_that_a_job_left_open_holds_up_no_other_run_s_outcom
 ) -> None:
     held, free = await claimed(scene), await claimed(scene)
     async with connected(database) as job, job.transaction():
-        await runs.fence(job, held.run_id, 1, NODE)
+        await fence(job, held)
         async with asyncio.timeout(2):
             await write(scene, outcome(held), outcome(free))
         assert [await scene.state(r.run_id) for r in (held, free)] == ["running", "succeeded"]
         written = await runs.write_outcomes(scene.db, NODE, [outcome(held)], {})
-        assert (written.ours, written.held) == (set(), {held.run_id})
+        assert (written.ours, written.held) == (set(), {held.token})
     assert await write(scene, outcome(held)) == {held.run_id}
 
 
@@ -286,7 +291,7 @@ async def test_a_running_one_is_asked_to_stop_and_its_owner_hears_it(scene: Scen
     claim = await claimed(scene)
     assert await runs.request_cancel(scene.db, claim.run_id, "ann", "wrong day") == "running"
     (row,) = await runs.cancel_requests(scene.db, NODE)
-    assert (row["run_id"], row["requested_by"], row["reason"]) == (claim.run_id, "ann", "wrong day")
+    assert (row["token"], row["requested_by"], row["reason"]) == (claim.token, "ann", "wrong day")
     assert await runs.cancel_requests(scene.db, OTHER) == []
 
 

@@ -170,7 +170,7 @@ class Kernel:
 
     async def _be_seen(self) -> None:
         """Keep the node's row fresh, and see that each run of ours is attended to."""
-        before: set[int] = set()
+        before: set[UUID] = set()
         while True:
             await asyncio.sleep(_SEEN_EVERY)
             with suppress(StoreError):
@@ -178,8 +178,8 @@ class Kernel:
                 if self.runner is not None:
                     # Seen twice: a claim that is on its way now has arrived by then.
                     alone = self.runner.unattended(await runs.owned(self.db, self.status.node))
-                    self.runner.give_back([r for r in alone if r["id"] in before])
-                    before = {r["id"] for r in alone}
+                    self.runner.lose([r for r in alone if r["token"] in before])
+                    before = {r["token"] for r in alone}
 
     async def _leave(self, leader: Leader, runner: Runner) -> None:
         self.status.leaving = True

@@ -128,11 +128,11 @@ class Attempt(msgspec.Struct, kw_only=True):
         """Say how it ended."""
         state, result, error, trace = self._verdict()
         finished = self.clock.now()
-        retry_at = None
+        retry_at = became = None
         if state in ("failed", "timed_out") and self.why != "cancelled":
             wait = self.policies.retry.wait(self.claim.attempt, chance())
             if wait is not None:
-                state, retry_at = "queued", finished + wait
+                became, state, retry_at = state, "queued", finished + wait
         again = state != "succeeded" and self.policies.on_lost == "retry"
         if self.why == "drained" and again:
             state, retry_at = "queued", finished
@@ -142,6 +142,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             run_id=self.claim.run_id,
             job=self.claim.job,
             attempt=self.claim.attempt,
+            token=self.claim.token,
             state=state,
             started_at=began,
             finished_at=max(finished, began),
@@ -149,6 +150,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             error=error,
             traceback=trace,
             retry_at=retry_at,
+            became=became,
             lines=lines,
             first_line=first,
             slot=self.claim.slot,
@@ -195,7 +197,7 @@ def _stopped(attempt: Attempt) -> tuple[RunState, None, str]:
         case "drained":
             return "failed", None, "its node was stopped before it had ended"
         case "superseded":
-            return "lost", None, "another node has taken it over"
+            return "lost", None, "it is not this node's any more"
         case "cancelled":
             return "cancelled", None, f"cancelled{by}"
         case None:

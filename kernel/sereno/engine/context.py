@@ -5,6 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -60,7 +61,8 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     `database_url`: the kernel's own database (a secret: never log it). `begin_by`: the steady time
     at which an executor calls the function at the latest, None for whenever. `traceparent`: below
     which belongs what this run asks others for (in a header, or with ``sereno.enqueue``), None
-    where there is no trace.
+    where there is no trace. `token`: what this attempt is known by, and no other ever: its numbers
+    come again when PostgreSQL has lost the commit that gave them out.
     """
 
     run_id: int
@@ -77,6 +79,7 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     deadline: datetime | None = None
     begin_by: float | None = None
     traceparent: str | None = None
+    token: UUID = msgspec.field(default_factory=uuid4)
     clock: Callable[[], datetime]
     stop: StopFlag = msgspec.field(default_factory=StopFlag)
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -188,7 +189,7 @@ class Firing:
         await self._resume()
         await self._cancel_previous()
 
-    async def _write(self, settlements: list[Settlement]) -> tuple[set[int], ledger.Started]:
+    async def _write(self, settlements: list[Settlement]) -> tuple[set[int], ledger.Made]:
         """Write `settlements`; one that cannot be written is left out, until the next refill."""
         if not settlements:
             return set(), {}
@@ -212,14 +213,14 @@ class Firing:
             self._agenda.put(await ledger.agenda_of(self._db, again))
         return settled, made
 
-    def _follow(self, settlement: Settlement, made: ledger.Started) -> None:
+    def _follow(self, settlement: Settlement, made: ledger.Made) -> None:
         entry = settlement.entry
         if settlement.cancel_previous:
             self._to_cancel |= self._occupancy.of_schedule(entry.schedule_id)
         policies = self._policies_of(entry)
         if policies is not None:
             for run in settlement.runs:
-                self._take(entry, run, made[entry.schedule_id, run.slot], policies.executor)
+                self._take(entry, run, *made[entry.schedule_id, run.slot], policies.executor)
         for verdict in settlement.slots:
             if verdict.verdict != "ran":
                 self._publish(
@@ -249,11 +250,14 @@ class Firing:
                     )
                 )
 
-    def _take(self, entry: Entry, run: NewRun, run_id: int, executor: str) -> None:
+    def _take(
+        self, entry: Entry, run: NewRun, run_id: int, token: UUID | None, executor: str
+    ) -> None:
         """Note a run that was made, and start it where it is to start."""
         self._occupancy.add(
             Occupant(
                 run_id=run_id,
+                token=token,
                 job=entry.job,
                 schedule_id=entry.schedule_id,
                 key=run.concurrency_key,
@@ -261,8 +265,8 @@ class Firing:
                 running=run.start,
             )
         )
-        if run.start:
-            self._runner.start(_claim(entry, run, run_id), run.slot)
+        if token is not None:
+            self._runner.start(_claim(entry, run, run_id, token), run.slot)
 
     def _go_on(self, settlement: Settlement) -> None:
         """Put the schedule back on the agenda, unless its next instant lies beyond the horizon."""
@@ -299,10 +303,14 @@ class Firing:
     async def _cancel_previous(self) -> None:
         """Cancel runs that a later slot of their schedule takes the place of, wherever they are."""
         by = "its schedule's next slot"
-        others = [r for r in self._to_cancel if not self._runner.stop(r, "cancelled", by)]
+        others = [r for r in self._to_cancel if not self._stopped(r, by)]
         self._to_cancel.clear()
         if others:
             await runs.cancel(self._db, self._term, others, by)
+
+    def _stopped(self, run_id: int, by: str) -> bool:
+        token = self._occupancy.token(run_id)
+        return token is not None and self._runner.stop(token, "cancelled", by)
 
     def _policies_of(self, entry: Entry) -> Policies | None:
         """Return what the slots of `entry` follow, None when this code does not know its job."""
@@ -318,11 +326,12 @@ class Firing:
         return found
 
 
-def _claim(entry: Entry, run: NewRun, run_id: int) -> Claim:
+def _claim(entry: Entry, run: NewRun, run_id: int, token: UUID) -> Claim:
     return Claim(
         run_id=run_id,
         job=entry.job,
         attempt=1,
+        token=token,
         params=run.params,
         policies=run.policies,
         slot=run.slot,

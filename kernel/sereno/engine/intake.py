@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain
+from uuid import UUID
 
 from sereno.engine.clock import Clock, steady
 from sereno.engine.occupancy import Occupancy, Occupant
@@ -103,12 +104,13 @@ class Intake:
         self._occupancy.clear()
         active = await runs.active(self._db)
         running = [r for r in active if r["state"] == "running" and r["node"] == self._node.id]
-        self._runner.give_back(self._runner.unattended(running))
+        self._runner.lose(self._runner.unattended(running))
         for row in active:
             mine = row["node"] == self._node.id
             self._occupancy.add(
                 Occupant(
                     run_id=row["id"],
+                    token=row["token"] if row["state"] == "running" else None,
                     job=row["job"],
                     schedule_id=row["schedule_id"],
                     key=row["concurrency_key"],
@@ -160,7 +162,7 @@ class Intake:
         )
         if first is not None:
             run, claim = first
-            self._occupy(run, self._executor(run.job))
+            self._occupy(run, self._executor(run.job), claim.token)
             self._runner.start(claim)
             await asyncio.sleep(0)  # it begins before this node asks for more
 
@@ -181,11 +183,12 @@ class Intake:
         self._occupy(run, policies.executor)
         return True
 
-    def _occupy(self, run: Queued, executor: str) -> None:
-        """Note that a run from the queue starts."""
+    def _occupy(self, run: Queued, executor: str, token: UUID | None = None) -> None:
+        """Note that a run from the queue starts; `token`: of its attempt, once it is claimed."""
         self._occupancy.add(
             Occupant(
                 run_id=run.run_id,
+                token=token,
                 job=run.job,
                 schedule_id=run.schedule_id,
                 key=run.concurrency_key,
@@ -213,6 +216,7 @@ class Intake:
                     coming = asyncio.ensure_future(self._claim(parts.pop(0)))
                     await asyncio.sleep(0)  # it is sent before this node is busy
                 for claim in claims:
+                    self._occupancy.claimed(claim.run_id, claim.token)
                     self._runner.start(claim)
         finally:
             if coming is not None:

@@ -111,7 +111,7 @@ class Leader:
 
     def ended(self, outcome: Outcome) -> None:
         """Hear that an outcome is written: a place is free, a retry or a chained run may wait."""
-        old = self._occupancy.remove(outcome.run_id)
+        old = self._occupancy.remove(outcome.run_id, outcome.token)
         if outcome.state == "queued" and old is not None:
             self._occupancy.add(old.waiting())
         queued = outcome.state == "queued" or outcome.job in self._upstream
@@ -174,9 +174,9 @@ class Leader:
             await self._wakeup.wait(_PRESENCE_AGAIN)
         owned = await runs.owned(self._db, self._node.id)
         runner.superseded(
-            [r["id"] for r in owned] + [r for r in runner.attempts if runner.begins(r)]
+            [r["token"] for r in owned] + [t for t in runner.attempts if runner.begins(t)]
         )
-        runner.give_back(runner.unattended(owned))  # no claim is on its way: nobody reigns here
+        runner.lose(runner.unattended(owned))  # no claim is on its way: nobody reigns here
         while not self._leaving.is_set():
             self.pulse = sent = steady()
             granted, now = await session.try_lead()

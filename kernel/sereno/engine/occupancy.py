@@ -1,14 +1,19 @@
 """Which runs are under way or waiting, and whether one more may start: pure bookkeeping."""
 
 from collections import Counter
+from uuid import UUID
 
 import msgspec
 
 
 class Occupant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A run that is not over. `running` false: it waits in the queue. `foreign`: another node's."""
+    """A run that is not over. `running` false: it waits in the queue. `foreign`: another node's.
+
+    `token`: of the attempt under way, None while it is being claimed.
+    """
 
     run_id: int
+    token: UUID | None = None
     job: str
     schedule_id: int | None = None
     key: str | None = None
@@ -18,7 +23,7 @@ class Occupant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def waiting(self) -> "Occupant":
         """Return this run as one that waits in the queue."""
-        return msgspec.structs.replace(self, running=False, foreign=False)
+        return msgspec.structs.replace(self, token=None, running=False, foreign=False)
 
 
 class Occupancy:
@@ -47,11 +52,24 @@ class Occupancy:
         if run.running:
             self._count(run, 1)
 
-    def remove(self, run_id: int) -> Occupant | None:
-        """Forget a run that is over."""
-        run = self._runs.pop(run_id, None)
-        if run is None:
+    def claimed(self, run_id: int, token: UUID) -> None:
+        """Note by what the attempt is known of a run that is counted as running already."""
+        run = self._runs.get(run_id)
+        if run is not None:
+            self._runs[run_id] = msgspec.structs.replace(run, token=token)
+
+    def token(self, run_id: int) -> UUID | None:
+        """Return what a run's attempt under way is known by."""
+        run = self._runs.get(run_id)
+        return None if run is None else run.token
+
+    def remove(self, run_id: int, token: UUID | None = None) -> Occupant | None:
+        """Forget a run that is over; with a `token`, unless its number is another attempt's by
+        now."""
+        run = self._runs.get(run_id)
+        if run is None or (token is not None and run.token != token):
             return None
+        del self._runs[run_id]
         if run.schedule_id is not None:
             runs = self._by_schedule[run.schedule_id]
             runs.discard(run_id)

@@ -65,9 +65,9 @@ class Outbox:
         self._filled.set()
         self._emptied.clear()
 
-    def holds(self, run_id: int) -> bool:
-        """Tell whether an outcome of this run still waits."""
-        return any(o.run_id == run_id for o in self._waiting)
+    def holds(self, token: UUID) -> bool:
+        """Tell whether the outcome of this attempt still waits."""
+        return any(o.token == token for o in self._waiting)
 
     async def drained(self) -> None:
         """Return once everything is written."""
@@ -113,14 +113,14 @@ class Outbox:
                 raise
             log.exception("an outcome cannot be written as it is", extra={"run": group[0].run_id})
             written, less = await self._write_bare(group[0], error)
-            self._written(less, less.run_id in written.ours)
+            self._written(less, less.token in written.ours)
             return []
         for outcome in group:
-            if outcome.run_id not in written.held:
-                self._written(outcome, outcome.run_id in written.ours)
+            if outcome.token not in written.held:
+                self._written(outcome, outcome.token in written.ours)
         if not self._leading():
             await self._tell_leader()
-        return [o for o in group if o.run_id in written.held]
+        return [o for o in group if o.token in written.held]
 
     async def _tell_leader(self) -> None:
         with suppress(StoreError):  # it looks by itself, a little later
@@ -132,7 +132,7 @@ class Outbox:
         """Write what may be written of an outcome that the database refuses: the plain state, or at
         last a failure. A run that is over may not count as under way for ever."""
         failed = msgspec.structs.replace(
-            _bare(outcome, error), state="failed", retry_at=None, released=False
+            _bare(outcome, error), state="failed", retry_at=None, became=None, released=False
         )
         for less in (_bare(outcome, error), failed):
             try:
@@ -150,10 +150,12 @@ def _bare(outcome: Outcome, error: StoreError) -> Outcome:
         run_id=outcome.run_id,
         job=outcome.job,
         attempt=outcome.attempt,
+        token=outcome.token,
         state=outcome.state,
         started_at=outcome.started_at,
         finished_at=outcome.finished_at,
         retry_at=outcome.retry_at,
+        became=outcome.became,
         released=outcome.released,
         error=f"its outcome could not be kept in full: {error}",
     )

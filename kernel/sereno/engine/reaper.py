@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from sereno.engine.clock import steady
-from sereno.model.errors import SerenoError
+from sereno.engine.loss import tried_again
 from sereno.model.events import RunFinished
 from sereno.model.job import Job
-from sereno.model.run import LOST_ATTEMPTS
 from sereno.store import runs
 from sereno.store.pool import Database, Record
 
@@ -64,7 +63,10 @@ class Reaper:
     async def _take(self, term: int, node: UUID) -> list[tuple[int, str, int | None]]:
         owned = await runs.owned(self._db, node)
         verdicts = [
-            (r["id"], r["attempt"], self._again(r["job"], r["losses"], r["policies"]))
+            (
+                *(r["id"], r["attempt"], r["token"]),
+                tried_again(self._jobs, r["job"], r["losses"], r["policies"]),
+            )
             for r in owned
         ]
         if not verdicts:
@@ -84,16 +86,6 @@ class Reaper:
             if row["state"] == "lost":
                 self._publish(_lost(row, error))
         return [(r["id"], r["state"], r["schedule_id"]) for r in gone]
-
-    def _again(self, job: str, losses: int, policies: dict[str, object] | None) -> bool:
-        declared = self._jobs.get(job)
-        if declared is None:
-            return False
-        try:
-            chosen = declared.policies.changed(policies or {}, f"job '{job}'")
-        except SerenoError:
-            chosen = declared.policies
-        return chosen.on_lost == "retry" and losses + 1 < LOST_ATTEMPTS
 
 
 def _lost(row: Record, error: str) -> RunFinished:

@@ -4,6 +4,7 @@ import logging
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import Lock
+from uuid import UUID
 
 import msgspec
 
@@ -27,6 +28,7 @@ class RunScope(msgspec.Struct, kw_only=True):
     job: str
     run_id: int
     attempt: int
+    token: UUID
     trace_id: str | None = None
     written: int = 0
     dropped: int = 0

@@ -14,6 +14,7 @@ from sereno.engine.attempt import Attempt, Why
 from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
+from sereno.engine.loss import tried_again
 from sereno.engine.outbox import Chains, Outbox
 from sereno.engine.runlog import RunScope
 from sereno.engine.scribe import Scribe
@@ -66,7 +67,7 @@ class Runner:
         self._ended = ended
         self._trusted_until = trusted_until
         self._tracer = tracer
-        self._attempts: dict[int, Attempt] = {}
+        self._attempts: dict[UUID, Attempt] = {}  # by token: a run's number may come again
         self._starting: dict[datetime, list[Attempt]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -75,8 +76,8 @@ class Runner:
         self._outbox = Outbox(db, node, chains, self._written, leading)
 
     @property
-    def attempts(self) -> Mapping[int, Attempt]:
-        """Attempts under way, by run."""
+    def attempts(self) -> Mapping[UUID, Attempt]:
+        """Attempts under way, by token."""
         return self._attempts
 
     def start(self, claim: Claim, at: datetime | None = None) -> None:
@@ -89,7 +90,7 @@ class Runner:
         except Exception as error:  # a plugin's Struct may raise anything
             self._outbox.put(self._refused(claim, f"{type(error).__name__}: {error}"))
             return
-        self._attempts[claim.run_id] = attempt
+        self._attempts[claim.token] = attempt
         self._idle.clear()
         if at is None or self._clock.until(at) <= 0:
             self._begin(attempt)
@@ -99,9 +100,9 @@ class Runner:
             self._starting[at] = [attempt]
             self._wait_for(at)
 
-    def stop(self, run_id: int, why: Why, who: str | None = None) -> bool:
-        """Ask a run to stop; return whether it is this node's."""
-        attempt = self._attempts.get(run_id)
+    def stop(self, token: UUID, why: Why, who: str | None = None) -> bool:
+        """Ask an attempt to stop; return whether it is this node's."""
+        attempt = self._attempts.get(token)
         if attempt is None:
             return False
         attempt.stop(why, who)
@@ -112,59 +113,60 @@ class Runner:
     async def hear_cancellations(self) -> None:
         """Stop those of this node's runs that somebody wants to stop; raises StoreError."""
         for row in await runs.cancel_requests(self._db, self.node):
-            self.stop(row["run_id"], "cancelled", row["requested_by"])
+            self.stop(row["token"], "cancelled", row["requested_by"])
 
-    def begins(self, run_id: int) -> bool:
-        """Tell whether an attempt of this run was claimed so lately that it has not begun."""
-        attempt = self._attempts.get(run_id)
+    def begins(self, token: UUID) -> bool:
+        """Tell whether this attempt was claimed so lately that it has not begun."""
+        attempt = self._attempts.get(token)
         return attempt is not None and attempt.began is None
 
     def unattended(self, owned: Iterable[Record]) -> list[Record]:
-        """Return those of `owned` (id, job, attempt) that have neither attempt nor outcome here.
+        """Return those of `owned` (as `runs.owned`) that have neither attempt nor outcome here.
 
-        Their claim was written, and its answer was lost on the way.
+        Their claim was written and its answer was lost on the way, or their outcome was written and
+        the database has lost that commit since.
         """
         return [
-            r for r in owned if r["id"] not in self._attempts and not self._outbox.holds(r["id"])
+            r
+            for r in owned
+            if r["token"] not in self._attempts and not self._outbox.holds(r["token"])
         ]
 
-    def give_back(self, unattended: Iterable[Record]) -> None:
-        """Put runs that nobody attends to back into the queue; their attempt does not count."""
-        now = self._clock.now()
+    def lose(self, unattended: Iterable[Record]) -> None:
+        """Have runs tried again, or lost, that this node owns and does not know: as nobody can say
+        whether they ran, their attempt counts."""
         for row in unattended:
-            log.warning("a claimed run was never begun, it is given back", extra={"run": row["id"]})
-            self._outbox.put(
-                Outcome(
-                    run_id=row["id"],
-                    job=row["job"],
-                    attempt=row["attempt"],
-                    state="queued",
-                    started_at=now,
-                    finished_at=now,
-                    retry_at=now,
-                    released=True,
-                )
+            again = tried_again(self._jobs, row["job"], row["losses"], row["policies"])
+            log.warning(
+                "this node owns a run that it does not know; it may have run",
+                extra={"run": row["id"], "job": row["job"], "again": again},
             )
+            self._outbox.put(self._unknown(row, again))
 
-    def superseded(self, owned: Iterable[int]) -> None:
-        """Stop every attempt whose run is not among `owned` any more."""
-        for run_id in self._attempts.keys() - set(owned):
-            log.warning("a run was taken over by another node", extra={"run": run_id})
-            self.stop(run_id, "superseded")
+    def superseded(self, owned: Iterable[UUID]) -> None:
+        """Stop every attempt that is not among `owned` any more."""
+        for token in self._attempts.keys() - set(owned):
+            claim = self._attempts[token].claim
+            log.warning(
+                "a run is not this node's any more: another has taken it over, or the database has"
+                " lost its claim",
+                extra={"run": claim.run_id, "job": claim.job},
+            )
+            self.stop(token, "superseded")
 
     async def drain(self, limit: timedelta) -> None:
         """Wait for the runs under way, at most `limit`; then stop them, and write how all ended.
 
         Those that have not begun yet are given back at once.
         """
-        for run_id, attempt in list(self._attempts.items()):
+        for token, attempt in list(self._attempts.items()):
             if attempt.began is None:
-                self.stop(run_id, "drained")
+                self.stop(token, "drained")
         with suppress(TimeoutError):
             async with asyncio.timeout(limit.total_seconds()):
                 await self._idle.wait()
-        for run_id in list(self._attempts):
-            self.stop(run_id, "drained")
+        for token in list(self._attempts):
+            self.stop(token, "drained")
         await self._idle.wait()
         await self._outbox.drained()
 
@@ -204,7 +206,7 @@ class Runner:
 
     def _give_up(self, attempt: Attempt) -> None:
         """Give a run back that has not begun, or say that it was cancelled."""
-        self._forget(attempt.claim.run_id)
+        self._forget(attempt.claim.token)
         cancelled = attempt.why == "cancelled"
         claim = attempt.claim
         self._outbox.put(
@@ -213,7 +215,7 @@ class Runner:
 
     def _over(self, attempt: Attempt) -> None:
         """Hear that an attempt has ended, or was left behind."""
-        words = self._forget(attempt.claim.run_id)
+        words = self._forget(attempt.claim.token)
         if attempt.too_late:
             self._outbox.put(self._released(attempt.claim))
             return
@@ -222,11 +224,11 @@ class Runner:
             outcome if words is None else msgspec.structs.replace(outcome, words=words)
         )
 
-    def _forget(self, run_id: int) -> Progress | None:
-        del self._attempts[run_id]
+    def _forget(self, token: UUID) -> Progress | None:
+        del self._attempts[token]
         if not self._attempts:
             self._idle.set()
-        return self._scribe.close(run_id)
+        return self._scribe.close(token)
 
     def _attempt(self, claim: Claim) -> Attempt:
         job = self._jobs[claim.job]
@@ -237,12 +239,15 @@ class Runner:
         params: Any = job.checked_params(claim.params)
         if job.params is not None:
             params = msgspec.convert(params, job.params)
-        scope = RunScope(job=claim.job, run_id=claim.run_id, attempt=claim.attempt)
+        scope = RunScope(
+            job=claim.job, run_id=claim.run_id, attempt=claim.attempt, token=claim.token
+        )
         timeout = policies.timeout
         context = RunContext(
             run_id=claim.run_id,
             job=claim.job,
             attempt=claim.attempt,
+            token=claim.token,
             params=params,
             settings=self._settings_of(claim.job),
             log=self._logger(claim.job),
@@ -279,6 +284,7 @@ class Runner:
             run_id=claim.run_id,
             job=claim.job,
             attempt=claim.attempt,
+            token=claim.token,
             state="failed",
             started_at=now,
             finished_at=now,
@@ -292,6 +298,7 @@ class Runner:
             run_id=claim.run_id,
             job=claim.job,
             attempt=claim.attempt,
+            token=claim.token,
             state="cancelled",
             started_at=now,
             finished_at=now,
@@ -305,6 +312,7 @@ class Runner:
             run_id=claim.run_id,
             job=claim.job,
             attempt=claim.attempt,
+            token=claim.token,
             state="queued",
             started_at=now,
             finished_at=now,
@@ -312,10 +320,26 @@ class Runner:
             released=True,
         )
 
+    def _unknown(self, row: Record, again: bool) -> Outcome:
+        now = self._clock.now()
+        return Outcome(
+            run_id=row["id"],
+            job=row["job"],
+            attempt=row["attempt"],
+            token=row["token"],
+            state="queued" if again else "lost",
+            became="lost" if again else None,
+            started_at=now,
+            finished_at=now,
+            retry_at=now if again else None,
+            error="its node does not know it: its claim was not answered, or the database has lost"
+            " its outcome; it may have run",
+        )
+
     def _written(self, outcome: Outcome, ours: bool) -> None:
         if not ours:
             log.warning(
-                "an outcome came too late: the run has another owner",
+                "an outcome is not kept: the run is not this node's any more",
                 extra={"run": outcome.run_id, "job": outcome.job},
             )
         self._ended(outcome)

@@ -68,7 +68,8 @@ class Words:
     def _keep(self, **words: Any) -> None:
         before = self._words
         if before is None:
-            before = Progress(run_id=self.scope.run_id, attempt=self.scope.attempt)
+            scope = self.scope
+            before = Progress(run_id=scope.run_id, attempt=scope.attempt, token=scope.token)
         self._words = msgspec.structs.replace(before, **words)
         self._new = True
 
@@ -79,16 +80,16 @@ class Scribe:
     def __init__(self, db: Database, node: UUID) -> None:
         self._db = db
         self._node = node
-        self._words: dict[int, Words] = {}
+        self._words: dict[UUID, Words] = {}
 
     def open(self, scope: RunScope) -> Words:
         """Take up an attempt."""
-        words = self._words[scope.run_id] = Words(self, scope)
+        words = self._words[scope.token] = Words(self, scope)
         return words
 
-    def close(self, run_id: int) -> Progress | None:
+    def close(self, token: UUID) -> Progress | None:
         """Put an attempt away that has ended; return its last words."""
-        words = self._words.pop(run_id, None)
+        words = self._words.pop(token, None)
         return None if words is None else words.last()
 
     async def write(self, words: Iterable[Words]) -> None:
@@ -105,7 +106,7 @@ class Scribe:
 
     async def fence(self, scope: RunScope, connection: Any) -> None:
         """Hold a run's row in `connection`'s transaction; raises RunSuperseded."""
-        await runs.fence(connection, scope.run_id, scope.attempt, self._node)
+        await runs.fence(connection, scope.run_id, scope.attempt, scope.token, self._node)
 
     async def work(self) -> None:
         """Write for ever."""
@@ -129,7 +130,7 @@ class Scribe:
             await runs.write_lines(
                 self._db,
                 self._node,
-                [(s.run_id, s.attempt, first, lines) for s, first, lines in taken],
+                [(s.run_id, s.attempt, s.token, first, lines) for s, first, lines in taken],
             )
         except StoreError:
             for scope, _, lines in taken:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -111,11 +112,16 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A run that this node owns from now on: one attempt of it is to be made."""
+    """A run that this node owns from now on: one attempt of it is to be made.
+
+    `token`: what the attempt is known by, made at random by the claim. (Its number may come again,
+    when PostgreSQL has lost the commit that gave it out.)
+    """
 
     run_id: int
     job: str
     attempt: int
+    token: UUID
     params: dict[str, Any]
     policies: dict[str, Any]
     slot: datetime | None = None

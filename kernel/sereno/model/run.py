@@ -8,6 +8,7 @@ queued ──► running ──► succeeded | failed | timed_out | cancelled | 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -67,6 +68,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: int
     attempt: int
+    token: UUID
     done: float | None = None
     total: float | None = None
     note: str | None = None
@@ -76,7 +78,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended, written only while this node still owns the run.
 
-    `state` ``queued``: it is tried again at `retry_at`. `result`: JSON text. `released`: the
+    `token`: what the attempt is known by. `state` ``queued``: the run is tried again at `retry_at`;
+    `became`: how this attempt ended then, None for ``failed``. `result`: JSON text. `released`: the
     attempt was never begun, so it does not count. `first_line`: the number of the first of `lines`.
     `words`: its last, which a retry goes on from. `trace_context`: what follows from it belongs to.
     """
@@ -84,6 +87,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     run_id: int
     job: str
     attempt: int
+    token: UUID
     state: RunState
     started_at: datetime
     finished_at: datetime
@@ -91,6 +95,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     traceback: str | None = None
     retry_at: datetime | None = None
+    became: RunState | None = None
     released: bool = False
     lines: tuple[LogLine, ...] = ()
     first_line: int = 0

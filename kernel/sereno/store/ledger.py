@@ -14,8 +14,8 @@ from sereno.model.run import Verdict
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 
-Started = dict[tuple[int, datetime], int]
-"""Ids of the runs that a settlement made, by schedule and slot."""
+Made = dict[tuple[int, datetime], tuple[int, UUID | None]]
+"""The runs that a settlement made, by schedule and slot: the id, and the token of what starts."""
 
 
 async def agenda(db: Database, horizon: datetime, limit: int) -> list[Entry]:
@@ -30,7 +30,7 @@ async def agenda_of(db: Database, schedules: Sequence[int]) -> list[Entry]:
 
 async def settle(
     db: Database, term: int, node: UUID, settlements: Sequence[Settlement]
-) -> tuple[set[int], Started]:
+) -> tuple[set[int], Made]:
     """Write `settlements` in one statement, each whole or not at all, under `term`.
 
     Returns the schedules that were settled (the others have changed meanwhile: read them again) and
@@ -41,8 +41,12 @@ async def settle(
         rows = await connection.fetch(sql("settle"), term, node, *_columns(settlements))
         if not rows and await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over: its slots are another node's to settle")
-    started = {(r["schedule_id"], r["slot"]): r["run_id"] for r in rows if r["run_id"] is not None}
-    return {r["schedule_id"] for r in rows}, started
+    made = {
+        (r["schedule_id"], r["slot"]): (r["run_id"], r["token"])
+        for r in rows
+        if r["run_id"] is not None
+    }
+    return {r["schedule_id"] for r in rows}, made
 
 
 def _columns(settlements: Sequence[Settlement]) -> list[list[Any]]:

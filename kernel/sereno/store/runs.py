@@ -50,6 +50,7 @@ def _claim(row: asyncpg.Record) -> Claim:
         run_id=row["id"],
         job=row["job"],
         attempt=row["attempt"],
+        token=row["token"],
         params=row["params"],
         policies=row["policies"] or {},
         slot=row["slot"],
@@ -62,12 +63,12 @@ def _claim(row: asyncpg.Record) -> Claim:
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of outcomes. `ours`: runs whose outcome is kept. `held`: runs that are still this
-    node's, but whose row a job's open transaction holds: to be written later. The rest has another
-    owner."""
+    """What became of outcomes, by their attempts' tokens. `ours`: the outcome is kept. `held`: the
+    run is still this node's, but a job's open transaction holds its row: to be written later. The
+    rest is not this node's any more."""
 
-    ours: frozenset[int]
-    held: frozenset[int] = frozenset()
+    ours: frozenset[UUID]
+    held: frozenset[UUID] = frozenset()
 
 
 async def write_outcomes(
@@ -84,7 +85,7 @@ async def write_outcomes(
     """
     chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
     words = [o.words for o in outcomes if o.words is not None]
-    said = [(o.run_id, o.attempt, o.first_line, o.lines) for o in outcomes if o.lines]
+    said = [o for o in outcomes if o.lines]
     again = [o for o in outcomes if o.state == "queued" and o.trace_context and not o.released]
     if not (chained or words or said or again):
         rows = await db.fetch("outcomes_write", node, *_columns(outcomes))
@@ -94,17 +95,16 @@ async def write_outcomes(
                 await _progress(connection, node, words)
             rows = await connection.fetch(sql("outcomes_write"), node, *_columns(outcomes))
             if chained:
-                await _chain(
-                    connection, rows, chains, {o.run_id: o.trace_context for o in outcomes}
-                )
-            done = {r["id"] for r in rows}
-            if again := [o for o in again if o.run_id in done]:
+                await _chain(connection, rows, chains, {o.token: o.trace_context for o in outcomes})
+            done = {r["token"] for r in rows}
+            if again := [o for o in again if o.token in done]:
                 traces = [[o.run_id for o in again], [o.trace_context for o in again]]
                 await connection.execute(sql("trace_keep"), *traces)
-            if said := [s for s in said if s[0] in done]:
-                await _lines(connection, None, said)
-    ours = frozenset(r["id"] for r in rows)
-    left = [o for o in outcomes if o.run_id not in ours]
+            if said := [o for o in said if o.token in done]:
+                lines = [(o.run_id, o.attempt, o.token, o.first_line, o.lines) for o in said]
+                await _lines(connection, None, lines)
+    ours = frozenset(r["token"] for r in rows)
+    left = [o for o in outcomes if o.token not in ours]
     return Written(ours=ours) if not left else await _left(db, node, left, ours)
 
 
@@ -112,6 +112,7 @@ def _columns(outcomes: Sequence[Outcome]) -> list[list[Any] | None]:
     return [
         [o.run_id for o in outcomes],
         [o.attempt for o in outcomes],
+        [o.token for o in outcomes],
         [o.state for o in outcomes],
         [o.started_at for o in outcomes],
         [o.finished_at for o in outcomes],
@@ -120,6 +121,7 @@ def _columns(outcomes: Sequence[Outcome]) -> list[list[Any] | None]:
         _sparse([o.traceback for o in outcomes]),
         _sparse([o.retry_at for o in outcomes]),
         _sparse([o.released or None for o in outcomes]),
+        _sparse([o.became for o in outcomes]),
     ]
 
 
@@ -129,21 +131,21 @@ def _sparse(column: list[Any]) -> list[Any] | None:
 
 
 async def _left(
-    db: Database, node: UUID, outcomes: Sequence[Outcome], ours: frozenset[int]
+    db: Database, node: UUID, outcomes: Sequence[Outcome], ours: frozenset[UUID]
 ) -> Written:
     """Tell outcomes that are held up from those that are written already and those too late."""
     rows = await db.fetch(
         "outcomes_left",
         node,
         [o.run_id for o in outcomes],
-        [o.attempt for o in outcomes],
+        [o.token for o in outcomes],
         [o.state for o in outcomes],
         [o.finished_at for o in outcomes],
         [o.retry_at for o in outcomes],
     )
     return Written(
-        ours=ours | {r["id"] for r in rows if not r["held"]},
-        held=frozenset(r["id"] for r in rows if r["held"]),
+        ours=ours | {r["token"] for r in rows if not r["held"]},
+        held=frozenset(r["token"] for r in rows if r["held"]),
     )
 
 
@@ -151,16 +153,17 @@ async def _chain(
     connection: asyncpg.Connection,
     rows: Sequence[asyncpg.Record],
     chains: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
-    traces: Mapping[int, str | None],
+    traces: Mapping[UUID, str | None],
 ) -> None:
     singles: list[tuple[str, int, str | None]] = []
     joins: list[tuple[str, int, str]] = []
+    below = {row["id"]: traces[row["token"]] for row in rows}
     for row in rows:
         if row["state"] != "succeeded":
             continue
         for downstream, upstreams in chains.get(row["job"], ()):
             if len(upstreams) == 1:
-                singles.append((downstream, row["id"], traces[row["id"]]))
+                singles.append((downstream, row["id"], below[row["id"]]))
             else:
                 joins.append((downstream, row["id"], row["job"]))
     if singles:
@@ -169,27 +172,27 @@ async def _chain(
         joins += [(r["job"], r["run_id"], r["upstream"]) for r in others]
     for downstream, run_id, upstream in sorted(joins):
         await connection.fetchval(sql("chain_lock"), downstream)
-        await connection.execute(sql("chain_arrive"), downstream, run_id, traces[run_id])
+        await connection.execute(sql("chain_arrive"), downstream, run_id, below[run_id])
         await connection.fetch(sql("chain_complete"), downstream, upstream)
 
 
-async def write_lines(
-    db: Database, node: UUID, lines: Sequence[tuple[int, int, int, Sequence[LogLine]]]
-) -> None:
-    """Keep log lines of attempts that are still this node's: of each its run, attempt, the number
-    of the first line, the lines."""
+Lines = tuple[int, int, UUID, int, Sequence[LogLine]]
+"""Run, attempt, token, the number of the first line, the lines."""
+
+
+async def write_lines(db: Database, node: UUID, lines: Sequence[Lines]) -> None:
+    """Keep log lines of attempts that are still this node's."""
     async with db.connection() as connection:
         await _lines(connection, node, lines)
 
 
-async def _lines(
-    connection: asyncpg.Connection,
-    node: UUID | None,
-    lines: Sequence[tuple[int, int, int, Sequence[LogLine]]],
-) -> None:
+async def _lines(connection: asyncpg.Connection, node: UUID | None, lines: Sequence[Lines]) -> None:
     rows = [
-        (run_id, attempt, first + n, line.at, line.level, line.logger, line.message)
-        for run_id, attempt, first, said in lines
+        (
+            *(run_id, attempt, None if node is None else token),
+            *(first + n, line.at, line.level, line.logger, line.message),
+        )
+        for run_id, attempt, token, first, said in lines
         for n, line in enumerate(said)
     ]
     await connection.execute(sql("lines_write"), node, *[list(c) for c in zip(*rows, strict=True)])
@@ -212,6 +215,7 @@ async def _progress(connection: asyncpg.Connection, node: UUID, words: Sequence[
         node,
         [w.run_id for w in words],
         [w.attempt for w in words],
+        [w.token for w in words],
         [w.done for w in words],
         [w.total for w in words],
         [w.note for w in words],
@@ -219,19 +223,20 @@ async def _progress(connection: asyncpg.Connection, node: UUID, words: Sequence[
     )
 
 
-async def fence(connection: Any, run_id: int, attempt: int, node: UUID) -> None:
+async def fence(connection: Any, run_id: int, attempt: int, token: UUID, node: UUID) -> None:
     """Hold the run's row in `connection`'s transaction; raises RunSuperseded."""
     with translated():
-        row = await connection.fetchrow(sql("run_fence"), run_id, attempt, node)
+        row = await connection.fetchrow(sql("run_fence"), run_id, attempt, node, token)
     if row is None:
         raise RunSuperseded(
-            f"run {run_id}, attempt {attempt}: another node has taken it over; "
-            "nothing may be written for it"
+            f"run {run_id}, attempt {attempt}: it is not this node's any more, as another has taken"
+            " it over or the database has lost its claim; nothing may be written for it"
         )
 
 
 async def active(db: Database) -> list[asyncpg.Record]:
-    """Return id, job, state, node, attempt, schedule_id, concurrency_key of what runs or waits."""
+    """Return id, token, job, state, node, attempt, losses, policies, schedule_id, concurrency_key
+    of what runs or waits."""
     return await db.fetch("runs_active")
 
 
@@ -241,7 +246,7 @@ async def states(db: Database, runs: Sequence[int]) -> dict[int, RunState | None
 
 
 async def cancel_requests(db: Database, node: UUID) -> list[asyncpg.Record]:
-    """Return run_id, requested_by, reason of this node's runs that are to stop."""
+    """Return token, requested_by, reason of this node's attempts that are to stop."""
     return await db.fetch("cancel_requests", node)
 
 
@@ -269,14 +274,18 @@ async def absent_owners(db: Database) -> dict[UUID, int]:
 
 
 async def owned(db: Database, node: UUID) -> list[asyncpg.Record]:
-    """Return id, job, attempt, losses, policies of the runs that `node` owns."""
+    """Return id, token, job, attempt, losses, policies of the runs that `node` owns."""
     return await db.fetch("runs_of", node)
 
 
 async def lose(
-    db: Database, term: int, node: UUID, runs: Sequence[tuple[int, int, bool]], error: str
+    db: Database,
+    term: int,
+    node: UUID,
+    runs: Sequence[tuple[int, int, UUID | None, bool]],
+    error: str,
 ) -> list[asyncpg.Record]:
-    """Take `runs` (id, attempt, again) from `node`; those that are fenced are left for later.
+    """Take `runs` (id, attempt, token, again) from `node`; what is fenced is left for later.
 
     Returns id, job, attempt, state, schedule_id, slot, and how long they `lasted`, of those taken.
     """
@@ -287,5 +296,6 @@ async def lose(
         [r[0] for r in runs],
         [r[1] for r in runs],
         [r[2] for r in runs],
+        [r[3] for r in runs],
         error,
     )

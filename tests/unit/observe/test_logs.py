@@ -73,7 +73,7 @@ def test_every_line_tells_its_run_and_its_node() -> None:
     status = Status(node=NODE, label="", version="1")
     configure_logging(LogSettings(), status=status, stream=stream)
     status.term = 7
-    token = current_run.set(RunScope(job="etl.sync", run_id=5, attempt=2))
+    token = current_run.set(RunScope(job="etl.sync", run_id=5, attempt=2, token=NODE))
     log.info("moved")
     current_run.reset(token)
     log.info("idle")

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from opentelemetry import trace
@@ -16,6 +17,7 @@ from sereno.model.run import Outcome
 from sereno.tracing import begun, ended
 from sereno.tracing.otel import OtelTracer
 
+TOKEN = UUID(int=7)
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 OTHER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -44,7 +46,15 @@ def traced() -> Iterator[Traced]:
 
 def claimed(**changed: Any) -> Claim:
     return Claim(
-        **{"run_id": 7, "job": "etl.sync", "attempt": 2, "params": {}, "policies": {}} | changed
+        **{
+            "run_id": 7,
+            "job": "etl.sync",
+            "attempt": 2,
+            "token": TOKEN,
+            "params": {},
+            "policies": {},
+        }
+        | changed
     )
 
 
@@ -54,6 +64,7 @@ def over(**changed: Any) -> Outcome:
             "run_id": 7,
             "job": "etl.sync",
             "attempt": 2,
+            "token": TOKEN,
             "state": "succeeded",
             "started_at": NOW,
             "finished_at": NOW + timedelta(seconds=1),

@@ -121,9 +121,8 @@ class _Reporter:
         await asyncio.to_thread(self._line.flush)
 
     async def fence(self, connection: Any) -> None:
-        await runs.fence(
-            connection, self._start.run_id, self._start.attempt, UUID(self._start.node)
-        )
+        start = self._start
+        await runs.fence(connection, start.run_id, start.attempt, start.token, UUID(start.node))
 
 
 class _Logs(logging.Handler):
@@ -203,6 +202,7 @@ def _call(start: Start, line: _Line) -> Any:
         run_id=start.run_id,
         job=start.job,
         attempt=start.attempt,
+        token=start.token,
         params=params,
         settings=settings,
         log=logging.getLogger(f"sereno.job.{start.job}"),

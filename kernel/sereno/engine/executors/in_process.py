@@ -100,6 +100,7 @@ class InProcess(Executor):
             run_id=context.run_id,
             job=context.job,
             attempt=context.attempt,
+            token=context.token,
             node=str(self._node),
             params=context.params,
             settings=settings,

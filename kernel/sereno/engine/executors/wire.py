@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -19,6 +20,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     run_id: int
     job: str
     attempt: int
+    token: UUID
     node: str
     params: Any
     settings: Any

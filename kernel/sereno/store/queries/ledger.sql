@@ -32,8 +32,9 @@ SELECT s.id, s.name, s.job, s.paused_until, d.settled_to, d.next_slot, d.wake_at
 -- more runs: $24 schedules, $25 slots, $26 start, $27 params, $28 policies, $29 priorities, $30 concurrency keys
 -- ranges: $31 schedules, $32 first, $33 last, $34 counts, $35 verdicts, $36 reasons
 -- All of a schedule's settlement or, when its watermark or version has moved, nothing of it. Nothing at all when the
--- term has moved on. Returns a row per settled schedule and run. (What a schedule mostly has, one slot and one run, goes
--- beside its mark: joined to the marks, a batch would cost the square of its size, as the planner cannot know its size.)
+-- term has moved on. Returns a row per settled schedule and run; a run that starts has its attempt's token. (What a
+-- schedule mostly has, one slot and one run, goes beside its mark: joined to the marks, a batch would cost the square of
+-- its size, as the planner cannot know its size.)
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mark AS (
@@ -46,28 +47,29 @@ WITH fence AS (
                 params, policies, priority, key), fence
      WHERE w.schedule_id = m.id AND w.settled_to = m.old AND w.version = m.version
     RETURNING w.schedule_id, m.job, m.slot, m.verdict, m.reason, m.start, m.params, m.policies, m.priority, m.key,
-              CASE WHEN m.start IS NOT NULL THEN nextval('sereno.run_id_seq') END AS run_id
+              CASE WHEN m.start IS NOT NULL THEN nextval('sereno.run_id_seq') END AS run_id,
+              CASE WHEN m.start THEN gen_random_uuid() END AS token
 ), more_slots AS (
     SELECT mark.schedule_id, mark.job, s.slot, s.verdict, s.reason
       FROM unnest($20::bigint[], $21::timestamptz[], $22::text[], $23::text[]) AS s(id, slot, verdict, reason)
       JOIN mark ON mark.schedule_id = s.id
 ), more_runs AS MATERIALIZED (
     SELECT mark.schedule_id, mark.job, r.slot, r.start, r.params, r.policies, r.priority, r.key,
-           nextval('sereno.run_id_seq') AS run_id
+           nextval('sereno.run_id_seq') AS run_id, CASE WHEN r.start THEN gen_random_uuid() END AS token
       FROM unnest($24::bigint[], $25::timestamptz[], $26::boolean[], $27::jsonb[], $28::jsonb[], $29::smallint[],
                   $30::text[]) WITH ORDINALITY AS r(id, slot, start, params, policies, priority, key, n)
       JOIN mark ON mark.schedule_id = r.id
      ORDER BY r.n
 ), started AS (
-    SELECT schedule_id, job, slot, start, params, policies, priority, key, run_id FROM more_runs
+    SELECT schedule_id, job, slot, start, params, policies, priority, key, run_id, token FROM more_runs
     UNION ALL
-    SELECT schedule_id, job, slot, start, params, policies, priority, key, run_id FROM mark WHERE run_id IS NOT NULL
+    SELECT schedule_id, job, slot, start, params, policies, priority, key, run_id, token FROM mark WHERE run_id IS NOT NULL
 ), made AS (
     INSERT INTO sereno.run (id, job, state, cause, schedule_id, slot, priority, run_at, params, policies, concurrency_key,
-                            attempt, node, term, started_at) OVERRIDING SYSTEM VALUE
+                            attempt, node, term, token, started_at) OVERRIDING SYSTEM VALUE
     SELECT run_id, job, CASE WHEN start THEN 'running' ELSE 'queued' END, 'slot', schedule_id, slot, priority, slot, params,
            policies, key, CASE WHEN start THEN 1 ELSE 0 END, CASE WHEN start THEN $2::uuid END,
-           CASE WHEN start THEN $1::bigint END, CASE WHEN start THEN greatest(clock_timestamp(), slot) END
+           CASE WHEN start THEN $1::bigint END, token, CASE WHEN start THEN greatest(clock_timestamp(), slot) END
       FROM started
 ), slots AS (
     INSERT INTO sereno.slot (schedule_id, slot, verdict, reason, run_id, term)
@@ -101,4 +103,4 @@ WITH fence AS (
              GROUP BY job) c
      WHERE j.job = c.job
 )
-SELECT schedule_id, run_id, slot FROM mark UNION ALL SELECT schedule_id, run_id, slot FROM more_runs;
+SELECT schedule_id, run_id, slot, token FROM mark UNION ALL SELECT schedule_id, run_id, slot, token FROM more_runs;

@@ -29,13 +29,13 @@ SELECT min(run_at) FROM sereno.run WHERE state = 'queued' AND run_at > clock_tim
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
-    UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1,
+    UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1, token = gen_random_uuid(),
            started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
       FROM fence WHERE r.id = ANY($3::bigint[]) AND coalesce(r.state, '') = 'queued'
-    RETURNING r.id, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause, r.schedule_id,
-              r.priority, r.run_at
+    RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
+              r.schedule_id, r.priority, r.run_at
 )
-SELECT mine.id, mine.job, mine.attempt, mine.params, mine.policies, mine.slot, mine.upstream, mine.trace_context,
+SELECT mine.id, mine.token, mine.job, mine.attempt, mine.params, mine.policies, mine.slot, mine.upstream, mine.trace_context,
        mine.cause, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule
   FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
  ORDER BY mine.priority DESC, mine.run_at, mine.id;
@@ -51,18 +51,18 @@ WITH first AS MATERIALIZED (
 ), fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
-    UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1,
+    UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1, token = gen_random_uuid(),
            started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
       FROM fence, first WHERE r.id = first.id AND coalesce(r.state, '') = 'queued' AND r.policies IS NULL
-    RETURNING r.id, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause, r.schedule_id,
-              r.concurrency_key
+    RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
+              r.schedule_id, r.concurrency_key
 )
 SELECT mine.*, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule
   FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1;
 
 -- name: runs_active
 -- Every queued or running run of a schedule, and every running one: what a new leader must know of.
-SELECT id, job, state, node, schedule_id, concurrency_key, attempt FROM sereno.run
+SELECT id, token, job, state, node, schedule_id, concurrency_key, attempt, losses, policies FROM sereno.run
  WHERE state = 'running' OR (state = 'queued' AND schedule_id IS NOT NULL);
 
 -- name: runs_states
@@ -70,20 +70,21 @@ SELECT id, job, state, node, schedule_id, concurrency_key, attempt FROM sereno.r
 SELECT i AS id, r.state FROM unnest($1::bigint[]) AS i LEFT JOIN sereno.run r ON r.id = i;
 
 -- name: outcomes_write
--- $1 node, $2 runs, $3 attempts, $4 states, $5 started, $6 finished, $7 results, $8 errors, $9 tracebacks,
--- $10 retry instants, $11 released (null for any of the last five: none has it). Each only while this node owns that
--- attempt, and nobody holds its row: a transaction that a job left open may hold up its own run's outcome, but no
--- other's. Returns what was written.
+-- $1 node, $2 runs, $3 attempts, $4 tokens, $5 states, $6 started, $7 finished, $8 results, $9 errors, $10 tracebacks,
+-- $11 retry instants, $12 released, $13 what an attempt became whose run is queued again (null for any of the last six:
+-- none has it). Each only while this node owns that attempt, and nobody holds its row: a transaction that a job left open
+-- may hold up its own run's outcome, but no other's. Returns what was written.
 WITH o AS (
-    SELECT id, attempt, state, started_at, finished_at, result, error, traceback, retry_at,
-           coalesce(released, false) AS released
-      FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::text[],
-                  $9::text[], $10::timestamptz[], $11::boolean[])
-        AS o(id, attempt, state, started_at, finished_at, result, error, traceback, retry_at, released)
+    SELECT id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at,
+           coalesce(released, false) AS released, coalesce(became, 'failed') AS became
+      FROM unnest($2::bigint[], $3::integer[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[],
+                  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $13::text[])
+        AS o(id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at, released, became)
 ), mine AS MATERIALIZED (  -- lateral: by the primary key, one after another, whatever the planner believes
     SELECT o.* FROM o, LATERAL (
         SELECT r.id FROM sereno.run r
-         WHERE r.id = o.id AND r.attempt = o.attempt AND r.node = $1 AND coalesce(r.state, '') = 'running'
+         WHERE r.id = o.id AND r.attempt = o.attempt AND r.token = o.token AND r.node = $1
+           AND coalesce(r.state, '') = 'running'
            FOR NO KEY UPDATE SKIP LOCKED
     ) AS held
 ), done AS (
@@ -93,17 +94,19 @@ WITH o AS (
            result = o.result, error = o.error, traceback = o.traceback,
            run_at = coalesce(o.retry_at, r.run_at),
            attempt = CASE WHEN o.released THEN r.attempt - 1 ELSE r.attempt END,
+           losses = CASE WHEN 'lost' IN (o.state, o.became) THEN r.losses + 1 ELSE r.losses END,
            node = CASE WHEN o.state = 'queued' THEN NULL ELSE r.node END
       FROM mine AS o WHERE r.id = o.id
-    RETURNING r.id, r.job, o.attempt, r.term, o.state, o.started_at, o.finished_at, o.error, o.traceback, o.released
+    RETURNING r.id, r.token, r.job, o.attempt, r.term, o.state, o.started_at, o.finished_at, o.error, o.traceback,
+              o.released, o.became
 ), ended AS (
-    INSERT INTO sereno.attempt (run_id, attempt, state, node, term, started_at, finished_at, error, traceback)
-    SELECT id, attempt, 'failed', $1, term, started_at, finished_at, error, traceback
+    INSERT INTO sereno.attempt (run_id, attempt, token, state, node, term, started_at, finished_at, error, traceback)
+    SELECT id, attempt, token, became, $1, term, started_at, finished_at, error, traceback
       FROM done WHERE state = 'queued' AND NOT released
 ), counted AS (
     UPDATE sereno.job_stat j
        SET succeeded = j.succeeded + c.succeeded, failed = j.failed + c.failed, timed_out = j.timed_out + c.timed_out,
-           cancelled = j.cancelled + c.cancelled, retried = j.retried + c.retried,
+           cancelled = j.cancelled + c.cancelled, lost = j.lost + c.lost, retried = j.retried + c.retried,
            last_success_at = greatest(j.last_success_at, c.success_at), last_end_at = greatest(j.last_end_at, c.end_at),
            last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_state ELSE j.last_state END,
            last_run = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_run ELSE j.last_run END,
@@ -113,6 +116,7 @@ WITH o AS (
                    count(*) FILTER (WHERE state = 'failed') AS failed,
                    count(*) FILTER (WHERE state = 'timed_out') AS timed_out,
                    count(*) FILTER (WHERE state = 'cancelled') AS cancelled,
+                   count(*) FILTER (WHERE state = 'lost') AS lost,
                    count(*) FILTER (WHERE state = 'queued' AND NOT released) AS retried,
                    max(finished_at) FILTER (WHERE state = 'succeeded') AS success_at,
                    max(finished_at) FILTER (WHERE state <> 'queued') AS end_at,
@@ -123,15 +127,15 @@ WITH o AS (
               FROM done GROUP BY job) c
      WHERE j.job = c.job
 )
-SELECT id, job, state FROM done;
+SELECT id, token, job, state FROM done;
 
 -- name: outcomes_left
--- $1 node, $2 runs, $3 attempts, $4 states, $5 finished, $6 retry instants: outcomes that were not written. Those that
--- are held up, and those that were written before.
-SELECT o.id, coalesce(r.state, '') = 'running' AS held
-  FROM unnest($2::bigint[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-       AS o(id, attempt, state, finished_at, retry_at)
-  JOIN sereno.run r ON r.id = o.id AND r.attempt = o.attempt
+-- $1 node, $2 runs, $3 tokens, $4 states, $5 finished, $6 retry instants: outcomes that were not written. Those that are
+-- held up, and those that were written before.
+SELECT o.token, coalesce(r.state, '') = 'running' AS held
+  FROM unnest($2::bigint[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+       AS o(id, token, state, finished_at, retry_at)
+  JOIN sereno.run r ON r.id = o.id AND r.token = o.token
  WHERE (coalesce(r.state, '') = 'running' AND r.node = $1)
     OR (r.state = o.state AND (r.finished_at = o.finished_at OR (o.state = 'queued' AND r.run_at = o.retry_at)));
 
@@ -195,32 +199,33 @@ UPDATE sereno.run r SET trace_context = t.context FROM unnest($1::bigint[], $2::
  WHERE r.id = t.id AND r.trace_context IS NULL;
 
 -- name: progress_write
--- $1 node, $2 runs, $3 attempts, $4 done, $5 total, $6 notes, $7 checkpoints (null: keep the old)
+-- $1 node, $2 runs, $3 attempts, $4 tokens, $5 done, $6 total, $7 notes, $8 checkpoints (null: keep the old)
 INSERT INTO sereno.run_progress AS old (run_id, done, total, note, checkpoint)
 SELECT u.id, u.done, u.total, u.note, u.checkpoint
-  FROM unnest($2::bigint[], $3::integer[], $4::float8[], $5::float8[], $6::text[], $7::jsonb[])
-       AS u(id, attempt, done, total, note, checkpoint)
-  JOIN sereno.run r ON r.id = u.id AND r.node = $1 AND r.attempt = u.attempt AND r.state = 'running'
+  FROM unnest($2::bigint[], $3::integer[], $4::uuid[], $5::float8[], $6::float8[], $7::text[], $8::jsonb[])
+       AS u(id, attempt, token, done, total, note, checkpoint)
+  JOIN sereno.run r ON r.id = u.id AND r.node = $1 AND r.attempt = u.attempt AND r.token = u.token AND r.state = 'running'
    FOR SHARE OF r  -- an outcome waits for words under way, so that older ones never replace its own
 ON CONFLICT (run_id) DO UPDATE SET done = coalesce(excluded.done, old.done), total = coalesce(excluded.total, old.total),
     note = coalesce(excluded.note, old.note), checkpoint = coalesce(excluded.checkpoint, old.checkpoint),
     updated_at = clock_timestamp();
 
 -- name: lines_write
--- $1 node, $2 runs, $3 attempts, $4 numbers, $5 instants, $6 levels, $7 loggers, $8 messages. Each only while this node
--- owns that attempt; null: this transaction has written its outcome.
+-- $1 node, $2 runs, $3 attempts, $4 tokens, $5 numbers, $6 instants, $7 levels, $8 loggers, $9 messages. Each only while
+-- this node owns that attempt; $1 null, and then $4: this transaction has written its outcome.
 INSERT INTO sereno.run_log (run_id, attempt, line, at, level, logger, message)
 SELECT u.run_id, u.attempt, u.line, u.at, u.level, u.logger, u.message
-  FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::timestamptz[], $6::text[], $7::text[], $8::text[])
-       AS u(run_id, attempt, line, at, level, logger, message)
+  FROM unnest($2::bigint[], $3::integer[], $4::uuid[], $5::integer[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
+       AS u(run_id, attempt, token, line, at, level, logger, message)
  WHERE $1::uuid IS NULL OR EXISTS (SELECT 1 FROM sereno.run r
-                                    WHERE r.id = u.run_id AND r.node = $1 AND r.attempt = u.attempt AND r.state = 'running')
+                                    WHERE r.id = u.run_id AND r.node = $1 AND r.attempt = u.attempt AND r.token = u.token
+                                      AND r.state = 'running')
 ON CONFLICT DO NOTHING;
 
 -- name: run_fence
--- $1 run, $2 attempt, $3 node. No row when the run has another owner; otherwise it gets none until this
+-- $1 run, $2 attempt, $3 node, $4 token. No row when the run has another owner; otherwise it gets none until this
 -- transaction ends.
-SELECT id FROM sereno.run WHERE id = $1 AND attempt = $2 AND node = $3 AND state = 'running' FOR SHARE;
+SELECT id FROM sereno.run WHERE id = $1 AND attempt = $2 AND node = $3 AND token = $4 AND state = 'running' FOR SHARE;
 
 -- name: cancel_request
 -- $1 run, $2 by, $3 reason. A queued run ends at once; a running one is asked to. Returns its state, or no row.
@@ -241,8 +246,8 @@ SELECT CASE WHEN queued.id IS NOT NULL THEN 'cancelled' ELSE target.state END AS
   FROM target LEFT JOIN queued ON queued.id = target.id, told;
 
 -- name: cancel_requests
--- $1 node. Runs of this node that somebody wants to stop.
-SELECT c.run_id, c.requested_by, c.reason FROM sereno.cancel_request c
+-- $1 node. Attempts of this node that somebody wants to stop.
+SELECT r.token, c.requested_by, c.reason FROM sereno.cancel_request c
   JOIN sereno.run r ON r.id = c.run_id WHERE r.state = 'running' AND r.node = $1;
 
 -- name: absent_owners
@@ -256,28 +261,36 @@ SELECT n.id, (SELECT count(*) FROM pg_stat_activity a WHERE a.application_name =
 
 -- name: runs_of
 -- $1 node. Its running runs.
-SELECT id, job, attempt, losses, policies FROM sereno.run WHERE state = 'running' AND node = $1;
+SELECT id, token, job, attempt, losses, policies FROM sereno.run WHERE state = 'running' AND node = $1;
 
 -- name: runs_lose
--- $1 term, $2 node that is gone, $3 runs, $4 attempts, $5 again (true: queue, false: lost), $6 error.
--- Rows that a job's open transaction fences are left for later.
+-- $1 term, $2 node that is gone, $3 runs, $4 attempts, $5 tokens (null: claimed by a replica that knew of none), $6 again
+-- (true: queue, false: lost), $7 error. Rows that a job's open transaction fences are left for later.
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), picked AS (
-    SELECT r.id, u.again FROM unnest($3::bigint[], $4::integer[], $5::boolean[]) AS u(id, attempt, again)
-      JOIN sereno.run r ON r.id = u.id AND r.attempt = u.attempt
+    SELECT r.id, u.again FROM unnest($3::bigint[], $4::integer[], $5::uuid[], $6::boolean[]) AS u(id, attempt, token, again)
+      JOIN sereno.run r ON r.id = u.id AND r.attempt = u.attempt AND r.token IS NOT DISTINCT FROM u.token
      WHERE r.node = $2 AND coalesce(r.state, '') = 'running' FOR UPDATE OF r SKIP LOCKED
 ), gone AS (
     UPDATE sereno.run r SET state = CASE WHEN p.again THEN 'queued' ELSE 'lost' END, losses = r.losses + 1,
            finished_at = CASE WHEN p.again THEN NULL ELSE clock_timestamp() END,
-           error = $6, node = CASE WHEN p.again THEN NULL ELSE r.node END
+           error = $7, node = CASE WHEN p.again THEN NULL ELSE r.node END
       FROM picked p, fence WHERE r.id = p.id
-    RETURNING r.id, r.job, r.attempt, r.started_at, r.state, r.term AS old_term, r.schedule_id, r.slot
+    RETURNING r.id, r.token, r.job, r.attempt, r.started_at, r.finished_at, r.state, r.term AS old_term, r.schedule_id, r.slot
 ), ended AS (
-    INSERT INTO sereno.attempt (run_id, attempt, state, node, term, started_at, finished_at, error)
-    SELECT id, attempt, 'lost', $2, old_term, started_at, clock_timestamp(), $6 FROM gone WHERE state = 'queued'
+    INSERT INTO sereno.attempt (run_id, attempt, token, state, node, term, started_at, finished_at, error)
+    SELECT id, attempt, token, 'lost', $2, old_term, started_at, clock_timestamp(), $7 FROM gone WHERE state = 'queued'
 ), counted AS (
-    UPDATE sereno.job_stat j SET lost = j.lost + c.n, last_end_at = clock_timestamp(), last_state = 'lost'
-      FROM (SELECT job, count(*) AS n FROM gone WHERE state = 'lost' GROUP BY job) c WHERE j.job = c.job
+    UPDATE sereno.job_stat j
+       SET lost = j.lost + c.n, last_end_at = greatest(j.last_end_at, c.end_at),
+           last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN 'lost' ELSE j.last_state END,
+           last_run = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_run ELSE j.last_run END,
+           last_duration = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_duration
+                                ELSE j.last_duration END
+      FROM (SELECT job, count(*) AS n, max(finished_at) AS end_at,
+                   (array_agg(id ORDER BY finished_at DESC, id DESC))[1] AS last_run,
+                   (array_agg(finished_at - started_at ORDER BY finished_at DESC, id DESC))[1] AS last_duration
+              FROM gone WHERE state = 'lost' GROUP BY job) c WHERE j.job = c.job
 )
 SELECT id, job, attempt, state, schedule_id, slot, clock_timestamp() - started_at AS lasted FROM gone;
