@@ -64,7 +64,7 @@ def translated() -> Iterator[None]:
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreRightsError(
             f"the database role may not do this ({error}); sereno needs CREATE on the database "
-            "once, for its schema 'sereno'; docs/schema.md lists what a role that does not own "
+            "once, for its schema 'sereno'; docs/rights.md lists what a role that does not own "
             "that schema must be granted"
         ) from error
     except asyncpg.PostgresError as error:
