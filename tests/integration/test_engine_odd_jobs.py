@@ -12,6 +12,7 @@ import pytest
 
 from sereno import RunContext, every, job
 from sereno.engine.runlog import RunLogHandler
+from sereno.model.job import Job
 from sereno.testing import Signals
 
 from .node import Eye, running
@@ -90,6 +91,55 @@ async def test_an_error_that_cannot_be_told_is_told_as_such(database: str, eye: 
         assert node.fault is None
     assert row["state"] == "failed"
     assert row["error"].startswith("Unspeakable")
+
+
+def _say_too_much(run: Run) -> None:
+    huge = "0f" * 25_000_000 + " ana@example.com"
+    run.log.critical(huge)
+    run.log.critical("as an argument %r", huge)
+    run.progress(1, 2, huge)
+    try:
+        raise KeyError(huge)
+    except KeyError as error:
+        run.log.critical("there was an error: %s", error, exc_info=True)
+        raise ValueError(huge) from error
+
+
+@job("t.says_too_much_async")
+async def says_too_much(run: Run) -> None:
+    _say_too_much(run)
+
+
+@job("t.says_too_much_thread")
+def says_too_much_in_a_thread(run: Run) -> None:
+    _say_too_much(run)
+
+
+@job("t.says_too_much_process", executor="process")
+def says_too_much_in_a_process(run: Run) -> None:
+    _say_too_much(run)
+
+
+@pytest.mark.parametrize(
+    "said", [says_too_much, says_too_much_in_a_thread, says_too_much_in_a_process]
+)
+async def test_words_of_any_size_are_cut_and_hold_nobody_up(
+    database: str, eye: Eye, said: Job
+) -> None:
+    async with running(database, said) as node:
+        row = await eye.ran(said.name, limit=40)
+        assert node.fault is None
+
+    lines = await eye.rows("SELECT message FROM sereno.run_log ORDER BY line")
+    ((note,),) = await eye.rows("SELECT note FROM sereno.run_progress")
+    assert row["state"] == "failed"
+    assert row["error"].startswith("ValueError: 0f0f")
+    assert "(50000" in row["error"]
+    assert len(row["error"]) < 21_000
+    assert len(row["traceback"]) < 21_000
+    assert 0 < len(note) < 1_100
+    assert len(lines) == 3
+    assert all(0 < len(message) < 8_200 for (message,) in lines)
 
 
 @pytest.mark.parametrize(

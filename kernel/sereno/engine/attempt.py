@@ -1,7 +1,6 @@
 """One attempt of a run: its deadline, its cancellation, and how it ended."""
 
 import asyncio
-import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -13,17 +12,19 @@ from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import ChildError, Executor, TooLateError
 from sereno.engine.result import encode_result
 from sereno.engine.runlog import RunScope, current_run
-from sereno.engine.storable import storable
+from sereno.engine.storable import kept
+from sereno.model import fault
 from sereno.model.errors import RunCancelled, RunSuperseded
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.policies import Policies
 from sereno.model.retry import chance
 from sereno.model.run import Outcome, RunState
-from sereno.settings import redact
 from sereno.tracing import AttemptSpan, Tracer, begun, ended
 
-MAX_ERROR_CHARACTERS = 20_000
+MAX_ERROR = 20_000
+"""Characters kept of an error, and of its traceback."""
+
 STOP_PATIENCE = timedelta(seconds=5)
 """How long a job that was told to stop may take to do so before it is left behind."""
 
@@ -172,16 +173,17 @@ class Attempt(msgspec.Struct, kw_only=True):
             return *_stopped(self), None
         if isinstance(raised, RunSuperseded):
             self.why = "superseded"
-        sentence, trace = _told(raised)
         if isinstance(raised, ChildError):  # told by another process, where it was raised
             sentence, trace = str(raised), raised.traceback or ""
+        else:
+            sentence, trace = fault.sentence(raised), fault.traceback_of(raised)
         state: RunState = "timed_out" if self.why == "timeout" else "failed"
-        return state, None, _cut(sentence), _cut(trace) or None
+        return state, None, kept(sentence, MAX_ERROR), kept(trace, MAX_ERROR) or None
 
     def _succeeded(self, value: Any) -> tuple[RunState, bytes | None, str | None, str | None]:
         found = encode_result(value)
         if found.error is not None:
-            return "failed", None, _cut(found.error), None
+            return "failed", None, kept(found.error, MAX_ERROR), None
         return "succeeded", found.text, found.note, None
 
 
@@ -202,22 +204,3 @@ def _stopped(attempt: Attempt) -> tuple[RunState, None, str]:
             return "cancelled", None, f"cancelled{by}"
         case None:
             return "cancelled", None, "it cancelled itself"
-
-
-def _told(raised: BaseException) -> tuple[str, str]:
-    """Return what was raised as a sentence and as a traceback; its own `__str__` may raise too."""
-    trace = "".join(traceback.format_exception(raised))
-    try:
-        words = str(raised)
-    except Exception as error:
-        words = f"(its message cannot be told: {type(error).__name__})"
-    return f"{type(raised).__name__}: {words}", trace
-
-
-def _cut(text: str) -> str:
-    """Return `text` as it may be kept: no secret, nothing that Postgres refuses, not too long."""
-    text = storable(redact(text))
-    if len(text) <= MAX_ERROR_CHARACTERS:
-        return text
-    half = MAX_ERROR_CHARACTERS // 2
-    return f"{text[:half]}\n… ({len(text)} characters, cut) …\n{text[-half:]}"

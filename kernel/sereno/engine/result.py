@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from sereno.engine.storable import holds_nul
+from sereno.model import fault
 
 MAX_RESULT_BYTES = 1_000_000
 
@@ -35,7 +36,7 @@ def encode_result(value: Any) -> Encoded:
     try:
         text = msgspec.json.encode(value)
     except Exception as error:  # what the value's own code raises, too
-        return Encoded(error=f"its result is not JSON: {error}")
+        return Encoded(error=f"its result is not JSON: {fault.message(error, 1_000)}")
     if len(text) > MAX_RESULT_BYTES:
         return Encoded(
             note=f"its result of {len(text)} bytes was not kept: the limit is {MAX_RESULT_BYTES}"

@@ -8,15 +8,19 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.engine.storable import storable
+from sereno.engine.logged import whole
+from sereno.engine.storable import kept, storable
 from sereno.model.run import LogLine
-from sereno.settings import redact
 
 MAX_LINES = 2_000
 """Lines kept of one attempt; the last kept line says that there were more."""
 
 MAX_MESSAGE = 8_000
 """Characters kept of one line."""
+
+_MAX_NAME = 200
+_NOTE = 100
+"""Characters for the note that a line was cut."""
 
 
 class RunScope(msgspec.Struct, kw_only=True):
@@ -78,17 +82,11 @@ class RunLogHandler(logging.Handler):
         scope = current_run.get()
         if scope is None:
             return
-        try:
-            message = self.format(record)
-        except Exception:
-            message = f"(a log line that could not be formatted: {record.msg!r:.200})"
-        if len(message) > MAX_MESSAGE:
-            message = message[:MAX_MESSAGE] + f" … ({len(message)} characters, cut)"
         scope.say(
             LogLine(
                 at=datetime.fromtimestamp(record.created, UTC),
-                level=storable(record.levelname),
-                logger=storable(record.name),
-                message=storable(redact(message)),
+                level=storable(str(record.levelname)[:_MAX_NAME]),
+                logger=storable(str(record.name)[:_MAX_NAME]),
+                message=kept(whole(record, MAX_MESSAGE), MAX_MESSAGE + _NOTE),
             )
         )

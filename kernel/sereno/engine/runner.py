@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.engine.attempt import Attempt, Why
+from sereno.engine.attempt import MAX_ERROR, Attempt, Why
 from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
@@ -18,14 +18,14 @@ from sereno.engine.loss import tried_again
 from sereno.engine.outbox import Chains, Outbox
 from sereno.engine.runlog import RunScope
 from sereno.engine.scribe import Scribe
-from sereno.engine.storable import storable
+from sereno.engine.storable import kept
+from sereno.model import fault
 from sereno.model.errors import SerenoError
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.run import Outcome, Progress
 from sereno.model.trace import traceparents
-from sereno.settings import redact
 from sereno.store import runs
 from sereno.store.pool import Database, Record
 from sereno.tracing import Tracer
@@ -85,10 +85,10 @@ class Runner:
         try:
             attempt = self._attempt(claim)
         except SerenoError as error:
-            self._outbox.put(self._refused(claim, str(error)))
+            self._outbox.put(self._refused(claim, fault.message(error)))
             return
         except Exception as error:  # a plugin's Struct may raise anything
-            self._outbox.put(self._refused(claim, f"{type(error).__name__}: {error}"))
+            self._outbox.put(self._refused(claim, fault.sentence(error)))
             return
         self._attempts[claim.token] = attempt
         self._idle.clear()
@@ -288,7 +288,7 @@ class Runner:
             state="failed",
             started_at=now,
             finished_at=now,
-            error=storable(redact(error)),
+            error=kept(error, MAX_ERROR),
             slot=claim.slot,
         )
 

@@ -10,10 +10,9 @@ import msgspec
 
 from sereno.engine.result import encode_checkpoint
 from sereno.engine.runlog import RunScope
-from sereno.engine.storable import storable
+from sereno.engine.storable import kept
 from sereno.model.errors import StoreError
 from sereno.model.run import Progress
-from sereno.settings import redact
 from sereno.store import runs
 from sereno.store.pool import Database
 
@@ -21,6 +20,10 @@ log = logging.getLogger("sereno.runner")
 
 WORDS_EVERY = 1.0
 """Seconds between writes of progress, checkpoints and log lines of runs under way."""
+
+
+MAX_NOTE = 1_000
+"""Characters kept of a note of progress."""
 
 
 class Words:
@@ -36,7 +39,7 @@ class Words:
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Keep the newest progress."""
-        self._keep(done=done, total=total, note=storable(redact(note)) if note else note)
+        self._keep(done=done, total=total, note=kept(note, MAX_NOTE) if note else note)
 
     def checkpoint(self, value: Any) -> None:
         """Keep the newest checkpoint."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from importlib import import_module
 
+_MAX_WORD = 300
+
 
 def nearest(word: object, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """Return the one of `known` that is most like `word`, None when none is like it.
@@ -10,5 +12,9 @@ def nearest(word: object, known: Iterable[str], *, cutoff: float = 0.6) -> str |
     `cutoff`: how like it must be, from 0 to 1.
     """
     # Loaded by the first mistake: most nodes never meet one.
-    found = import_module("difflib").get_close_matches(str(word), [*known], 1, cutoff)
+    meant = str(word)
+    if len(meant) > _MAX_WORD:  # no slip of the hand; comparing costs the square of the length
+        return None
+    known = [one for one in known if len(one) <= _MAX_WORD]
+    found = import_module("difflib").get_close_matches(meant, known, 1, cutoff)
     return found[0] if found else None

@@ -8,8 +8,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from sereno.model.errors import DeliveryRefusedError, StoreError, StoreUnavailableError
+from sereno.model.fault import message
 from sereno.model.notification import Notifier
 from sereno.model.retry import Retry, chance
+from sereno.model.text import shortened
 from sereno.notify.tally import Tally
 from sereno.settings import redact
 from sereno.store import notifications
@@ -129,15 +131,15 @@ class Courier:
         except TimeoutError:
             error = f"it took longer than {SEND_LIMIT:.0f} s"
         except DeliveryRefusedError as fault:
-            error, again = str(fault), None
+            error, again = message(fault), None
         except (Exception, SystemExit) as fault:
-            error = str(fault) or type(fault).__name__
+            error = message(fault) or type(fault).__name__
         else:
             self._tally.count(parcel.notifier, "sent")
             log.info("notified", extra=_facts(parcel))
             return None, None
         self._tally.count(parcel.notifier, "failed" if again is None else "retried")
-        error = redact(error)[:_MAX_ERROR]
+        error = redact(shortened(error, _MAX_ERROR))
         facts = {**_facts(parcel), "error": error, "attempt": parcel.attempt}
         if again is None:
             log.error("a notification could not be delivered", extra=facts)

@@ -6,6 +6,10 @@ import traceback
 from collections.abc import Iterator
 
 from sereno.model.errors import SerenoError
+from sereno.model.fault import message
+
+MAX_REASON = 2_000
+"""Characters of what is at fault with a plugin."""
 
 
 def describe(error: BaseException, package: str) -> str:
@@ -13,7 +17,7 @@ def describe(error: BaseException, package: str) -> str:
 
     An error of the kernel speaks for itself; any other gets the name of its class.
     """
-    text = str(error) or "no message"
+    text = message(error, MAX_REASON) or "no message"
     if not isinstance(error, SerenoError):
         text = f"{type(error).__name__}: {text}"
     frame = _last_frame(error, package)

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from sereno import hookspecs
 from sereno.model.errors import PluginError
-from sereno.plugins.blame import describe
+from sereno.model.fault import message
+from sereno.plugins.blame import MAX_REASON, describe
 from sereno.plugins.inspection import check_hooks
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.source import PluginSource, given, installed
@@ -93,5 +94,5 @@ def _loaded(source: PluginSource, manager: pluggy.PluginManager) -> PluginRecord
 
 def _reason(error: BaseException, record: PluginRecord) -> str:
     if isinstance(error, PluginError):
-        return str(error)
+        return message(error, MAX_REASON)
     return describe(error, record.package)

@@ -15,7 +15,6 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from queue import SimpleQueue
@@ -41,9 +40,14 @@ from sereno.engine.executors.wire import (
     decode_order,
     framed,
 )
-from sereno.engine.result import encode_result
+from sereno.engine.logged import whole
+from sereno.engine.result import encode_checkpoint, encode_result
+from sereno.engine.runlog import MAX_MESSAGE
+from sereno.engine.scribe import MAX_NOTE
+from sereno.model import fault
 from sereno.model.errors import RunCancelled, RunSuperseded, StoreUnavailableError
 from sereno.model.job import Job
+from sereno.model.text import cut
 from sereno.store import runs
 from sereno.tracing import Tracer, open_tracer
 
@@ -112,9 +116,10 @@ class _Reporter:
         self._start = start
 
     def progress(self, done: float, total: float | None, note: str) -> None:
-        self._line.send(Progressed(done, total, note))
+        self._line.send(Progressed(done, total, cut(note, MAX_NOTE)))
 
     def checkpoint(self, value: Any) -> None:
+        encode_checkpoint(value)  # raises here, in the job, what would be refused there
         self._line.send(Checkpointed(value))
 
     async def flush(self) -> None:
@@ -131,10 +136,7 @@ class _Logs(logging.Handler):
         self._line = line
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = self.format(record)
-        except Exception:  # a bad log call may not end the run
-            text = f"(a log line that could not be formatted: {record.msg!r:.200})"
+        text = whole(record, MAX_MESSAGE)
         self._line.send(Said(record.name, record.levelno, text, record.created))
 
 
@@ -239,8 +241,8 @@ def _raised(error: BaseException) -> Raised:
         kind = "cancelled"
     elif isinstance(error, RunSuperseded):
         kind = "superseded"
-    text = f"{type(error).__name__}: {error}" if kind == "error" else str(error)
-    return Raised(text, "".join(traceback.format_exception(error)), kind)
+    text = fault.sentence(error) if kind == "error" else fault.message(error)
+    return Raised(text, fault.traceback_of(error), kind)
 
 
 if __name__ == "__main__":
