@@ -72,7 +72,6 @@ def test_what_no_plugin_declares_any_more_is_shown_on_demand(scene: Scene) -> No
     assert [job["name"] for job in scene.json("jobs")] == ["etl.sync"]
     assert [job["name"] for job in scene.json("jobs", "--all")] == ["etl.old", "etl.sync"]
     assert "etl (gone)" in scene.call("jobs", "--all").stdout
-    assert scene.json("jobs", "--plugin", "other") == []
 
 
 def test_jobs_as_json_holds_the_schedules(scene: Scene) -> None:

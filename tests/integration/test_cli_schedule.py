@@ -236,3 +236,36 @@ def test_a_pause_of_one_schedule_names_the_others_of_the_job_that_go_on(scene: S
     assert "of the job 'etl.sync' these go on: etl.sync@a; pause them" in result.stderr
     result = scene.call("pause", "etl.sync@a")
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_filter_that_names_nothing_known_is_an_error_with_a_suggestion(scene: Scene) -> None:
+    scene.job("etl.sync")
+    scene.schedule("etl.sync")
+    scene.job("etl.hand")
+    for args, sentence in (
+        (["schedule", "list", "--job", "etl.synk"], "no job 'etl.synk' in this database, did you"),
+        (["schedule", "list", "--job", ""], "there is no job ''"),
+        (["jobs", "--plugin", "elt"], "there is no plugin 'elt', did you mean 'etl'?"),
+        (["jobs", "--plugin", "nosuch"], "there is no plugin 'nosuch'; `sereno plugins` lists"),
+        (["runs", "etl.synk"], "no job 'etl.synk' in this database, did you mean 'etl.sync'?"),
+        (["runs", ""], "there is no job ''"),
+    ):
+        for as_json in ([], ["--json"]):
+            result = scene.call(*args, *as_json)
+            assert (result.exit_code, result.stdout) == (2, ""), result.output
+            assert sentence in result.stderr
+
+
+def test_a_filter_that_finds_nothing_says_what_it_did_not_find(scene: Scene) -> None:
+    none = scene.call("schedule", "list")
+    assert none.stderr == ("no schedule is known to this database yet; `sereno run` brings them\n")
+    assert (
+        "no job of plugin 'etl' is in this database" in scene.call("jobs", "--plugin", "etl").stderr
+    )
+    scene.job("etl.hand")
+    listed = scene.call("schedule", "list", "--job", "etl.hand")
+    assert listed.exit_code == 0
+    assert listed.stderr == (
+        "job 'etl.hand' has no schedule; `sereno schedule add etl.hand 'every 6h'` makes one\n"
+    )
+    assert scene.json("schedule", "list", "--job", "etl.hand") == []

@@ -41,7 +41,7 @@ def history(scene: Scene) -> Scene:
 
 
 def test_a_run_is_told_whole(history: Scene) -> None:
-    run = history.json("runs")[0]["id"]
+    run = history.json("runs")[0]["run"]
     result = history.call("show", str(run), "--lines", "2")
     assert result.exit_code == 0, result.output
     for words in (
@@ -62,10 +62,10 @@ def test_a_run_is_told_whole(history: Scene) -> None:
 
 
 def test_a_run_as_json(history: Scene) -> None:
-    run = history.json("runs")[0]["id"]
+    run = history.json("runs")[0]["run"]
     found = history.json("show", str(run))
     assert found["verdict"] == "late"
-    assert [a["state"] for a in found["attempts"]] == ["lost"]
+    assert [a["state"] for a in found["ended_attempts"]] == ["lost"]
     assert [line["message"] for line in found["lines"]] == ["first", "second", "third"]
     assert found["error"] == "ValueError: token=***"
 
@@ -86,17 +86,20 @@ def test_runs_are_filtered_by_job_and_state(scene: Scene) -> None:
         scene.job(name)
     for name, state in (("etl.sync", "succeeded"), ("etl.sync", "failed"), ("etl.hand", "failed")):
         scene.run(name, state)
-    assert [r["id"] for r in scene.json("runs")] == [3, 2, 1]
-    assert [r["id"] for r in scene.json("runs", "--job", "etl.sync")] == [2, 1]
-    assert [r["id"] for r in scene.json("runs", "--state", "failed", "--limit", "1")] == [3]
+    assert [r["run"] for r in scene.json("runs")] == [3, 2, 1]
+    assert [r["run"] for r in scene.json("runs", "--job", "etl.sync")] == [2, 1]
+    assert [r["run"] for r in scene.json("runs", "--state", "failed", "--limit", "1")] == [3]
     both = scene.json("runs", "--state", "failed", "--state", "succeeded", "--job", "etl.hand")
-    assert [r["id"] for r in both] == [3]
+    assert [r["run"] for r in both] == [3]
 
 
 def test_runs_of_a_job_that_never_ran_are_none_and_of_an_unknown_one_an_error(scene: Scene) -> None:
     scene.job()
     assert scene.json("runs", "--job", "etl.sync") == []
-    assert "no run fits" in scene.call("runs").stderr
+    assert "there is no run yet; `sereno trigger JOB` asks for one" in scene.call("runs").stderr
+    assert "no run of job 'etl.sync' is kept" in scene.call("runs", "etl.sync").stderr
+    failed = scene.call("runs", "--state", "failed", "--state", "lost", "--job", "etl.sync")
+    assert failed.stderr == "no run of job 'etl.sync' is failed or lost\n"
     result = scene.call("runs", "--job", "etl.synk")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "did you mean 'etl.sync'?" in result.stderr
@@ -197,3 +200,36 @@ def test_of_a_slot_before_what_is_kept_nothing_is_pretended(history: Scene) -> N
     assert told.exit_code == 0
     assert told.stdout.startswith("The history is kept from Sun 2026-02-01 10:30:00 +00:00 on;")
     assert history.json("show", "etl.sync", "--at", "2026-02-01T09:00Z")["kept_from"] is not None
+
+
+def test_a_job_may_follow_the_command_runs_as_it_stands_in_alerts(scene: Scene) -> None:
+    for name in ("etl.sync", "etl.hand"):
+        scene.job(name)
+        scene.run(name)
+    assert [r["job"] for r in scene.json("runs", "etl.hand")] == ["etl.hand"]
+    assert [r["job"] for r in scene.json("runs", "etl.hand", "--job", "etl.hand")] == ["etl.hand"]
+    both = scene.call("runs", "etl.hand", "--job", "etl.sync")
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "'etl.hand' and --job etl.sync are two jobs; name one" in both.stderr
+
+
+def test_every_command_names_a_run_alike(scene: Scene) -> None:
+    scene.job()
+    asked = scene.json("trigger", "etl.sync", "-p", "site=rome")
+    run = str(asked["run"])
+    told = {"trigger": asked, "runs": scene.json("runs")[0], "show": scene.json("show", run)}
+    told["cancel"] = scene.json("cancel", run)
+    told["retry"] = scene.json("retry", run)
+    again = scene.call("retry", run, "--wait", "--timeout", "0s", "--json")
+    told["retry --wait"] = json.loads(again.stdout)
+
+    shared = set.intersection(*map(set, told.values()))
+    assert shared == set(told["runs"]), "what a listing tells, every command tells"
+    assert {"run", "job", "state", "attempts", "duration", "progress", "slot", "cause"} <= shared
+    for facts in told.values():
+        assert "id" not in facts
+        assert list(facts)[:3] == ["run", "job", "state"]
+        assert isinstance(facts["run"], int)
+        assert isinstance(facts["attempts"], int)
+        assert facts["job"] == "etl.sync"
+        assert set(facts["progress"]) == {"done", "total", "note"}

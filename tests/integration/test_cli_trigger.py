@@ -164,7 +164,7 @@ def test_retry_queues_the_same_params_again(scene: Scene) -> None:
     scene.job()
     old = scene.run(state="failed", params={"site": "rome"}, priority=3)
     found = scene.json("retry", str(old))
-    assert found == {"run": old + 1, "job": "etl.sync", "state": "queued", "again": old}
+    assert (found["run"], found["state"], found["again"]) == (old + 1, "queued", old)
     assert scene.sql(
         "SELECT cause, params, priority, requested_by LIKE %s FROM sereno.run WHERE id = %s",
         f"%, run {old} again", old + 1,
@@ -209,3 +209,45 @@ def test_what_is_over_or_unknown_cannot_be_cancelled(scene: Scene) -> None:
         result = scene.call(command, "999")
         assert (result.exit_code, result.stdout) == (2, "")
         assert "there is no run 999; `sereno runs` lists the newest" in result.stderr
+
+
+def test_waiting_tells_of_attempts_that_fail_and_when_the_next_begins(scene: Scene) -> None:
+    scene.job()
+    with scene.leading(), scene.started("trigger", "etl.sync", "--wait") as process:
+        wait_until(lambda: scene.sql("SELECT 1 FROM sereno.run"), "a run")
+        scene.sql(
+            "WITH failed AS (INSERT INTO sereno.attempt"
+            " (run_id, attempt, state, started_at, finished_at, error)"
+            " VALUES (1, 1, 'failed', now() - interval '1.5 s', now(), E'OSError: away\\nmore'))"
+            " UPDATE sereno.run SET attempt = 1, run_at = now() + interval '90 min'"
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline() == "attempt 1 failed after 1.5s: OSError: away ...\n"
+        begins = process.stderr.readline()
+        assert begins.startswith("attempt 2 begins in 1h")
+        assert begins.endswith("; `sereno cancel 1` stops it\n")
+        scene.finish(1)
+        out, rest = process.communicate()
+    assert (process.returncode, rest) == (0, "")
+    assert "run 1 of job 'etl.sync' succeeded after 1.5s in attempt 2" in out
+
+
+def test_waiting_ends_at_its_limit_and_the_run_goes_on(scene: Scene) -> None:
+    scene.job()
+    with scene.leading():
+        result = scene.call("trigger", "etl.sync", "--wait", "--timeout", "300ms")
+        as_json = scene.call("trigger", "etl.sync", "--wait", "--timeout", "0s", "--json")
+    assert (result.exit_code, as_json.exit_code) == (1, 1)
+    assert "run 1 of job 'etl.sync' is still queued" in result.stdout
+    assert "run 1 goes on; `sereno show 1` tells of it, `sereno cancel 1` stops it" in result.stderr
+    assert json.loads(as_json.stdout)["state"] == "queued"
+    assert scene.sql("SELECT state FROM sereno.run ORDER BY id") == [("queued",)] * 2
+
+
+def test_a_limit_without_waiting_is_refused(scene: Scene) -> None:
+    scene.job()
+    for args in (["trigger", "etl.sync"], ["retry", "1"]):
+        result = scene.call(*args, "--timeout", "1m")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "--timeout says how long --wait waits" in result.stderr
+    assert queued(scene) == []

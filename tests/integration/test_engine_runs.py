@@ -6,12 +6,17 @@ import threading
 from datetime import datetime, timedelta
 from typing import Any
 
-from sereno import RunCancelled, RunContext, every, job
+from sereno import ConfigurationError, RunCancelled, RunContext, every, job, retry
 from sereno.testing import Signals
 
 from .node import Eye, running
 
 Run = RunContext[dict[str, Any]]
+
+
+def unset(run: Run) -> None:
+    """Fail in a process of its own."""
+    raise ConfigurationError("plugins.t.url is not set")
 
 
 # --- slots ------------------------------------------------------------------------------------
@@ -174,6 +179,26 @@ async def test_the_last_failure_is_final(database: str, eye: Eye) -> None:
     async with running(database, bad):
         row = await eye.ran("t.bad")
     assert (row["state"], row["attempt"]) == ("timed_out", 2)
+
+
+async def test_a_wrong_setting_is_final_for_no_attempt_can_mend_it(database: str, eye: Eye) -> None:
+    async def fails(run: Run) -> None:
+        raise ConfigurationError("plugins.t.url is not set")
+
+    def fails_too(run: Run) -> None:
+        raise ConfigurationError("plugins.t.url is not set")
+
+    patient = retry(attempts=5, delay="1h")
+    jobs = [
+        job("t.loop", retry=patient)(fails),
+        job("t.thread", retry=patient)(fails_too),
+        job("t.process", retry=patient, executor="process")(unset),
+    ]
+    async with running(database, *jobs):
+        for one in jobs:
+            row = await eye.ran(one.name)
+            assert (row["state"], row["attempt"]) == ("failed", 1)
+            assert row["error"] == "ConfigurationError: plugins.t.url is not set"
 
 
 async def test_a_chain_gets_its_upstream_s_result_and_a_fan_in_all_of_them(

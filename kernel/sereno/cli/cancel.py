@@ -8,8 +8,9 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.options import RUN, as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.model.errors import NotFoundError
-from sereno.store import runs
+from sereno.store import runs, views
 from sereno.store.pool import Database
+from sereno.store.views import RunDetail
 
 
 @click.command("cancel")
@@ -23,14 +24,15 @@ def command(invocation: Invocation, run: int, reason: str | None, as_json: bool)
     Exit code 1 when it is over already.
     """
 
-    async def question(db: Database) -> str | None:
-        return await runs.request_cancel(db, run, requester(), reason)
+    async def question(db: Database) -> tuple[str | None, RunDetail | None]:
+        state = await runs.request_cancel(db, run, requester(), reason)
+        return state, None if state is None else await views.run(db, run, lines=0)
 
-    state = ask(invocation, question)
-    if state is None:
+    state, found = ask(invocation, question)
+    if state is None or found is None:
         raise NotFoundError(f"there is no run {run}; `sereno runs` lists the newest")
     if as_json:
-        write_json({"run": run, "state": state, "asked": state == "running"})
+        write_json({**found.facts(), "asked": state == "running"})
     elif state == "cancelled":
         write(f"run {run} is cancelled")
     elif state == "running":

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import click
+from rich.text import Text
 
 from sereno.cli.drift import tell_drift
 from sereno.cli.failure import FAILED, complain, remark
@@ -16,6 +17,7 @@ from sereno.cli.moments import exact, system_time
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import word, write, write_json, write_table
 from sereno.cli.table import Cell, Column
+from sereno.model.job import Job
 from sereno.plugins import Registry
 from sereno.settings import find_file
 from sereno.tracing import can_trace
@@ -57,6 +59,12 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
         write(f"settings  {file or 'no file: defaults and environment'}")
         write(f"plugins   {', '.join(_plugins(registry)) or 'none'}")
         write(f"jobs      {len(registry.jobs)}, with {len(registry.schedules)} schedules")
+        by_hand = _by_hand(registry)
+        if quiet := [job.name for job in by_hand if not job.unscheduled]:
+            write(f"by hand   {', '.join(quiet)}", wrap=True)
+        for job in by_hand:
+            if job.unscheduled:
+                write(Text(f"job '{job.name}' has no schedule: {job.unscheduled}", style="yellow"))
         write()
         write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
     sys.stdout.flush()
@@ -73,6 +81,12 @@ def _plugins(registry: Registry) -> list[str]:
         f"{r.name} {r.version}".strip() if r.state == "loaded" else f"{r.name} ({r.state})"
         for r in registry.records.values()
     ]
+
+
+def _by_hand(registry: Registry) -> list[Job]:
+    """Return the jobs that nothing but a person or a program asks for."""
+    scheduled = {declared.job for declared in registry.schedules.values()}
+    return [job for name, job in registry.jobs.items() if name not in scheduled and not job.after]
 
 
 def _rows(registry: Registry, now: datetime) -> Iterator[list[Cell]]:
@@ -96,6 +110,7 @@ def _as_json(registry: Registry, now: datetime) -> dict[str, Any]:
             for r in registry.records.values()
         ],
         "jobs": sorted(registry.jobs),
+        "by_hand": [{"job": j.name, "why": j.unscheduled or None} for j in _by_hand(registry)],
         "schedules": [
             {
                 "schedule": declared.name,

@@ -45,6 +45,8 @@ def command(invocation: Invocation, plugin: str | None, everything: bool, as_jso
         return await views.jobs(db), await _overdue(db)
 
     found, overdue = ask(invocation, question)
+    if plugin is not None:
+        views.known_plugin(plugin, {*invocation.plugins.records, *(j.plugin for j in found)})
     found = [j for j in found if (everything or j.present) and plugin in (None, j.plugin)]
     if as_json:
         write_json([_as_json(job, overdue) for job in found])
@@ -53,7 +55,13 @@ def command(invocation: Invocation, plugin: str | None, everything: bool, as_jso
     columns: tuple[Column, ...] = _COLUMNS
     if not overdue:
         rows, columns = [row[:-1] for row in rows], columns[:-1]
-    write_table(columns, rows, "no job is known to this database yet; `sereno run` brings them")
+    write_table(columns, rows, _none(plugin))
+
+
+def _none(plugin: str | None) -> str:
+    if plugin is not None:
+        return f"no job of plugin '{plugin}' is in this database; `sereno plugins` tells of it"
+    return "no job is known to this database yet; `sereno run` brings them"
 
 
 async def _overdue(db: Database) -> dict[str, timedelta]:

@@ -1,5 +1,7 @@
 """``sereno retry``: queues a finished run again."""
 
+from datetime import timedelta
+
 import click
 
 from sereno.cli.asking import ask
@@ -7,7 +9,7 @@ from sereno.cli.failure import FAILED, complain
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import RUN, as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
-from sereno.cli.waiting import follow
+from sereno.cli.waiting import check_waiting, follow, waiting_options
 from sereno.model.run import FINAL
 from sereno.store import queue, views
 from sereno.store.pool import Database
@@ -16,16 +18,20 @@ from sereno.store.views import RunDetail
 
 @click.command("retry")
 @click.argument("run", type=RUN)
-@click.option("--wait", is_flag=True, help="Wait for the end; exit 1 unless it succeeds.")
+@waiting_options
 @as_json
 @pass_invocation
-def command(invocation: Invocation, run: int, wait: bool, as_json: bool) -> None:
+def command(
+    invocation: Invocation, run: int, wait: bool, timeout: timedelta | None, as_json: bool
+) -> None:
     """Queue a finished run again, with the same job and params, as a new run.
 
     Exit code 1 when the run is not over yet.
     """
 
-    async def question(db: Database) -> tuple[RunDetail, int | None]:
+    check_waiting(wait, timeout)
+
+    async def question(db: Database) -> tuple[RunDetail, RunDetail | None]:
         old = await views.run(db, run, lines=0)
         if old.state not in FINAL:
             return old, None
@@ -39,15 +45,15 @@ def command(invocation: Invocation, run: int, wait: bool, as_json: bool) -> None
             priority=old.priority,
             trace_context=old.trace_context,
         )
-        return old, new
+        return old, await views.run(db, new, lines=0)
 
     old, new = ask(invocation, question)
     if new is None:
         complain(f"run {run} is {old.state}; only a finished run can be queued again")
         raise click.exceptions.Exit(FAILED)
     if wait:
-        follow(invocation, new, as_json=as_json)
+        follow(invocation, new.id, timeout, as_json=as_json)
     elif as_json:
-        write_json({"run": new, "job": old.job, "state": "queued", "again": run})
+        write_json({**new.facts(), "again": run})
     else:
-        write(f"run {new} of job '{old.job}' is queued, with the params of run {run}")
+        write(f"run {new.id} of job '{old.job}' is queued, with the params of run {run}")

@@ -29,7 +29,7 @@ def show(invocation: Invocation, run_id: int, lines: int, *, as_json: bool) -> N
 
     run = ask(invocation, question)
     if as_json:
-        write_json(run)
+        write_json(run.facts())
         return
     write(Text.assemble((f"run {run.id}", "bold"), f" of job '{run.job}': ", word(run.state)))
     write_facts(_facts(run))

@@ -29,7 +29,8 @@ _COLUMNS = (
 
 
 @click.command("runs")
-@click.option("--job", metavar="JOB", help="Only the runs of this job.")
+@click.argument("only", metavar="[JOB]", required=False)
+@click.option("--job", metavar="JOB", help="The same as the argument.")
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="Only these states."
 )
@@ -37,9 +38,17 @@ _COLUMNS = (
 @as_json
 @pass_invocation
 def command(
-    invocation: Invocation, job: str | None, states: tuple[str, ...], limit: int, as_json: bool
+    invocation: Invocation,
+    only: str | None,
+    job: str | None,
+    states: tuple[str, ...],
+    limit: int,
+    as_json: bool,
 ) -> None:
-    """List the runs, the newest first."""
+    """List the runs, the newest first: all, or those of JOB."""
+    if only is not None and job not in (None, only):
+        raise click.UsageError(f"'{only}' and --job {job} are two jobs; name one")
+    job = job if only is None else only
 
     async def question(db: Database) -> tuple[list[RunView], LeaderView]:
         found = await views.runs(db, job=job, states=states, limit=limit)
@@ -49,9 +58,20 @@ def command(
 
     found, leader = ask(invocation, question)
     if as_json:
-        write_json(found)
+        write_json([run.facts() for run in found])
         return
-    write_table(_COLUMNS, [_row(run, leader) for run in found], "no run fits")
+    write_table(_COLUMNS, [_row(run, leader) for run in found], _none(job, states))
+
+
+def _none(job: str | None, states: tuple[str, ...]) -> str:
+    of_job = f" of job '{job}'" if job else ""
+    if states:
+        return f"no run{of_job} is {' or '.join(states)}"
+    return (
+        f"no run{of_job} is kept"
+        if job
+        else "there is no run yet; `sereno trigger JOB` asks for one"
+    )
 
 
 def _row(run: RunView, leader: LeaderView) -> list[Cell]:

@@ -37,13 +37,19 @@ def command(invocation: Invocation, job: str | None, as_json: bool) -> None:
     """List the schedules: who made them, when they are due, what was changed."""
 
     async def question(db: Database) -> tuple[list[ScheduleView], datetime]:
-        return await views.schedules(db, job), await db.fetchval("watch")
+        found = await views.schedules(db, job)
+        if job is not None and not found:
+            await views.known_job(db, job)
+        return found, await db.fetchval("watch")
 
     found, now = ask(invocation, question)
     if as_json:
         write_json(found)
         return
-    write_table(_COLUMNS, (_row(s, now) for s in found), "no schedule is known to this database")
+    none = "no schedule is known to this database yet; `sereno run` brings them"
+    if job is not None:
+        none = f"job '{job}' has no schedule; `sereno schedule add {job} 'every 6h'` makes one"
+    write_table(_COLUMNS, (_row(s, now) for s in found), none)
 
 
 def _row(schedule: ScheduleView, now: datetime) -> list[Cell]:

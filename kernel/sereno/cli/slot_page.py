@@ -202,5 +202,5 @@ def _as_json(job: str, answer: _Answer) -> dict[str, Any]:
         "schedules": [
             {"schedule": r.name, "rule": r, "due": _due(r, answer)} for r in answer.rules
         ],
-        "runs": list(answer.runs.values()),
+        "runs": [run.facts() for run in answer.runs.values()],
     }

@@ -1,7 +1,7 @@
 """``sereno trigger``: queues a run, and may wait for its end."""
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -14,13 +14,14 @@ from sereno.cli.moments import exact
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
-from sereno.cli.waiting import follow
+from sereno.cli.waiting import check_waiting, follow, waiting_options
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
 from sereno.model.trace import is_traceparent
 from sereno.store import queue, views
 from sereno.store.pool import Database
 from sereno.store.queue import Requested
+from sereno.store.views import RunDetail
 
 
 @click.command("trigger")
@@ -40,7 +41,7 @@ from sereno.store.queue import Requested
     callback=lambda context, option, value: _trace(value),
     help="What the run's spans belong below. [default: $TRACEPARENT]",
 )
-@click.option("--wait", is_flag=True, help="Wait for the end; exit 1 unless it succeeds.")
+@waiting_options
 @as_json
 @pass_invocation
 def command(
@@ -53,18 +54,20 @@ def command(
     unique_key: str | None,
     traceparent: str | None,
     wait: bool,
+    timeout: timedelta | None,
     as_json: bool,
 ) -> None:
     """Queue a run of JOB, now or later.
 
     A param that is JSON counts as that, any other as text: -p full=true -p site=madrid.
     """
+    check_waiting(wait, timeout)
     params = read_params(pairs, document, _declared(invocation, job))
 
-    async def asked(db: Database) -> Requested:
+    async def asked(db: Database) -> tuple[Requested, RunDetail]:
         run_at = None if at is None else _future(at, await db.fetchval("watch"))
         try:
-            return await queue.request(
+            found = await queue.request(
                 db,
                 job,
                 params,
@@ -78,15 +81,14 @@ def command(
         except NotFoundError:
             await views.known_job(db, job, invocation.registry.jobs)
             raise
+        return found, await views.run(db, found.run_id, lines=0)
 
-    found = ask(invocation, asked)
+    found, run = ask(invocation, asked)
     run_id = found.run_id
     if wait:
-        follow(invocation, run_id, as_json=as_json)
+        follow(invocation, run_id, timeout, as_json=as_json)
     elif as_json:
-        run_at = found.run_at if at else None
-        facts = {"run": run_id, "job": job, "state": found.state, "new": found.new}
-        write_json({**facts, "run_at": run_at})
+        write_json({**run.facts(), "new": found.new})
     elif not found.new:
         write(f"run {run_id} of job '{job}' has that unique key, and is {found.state}")
     else:

@@ -1,42 +1,73 @@
 """Follows a run to its end: a progress bar on a terminal, one JSON object for programs."""
 
 import asyncio
+import math
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from sereno.cli.asking import ask
 from sereno.cli.failure import FAILED, INTERRUPTED, remark
 from sereno.cli.invocation import Invocation
-from sereno.cli.moments import lasting
+from sereno.cli.moments import ended, lasting
+from sereno.cli.options import DURATION
 from sereno.cli.output import write, write_json
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.run import FINAL
+from sereno.settings import redact
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import LeaderView, RunDetail
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _QUICK_SECONDS = 0.2
 _SLOW_SECONDS = 1.0
 _QUICK_LOOKS = 50  # the first ten seconds
 _LINES = 10
+_SELDOM_SECONDS = 10.0
 _HANDED_OVER = timedelta(seconds=2)  # until then somebody else takes the lead
 
 
-def follow(invocation: Invocation, run_id: int, *, as_json: bool) -> None:
+def waiting_options(function: F) -> F:
+    """Give `function` the options ``--wait --timeout``."""
+    limit = click.option(
+        "--timeout",
+        type=DURATION,
+        metavar="DURATION",
+        help="How long to wait; then exit 1, and the run goes on. [default: for ever]",
+    )
+    wait = click.option("--wait", is_flag=True, help="Wait for the end; exit 1 unless it succeeds.")
+    return wait(limit(function))
+
+
+def check_waiting(wait: bool, timeout: timedelta | None) -> None:
+    """Raise click.UsageError where a limit is given to what does not wait."""
+    if timeout is not None and not wait:
+        raise click.UsageError(
+            "--timeout says how long --wait waits; a job's own is a policy of it"
+        )
+
+
+def follow(
+    invocation: Invocation, run_id: int, timeout: timedelta | None = None, *, as_json: bool
+) -> None:
     """Wait for the end of `run_id`, print it, and exit 1 unless it succeeded.
 
-    Ctrl-C ends the waiting and not the run.
+    Ctrl-C ends the waiting and not the run; so does `timeout`, with exit code 1.
     """
 
     async def wait(db: Database) -> RunDetail:
-        return await _watch(db, run_id)
+        return await _watch(db, run_id, timeout)
 
     try:
         run = ask(invocation, wait)
@@ -45,53 +76,37 @@ def follow(invocation: Invocation, run_id: int, *, as_json: bool) -> None:
         remark(f"run {run_id} goes on; `sereno cancel {run_id}` stops it")
         raise click.exceptions.Exit(INTERRUPTED) from None
     if as_json:
-        write_json(outcome(run))
+        write_json(run.facts())
     else:
         _tell(run)
+    if run.state not in FINAL:
+        remark(
+            f"run {run_id} goes on; `sereno show {run_id}` tells of it, `sereno cancel {run_id}` "
+            "stops it"
+        )
     if run.state != "succeeded":
         raise click.exceptions.Exit(FAILED)
 
 
-def outcome(run: RunDetail) -> dict[str, Any]:
-    """Return what ``--wait --json`` prints. `duration`: seconds."""
-    return {
-        "run": run.id,
-        "job": run.job,
-        "state": run.state,
-        "result": run.result,
-        "duration": took(run),
-        "attempts": run.attempt,
-        "error": run.error,
-        "traceback": run.traceback,
-        "requested_by": run.requested_by,
-        "params": run.params,
-        "queued_at": run.queued_at,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "node": run.node,
-        "term": run.term,
-    }
-
-
-def took(run: RunDetail) -> float | None:
-    """Return how many seconds the last attempt took, None before it began or ended."""
-    if run.started_at is None or run.finished_at is None:
-        return None
-    return (run.finished_at - run.started_at).total_seconds()
-
-
-async def _watch(db: Database, run_id: int) -> RunDetail:
+async def _watch(db: Database, run_id: int, timeout: timedelta | None) -> RunDetail:
     waiting = _Waiting(run_id)
+    run: RunDetail | None = None
+    until = math.inf if timeout is None else monotonic() + timeout.total_seconds()
     with waiting.bar:
         looks = 0
         while True:
             with suppress(StoreUnavailableError):
                 run = await views.run(db, run_id, lines=_LINES)
+                waiting.tell_attempts(run)
                 if run.state in FINAL:
                     return run
                 waiting.show(run, await views.leader(db))
+            left = until - monotonic()
+            if left <= 0:
+                return run or await views.run(db, run_id, lines=_LINES)
             looks += 1
-            await asyncio.sleep(_QUICK_SECONDS if looks < _QUICK_LOOKS else _SLOW_SECONDS)
+            pause = _QUICK_SECONDS if looks < _QUICK_LOOKS else _SLOW_SECONDS
+            await asyncio.sleep(min(pause, left))
 
 
 class _Waiting:
@@ -101,6 +116,8 @@ class _Waiting:
         self.run_id = run_id
         self.leaderless_since: datetime | None = None
         self.said = False
+        self.attempts_told = 0
+        self.progress_told = ("", monotonic())
         console = Console(stderr=True)
         self.bar = Progress(
             SpinnerColumn(),
@@ -119,13 +136,41 @@ class _Waiting:
         """Show how far `run` is, and whether there is anybody to run it."""
         self._look_for(leader, run.state)
         state = run.state if run.attempt < 2 else f"{run.state}, attempt {run.attempt}"
+        done = _done(run, run.now)
         self.bar.update(
             self.task,
             description=f"run {run.id} {state}",
             total=run.total,
             completed=run.done or 0,
-            done=_done(run, run.now),
+            done=done,
         )
+        if self.bar.disable:
+            self._tell_progress(f"run {run.id} is {state}" + (f": {done}" if done else ""))
+
+    def tell_attempts(self, run: RunDetail) -> None:
+        """Say which attempts have ended meanwhile without success, and when the next one begins."""
+        told, self.attempts_told = self.attempts_told, len(run.attempts)
+        for attempt in run.attempts[told:]:
+            took = ""
+            if attempt.started_at is not None and attempt.finished_at is not None:
+                took = f" after {lasting(attempt.finished_at - attempt.started_at)}"
+            why = f": {ended(attempt.error)}" if attempt.error else ""
+            self._say(f"attempt {attempt.attempt} {attempt.state}{took}{why}")
+        if len(run.attempts) > told and run.state == "queued":
+            wait = lasting(max(run.run_at - run.now, timedelta(0)))
+            self._say(
+                f"attempt {run.attempt + 1} begins in {wait}; `sereno cancel {run.id}` stops it"
+            )
+
+    def _tell_progress(self, words: str) -> None:
+        """Say without a terminal how far it is, seldom, and only what is new."""
+        last, at = self.progress_told
+        if words != last and monotonic() - at >= _SELDOM_SECONDS:
+            self.progress_told = (words, monotonic())
+            self._say(words, style="")
+
+    def _say(self, words: str, style: str = "yellow") -> None:
+        self.bar.console.print(Text(redact(words), style=style), soft_wrap=True)
 
     def _look_for(self, leader: LeaderView, state: str) -> None:
         """Say once that nobody has led for longer than the lead takes to change hands."""
@@ -136,7 +181,7 @@ class _Waiting:
         if not self.said and leader.now - self.leaderless_since >= _HANDED_OVER:
             self.said = True
             sentence = f"no replica leads; `sereno run` starts one, run {self.run_id} is {state}"
-            self.bar.console.print(sentence, style="yellow", soft_wrap=True)
+            self._say(sentence)
 
 
 def _done(run: RunDetail, now: datetime) -> str:
@@ -153,7 +198,8 @@ def _tell(run: RunDetail) -> None:
     end = run.finished_at or run.now
     seconds = "" if run.started_at is None else f" after {lasting(end - run.started_at)}"
     tries = f" in attempt {run.attempt}" if run.attempt > 1 else ""
-    write(f"run {run.id} of job '{run.job}' {run.state}{seconds}{tries}")
+    state = run.state if run.state in FINAL else f"is still {run.state}"
+    write(f"run {run.id} of job '{run.job}' {state}{seconds}{tries}")
     if run.result is not None:
         write(msgspec.json.format(msgspec.json.encode(run.result), indent=2).decode())
     if run.error:

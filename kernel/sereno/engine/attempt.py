@@ -14,7 +14,7 @@ from sereno.engine.result import encode_result
 from sereno.engine.runlog import RunScope, current_run
 from sereno.engine.storable import kept
 from sereno.model import fault
-from sereno.model.errors import RunCancelled, RunSuperseded
+from sereno.model.errors import ConfigurationError, RunCancelled, RunSuperseded
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.policies import Policies
@@ -125,12 +125,23 @@ class Attempt(msgspec.Struct, kw_only=True):
         except BaseException as error:
             return _Ended(error=error)
 
+    @property
+    def _final(self) -> bool:
+        """Tell whether the job raised what no other attempt can mend: a wrong setting."""
+        task = self.task
+        if task is None or self.abandoned or task.cancelled():
+            return False
+        raised = task.result().error
+        return isinstance(raised, ConfigurationError) or (
+            isinstance(raised, ChildError) and raised.final
+        )
+
     def outcome(self) -> Outcome:
         """Say how it ended."""
         state, result, error, trace = self._verdict()
         finished = self.clock.now()
         retry_at = became = None
-        if state in ("failed", "timed_out") and self.why != "cancelled":
+        if state in ("failed", "timed_out") and self.why != "cancelled" and not self._final:
             wait = self.policies.retry.wait(self.claim.attempt, chance())
             if wait is not None:
                 became, state, retry_at = state, "queued", finished + wait

@@ -29,7 +29,7 @@ from sereno.model.errors import (
 from sereno.model.job import Job
 from sereno.model.nearest import nearest
 from sereno.model.trace import is_traceparent
-from sereno.settings import hidden, redact
+from sereno.settings import redact
 from sereno.store import queue, views
 from sereno.store.pool import Database
 
@@ -79,6 +79,14 @@ def _answered(page: Page, token: bool) -> Page:
     return answer
 
 
+_TOLD = {
+    "run", "job", "state", "attempts", "duration", "progress", "cause", "requested_by", "priority",
+    "schedule", "slot", "run_at", "queued_at", "started_at", "finished_at", "node", "term", "error",
+    "params", "result", "unique_key",
+}  # fmt: skip
+"""What callers need not see stays out: traceback, log, keys of the kernel's own."""
+
+
 class _Pages:
     def __init__(self, db: Database, jobs: Mapping[str, Job]) -> None:
         self._db = db
@@ -122,34 +130,7 @@ class _Pages:
         if number > _MOST_ID:
             raise NotFoundError(f"there is no run {number}")
         run = await views.run(self._db, number, lines=0)
-        took = None
-        if run.started_at is not None and run.finished_at is not None:
-            took = (run.finished_at - run.started_at).total_seconds()
-        return json(
-            {
-                "run": run.id,
-                "job": run.job,
-                "state": run.state,
-                "result": run.result,
-                "error": run.error,
-                "attempts": run.attempt,
-                "progress": {"done": run.done, "total": run.total, "note": run.note},
-                "params": hidden("params", run.params),
-                "cause": run.cause,
-                "schedule": run.schedule,
-                "slot": run.slot,
-                "priority": run.priority,
-                "unique_key": run.unique_key,
-                "requested_by": run.requested_by,
-                "run_at": run.run_at,
-                "queued_at": run.queued_at,
-                "started_at": run.started_at,
-                "finished_at": run.finished_at,
-                "duration": took,
-                "node": run.node,
-                "term": run.term,
-            }
-        )
+        return json({name: value for name, value in run.facts().items() if name in _TOLD})
 
 
 async def _body(request: Request) -> bytes:

@@ -27,7 +27,10 @@ class SerenoError(Exception):
 
 
 class ConfigurationError(SerenoError):
-    """A setting is unknown, of the wrong type or out of its range."""
+    """A setting is unknown, of the wrong type or out of its range.
+
+    Raised by a job it is final: no further attempt is made, as none can mend it.
+    """
 
 
 class TriggerError(SerenoError, ValueError):

@@ -26,7 +26,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `function` takes a RunContext and returns what JSON can hold (or None). `after`: names of jobs;
     once all of them have succeeded, a run of this one is queued with their results. `params`: the
-    msgspec.Struct that a run's params must fit; None takes any JSON object.
+    msgspec.Struct that a run's params must fit; None takes any JSON object. `unscheduled`: why it
+    has no schedule where one would expect it, for `sereno check`.
     """
 
     name: str
@@ -36,15 +37,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[str, ...] = ()
     params: type[msgspec.Struct] | None = None
     description: str = ""
+    unscheduled: str = ""
 
     def changed(
         self,
         *,
         schedule: "Declared | None" = None,
+        unscheduled: str = "",
         **policies: Any,
     ) -> "Job":
-        """Return this job with another schedule or other policies, as settings may demand."""
-        job = self
+        """Return this job with another schedule or other policies, as settings may demand.
+
+        `unscheduled`: which setting is missing for a schedule, as "plugins.x.url is not set".
+        """
+        job = replace(self, unscheduled=unscheduled) if unscheduled else self
         if schedule is not None:
             job = replace(job, schedules=_schedules(self.name, schedule))
         if policies:

@@ -12,7 +12,7 @@ from sereno.model.errors import NotFoundError
 from sereno.model.ledger import Definition
 from sereno.model.nearest import nearest
 from sereno.model.run import LogLine
-from sereno.settings import redact
+from sereno.settings import hidden, redact
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.ledger import definition
 from sereno.store.pool import Database
@@ -87,6 +87,34 @@ class RunView(msgspec.Struct, kw_only=True):
     total: float | None = None
     note: str | None = None
 
+    @property
+    def took(self) -> timedelta | None:
+        """Return how long the last attempt took, None before it began or ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
+
+    def facts(self) -> dict[str, Any]:
+        """Return the run as programs are told of it, in every JSON of CLI and pages alike.
+
+        `attempts`: how many. `duration`: seconds.
+        """
+        took = self.took
+        named = {
+            "run": self.id,
+            "job": self.job,
+            "state": self.state,
+            "attempts": self.attempt,
+            "duration": None if took is None else took.total_seconds(),
+            "progress": {"done": self.done, "total": self.total, "note": self.note},
+        }
+        told = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _NAMED}
+        return named | told
+
+
+_NAMED = ("id", "job", "state", "attempt", "done", "total", "note", "attempts")
+"""Fields of a run whose name among its facts is another, or whose place is the first."""
+
 
 class AttemptView(msgspec.Struct, kw_only=True):
     """One ended attempt that was not the run's last."""
@@ -121,6 +149,14 @@ class RunDetail(RunView, kw_only=True):
     verdict_reason: str | None = None
     attempts: list[AttemptView] = []
     lines: list[LogLine] = []
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts with params, masked where they are secret, and the ended attempts."""
+        found = super().facts()
+        return found | {
+            "params": hidden("params", self.params),
+            "ended_attempts": self.attempts,
+        }
 
 
 class SlotView(msgspec.Struct, kw_only=True):
@@ -212,6 +248,14 @@ async def known_job(db: Database, name: str, declared: Collection[str] = ()) -> 
     near = nearest(name, sorted(names.union(declared)))
     hint = f", did you mean '{near}'?" if near else "; `sereno jobs` lists them"
     raise NotFoundError(f"there is no job '{name}' in this database{hint}")
+
+
+def known_plugin(name: str, known: Collection[str]) -> None:
+    """Raise NotFoundError, with a suggestion, unless the plugin `name` is among those `known`."""
+    if name not in known:
+        near = nearest(name, sorted(known))
+        hint = f", did you mean '{near}'?" if near else "; `sereno plugins` lists them"
+        raise NotFoundError(f"there is no plugin '{name}'{hint}")
 
 
 async def runs(

@@ -25,7 +25,10 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
     moving = [one.changed(timeout=settings.timeout) for one in moving]
     others = [backfill, retry_rejects]
     if settings.source_url is None:
-        idle = [one.changed(overdue_after=None) for one in (*moving, reconcile)]
+        idle = [
+            one.changed(overdue_after=None, unscheduled="plugins.etl_ivr.source_url is not set")
+            for one in (*moving, reconcile)
+        ]
         return [*idle, *others]
     schedules = [settings.schedule, *(table.schedule for table in settings.tables.values())]
     scheduled = [

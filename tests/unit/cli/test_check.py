@@ -41,6 +41,21 @@ def test_check_prints_the_next_slots_of_every_schedule(call: Call) -> None:
     assert len(lines) == 5 + 6
 
 
+def test_check_says_which_jobs_run_by_hand_and_why_one_has_no_schedule(call: Call) -> None:
+    hand = job("etl.hand")(sync.function)
+    chained = job("etl.chained", after="etl.sync")(sync.function)
+    idle = job("etl.idle")(sync.function).changed(unscheduled="plugins.etl.url is not set")
+    plugins = {"etl": jobs(sync, hand, chained, idle)}
+    result = call("check", plugins=plugins)
+    assert result.exit_code == 0, result.output
+    assert "\nby hand   etl.hand\n" in result.stdout
+    assert "\njob 'etl.idle' has no schedule: plugins.etl.url is not set\n" in result.stdout
+    assert json.loads(call("check", "--json", plugins=plugins).stdout)["by_hand"] == [
+        {"job": "etl.hand", "why": None},
+        {"job": "etl.idle", "why": "plugins.etl.url is not set"},
+    ]
+
+
 def test_check_as_json(call: Call) -> None:
     result = call("check", "--json", plugins=GOOD)
     found = json.loads(result.stdout)

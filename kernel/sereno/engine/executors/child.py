@@ -45,7 +45,12 @@ from sereno.engine.result import encode_checkpoint, encode_result
 from sereno.engine.runlog import MAX_MESSAGE
 from sereno.engine.scribe import MAX_NOTE
 from sereno.model import fault
-from sereno.model.errors import RunCancelled, RunSuperseded, StoreUnavailableError
+from sereno.model.errors import (
+    ConfigurationError,
+    RunCancelled,
+    RunSuperseded,
+    StoreUnavailableError,
+)
 from sereno.model.job import Job
 from sereno.model.text import cut
 from sereno.store import runs
@@ -241,7 +246,9 @@ def _raised(error: BaseException) -> Raised:
         kind = "cancelled"
     elif isinstance(error, RunSuperseded):
         kind = "superseded"
-    text = fault.sentence(error) if kind == "error" else fault.message(error)
+    elif isinstance(error, ConfigurationError):
+        kind = "final"
+    text = fault.sentence(error) if kind in ("error", "final") else fault.message(error)
     return Raised(text, fault.traceback_of(error), kind)
 
 

@@ -11,11 +11,15 @@ from sereno.model.policies import Policies
 
 
 class ChildError(RunError):
-    """What a job raised in another process, or how that process ended; `traceback`: its text."""
+    """What a job raised in another process, or how that process ended; `traceback`: its text.
 
-    def __init__(self, sentence: str, traceback: str | None = None) -> None:
+    `final`: another attempt would meet the same.
+    """
+
+    def __init__(self, sentence: str, traceback: str | None = None, *, final: bool = False) -> None:
         super().__init__(sentence)
         self.traceback = traceback
+        self.final = final
 
 
 class TooLateError(RunError):

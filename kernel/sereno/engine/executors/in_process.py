@@ -159,8 +159,8 @@ def _result(ended: Returned | Raised | None, code: int) -> Encoded:
             raise RunCancelled(sentence)
         case Raised(sentence, _, "superseded"):
             raise RunSuperseded(sentence)
-        case Raised(sentence, trace):
-            raise ChildError(sentence, trace)
+        case Raised(sentence, trace, kind):
+            raise ChildError(sentence, trace, final=kind == "final")
         case None:
             how = (
                 f"was ended by {signal.Signals(-code).name}"

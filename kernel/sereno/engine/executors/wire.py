@@ -81,7 +81,7 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
 
 
 class Raised(msgspec.Struct, frozen=True, tag=True):
-    """The function raised. `kind`: ``error``, ``cancelled`` or ``superseded``."""
+    """The function raised. `kind`: ``error``, ``final``, ``cancelled`` or ``superseded``."""
 
     sentence: str
     traceback: str
