@@ -127,6 +127,10 @@ def test_a_wrong_setting_ends_it_with_code_2_which_the_unit_does_not_restart(
     assert "RestartPreventExitStatus=2" in UNIT.read_text()
 
 
+def test_the_unit_starts_it_again_however_it_ended() -> None:
+    assert re.search(r"(?m)^Restart=(.*)$", UNIT.read_text()).group(1) == "always"  # type: ignore[union-attr]
+
+
 def verified(unit: Path) -> "subprocess.CompletedProcess[str]":
     """Ask systemd-analyze about `unit`: the installed one, or what `make test` has unpacked."""
     path = os.pathsep.join([os.environ["PATH"], str(UNPACKED / "usr" / "bin")])

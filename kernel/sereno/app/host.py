@@ -3,7 +3,6 @@ reverse."""
 
 import asyncio
 import logging
-import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
@@ -12,8 +11,11 @@ from uuid import uuid4
 import msgspec
 
 from sereno.app.bus import Bus
+from sereno.app.departure import Departure
 from sereno.app.kernel import Kernel, new_status
 from sereno.app.systemd import Systemd
+from sereno.engine.forks import own_forks
+from sereno.engine.loop_guard import guard, refusals
 from sereno.engine.runlog import RunLogHandler
 from sereno.engine.status import Status
 from sereno.http.app import build_app
@@ -68,17 +70,65 @@ async def host(
     `next_ports`: how many ports to try after the one that is set. `beside`: what is kept open while
     the node works. Raises ConfigurationError when the pages cannot be served.
     """
+    loop = asyncio.get_running_loop()
+    guard(loop)
+    own_forks(loop)
+    departure = Departure(settings.drain_timeout, status.under_way)
+    departure.begin()
+    hosting = _hosting(settings, registry, status, departure, observers, next_ports, beside)
+    work = asyncio.ensure_future(hosting)
+    try:
+        await _seen_through(work, departure)
+        code = work.result()
+    except asyncio.CancelledError:
+        if not departure.stop.is_set():
+            log.critical("this node was cancelled", extra={"runs": status.under_way()})
+            departure.over(1)
+            raise
+        code = 0
+    except BaseException:
+        if runs := status.under_way():
+            log.critical("this node ends by a fault", extra={"runs": runs})
+        departure.over(1)
+        raise
+    return departure.over(code)
+
+
+async def _seen_through(work: "asyncio.Task[int]", departure: Departure) -> None:
+    """Wait for the end of `work`, which is cancelled where the node is told to stop before it has
+    opened its plugins."""
+    told = asyncio.ensure_future(departure.stop.wait())
+    this = asyncio.current_task()
+    try:
+        while not work.done():
+            before = refusals()
+            try:
+                waits = {work} if told.done() else {work, told}
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                if refusals() == before or this is None:
+                    work.cancel()
+                    await asyncio.wait({work})
+                    raise
+                this.uncancel()  # a run tried to cancel every task, and this one is not guarded
+            if told.done() and departure.opening:
+                work.cancel()
+    finally:
+        told.cancel()
+
+
+async def _hosting(
+    settings: Settings,
+    registry: Registry,
+    status: Status,
+    departure: Departure,
+    observers: Sequence[Callable[[object], None]],
+    next_ports: int,
+    beside: Callable[[Standing], AbstractAsyncContextManager[None]] | None,
+) -> int:
     _tell_of_loading(settings, registry)
     systemd = Systemd()
-    stop = asyncio.Event()
-
-    def stopped() -> None:
-        stop.set()
-        systemd.tell("STOPPING=1")
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stopped)
+    departure.on_stop(lambda: systemd.tell("STOPPING=1"))
     tracer = open_tracer(settings.tracing, str(status.node)) if can_trace(settings) else None
     dispatcher = Dispatcher(registry)
     bus = Bus(dispatcher)
@@ -88,7 +138,11 @@ async def host(
         if tracer is not None:
             stack.push_async_callback(asyncio.to_thread, tracer.close, _SPANS_LIMIT)
         dsn = await stack.enter_async_context(database(settings))
+        departure.hook = lambda: dispatcher.calling
+        departure.opening = True
+        log.debug("opening plugins")
         opened = await stack.enter_async_context(dispatcher.lifespans())
+        departure.opening = False
         kernel = Kernel(settings, opened, dsn, status, bus, tracer)
         stack.push_async_callback(kernel.close)
         telling = asyncio.ensure_future(
@@ -97,7 +151,7 @@ async def host(
         stack.callback(telling.cancel)
         tally = Tally(opened.notifiers)
         address = await _pages(settings, kernel, bus, dsn, tally, next_ports, stack)
-        if not await _joined(kernel, address, stop):
+        if not await _joined(kernel, address, departure.stop):
             return 0
         standing = Standing(kernel=kernel, dsn=dsn, http=address)
         if beside is not None:
@@ -105,7 +159,7 @@ async def host(
         await stack.enter_async_context(_herald(settings, kernel, bus, tally).at_work())
         log.info("ready", extra={"pages": address} if address else None)
         systemd.tell("READY=1", f"STATUS={_how(status)}")
-        await kernel.work(stop)
+        await kernel.work(departure.stop, departure.force)
     return 0
 
 

@@ -106,9 +106,9 @@ class Kernel:
         limit = max(_SILENT, 3 * self.settings.lease.total_seconds())
         return None if silent < limit else f"its loop has done nothing for {silent:.0f} s"
 
-    async def work(self, stop: asyncio.Event) -> None:
+    async def work(self, stop: asyncio.Event, force: asyncio.Event | None = None) -> None:
         """Stand for the lead and run what is this node's, until `stop` is set and all runs are
-        over."""
+        over; they are not waited for once `force` is set."""
         registry, settings = self.registry, self.settings
         executors = self._executors()
         capacity = {name: e.capacity for name, e in executors.items() if e.capacity is not None}
@@ -139,6 +139,7 @@ class Kernel:
             trusted_until=lambda: leader.trusted_until,
             tracer=self._tracer,
         )
+        self.status.at_work = runner.at_work
         tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(leader.stand(runner)),
             asyncio.ensure_future(runner.work()),
@@ -154,7 +155,7 @@ class Kernel:
             for task in tasks:
                 if task.done():
                     task.result()  # a fault of ours: nothing of this ever returns
-            await self._leave(leader, runner)
+            await self._leave(leader, runner, force or asyncio.Event())
         finally:
             for task in [stopping, *tasks]:
                 task.cancel()
@@ -181,21 +182,21 @@ class Kernel:
                     self.runner.lose([r for r in alone if r["token"] in before])
                     before = {r["token"] for r in alone}
 
-    async def _leave(self, leader: Leader, runner: Runner) -> None:
+    async def _leave(self, leader: Leader, runner: Runner, force: asyncio.Event) -> None:
         self.status.leaving = True
         limit = self.settings.drain_timeout
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.lease.total_seconds()):
                 await leader.leave()
-        if runner.attempts:
-            log.info("waiting for runs to end", extra={"running": len(runner.attempts)})
         try:
             async with asyncio.timeout(limit.total_seconds() + 10):
-                await runner.drain(limit)
+                await runner.drain(limit, force)
                 await self._bus.drained()
         except TimeoutError:
+            log.error("outcomes of runs were left behind", extra={"running": len(runner.attempts)})
+        if left := self.status.under_way():
             log.error(
-                "runs or their outcomes were left behind", extra={"running": len(runner.attempts)}
+                "runs did not stop when they were told to, and are left", extra={"runs": left}
             )
         with suppress(StoreError):
             await self.db.execute("node_leave", self.status.node)

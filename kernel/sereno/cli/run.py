@@ -5,6 +5,7 @@ import asyncio
 import click
 
 from sereno.app import serve
+from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
 from sereno.cli.loop import new_event_loop
 from sereno.cli.options import flag, pass_invocation
@@ -19,6 +20,9 @@ from sereno.cli.options import flag, pass_invocation
 def command(invocation: Invocation) -> None:
     """Run a replica: lead or stand by, until SIGTERM or Ctrl-C; its runs may end first."""
     settings = invocation.settings
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        code = runner.run(serve(settings))
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            code = runner.run(serve(settings))
+    except SystemExit:  # a callback of a job: the log has named the runs
+        code = FAILED
     raise click.exceptions.Exit(code)

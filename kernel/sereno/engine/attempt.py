@@ -1,6 +1,7 @@
 """One attempt of a run: its deadline, its cancellation, and how it ended."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import msgspec
 from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import ChildError, Executor, TooLateError
+from sereno.engine.forks import end_if_forked
 from sereno.engine.result import encode_result
 from sereno.engine.runlog import RunScope, current_run
 from sereno.engine.storable import kept
@@ -27,6 +29,8 @@ MAX_ERROR = 20_000
 
 STOP_PATIENCE = timedelta(seconds=5)
 """How long a job that was told to stop may take to do so before it is left behind."""
+LAST_PATIENCE = timedelta(seconds=1)
+"""The same where somebody forces the end of the node."""
 
 Why = Literal["timeout", "cancelled", "superseded", "drained"]
 
@@ -39,8 +43,9 @@ class _Ended(msgspec.Struct, frozen=True):
 class Attempt(msgspec.Struct, kw_only=True):
     """An attempt that is under way on this node, or about to begin.
 
-    `over`: called once it has ended, or was left behind; then `outcome` says how it ended. One task
-    runs the job, and nothing else waits beside it: thousands may begin at the same instant.
+    `over`: called once it has ended, or was left behind; then `outcome` says how it ended. `gone`:
+    called once the function of one that was left behind has ended. One task runs the job, and
+    nothing else waits beside it: thousands may begin at the same instant.
     """
 
     claim: Claim
@@ -51,6 +56,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     clock: Clock
     scope: RunScope
     over: Callable[["Attempt"], None]
+    gone: Callable[["Attempt"], None]
     tracer: Tracer | None = None
     why: Why | None = None
     who: str | None = None
@@ -64,8 +70,10 @@ class Attempt(msgspec.Struct, kw_only=True):
         """Start the job; `now`: the database's time."""
         loop = asyncio.get_running_loop()
         self.began = now
+        context = contextvars.copy_context()
+        context.run(current_run.set, self.scope)  # before there is a task: it is this run's
         self.task = loop.create_task(
-            self._execute(), name=f"run {self.claim.run_id} of {self.claim.job}"
+            self._execute(), name=f"run {self.claim.run_id} of {self.claim.job}", context=context
         )
         self.task.add_done_callback(self._ended)
         timeout = self.policies.timeout
@@ -94,6 +102,14 @@ class Attempt(msgspec.Struct, kw_only=True):
             STOP_PATIENCE.total_seconds(), self._leave_behind
         )
 
+    def leave_soon(self) -> None:
+        """Have less patience with a job that was told to stop."""
+        if self.task is not None and not self.task.done():
+            self._disarm()
+            self.timer = asyncio.get_running_loop().call_later(
+                LAST_PATIENCE.total_seconds(), self._leave_behind
+            )
+
     def _leave_behind(self) -> None:
         self.abandoned = True
         self.over(self)
@@ -102,6 +118,7 @@ class Attempt(msgspec.Struct, kw_only=True):
         if self.abandoned:
             if not task.cancelled():
                 task.exception()
+            self.gone(self)
             return
         self._disarm()
         self.over(self)
@@ -113,17 +130,18 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     async def _execute(self) -> _Ended:
         """Run the job; what it raises is kept, as SystemExit in a task would end the whole loop."""
-        current_run.set(self.scope)
         self.span = begun(self.tracer, self.claim)
         if self.span is not None:
             self.context.traceparent = self.span.traceparent
             self.scope.trace_id = self.span.trace_id
         try:
-            return _Ended(await self.executor.execute(self.job, self.context, self.policies))
+            ended = _Ended(await self.executor.execute(self.job, self.context, self.policies))
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            return _Ended(error=error)
+            ended = _Ended(error=error)
+        end_if_forked(ended.error)
+        return ended
 
     @property
     def _final(self) -> bool:

@@ -26,7 +26,8 @@ _NOTE = 100
 class RunScope(msgspec.Struct, kw_only=True):
     """The attempt that code works for, and the lines it said that are not written yet.
 
-    `trace_id`: of the attempt's trace, None without one.
+    `trace_id`: of the attempt's trace, None without one. `refused`: it was told that something is
+    not its own.
     """
 
     job: str
@@ -34,6 +35,7 @@ class RunScope(msgspec.Struct, kw_only=True):
     attempt: int
     token: UUID
     trace_id: str | None = None
+    refused: bool = False
     written: int = 0
     dropped: int = 0
     lines: list[LogLine] = []

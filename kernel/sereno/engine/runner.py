@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -53,7 +52,8 @@ class Runner:
         tracer: Tracer | None = None,
     ) -> None:
         """`trusted_until`: the steady time until which this node may act as leader, None when it
-        may not; no attempt begins then, nor after it.
+        may not; no attempt begins then, nor after it. `at_work`: names the runs whose functions
+        are at work here, also those that were left behind.
 
         (A process that was frozen after it had claimed a run may find it another's.)
         """
@@ -67,6 +67,7 @@ class Runner:
         self._ended = ended
         self._trusted_until = trusted_until
         self._tracer = tracer
+        self.at_work: dict[UUID, str] = {}
         self._attempts: dict[UUID, Attempt] = {}  # by token: a run's number may come again
         self._starting: dict[datetime, list[Attempt]] = {}
         self._idle = asyncio.Event()
@@ -154,20 +155,31 @@ class Runner:
             )
             self.stop(token, "superseded")
 
-    async def drain(self, limit: timedelta) -> None:
-        """Wait for the runs under way, at most `limit`; then stop them, and write how all ended.
+    async def drain(self, limit: timedelta, force: asyncio.Event) -> None:
+        """Wait for the runs under way, at most `limit` and no longer than until `force` is set;
+        then stop them, and write how all ended.
 
         Those that have not begun yet are given back at once.
         """
         for token, attempt in list(self._attempts.items()):
             if attempt.began is None:
                 self.stop(token, "drained")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(limit.total_seconds()):
-                await self._idle.wait()
-        for token in list(self._attempts):
-            self.stop(token, "drained")
-        await self._idle.wait()
+        idle, forced = asyncio.ensure_future(self._idle.wait()), asyncio.ensure_future(force.wait())
+        try:
+            await asyncio.wait(
+                {idle, forced},
+                timeout=limit.total_seconds(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for token in list(self._attempts):
+                self.stop(token, "drained")
+            await asyncio.wait({idle, forced}, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in list(self._attempts.values()):  # there is none, or it is forced
+                attempt.leave_soon()
+            await idle
+        finally:
+            idle.cancel()
+            forced.cancel()
         await self._outbox.drained()
 
     async def work(self) -> None:
@@ -203,6 +215,7 @@ class Runner:
             )
         )
         attempt.begin(now)
+        self.at_work[claim.token] = f"run {claim.run_id} of job '{claim.job}'"
 
     def _give_up(self, attempt: Attempt) -> None:
         """Give a run back that has not begun, or say that it was cancelled."""
@@ -216,6 +229,14 @@ class Runner:
     def _over(self, attempt: Attempt) -> None:
         """Hear that an attempt has ended, or was left behind."""
         words = self._forget(attempt.claim.token)
+        if attempt.abandoned:
+            self.at_work[attempt.claim.token] += ", left behind"
+        elif attempt.why is None and attempt.task is not None and attempt.task.cancelled():
+            # What has ended the loop, and so every task, comes to light a moment later: who tells
+            # of it names this run.
+            asyncio.get_running_loop().call_later(1, self._gone, attempt)
+        else:
+            self._gone(attempt)
         if attempt.too_late:
             self._outbox.put(self._released(attempt.claim))
             return
@@ -223,6 +244,10 @@ class Runner:
         self._outbox.put(
             outcome if words is None else msgspec.structs.replace(outcome, words=words)
         )
+
+    def _gone(self, attempt: Attempt) -> None:
+        """Hear that an attempt's function is over, at last where it was left behind."""
+        self.at_work.pop(attempt.claim.token, None)
 
     def _forget(self, token: UUID) -> Progress | None:
         del self._attempts[token]
@@ -269,6 +294,7 @@ class Runner:
             clock=self._clock,
             scope=scope,
             over=self._over,
+            gone=self._gone,
             tracer=self._tracer,
         )
 

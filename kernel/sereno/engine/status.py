@@ -4,13 +4,16 @@ from uuid import UUID
 
 import msgspec
 
+_NAMED = 100
+"""Runs that a line of the log names."""
+
 
 class Status(msgspec.Struct, kw_only=True):
     """One node's view of itself; changes as it runs.
 
     `clock_offset`, `loop_lag`: seconds. `leader_*`: whom the database names, as last read.
     `store_error`: why the database is not usable, a sentence without secrets, None while it is.
-    `leaving`: SIGTERM has come.
+    `leaving`: SIGTERM has come. `at_work`: names of the runs whose functions are at work here.
     """
 
     node: UUID
@@ -27,6 +30,13 @@ class Status(msgspec.Struct, kw_only=True):
     loop_blocked: int = 0
     running: dict[str, int] = {}
     leaving: bool = False
+    at_work: dict[UUID, str] = {}
+
+    def under_way(self) -> list[str]:
+        """Name the runs that this node works on, at most a hundred; from any thread."""
+        names = list(self.at_work.copy().values())
+        more = len(names) - _NAMED
+        return names if more <= 0 else [*names[:_NAMED], f"{more} more"]
 
     @property
     def role(self) -> str:

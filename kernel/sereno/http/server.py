@@ -10,6 +10,7 @@ from typing import Any, Self
 from sereno.http.connection import CHUNK, Connection, Limits
 from sereno.http.request import Page
 from sereno.model.errors import ConfigurationError
+from sereno.store.unshared import unshare
 
 _GOODBYE = 2
 """Seconds that open requests get when the server closes."""
@@ -123,6 +124,7 @@ def _bound(family: int, address: Any) -> socket.socket:
         listener.bind(address)
         listener.listen()
         listener.setblocking(False)
+        unshare(listener, socket.socket.fileno)  # a child would keep the port from our successor
     except OSError:
         listener.close()
         raise

@@ -39,6 +39,12 @@ class Dispatcher(msgspec.Struct):
     limit: timedelta = timedelta(seconds=10)
     lifespan_limit: timedelta = timedelta(seconds=30)
     _heard: dict[type, bool] = {}
+    _calling: str | None = None
+
+    @property
+    def calling(self) -> str | None:
+        """Name the hook that is being awaited, and its plugin."""
+        return self._calling
 
     def hears(self, event: object) -> bool:
         """Tell whether any plugin listens for events of this kind."""
@@ -101,6 +107,7 @@ class Dispatcher(msgspec.Struct):
         self, plugin: str, hook: str, call: Awaitable[Any], limit: timedelta
     ) -> str | None:
         """Await `call`; return what went wrong, None when nothing did."""
+        self._calling = f"{hook} of plugin '{plugin}'"
         try:
             async with asyncio.timeout(limit.total_seconds()):
                 await call
@@ -111,6 +118,8 @@ class Dispatcher(msgspec.Struct):
             return self._told(plugin, hook, error)
         except (Exception, SystemExit) as error:
             return self._told(plugin, hook, error)
+        finally:
+            self._calling = None
         return None
 
     def _told(self, plugin: str, hook: str, error: BaseException) -> str:

@@ -14,6 +14,7 @@ from sereno.store.connect import Way, guarded, probe
 from sereno.store.errors import translated
 from sereno.store.hosts import first_writable, writable
 from sereno.store.sql import sql
+from sereno.store.unshared import unshare
 
 Connection = asyncpg.Connection
 Record = asyncpg.Record
@@ -41,9 +42,18 @@ def _decode(value: bytes) -> Any:
 
 async def prepare_connection(connection: asyncpg.Connection) -> None:
     """Make `connection` read jsonb as Python values, and take values or JSON bytes for it."""
+    unshare(connection, file_of)
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode, decoder=_decode, format="binary"
     )
+
+
+def file_of(connection: asyncpg.Connection) -> int:
+    """Return the file descriptor of `connection`'s socket, -1 when it is closed."""
+    if connection.is_closed():
+        return -1
+    used = connection._transport.get_extra_info("socket")
+    return -1 if used is None else int(used.fileno())
 
 
 class Database:

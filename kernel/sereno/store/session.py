@@ -27,8 +27,9 @@ from sereno.model.errors import LeaseLostError, PoolerError, StoreUnavailableErr
 from sereno.store.connect import connect, is_pooled, session_settings
 from sereno.store.errors import translated
 from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
-from sereno.store.pool import Database
+from sereno.store.pool import Database, file_of
 from sereno.store.sql import sql
+from sereno.store.unshared import unshare
 
 _STATEMENTS = (
     "presence_lock",
@@ -89,6 +90,7 @@ class NodeSession:
                     statement_cache_size=20,
                 )
             self._connection = connection
+            unshare(connection, file_of)
             try:
                 async with asyncio.timeout(max(self._timeout, 2.0)):
                     if await is_pooled(connection):
@@ -108,6 +110,8 @@ class NodeSession:
                     await self._prepared["watch"].fetchrow()  # idle from here on
                 connection.add_termination_listener(lambda _: on_lost())
                 self._socket = _duplicate(connection)
+                if self._socket is not None:
+                    unshare(self._socket, socket.socket.fileno)
             except BaseException:
                 self.terminate()
                 raise

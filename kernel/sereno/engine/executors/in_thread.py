@@ -7,6 +7,7 @@ from typing import Any
 
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor, make_sure
+from sereno.engine.forks import end_if_forked
 from sereno.engine.result import encode_result
 from sereno.model.job import Job
 from sereno.model.policies import Policies
@@ -45,6 +46,7 @@ class InThread(Executor):
                 result = encode_result(job.function(context))  # a large one would hold the loop up
             except BaseException as raised:
                 error = raised
+            end_if_forked(error)
             try:
                 loop.call_soon_threadsafe(settle, result, error)
             except RuntimeError:

@@ -1,0 +1,155 @@
+"""Sees a node off: from the word that it is to stop, or its own fault, to the end of the process.
+
+It ends in bounded time whatever stands in the way (a job that holds the loop or swallows its
+cancellation, a hook that never returns, a thread that is joined at the end): a thread of its own
+ends the process then, and its last line names the runs that were under way.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from queue import Empty, SimpleQueue
+
+from sereno.engine.clock import steady
+from sereno.engine.forks import NODE_SIGNALS
+
+log = logging.getLogger("sereno.kernel")
+
+FORCED = 130
+"""The exit code of a node whose second Ctrl-C did not let its runs end."""
+
+_FAULT = 1
+_WRITING = 15.0
+"""Seconds after the drain's limit in which runs that were told to stop do so, their outcomes are
+written, and plugins close what they have opened."""
+
+_AT_ONCE = 3.0
+"""Seconds for the same where a second Ctrl-C forces the end."""
+
+_CLOSING = 5.0
+"""Seconds from the end of all that to the end of the process."""
+
+_LEFT = 0.5
+"""The same where a run has been left behind: nothing but it could still be waited for."""
+
+_LAST_LINE = 1.0
+
+
+class Departure:
+    """Waits for the word, and bounds what follows. `drain`: how long runs may go on.
+
+    `under_way`: names the runs that this node works on; may be asked from any thread. `stop`: the
+    node is told to stop; `force`: and not to wait for its runs; `opening`: its plugins are being
+    opened, which is not waited for; `hook`: names the hook that is being called.
+    """
+
+    def __init__(self, drain: timedelta, under_way: Callable[[], Sequence[str]]) -> None:
+        self.stop = asyncio.Event()
+        self.force = asyncio.Event()
+        self.opening = False
+        self.hook: Callable[[], str | None] = lambda: None
+        self._drain = drain.total_seconds()
+        self._under_way = under_way
+        self._loop = asyncio.get_running_loop()
+        self._heard: list[int] = []
+        self._told: list[Callable[[], None]] = []
+        self._code = _FAULT
+        self._main = threading.get_ident()
+        # What a signal handler may use: it can interrupt this thread in the midst of any lock.
+        self._limits: SimpleQueue[float] = SimpleQueue()
+
+    def begin(self) -> None:
+        """Hear signals from now on."""
+        threading.Thread(target=self._watch, name="sereno departure", daemon=True).start()
+        for number in NODE_SIGNALS:
+            signal.signal(number, self._hear)
+
+    def on_stop(self, tell: Callable[[], None]) -> None:
+        """Call `tell` in the loop when the node is told to stop."""
+        self._told.append(tell)
+
+    def within(self, seconds: float) -> None:
+        """End the process in so many seconds if it has not ended by itself."""
+        self._limits.put(steady() + seconds)
+
+    def over(self, code: int) -> int:
+        """Return the exit code of a node that has done all it had to; the process ends soon."""
+        self._code = FORCED if self.force.is_set() else code
+        self.within(_LEFT if self._under_way() else _CLOSING)
+        return self._code
+
+    def _hear(self, number: int, _frame: object) -> None:
+        self._heard.append(number)
+        again = len(self._heard) > 1 and number == signal.SIGINT
+        if len(self._heard) == 1:
+            self.within(self._drain + _WRITING)
+        elif again:
+            self.within(_AT_ONCE)
+        with suppress(RuntimeError):  # the loop is closed: the process is about to end
+            self._loop.call_soon_threadsafe(self._take, number, again)
+
+    def _take(self, number: int, again: bool) -> None:
+        name = signal.Signals(number).name
+        if not self.stop.is_set():
+            self.stop.set()
+            self._tell_first(name)
+            for tell in self._told:
+                tell()
+        elif again and not self.force.is_set():
+            self.force.set()
+            facts = {"signal": name, "runs": self._under_way()}
+            log.warning("told to stop again: runs under way are left", extra=facts)
+
+    def _tell_first(self, name: str) -> None:
+        runs = self._under_way()
+        if not runs:
+            log.info("told to stop", extra={"signal": name})
+            return
+        until = datetime.now(UTC) + timedelta(seconds=self._drain)  # noqa: TID251 - for who reads this log
+        facts = {
+            "signal": name,
+            "running": len(runs),
+            "runs": runs,
+            "until": until.isoformat(timespec="seconds"),
+            "hint": "Ctrl-C once more ends them at once",
+        }
+        log.warning("told to stop: waiting for runs to end", extra=facts)
+
+    def _watch(self) -> None:
+        """End the process once the earliest limit that was set has passed."""
+        limit = self._limits.get()
+        with suppress(Empty):
+            while True:
+                limit = min(limit, self._limits.get(timeout=max(0.0, limit - steady())))
+        # The log may be what holds the process up.
+        last = threading.Thread(target=self._say_last, daemon=True)
+        last.start()
+        last.join(_LAST_LINE)
+        os._exit(self._code)
+
+    def _say_last(self) -> None:
+        frame = sys._current_frames().get(self._main)
+        stack = "" if frame is None else "".join(traceback.format_stack(frame)[-8:])
+        log.critical(
+            "this node did not end in time, it is ended now",
+            extra={
+                "runs": self._under_way(),
+                "threads": _joined(),
+                "hook": self.hook(),
+                "where": stack,
+            },
+        )
+        logging.shutdown()
+
+
+def _joined() -> list[str]:
+    """Name the threads that the interpreter waits for at its end."""
+    main = threading.main_thread()
+    return [t.name for t in threading.enumerate() if not t.daemon and t is not main]

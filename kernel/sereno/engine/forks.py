@@ -1,0 +1,87 @@
+"""Makes a child that a job forks a process of its own: a copy of this node it may not be.
+
+Without this, a signal to the child would reach the node (both have the pipe that wakes the loop
+up), its end would keep the leader's session alive, and a child that came back into the loop would
+go on as a second node with the same name.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from typing import NoReturn
+
+from sereno.store.unshared import detach
+
+NODE_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What tells a node to stop."""
+
+
+class _Node:
+    """The node in this process, once there is one. `forked`: this process is a child of it."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+    thread = 0
+    forked = False
+
+
+class _Mask(threading.local):
+    before: Iterable[int] | None = None
+
+
+_mask = _Mask()
+
+
+def own_forks(loop: asyncio.AbstractEventLoop) -> None:
+    """Have each child that this process forks from now on be no node; `loop`: this thread's."""
+    first = _Node.loop is None
+    _Node.loop, _Node.thread = loop, threading.get_ident()
+    if first:
+        os.register_at_fork(
+            before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_be_no_node
+        )
+
+
+def end_if_forked(error: BaseException | None) -> None:
+    """End this process where it is a child that was forked by a job's function, which is over."""
+    if _Node.forked:
+        _end(error)
+
+
+def _hold_signals() -> None:
+    # A child may be told to end before it has run a line: it is to hear of it as itself.
+    _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, NODE_SIGNALS)
+
+
+def _let_signals_come() -> None:
+    if _mask.before is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _mask.before)
+
+
+def _be_no_node() -> None:
+    _Node.forked = True
+    signal.set_wakeup_fd(-1)
+    for number in NODE_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    detach()
+    if _Node.loop is not None and threading.get_ident() == _Node.thread:
+        _Node.loop.call_soon(_end, None)  # before it waits for anything in the loop's copy
+    _let_signals_come()
+
+
+def _end(error: BaseException | None) -> NoReturn:
+    code: object = 0
+    if isinstance(error, SystemExit):
+        code = error.code
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)

@@ -1,0 +1,145 @@
+"""Keeps the event loop from the jobs that share it: no run may end what is not its own.
+
+- A task belongs to the run that made it, and what `sereno` itself has made belongs to no run. A run
+  that cancels another's task (as ``for task in asyncio.all_tasks(): task.cancel()`` does) is
+  refused, and named. Tasks that a plugin makes outside of runs are everybody's.
+- ``sys.exit()`` in a task that a run has made would end the loop with all that is in it: it fails
+  that task instead.
+- ``loop.stop()`` is refused where a run asks for it.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from typing import Any
+
+from sereno.engine.runlog import RunScope, current_run
+from sereno.model.errors import RunError
+
+log = logging.getLogger("sereno.runner")
+
+_ON_THE_WAY = frozenset({"asyncio", "uvloop", "asyncpg", "contextlib"})
+"""Packages that make tasks for who calls them."""
+
+_refused = 0
+
+
+class ExitInTaskError(RunError):
+    """A task of a run raised what ends a process: SystemExit or KeyboardInterrupt."""
+
+
+def guard(loop: asyncio.AbstractEventLoop) -> None:
+    """Guard `loop`, which runs, from now on."""
+    loop.set_task_factory(_make)
+    loop.stop = _unless_a_run_asks(loop.stop)  # type: ignore[method-assign]
+
+
+def refusals() -> int:
+    """Return how often a run was refused what is not its own."""
+    return _refused
+
+
+class _Task(asyncio.Task[Any]):
+    """A task that `owner` alone may cancel: a run, or the kernel (None), which may always."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, coro: Any, owner: RunScope | None, **given: Any) -> None:
+        self._owner = owner
+        super().__init__(coro, **given)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        asks = current_run.get()
+        if asks is None or asks is self._owner:
+            return super().cancel(msg)
+        _refuse("a run may cancel no task but its own", task=self.get_name())
+        return False
+
+
+class _Kept(Coroutine[Any, Any, Any]):
+    """A run's coroutine, step by step the same, but that it cannot end the loop."""
+
+    __slots__ = ("_coro",)
+
+    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+        self._coro = coro
+
+    def send(self, value: Any) -> Any:
+        try:
+            return self._coro.send(value)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise _told(error) from error
+
+    def throw(self, *thrown: Any) -> Any:
+        try:
+            return self._coro.throw(*thrown)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise _told(error) from error
+
+    def close(self) -> None:
+        self._coro.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._coro.__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coro, name)  # cr_frame and its like, which asyncio shows
+
+
+def _make(
+    loop: asyncio.AbstractEventLoop, coro: Any, *, context: Context | None = None, **given: Any
+) -> "asyncio.Future[Any]":
+    """Make a task for whoever asks."""
+    if context is not None:
+        given["context"] = context
+    owner = current_run.get() if context is None else context.get(current_run)
+    if owner is not None:
+        kept = _Kept(coro) if asyncio.iscoroutine(coro) else coro
+        return _Task(kept, owner, loop=loop, **given)
+    if _is_kernel_s():
+        return _Task(coro, None, loop=loop, **given)
+    return asyncio.Task(coro, loop=loop, **given)
+
+
+def _is_kernel_s() -> bool:
+    """Tell whether it is the kernel that makes a task, itself or by a library."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in _ON_THE_WAY:
+            return package == "sereno"
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def _unless_a_run_asks(stop: Callable[[], None]) -> Callable[[], None]:
+    def stopped() -> None:
+        if current_run.get() is None:
+            stop()
+        else:
+            _refuse("a run may not stop the event loop")
+
+    return stopped
+
+
+def _told(error: BaseException) -> ExitInTaskError:
+    kind = type(error).__name__
+    task = asyncio.current_task()
+    log.error(
+        "a task of a run raised what would have ended the node",
+        exc_info=error,
+        extra={"task": "unknown" if task is None else task.get_name()},
+    )
+    return ExitInTaskError(f"a task of this run raised {kind}({error}); only the task ends by it")
+
+
+def _refuse(rule: str, **facts: str) -> None:
+    """Log the first of the refusals in a row of one run: it asks for a hundred tasks at a time."""
+    global _refused  # noqa: PLW0603
+    _refused += 1
+    asks = current_run.get()
+    if asks is not None and not asks.refused:
+        asks.refused = True
+        log.error(rule, extra=facts, stack_info=True)

@@ -1,0 +1,182 @@
+"""A plugin whose jobs lay hands on what all jobs of a process share: its loop, its signals, its
+end."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from multiprocessing import get_context
+from typing import Any
+
+from sereno import RunContext, every, hookimpl, job
+
+Run = RunContext[dict[str, Any]]
+
+
+@job("meddling.tick", schedule=every("500ms"), catch_up="all", overlap="allow")
+async def tick(run: Run) -> None:
+    """Run twice a second."""
+
+
+@job("meddling.long")
+async def long(run: Run) -> str:
+    """Take as long as asked, and say so."""
+    await asyncio.sleep(float(run.params.get("seconds", 1)))
+    return "whole"
+
+
+async def _exits() -> None:
+    sys.exit(3)
+
+
+async def _is_interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+def _cancels_all() -> None:
+    for task in asyncio.all_tasks():
+        task.cancel()
+
+
+async def _hands_on(act: Callable[[], object]) -> None:
+    act()
+
+
+WITH_THE_LOOP: dict[str, Callable[[], Any]] = {
+    "exit in a task": lambda: asyncio.create_task(_exits()),
+    "interrupt in a task": lambda: asyncio.create_task(_is_interrupted()),
+    "exit in a task's task": lambda: asyncio.create_task(
+        _hands_on(lambda: asyncio.create_task(_exits()))
+    ),
+    "cancel all": _cancels_all,
+    "cancel all in a task": lambda: asyncio.create_task(_hands_on(_cancels_all)),
+    "cancel all from a thread": lambda: asyncio.get_running_loop().call_soon(_cancels_all),
+    "stop the loop": lambda: asyncio.get_running_loop().stop(),
+    "stop the loop later": lambda: asyncio.get_running_loop().call_later(
+        0.01, asyncio.get_running_loop().stop
+    ),
+    "close the loop": lambda: asyncio.get_running_loop().close(),
+}
+
+
+@job("meddling.loop")
+async def loop(run: Run) -> None:
+    """Do with the loop what is asked."""
+    WITH_THE_LOOP[run.params["how"]]()
+    await asyncio.sleep(0.2)
+
+
+@job("meddling.timer")
+async def timer(run: Run) -> None:
+    """End the process from a callback, which belongs to no task."""
+    asyncio.get_running_loop().call_soon(sys.exit, 0)
+    await asyncio.sleep(60)
+
+
+def _forks(in_child: Callable[[], object]) -> int:
+    """Fork, do in the child as told, and return how it ended."""
+    child = os.fork()
+    if child == 0:
+        in_child()
+        return -1
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _terminated() -> int:
+    child = get_context("fork").Process(target=signal.pause)
+    child.start()
+    child.terminate()
+    child.join()
+    return int(child.exitcode or 0)
+
+
+def _interrupted_by_hand() -> int:
+    return _forks(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(60)))
+
+
+WITH_FORKS: dict[str, Callable[[], int]] = {
+    "terminated": _terminated,
+    "interrupted": _interrupted_by_hand,
+    "exits": lambda: _forks(lambda: sys.exit(7)),
+    "comes back": lambda: _forks(lambda: None),
+    "raises": lambda: _forks(lambda: 1 / 0),
+}
+
+
+@job("meddling.fork")
+def fork(run: Run) -> int:
+    """Fork from a thread, and return how the child ended."""
+    return WITH_FORKS[run.params["how"]]()
+
+
+@job("meddling.fork_in_loop")
+async def fork_in_loop(run: Run) -> int:
+    """Fork in the loop's own thread; the child goes on in the loop's copy unless it ends."""
+    found = WITH_FORKS[run.params["how"]]()
+    if found == -1:
+        await asyncio.sleep(0)
+    return found
+
+
+@job("meddling.heir")
+def heir(run: Run) -> int:
+    """Leave a child behind that lives on with all that it has inherited."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    return child
+
+
+@job("meddling.deaf")
+async def deaf(run: Run) -> None:
+    """Swallow every cancellation."""
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+
+@job("meddling.stuck")
+def stuck(run: Run) -> None:
+    """Hold a thread for ever."""
+    threading.Event().wait()
+
+
+@job("meddling.blocks")
+async def blocks(run: Run) -> None:
+    """Hold the loop for ever."""
+    threading.Event().wait()
+
+
+@job("meddling.joined")
+async def joined(run: Run) -> None:
+    """Leave a thread behind that the interpreter waits for at its end."""
+    threading.Thread(target=threading.Event().wait, name="meddling's own").start()
+
+
+async def _hangs() -> None:
+    print("it hangs", file=sys.stderr, flush=True)
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+
+@hookimpl
+@asynccontextmanager
+async def sereno_lifespan() -> AsyncIterator[None]:
+    """Hang for ever where MEDDLING_HANGS says so: as it opens, or as it closes."""
+    hangs = os.environ.get("MEDDLING_HANGS")
+    if hangs == "opening":
+        await asyncio.sleep(3600)
+    yield
+    if hangs == "closing":
+        await _hangs()
+
+
+@hookimpl
+def sereno_register_jobs() -> list[Any]:
+    return [tick, long, loop, timer, fork, fork_in_loop, heir, deaf, stuck, blocks, joined]

@@ -1,0 +1,219 @@
+"""What a job does to the loop, the signals or the children of its process costs no other run."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..servers.waiting import wait_until
+from .asking import enqueue, state, value
+from .process import Process, process
+
+JOBS = "tests.faults.meddling"
+TICKED = """
+    SELECT count(*) FROM sereno.run WHERE job = 'meddling.tick' AND state = 'succeeded'
+       AND finished_at > %s
+"""
+LOOPS = ("uvloop", "asyncio")
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
+
+
+def goes_on(dsn: str) -> None:
+    """Wait until other jobs have run that began after this call."""
+    now = value(dsn, "SELECT clock_timestamp()")
+    wait_until(lambda: value(dsn, TICKED, now) >= 2, "other jobs to go on")
+
+
+def ended(dsn: str, run: int) -> str:
+    """Return a run's state once it is over."""
+    wait_until(lambda: state(dsn, run) not in ("queued", "running"), f"the end of run {run}", 40)
+    return state(dsn, run)
+
+
+def begun(dsn: str, job: str, **params: Any) -> int:
+    """Return a new run once it has begun."""
+    run = enqueue(dsn, job, json.dumps(params))
+    wait_until(lambda: state(dsn, run) == "running", f"run {run} to begin")
+    return run
+
+
+def last_line(replica: Process) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(replica.log.read_text().splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("how", ["exit in a task", "interrupt in a task", "exit in a task's task"])
+def test_an_exit_in_a_task_of_a_run_ends_that_task_alone(
+    database: str, tmp_path: Path, how: str, loop: str
+) -> None:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+        other = begun(database, "meddling.long", seconds=2)
+        run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
+        assert ended(database, run) == "succeeded"
+        told = replica.said("a task of a run raised what would have ended the node")
+        assert (told["job"], told["run"]) == ("meddling.loop", run)
+        assert ended(database, other) == "succeeded"
+        goes_on(database)
+        assert not replica.lines("no longer leading")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("how", ["cancel all", "cancel all in a task", "cancel all from a thread"])
+def test_a_run_that_cancels_every_task_cancels_its_own_alone(
+    database: str, tmp_path: Path, how: str, loop: str
+) -> None:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+        other = begun(database, "meddling.long", seconds=2)
+        run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
+        assert ended(database, run) == "cancelled"
+        told = replica.said("a run may cancel no task but its own")
+        assert (told["job"], told["run"]) == ("meddling.loop", run)
+        assert ended(database, other) == "succeeded"
+        goes_on(database)
+        assert not replica.lines("no longer leading")
+        assert replica.page("/health/liveness").status_code == 200
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("how", ["stop the loop", "stop the loop later", "close the loop"])
+def test_a_run_can_neither_stop_nor_close_the_loop(
+    database: str, tmp_path: Path, how: str, loop: str
+) -> None:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+        run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
+        assert ended(database, run) == ("failed" if "close" in how else "succeeded")
+        if "stop" in how:
+            assert replica.said("a run may not stop the event loop")["run"] == run
+        goes_on(database)
+        assert not replica.lines("no longer leading")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_callback_that_ends_the_process_ends_it_with_the_runs_named(
+    database: str, tmp_path: Path, loop: str
+) -> None:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+        run = enqueue(database, "meddling.timer")
+        replica.end()
+        told = replica.lines("this node was cancelled")[-1]
+    assert told["level"] == "critical"
+    assert f"run {run} of job 'meddling.timer'" in told["runs"]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("job", ["meddling.fork", "meddling.fork_in_loop"])
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [("terminated", -15), ("interrupted", -2), ("exits", 7), ("comes back", 0), ("raises", 1)],
+)
+def test_a_forked_child_is_told_and_ends_as_a_process_of_its_own(
+    database: str, tmp_path: Path, how: str, code: int, job: str, loop: str
+) -> None:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+        run = enqueue(database, job, json.dumps({"how": how}))
+        assert ended(database, run) == "succeeded"
+        found = value(database, "SELECT result FROM sereno.run WHERE id = %s", run)
+        assert found == (1 if how == "interrupted" else code)
+        goes_on(database)
+        assert not replica.lines("no longer leading")
+        assert not replica.lines("told to stop")
+    attempts = "SELECT count(*) FROM sereno.attempt WHERE run_id = %s"
+    assert value(database, attempts, run) <= 1
+
+
+def test_a_child_that_outlives_its_node_keeps_no_lead(database: str, tmp_path: Path) -> None:
+    """With a lease of a minute, as the lease is not to be what ends the session."""
+    with process(database, tmp_path, JOBS, SERENO_LEASE="60s") as first:
+        first.said("leading")
+        run = enqueue(database, "meddling.heir")
+        assert ended(database, run) == "succeeded"
+        with process(database, tmp_path, JOBS, SERENO_LEASE="60s") as second:
+            second.said("ready")
+            first.signal(signal.SIGKILL)
+            first.end()
+            second.said("leading")
+    os.kill(value(database, "SELECT result FROM sereno.run WHERE id = %s", run), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("job", ["meddling.deaf", "meddling.stuck"])
+def test_a_run_that_does_not_stop_is_left_at_the_drain_s_limit_and_named(
+    database: str, tmp_path: Path, job: str
+) -> None:
+    with process(database, tmp_path, JOBS, SERENO_DRAIN_TIMEOUT="1s") as replica:
+        run = begun(database, job)
+        replica.signal(signal.SIGTERM)
+        replica.end(1 + 5 + 6)
+        waits = replica.lines("told to stop: waiting for runs to end")[0]
+        left = replica.lines("runs did not stop when they were told to, and are left")[0]
+        last = last_line(replica)
+    assert waits["runs"] == [f"run {run} of job '{job}'"]
+    assert waits["until"]
+    assert left["runs"] == [f"run {run} of job '{job}', left behind"]
+    assert last["runs"] == left["runs"]
+    assert state(database, run) == "queued"
+
+
+def test_a_run_that_holds_the_loop_does_not_hold_up_the_end(database: str, tmp_path: Path) -> None:
+    with process(
+        database, tmp_path, JOBS, SERENO_DRAIN_TIMEOUT="250ms", SERENO_LEASE="60s"
+    ) as replica:
+        run = begun(database, "meddling.blocks")
+        replica.said("the event loop is blocked")
+        replica.signal(signal.SIGTERM)
+        assert replica.end(30) == 1
+        last = last_line(replica)
+    assert last["event"] == "this node did not end in time, it is ended now"
+    assert last["runs"] == [f"run {run} of job 'meddling.blocks'"]
+    assert "in blocks" in last["where"]
+
+
+def test_a_thread_that_is_joined_at_the_end_does_not_hold_it_up(
+    database: str, tmp_path: Path
+) -> None:
+    with process(database, tmp_path, JOBS) as replica:
+        assert ended(database, enqueue(database, "meddling.joined")) == "succeeded"
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
+        assert last_line(replica)["threads"] == ["meddling's own"]
+
+
+def test_the_first_ctrl_c_says_what_it_waits_for_and_the_second_forces(
+    database: str, tmp_path: Path
+) -> None:
+    with process(database, tmp_path, JOBS, SERENO_DRAIN_TIMEOUT="5m") as replica:
+        runs = [begun(database, job) for job in ("meddling.stuck", "meddling.deaf")]
+        replica.signal(signal.SIGINT)
+        told = replica.said("told to stop: waiting for runs to end")
+        assert told["runs"] == [
+            f"run {runs[0]} of job 'meddling.stuck'",
+            f"run {runs[1]} of job 'meddling.deaf'",
+        ]
+        assert "Ctrl-C once more" in told["hint"]
+        replica.signal(signal.SIGINT)
+        assert replica.end() == 130
+        assert len(replica.lines("told to stop again: runs under way are left")[0]["runs"]) == 2
+    assert [state(database, run) for run in runs] == ["queued", "queued"]
+
+
+def test_ctrl_c_while_a_plugin_is_being_opened_ends_the_node(database: str, tmp_path: Path) -> None:
+    with process(
+        database, tmp_path, JOBS, MEDDLING_HANGS="opening", SERENO_LOG__LEVEL="debug"
+    ) as replica:
+        wait_until(lambda: replica.lines("opening plugins"), "it to open its plugins")
+        replica.signal(signal.SIGINT)
+        assert replica.end() == 0
+
+
+def test_a_plugin_that_never_closes_does_not_hold_up_the_end(database: str, tmp_path: Path) -> None:
+    with process(
+        database, tmp_path, JOBS, MEDDLING_HANGS="closing", SERENO_DRAIN_TIMEOUT="250ms"
+    ) as replica:
+        replica.said("leading")
+        replica.signal(signal.SIGTERM)
+        assert replica.end(30) == 1
+        assert last_line(replica)["hook"] == "sereno_lifespan of plugin 'chaos'"
