@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.text import Text
 
 from sereno.cli.drift import tell_drift
 from sereno.cli.failure import FAILED, complain, remark
@@ -15,7 +14,7 @@ from sereno.cli.forecast import Forecast, slots
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, system_time
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import word, write, write_json, write_table
+from sereno.cli.output import said, word, write, write_json, write_table
 from sereno.cli.table import Cell, Column
 from sereno.model.job import Job
 from sereno.plugins import Registry
@@ -64,7 +63,7 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
             write(f"by hand   {', '.join(quiet)}", wrap=True)
         for job in by_hand:
             if job.unscheduled:
-                write(Text(f"job '{job.name}' has no schedule: {job.unscheduled}", style="yellow"))
+                write(said(f"job '{job.name}' has no schedule: {job.unscheduled}", "yellow"))
         write()
         write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
     sys.stdout.flush()

@@ -9,7 +9,7 @@ from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import word, write, write_json, write_table
+from sereno.cli.output import said, word, write, write_json, write_table
 from sereno.cli.table import Cell, Column
 from sereno.store import views
 from sereno.store.pool import Database
@@ -53,13 +53,13 @@ def _headline(leader: LeaderView) -> Text:
         beat = _ago(leader.beat_at, leader.now)
         named = leader.label or str(leader.node)
         facts = f", term {leader.term}, since {since}, last beat {beat}"
-        return Text.assemble("leader ", (named, "bold green"), facts)
+        return Text.assemble("leader ", said(named, "bold green"), facts)
     if leader.term == 0:
         return Text("no leader: none has led yet; `sereno run` starts a replica", style="bold red")
     named = leader.label or str(leader.node)
     ago = _ago(leader.beat_at, leader.now)
     sentence = f"no leader: '{named}' led last, term {leader.term}, until {ago}"
-    return Text(sentence, style="bold red")
+    return said(sentence, "bold red")
 
 
 def _ago(instant: datetime | None, now: datetime) -> str:

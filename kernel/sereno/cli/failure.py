@@ -21,12 +21,17 @@ from sereno.model.errors import (
     SerenoError,
     TriggerError,
 )
+from sereno.model.fault import message
+from sereno.model.fault import sentence as told_of
+from sereno.model.text import shortened, visible
 from sereno.settings import redact
 
 DONE = 0
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+
+_MAX_SENTENCE = 10_000
 
 _USAGE_ERRORS = (
     ConfigurationError,
@@ -45,14 +50,14 @@ def exit_code(error: SerenoError) -> int:
 
 def complain(sentence: str) -> None:
     """Write `sentence` on stderr, each of its lines marked, without the secrets in it."""
-    for line in redact(sentence).splitlines():
+    for line in visible(redact(shortened(sentence, _MAX_SENTENCE))).split("\n"):
         click.secho("sereno: ", fg="red", nl=False, err=True)
         click.echo(line, err=True)
 
 
 def remark(sentence: str) -> None:
     """Write on stderr what is worth knowing and no failure."""
-    click.secho(redact(sentence), dim=True, err=True)
+    click.secho(visible(redact(sentence)), dim=True, err=True)
 
 
 def _usage(error: click.UsageError) -> str:
@@ -74,7 +79,7 @@ def told(invocation: Invocation) -> Iterator[None]:
     except SerenoError as error:
         if invocation.debug:
             raise
-        complain(str(error))
+        complain(message(error, _MAX_SENTENCE))
         raise click.exceptions.Exit(exit_code(error)) from error
     except click.exceptions.NoArgsIsHelpError:
         raise
@@ -87,7 +92,7 @@ def told(invocation: Invocation) -> Iterator[None]:
         if invocation.debug:
             raise
         complain(
-            f"{type(error).__name__}: {error}; that is a fault of sereno or of a plugin, "
+            f"{told_of(error, _MAX_SENTENCE)}; that is a fault of sereno or of a plugin, "
             "`sereno --debug ...` shows where"
         )
         raise click.exceptions.Exit(FAILED) from error

@@ -11,7 +11,7 @@ from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import word, write_json, write_table
+from sereno.cli.output import said, word, write_json, write_table
 from sereno.cli.table import Cell, Column
 from sereno.model.errors import StoreUnavailableError
 from sereno.observe.overdue import overdue_at, overdue_seconds
@@ -84,7 +84,7 @@ def _rows(job: JobView, overdue: dict[str, timedelta]) -> Iterator[list[Cell]]:
         word(job.last_state or ("running" if job.running else None)),
         moment(job.last_end_at, job.now),
         lasting(job.last_duration),
-        job.plugin if job.present else Text(f"{job.plugin} (gone)", style="yellow"),
+        job.plugin if job.present else said(f"{job.plugin} (gone)", "yellow"),
         Text(lasting(overdue[job.name]), style="bold red") if job.name in overdue else "",
     ]
     first: list[Cell] = [
@@ -96,7 +96,7 @@ def _rows(job: JobView, overdue: dict[str, timedelta]) -> Iterator[list[Cell]]:
     if not job.schedules:
         yield [*first, *last]
     for n, schedule in enumerate(job.schedules):
-        name = Text.assemble(job.name if n == 0 else "  ", (_label(schedule, job), "dim"))
+        name = Text.assemble(job.name if n == 0 else "  ", said(_label(schedule, job), "dim"))
         yield [name, *_slot(schedule, job.now), *(last if n == 0 else [""] * len(last))]
 
 

@@ -1,4 +1,7 @@
-"""Writes what commands found: JSON for programs, tables on a terminal, plain text in a pipe."""
+"""Writes what commands found: JSON for programs, tables on a terminal, plain text in a pipe.
+
+All of it is text: what a job said clears no screen, sets no clipboard and hides no letter.
+"""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,6 +15,7 @@ from rich.text import Text
 
 from sereno.cli.moments import ended
 from sereno.cli.table import Cell, Column, fitting_lines
+from sereno.model.text import visible, visible_json
 
 _STYLES = {
     "succeeded": "green",
@@ -38,7 +42,7 @@ _STYLES = {
 def write_json(value: Any) -> None:
     """Write `value` as one JSON document: instants in UTC, durations in seconds."""
     plain = _plain(msgspec.to_builtins(value, builtin_types=(timedelta,)))
-    click.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+    click.echo(visible_json(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()))
 
 
 def _plain(value: Any) -> Any:
@@ -61,9 +65,9 @@ def write_table(
     columns: Sequence[Column], rows: Iterable[Sequence[Cell]], empty: str = "nothing"
 ) -> None:
     """Write `rows` under `columns`: all of them in a pipe, what fits on a terminal."""
-    found = list(rows)
+    found = [[_shown(cell) for cell in row] for row in rows]
     if not found:
-        click.echo(empty, err=True)
+        click.echo(visible(empty), err=True)
     elif sys.stdout.isatty():
         console = Console()
         for line in fitting_lines(console, columns, found):
@@ -72,7 +76,7 @@ def write_table(
         _write_plain(columns, found)
 
 
-def _write_plain(columns: Sequence[Column], rows: list[Sequence[Cell]]) -> None:
+def _write_plain(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
     lines = [[c.heading for c in columns], *([ended(str(cell)) for cell in r] for r in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     for line in lines:
@@ -88,7 +92,10 @@ def write_facts(facts: Iterable[tuple[str, Cell | None]]) -> None:
     known = [(name, value) for name, value in facts if value not in (None, "", "-")]
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:
-        write(Text.assemble((f"{name:<{width}}  ", "dim"), _as_text(value or "")))
+        lines = _as_text(value or "").split("\n")
+        write(Text.assemble((f"{name:<{width}}  ", "dim"), lines[0]))
+        for line in lines[1:]:  # below the value, where it is told from a fact
+            write(Text.assemble(" " * (width + 2), line))
 
 
 def write(text: Cell = "", *, wrap: bool = False) -> None:
@@ -96,7 +103,7 @@ def write(text: Cell = "", *, wrap: bool = False) -> None:
     if sys.stdout.isatty():
         Console().print(_as_text(text), soft_wrap=not wrap)
     else:
-        click.echo(str(text))
+        click.echo(str(_shown(text)))
 
 
 def title(text: str) -> None:
@@ -106,4 +113,22 @@ def title(text: str) -> None:
 
 
 def _as_text(cell: Cell) -> Text:
-    return cell if isinstance(cell, Text) else Text(cell)
+    shown = _shown(cell)
+    return shown if isinstance(shown, Text) else Text(shown)
+
+
+def said(words: str, style: str = "") -> Text:
+    """Return what somebody said, as it may be shown: rich leaves out what it does not like."""
+    return Text(visible(words), style)
+
+
+def _shown(cell: Cell) -> Cell:
+    if isinstance(cell, str):
+        return visible(cell)
+    if visible(cell.plain) == cell.plain:
+        return cell
+    shown = Text(style=cell.style)
+    for part in cell.divide(range(1, len(cell))):
+        written = visible(part.plain)
+        shown.append_text(part if written == part.plain else Text(written, part.style))
+    return shown

@@ -10,7 +10,7 @@ from rich.text import Text
 from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
-from sereno.cli.output import title, word, write, write_facts, write_json
+from sereno.cli.output import said, title, word, write, write_facts, write_json
 from sereno.cli.runs import progress
 from sereno.cli.table import Cell
 from sereno.model.run import LogLine
@@ -47,7 +47,7 @@ def tell_outcome(run: RunDetail) -> None:
         write(pretty(run.result))
     if run.traceback or run.error:
         title("error")
-        write(Text((run.traceback or run.error or "").rstrip(), style="red"))
+        write(said((run.traceback or run.error or "").rstrip(), "red"))
     if run.lines:
         title("log, its last lines")
         for line in run.lines:
@@ -112,7 +112,7 @@ def _attempt(attempt: AttemptView, now: datetime) -> Text:
         took = f" after {lasting((attempt.finished_at or now) - attempt.started_at)}"
     where = f" on {attempt.node}" if attempt.node else ""
     error = f": {attempt.error}" if attempt.error else ""
-    return Text.assemble(f"{attempt.attempt}  ", word(attempt.state), f"{took}{where}{error}")
+    return Text.assemble(f"{attempt.attempt}  ", word(attempt.state), said(f"{took}{where}{error}"))
 
 
 def _line(line: LogLine) -> Text:
@@ -121,5 +121,5 @@ def _line(line: LogLine) -> Text:
     return Text.assemble(
         (f"{here:%H:%M:%S}.{here.microsecond // 1000:03} ", "dim"),
         (f"{line.level.lower():<8} ", style),
-        line.message,
+        said(line.message.replace("\n", "\n" + " " * 22)),
     )

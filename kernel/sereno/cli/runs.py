@@ -7,8 +7,9 @@ from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import word, write_json, write_table
+from sereno.cli.output import said, word, write_json, write_table
 from sereno.cli.table import Cell, Column
+from sereno.model.text import visible
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import LeaderView, RunView
@@ -95,9 +96,9 @@ def _row(run: RunView, leader: LeaderView) -> list[Cell]:
 def remark(run: RunView) -> Text:
     """Return what is worth a word: progress while it runs, the error when it failed."""
     if run.state == "running":
-        return Text(progress(run), style="cyan")
+        return said(progress(run), "cyan")
     if run.error:
-        return Text(ended(run.error), style="" if run.state == "cancelled" else "red")
+        return said(ended(visible(run.error)), "" if run.state == "cancelled" else "red")
     return Text("")
 
 

@@ -11,7 +11,7 @@ from sereno.cli.asking import ask
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
-from sereno.cli.output import title, word, write, write_json
+from sereno.cli.output import said, title, word, write, write_json
 from sereno.cli.run_page import tell_outcome
 from sereno.model.run import FINAL
 from sereno.store import views
@@ -134,10 +134,10 @@ def _verdict(slot: SlotView) -> Text:
     if slot.slots > 1:
         span = f"{exact(slot.first_slot)} to {exact(slot.last_slot)}"
         start = f"The slot is one of {slot.slots:,} of schedule '{slot.schedule}', {span}, all "
-        return Text.assemble(start, verdict, reason, decided)
+        return Text.assemble(said(start), verdict, said(reason), said(decided))
     start = f"The slot {exact(slot.first_slot)} of schedule '{slot.schedule}' "
     words = {"ran": "ran on time", "late": "ran late"}.get(slot.verdict, f"was {slot.verdict}")
-    return Text.assemble(start, Text(words, style=verdict.style), reason, decided)
+    return Text.assemble(said(start), Text(words, style=verdict.style), said(reason), said(decided))
 
 
 def _rule(rule: RuleView) -> str:
@@ -190,7 +190,9 @@ def _run(run: RunDetail) -> Text:
     if run.started_at is not None and run.slot is not None and run.attempt == 1:
         late = f", started {lasting(run.started_at - run.slot)} after its slot"
     verb = "It " if run.state in FINAL else "It is "
-    return Text.assemble(verb, word(run.state), f"{took}{where}{late}, attempt {run.attempt}.")
+    return Text.assemble(
+        verb, word(run.state), said(f"{took}{where}{late}, attempt {run.attempt}.")
+    )
 
 
 def _as_json(job: str, answer: _Answer) -> dict[str, Any]:

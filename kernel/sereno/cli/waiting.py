@@ -13,16 +13,16 @@ import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from sereno.cli.asking import ask
 from sereno.cli.failure import FAILED, INTERRUPTED, remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting
 from sereno.cli.options import DURATION
-from sereno.cli.output import write, write_json
+from sereno.cli.output import said, write, write_json
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.run import FINAL
+from sereno.model.text import visible, visible_line
 from sereno.settings import redact
 from sereno.store import views
 from sereno.store.pool import Database
@@ -121,9 +121,9 @@ class _Waiting:
         console = Console(stderr=True)
         self.bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[done]}"),
+            TextColumn("{task.fields[done]}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -154,7 +154,7 @@ class _Waiting:
             took = ""
             if attempt.started_at is not None and attempt.finished_at is not None:
                 took = f" after {lasting(attempt.finished_at - attempt.started_at)}"
-            why = f": {ended(attempt.error)}" if attempt.error else ""
+            why = f": {ended(visible(attempt.error))}" if attempt.error else ""
             self._say(f"attempt {attempt.attempt} {attempt.state}{took}{why}")
         if len(run.attempts) > told and run.state == "queued":
             wait = lasting(max(run.run_at - run.now, timedelta(0)))
@@ -170,7 +170,7 @@ class _Waiting:
             self._say(words, style="")
 
     def _say(self, words: str, style: str = "yellow") -> None:
-        self.bar.console.print(Text(redact(words), style=style), soft_wrap=True)
+        self.bar.console.print(said(redact(words), style), soft_wrap=True)
 
     def _look_for(self, leader: LeaderView, state: str) -> None:
         """Say once that nobody has led for longer than the lead takes to change hands."""
@@ -191,7 +191,7 @@ def _done(run: RunDetail, now: datetime) -> str:
     amount = "" if run.done is None else f"{run.done:,g}"
     if run.total:
         amount += f" of {run.total:,g}"
-    return f"{amount} {run.note or ''}".strip()
+    return visible_line(f"{amount} {run.note or ''}".strip())
 
 
 def _tell(run: RunDetail) -> None:

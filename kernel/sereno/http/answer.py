@@ -5,6 +5,11 @@ from typing import Any
 
 import msgspec
 
+from sereno.model.text import shortened, visible_json
+from sereno.settings import redact
+
+_MAX_REASON = 2_000
+
 
 class Answer(msgspec.Struct, kw_only=True):
     """A whole answer. `headers`: those that come beside the ones that every answer has."""
@@ -25,10 +30,10 @@ class RefusedError(Exception):
 
 def json(value: Any, status: int = 200, **headers: str) -> Answer:
     """Answer with `value` as indented JSON."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-    return Answer(status=status, body=text, headers=headers)
+    text = visible_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    return Answer(status=status, body=f"{text}\n".encode(), headers=headers)
 
 
 def sentence(status: int, reason: str) -> Answer:
     """Answer why a request cannot be served."""
-    return json({"error": reason}, status)
+    return json({"error": redact(shortened(reason, _MAX_REASON))}, status)

@@ -6,7 +6,7 @@ from sereno.model.duration import format_duration
 from sereno.model.events import LeaderChanged, RunFinished, SlotSettled
 from sereno.model.policies import Severity
 from sereno.model.run import RunState
-from sereno.model.text import shortened
+from sereno.model.text import shortened, visible
 from sereno.settings import redact
 from sereno.store.notifications import Draft
 
@@ -56,7 +56,7 @@ def ran_badly(
     attempt: int | None = None,
 ) -> Draft:
     """Word that a run of `job` ended in `state`."""
-    error = redact(shortened(error, _MAX_ERROR)) if error else None
+    error = visible(redact(shortened(error, _MAX_ERROR))) if error else None
     ended = _ENDED.get(state, state)
     named = f"Run {run} of {job}" if run else f"A run of {job}"
     tries = f" after {attempt} attempts" if attempt and attempt > 1 else ""

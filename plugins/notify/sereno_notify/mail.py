@@ -1,5 +1,6 @@
 """The notifier that sends mail."""
 
+import re
 from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import cache
@@ -10,6 +11,10 @@ from typing import Any
 from sereno import DeliveryError, DeliveryRefusedError, Notification, Notifier
 from sereno_notify.payload import facts, headline
 from sereno_notify.settings import Email
+
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 @cache
@@ -61,15 +66,20 @@ def message(notification: Notification, sender: str, to: tuple[str, ...]) -> Ema
     thread = blake2b(notification.key.encode(), digest_size=10).hexdigest()
     found["From"] = sender
     found["To"] = ", ".join(to)
-    found["Subject"] = " ".join(headline(notification).split())
+    found["Subject"] = _text(" ".join(headline(notification).split()))
     found["Date"] = format_datetime(notification.at)
     found["Message-ID"] = f"<sereno.{notification.id}@{domain}>"
     found["References"] = f"<sereno.{thread}@{domain}>"
     found["Auto-Submitted"] = "auto-generated"
     found["X-Sereno-Severity"] = notification.severity
     lines = [f"{name}: {value}" for name, value in facts(notification).items()]
-    found.set_content("\n".join([notification.text, "", *lines]) + "\n")
+    found.set_content(_text("\n".join([notification.text, "", *lines])) + "\n")
     return found
+
+
+def _text(told: str) -> str:
+    """Return `told` with what no mail may hold, or would hide letters of it, written out."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), told)
 
 
 def _fault(host: str, code: int, what: str) -> DeliveryError:

@@ -59,7 +59,8 @@ def as_teams(notification: Notification) -> Mapping[str, Any]:
     """Return an adaptive card for a webhook of a Teams workflow."""
     style = "good" if notification.resolved else _STYLES[notification.severity]
     title: dict[str, Any] = {"type": "TextBlock", "text": headline(notification)}
-    text: dict[str, Any] = {"type": "TextBlock", "text": notification.text[:_MAX_TEXT]}
+    # A TextBlock would read Markdown in what a job said: links with another's name on them.
+    told: dict[str, Any] = {"type": "TextRun", "text": notification.text[:_MAX_TEXT]}
     rows = [{"title": n, "value": v} for n, v in facts(notification).items()]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -71,7 +72,7 @@ def as_teams(notification: Notification) -> Mapping[str, Any]:
                 "style": style,
                 "items": [{**title, "weight": "bolder", "size": "medium", "wrap": True}],
             },
-            {**text, "wrap": True},
+            {"type": "RichTextBlock", "inlines": [told]},
             {"type": "FactSet", "facts": rows},
         ],
     }

@@ -11,7 +11,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
 from sereno import DeliveryError, DeliveryRefusedError
-from sereno_notify.mail import EmailNotifier
+from sereno_notify.mail import EmailNotifier, message
 from sereno_notify.settings import Email
 
 from ...servers.waiting import wait_until
@@ -162,3 +162,14 @@ async def test_nothing_is_sent_in_the_clear_where_tls_was_asked_for(box: tuple[B
 async def test_nobody_there_is_a_sentence(unused_tcp_port: int) -> None:
     with pytest.raises(DeliveryError, match=r"127\.0\.0\.1 cannot be reached: SMTPConnect"):
         await notifier(unused_tcp_port).send(notification())
+
+
+def test_no_word_of_a_job_adds_a_header_or_hides_a_letter() -> None:
+    hostile = "a\r\nBcc: eve@example.com\r\n\r\nb\x00c\x1b[2Jd\u202ee\ud800f\x85g"
+    mail = message(notification(title=hostile, text=hostile), "a@example.com", ("b@example.com",))
+
+    found = message_from_bytes(mail.as_bytes(), policy=policy.default)
+    assert found["Bcc"] is None
+    assert found["Subject"].startswith("[CRITICAL] a Bcc: eve@example.com b")
+    assert r"b\x00c\x1b[2Jd\u202ee\ud800f" in found["Subject"]
+    assert r"b\x00c\x1b[2Jd\u202ee\ud800f" in found.get_content()  # type: ignore[attr-defined]

@@ -83,6 +83,14 @@ async def test_teams_gets_an_adaptive_card(receiver: Receiver) -> None:
     assert {"title": "job", "value": "etl.sync"} in card["body"][2]["facts"]
 
 
+async def test_teams_reads_no_markdown_in_what_a_job_said(receiver: Receiver) -> None:
+    said = "failed: [our wiki](http://evil.example) **now**"
+    await notifier(receiver.url, format="teams").send(notification(text=said))
+    (attachment,) = json.loads(receiver.requests[0].body)["attachments"]
+    told = attachment["content"]["body"][1]
+    assert told == {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": said}]}
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 async def test_what_may_go_well_later_is_to_be_tried_again(status: int, receiver: Receiver) -> None:
     receiver.answers = [status]
