@@ -1,11 +1,11 @@
-import os
-import pty
+import re
 import subprocess
 
 import pytest
 
 from ..servers.postgres import PostgresServer
 from .cli_scene import Scene, scene
+from .terminal import on_a_terminal
 
 __all__ = ["scene"]
 
@@ -110,27 +110,11 @@ def test_migrate_brings_the_schema_once(empty_database: str, scene: Scene) -> No
     assert scene.json("jobs") == []
 
 
-def on_a_terminal(scene: Scene, width: int, *args: str) -> list[str]:
+def shown(scene: Scene, width: int, *args: str) -> list[str]:
     """Return what a terminal of `width` columns is sent, without the colours."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(width), "TERM": "xterm", "NO_COLOR": "1"}
-    process = subprocess.Popen(
-        scene.command(*args), stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    )
-    os.close(theirs)
-    said = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # the other side is closed
-            break
-        if not piece:
-            break
-        said += piece
-    os.close(ours)
-    assert process.wait() == 0
-    text = said.decode().replace("\x1b[1m", "").replace("\x1b[0m", "").replace("\x1b[2m", "")
-    return text.replace("\r\n", "\n").splitlines()
+    said = on_a_terminal(scene.command(*args), COLUMNS=str(width), TERM="xterm", NO_COLOR="1")
+    assert said.code == 0
+    return re.sub("\x1b\\[[012]m", "", said.text).splitlines()
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -142,10 +126,10 @@ def test_tables_fit_the_terminal(width: int, scene: Scene) -> None:
     )
     with scene.leading("a-label-of-a-replica-that-is-long"):
         for command in ("jobs", "runs", "cluster"):
-            lines = on_a_terminal(scene, width, command)
+            lines = shown(scene, width, command)
             assert max(map(len, lines)) <= width, lines
             assert any("a_rather_long" in line or "a-label" in line for line in lines)
-    assert f"{run}  " in on_a_terminal(scene, width, "runs")[1]
+    assert f"{run}  " in shown(scene, width, "runs")[1]
 
 
 def test_a_pipe_that_is_closed_early_is_no_error(scene: Scene) -> None:

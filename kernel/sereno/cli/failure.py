@@ -6,12 +6,14 @@
 130  Ctrl-C
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 from sereno.cli.invocation import Invocation
+from sereno.cli.streams import is_full
 from sereno.model.errors import (
     ConfigurationError,
     DeclarationError,
@@ -23,6 +25,7 @@ from sereno.model.errors import (
 )
 from sereno.model.fault import message
 from sereno.model.fault import sentence as told_of
+from sereno.model.terminal import takes_colours
 from sereno.model.text import shortened, visible
 from sereno.settings import redact
 
@@ -51,13 +54,18 @@ def exit_code(error: SerenoError) -> int:
 def complain(sentence: str) -> None:
     """Write `sentence` on stderr, each of its lines marked, without the secrets in it."""
     for line in visible(redact(shortened(sentence, _MAX_SENTENCE))).split("\n"):
-        click.secho("sereno: ", fg="red", nl=False, err=True)
+        click.secho("sereno: ", fg="red", nl=False, err=True, color=_colour())
         click.echo(line, err=True)
+
+
+def _colour() -> bool | None:
+    """Return False where stderr shows no colours; click decides otherwise."""
+    return None if takes_colours(sys.stderr) else False
 
 
 def remark(sentence: str) -> None:
     """Write on stderr what is worth knowing and no failure."""
-    click.secho(visible(redact(sentence)), dim=True, err=True)
+    click.secho(visible(redact(sentence)), dim=True, err=True, color=_colour())
 
 
 def _usage(error: click.UsageError) -> str:
@@ -91,6 +99,9 @@ def told(invocation: Invocation) -> Iterator[None]:
     except Exception as error:
         if invocation.debug:
             raise
+        if isinstance(error, OSError) and is_full(error):
+            complain(f"the output cannot be written: {error.strerror}")
+            raise click.exceptions.Exit(FAILED) from error
         complain(
             f"{told_of(error, _MAX_SENTENCE)}; that is a fault of sereno or of a plugin, "
             "`sereno --debug ...` shows where"

@@ -1,6 +1,6 @@
 """The command ``sereno``: finds a command when it is called, so that none pays for others."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +11,7 @@ from sereno.cli.catalogue import ENTRIES, SECTIONS
 from sereno.cli.failure import told
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import global_options, global_parameters
+from sereno.cli.streams import prepare_streams, read_arguments, undecodable
 from sereno.model.nearest import nearest
 
 
@@ -51,9 +52,18 @@ class SerenoGroup(click.Group):
             rows = ((n, c.get_short_help_str(formatter.width)) for n, c in sorted(added.items()))
             _write(formatter, "Added by plugins", rows)
 
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run from the process's own arguments, or from `args`."""
+        if args is None:
+            prepare_streams()
+            args = read_arguments()
+        return super().main(args, *rest, **extra)
+
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the global options; a fault in them is told as any other."""
         with told(Invocation()):
+            if bad := undecodable(args[1]):
+                raise click.UsageError(f"argument '{bad}' is no UTF-8; write it as UTF-8")
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sereno.cli.moments import ended
 from sereno.cli.table import Cell, Column, fitting_lines
+from sereno.model.terminal import takes_colours
 from sereno.model.text import visible, visible_json
 
 _STYLES = {
@@ -39,26 +40,45 @@ _STYLES = {
 }
 
 
+_OURS = 16
+"""How deep our own facts go: below stands what a job returned, of any depth, with no duration."""
+_LEAST_WIDTH, _USUAL_WIDTH = 20, 80
+
+
 def write_json(value: Any) -> None:
     """Write `value` as one JSON document: instants in UTC, durations in seconds."""
     plain = _plain(msgspec.to_builtins(value, builtin_types=(timedelta,)))
     click.echo(visible_json(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
+    if depth == _OURS:
+        return value
     if isinstance(value, dict):
         return {
-            f"{key}_seconds" if isinstance(item, timedelta) else key: _plain(item)
+            f"{key}_seconds" if isinstance(item, timedelta) else key: _plain(item, depth + 1)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def word(state: str | None) -> Text:
     """Return a state in its colour."""
     return Text(state or "-", style=_STYLES.get(state or "", ""))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return the terminal as rich writes to it: plain where it takes no colours, never too narrow.
+
+    COLUMNS may say anything: 0 would show nothing at all.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    found = Console(file=stream, color_system="auto" if takes_colours(stream) else None)
+    if found.width < _LEAST_WIDTH:
+        found.width = _LEAST_WIDTH if found.width > 0 else _USUAL_WIDTH
+    return found
 
 
 def write_table(
@@ -69,9 +89,9 @@ def write_table(
     if not found:
         click.echo(visible(empty), err=True)
     elif sys.stdout.isatty():
-        console = Console()
-        for line in fitting_lines(console, columns, found):
-            console.print(line, soft_wrap=True)
+        terminal = console()
+        for line in fitting_lines(terminal, columns, found):
+            terminal.print(line, soft_wrap=True)
     else:
         _write_plain(columns, found)
 
@@ -101,7 +121,7 @@ def write_facts(facts: Iterable[tuple[str, Cell | None]]) -> None:
 def write(text: Cell = "", *, wrap: bool = False) -> None:
     """Write one line, with its colours on a terminal; `wrap`: at words, where it is too long."""
     if sys.stdout.isatty():
-        Console().print(_as_text(text), soft_wrap=not wrap)
+        console().print(_as_text(text), soft_wrap=not wrap)
     else:
         click.echo(str(_shown(text)))
 

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from sereno.cli.asking import ask
@@ -19,9 +18,10 @@ from sereno.cli.failure import FAILED, INTERRUPTED, remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting
 from sereno.cli.options import DURATION
-from sereno.cli.output import said, write, write_json
+from sereno.cli.output import console, said, write, write_json
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.run import FINAL
+from sereno.model.terminal import moves_its_cursor
 from sereno.model.text import visible, visible_line
 from sereno.settings import redact
 from sereno.store import views
@@ -118,16 +118,16 @@ class _Waiting:
         self.said = False
         self.attempts_told = 0
         self.progress_told = ("", monotonic())
-        console = Console(stderr=True)
+        terminal = console(stderr=True)
         self.bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[done]}", markup=False),
             TimeElapsedColumn(),
-            console=console,
+            console=terminal,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not moves_its_cursor(sys.stderr),
             expand=True,
         )
         self.task: TaskID = self.bar.add_task(f"run {run_id}", total=None, done="")

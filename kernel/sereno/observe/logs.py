@@ -1,7 +1,6 @@
 """Sets up logging: where lines go, in which form, from which level, and whose run they tell of."""
 
 import logging
-import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any, TextIO
 
 from sereno.engine.runlog import current_run
 from sereno.engine.status import Status
+from sereno.model.terminal import takes_colours
 from sereno.observe.logline import JsonLine, TextLine
 from sereno.plugins import Registry
 from sereno.settings import LogSettings, plugin_key
@@ -36,7 +36,7 @@ def configure_logging(
     if settings.format == "json" or (settings.format == "auto" and not terminal):
         handler.setFormatter(JsonLine(lambda: facts(status)))
     else:
-        colour = terminal and not os.environ.get("NO_COLOR")
+        colour = takes_colours(handler.stream)
         handler.setFormatter(TextLine(lambda: facts(status), colour=colour))
     root = logging.getLogger()
     for old in [h for h in root.handlers if isinstance(h, _Handler)]:
