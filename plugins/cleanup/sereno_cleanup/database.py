@@ -8,17 +8,27 @@ import asyncpg
 
 CONNECT_SECONDS = 10
 COMMAND_SECONDS = 60
+_TEXT = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+}
 _LIMITS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'"
 
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[Any]:
-    """Connect to `url` as application `name`; every statement has a time limit."""
+    """Connect to `url` as application `name`; every statement has a time limit.
+
+    What is read as text, and archived, does not depend on the settings of database or role.
+    """
     connection = await asyncpg.connect(
         url,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
-        server_settings={"application_name": f"sereno {name}"},
+        server_settings={"application_name": f"sereno {name}", **_TEXT},
     )
     try:
         yield connection

@@ -7,6 +7,7 @@ from sereno_cleanup.history import history
 from sereno_cleanup.logs import logs
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import Settings
+from sereno_cleanup.tables import tables
 
 
 @hookimpl
@@ -22,6 +23,7 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
     chosen = (
         (settings.sessions_enabled, sessions, settings.sessions_schedule),
         (settings.logs_enabled, daily, settings.logs_schedule),
+        (settings.tables_enabled and bool(settings.tables), tables, settings.tables_schedule),
         (settings.history_enabled, history, settings.history_schedule),
     )
     return [

@@ -45,6 +45,35 @@ class LogRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return KEEP_DAYS[self.category] if self.keep_days is None else self.keep_days
 
 
+class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which rows of a table are kept for how long.
+
+    `column`: of type timestamp (with or without time zone) or date; null and future values stay.
+    `where`: a condition in SQL that a row must fulfil besides; it is the operator's own. `archive`:
+    directory that gets the rows as compressed CSV before they go. `cascade`: rows of other tables
+    that refer to those may go or change with them. `rest`: seconds of rest for each second of work.
+    `max_lag`: how far a standby may fall behind before the work waits for it.
+    """
+
+    table: str
+    column: str
+    keep: timedelta
+    where: str = "true"
+    archive: str | None = None
+    cascade: bool = False
+    batch: Batch = 2000
+    rest: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    max_lag: timedelta = timedelta(seconds=30)
+    database_url: str | None = None
+
+    def __post_init__(self) -> None:
+        quoted(self.table)
+        if self.keep <= timedelta(0):
+            raise ValueError(f"table '{self.table}': keep must be longer than nothing, as '30d'")
+        if self.archive is not None and not _is_plain(self.archive):
+            raise ValueError(f"archive is '{self.archive}', it must be absolute and without '..'")
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that an operator may choose.
 
@@ -67,6 +96,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     logs_max_files: Annotated[int, Meta(ge=1)] = 10_000
     logs_max_bytes: Annotated[int, Meta(ge=1)] = 100 * 2**30
     logs_max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    tables_enabled: bool = True
+    tables_schedule: str | None = None
+    tables: tuple[TableRule, ...] = ()
     history_enabled: bool = True
     history_schedule: str | None = None
     history_days: Days = 30
@@ -75,7 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         quoted(self.sessions_table)
-        for text in (self.sessions_schedule, self.logs_schedule, self.history_schedule):
+        for text in self._schedules():
             if text is not None:
                 parse(text)
         try:
@@ -84,6 +116,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"logs_zone: {error}") from error
         for rule in self.logs:
             self.root_of(rule)
+
+    def _schedules(self) -> tuple[str | None, ...]:
+        return (
+            self.sessions_schedule,
+            self.logs_schedule,
+            self.tables_schedule,
+            self.history_schedule,
+        )
 
     def root_of(self, rule: LogRule) -> str:
         """Return the innermost allowed root around `rule`; raise ValueError when there is none."""

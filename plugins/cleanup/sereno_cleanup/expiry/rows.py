@@ -1,0 +1,81 @@
+"""Deletes expired rows of one table, batch by batch, from the oldest on."""
+
+from collections.abc import AsyncGenerator
+from typing import Any, Protocol
+
+import msgspec
+
+from sereno_cleanup.database import short_transaction
+from sereno_cleanup.expiry.shape import Shape
+from sereno_cleanup.queries import filled
+
+LOOK = 20
+"""Batches whose rows are found by one look: it pays once for what others cannot vacuum yet."""
+
+
+class Keeper(Protocol):
+    """Keeps rows before they go. `columns`: what it wants of each, as SQL."""
+
+    columns: str
+
+    async def keep(self, rows: list[Any]) -> None:
+        """Return once `rows` are on the disk."""
+        ...
+
+
+class ExpiredRows(msgspec.Struct, frozen=True):
+    """Rows of `leaf` that `shape` and `where` (a condition in SQL) let go."""
+
+    database: Any
+    shape: Shape
+    leaf: str
+    where: str
+    batch: int
+
+    async def delete(self, keeper: Keeper | None = None) -> AsyncGenerator[int, None]:
+        """Delete batch after batch; yield how many rows went with each."""
+        statement = self._filled("delete_rows", returning=keeper.columns if keeper else "1")
+        place: str | None = None
+        inclusive = True
+        while True:
+            rows = await self._look(place, inclusive)
+            gone_of_look = 0
+            for first in range(0, len(rows), self.batch):
+                ids = [row["ctid"] for row in rows[first : first + self.batch]]
+                async with short_transaction(self.database):
+                    gone = await self.database.fetch(statement, ids, self.shape.cutoff)
+                    if keeper is not None and gone:
+                        await keeper.keep(gone)  # before the commit: a crash may keep a row twice
+                gone_of_look += len(gone)
+                yield len(gone)
+            if len(rows) < self.batch * LOOK:
+                return
+            # Rows of the very instant at which a look ended may be left; where all of that look
+            # were locked, the next one must not find the same again.
+            place, inclusive = rows[-1]["place"], gone_of_look > 0
+
+    async def count(self, most: int) -> tuple[int, str | None]:
+        """Return how many rows would go, up to `most`, and of when the oldest is."""
+        rows = await self.database.fetch(
+            self._filled("expired_rows_first"), self.shape.cutoff, most
+        )
+        return len(rows), rows[0]["place"] if rows else None
+
+    async def _look(self, place: str | None, inclusive: bool) -> list[Any]:
+        size = self.batch * LOOK
+        async with short_transaction(self.database):
+            if place is None:
+                found = self._filled("expired_rows_first")
+                return list(await self.database.fetch(found, self.shape.cutoff, size))
+            found = self._filled("expired_rows_next", after=">=" if inclusive else ">")
+            return list(await self.database.fetch(found, self.shape.cutoff, size, place))
+
+    def _filled(self, name: str, **more: str) -> str:
+        return filled(
+            name,
+            table=self.leaf,
+            column=self.shape.column,
+            type=self.shape.type,
+            **more,
+            where=self.where,  # last: what it says is not looked at again
+        )

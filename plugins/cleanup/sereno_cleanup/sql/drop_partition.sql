@@ -1,0 +1,2 @@
+-- {table}: the quoted name of a partition.
+DROP TABLE {table}

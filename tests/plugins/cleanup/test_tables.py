@@ -1,0 +1,343 @@
+import csv
+import gzip
+import io
+import json
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from sereno import parse_duration
+from sereno.testing import run_context
+from sereno_cleanup.expiry import vault as vault_module
+from sereno_cleanup.logs import CleanupFailedError
+from sereno_cleanup.plugin import sereno_register_jobs
+from sereno_cleanup.settings import Settings, TableRule
+from sereno_cleanup.tables import tables
+
+TABLE = "CREATE TABLE notice (id bigint PRIMARY KEY, at {type}, text text, read boolean)"
+ADD = """INSERT INTO notice SELECT n, {at}, 'notice ' || n, n % 2 = 0
+         FROM generate_series($1::int, $2::int) AS n"""
+OLD = "now() - interval '10 days' - n * interval '1 second'"
+NEW = "now() - interval '1 day'"
+
+
+@asynccontextmanager
+async def notices(url: str, kind: str = "timestamptz") -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(TABLE.format(type=kind))
+        await connection.execute("CREATE INDEX ON notice (at)")
+        yield connection
+    finally:
+        await connection.close()
+
+
+def rule(**changes: Any) -> TableRule:
+    chosen: dict[str, Any] = {"keep": timedelta(days=7), "rest": 0.0, "batch": 100}
+    return TableRule(table="notice", column="at", **(chosen | changes))
+
+
+async def clear(url: str, *rules: TableRule, **params: Any) -> dict[str, Any]:
+    run = run_context(
+        tables, params, settings=Settings(tables=rules or (rule(),)), database_url=url
+    )
+    result: dict[str, Any] = await tables.function(run)
+    return result
+
+
+async def left(connection: Any) -> int:
+    return int(await connection.fetchval("SELECT count(*) FROM notice"))
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp", "date"])
+async def test_rows_past_their_time_go_and_the_others_stay(empty_database: str, kind: str) -> None:
+    async with notices(empty_database, kind) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 2500)
+        await connection.execute(ADD.format(at=NEW), 2501, 2510)
+        await connection.execute(ADD.format(at="NULL"), 2511, 2512)
+        await connection.execute(ADD.format(at="now() + interval '1 year'"), 2513, 2514)
+        result = await clear(empty_database)
+        assert result["deleted"] == 2500
+        assert result["complete"] is True
+        assert await left(connection) == 14
+
+
+async def test_rows_of_one_instant_all_go_however_many(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at="'2020-01-01'::timestamptz"), 1, 5001)
+        result = await clear(empty_database)
+        assert (result["deleted"], await left(connection)) == (5001, 0)
+
+
+async def test_a_condition_limits_what_goes(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 10)
+        await clear(empty_database, rule(where="read"))
+        assert await left(connection) == 5
+
+
+async def test_a_locked_row_stays_for_the_next_run_and_stops_nothing(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at="'2020-01-01'::timestamptz"), 1, 3000)
+        async with connection.transaction():
+            await connection.execute("UPDATE notice SET text = 'read it' WHERE id <= 2500")
+            result = await clear(empty_database)
+        assert result["deleted"] <= 500
+        assert (await clear(empty_database))["deleted"] == 3000 - result["deleted"]
+
+
+async def test_what_is_deleted_and_held_by_a_snapshot_is_not_read_again_for_each_batch(
+    empty_database: str,
+) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 20_000)
+        await connection.execute("ANALYZE notice")
+        other = await asyncpg.connect(empty_database)
+        async with other.transaction(isolation="repeatable_read"):
+            await other.fetchval("SELECT count(*) FROM notice")
+            before = await index_reads(connection)
+            result = await clear(empty_database)
+            read = await index_reads(connection) - before
+        await other.close()
+        assert result["deleted"] == 20_000
+        # Each is found once, and passed again by the look that follows; from the front each time
+        # it would be two million.
+        assert read < 3 * 20_000
+
+
+async def index_reads(connection: Any) -> int:
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    query = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'notice_at_idx'"
+    return int(await connection.fetchval(query))
+
+
+async def test_a_dry_run_tells_what_would_go_and_touches_nothing(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 42)
+        result = await clear(empty_database, dry_run=True)
+        assert result["tables"][0]["planned"].startswith("42 rows of notice, the oldest of 20")
+        assert await left(connection) == 42
+
+
+async def test_a_missing_table_is_said_and_is_no_failure(empty_database: str) -> None:
+    result = await clear(empty_database)
+    assert result["tables"] == [{"table": "notice", "note": "table notice does not exist"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"table": "notice", "column": "nothing"}, "has no column 'nothing'"),
+        ({"table": "notice", "column": "text"}, "is of type text, it must be one of timestamp"),
+        ({"table": "seen", "column": "at"}, "'seen' is no table"),
+        ({"table": "parent", "column": "at"}, "rows of child refer to rows of 'parent'"),
+        ({"table": "notice", "column": "at", "where": "no sql"}, 'syntax error at or near "sql"'),
+    ],
+)
+async def test_a_rule_that_does_not_fit_says_why_and_the_others_have_their_turn(
+    empty_database: str, changes: dict[str, Any], sentence: str
+) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute("CREATE VIEW seen AS SELECT * FROM notice")
+        await connection.execute("CREATE TABLE parent (id int PRIMARY KEY, at date)")
+        await connection.execute("CREATE TABLE child (p int REFERENCES parent ON DELETE CASCADE)")
+        await connection.execute(ADD.format(at=OLD), 1, 3)
+        bad = TableRule(keep=timedelta(days=1), **changes)
+        with pytest.raises(CleanupFailedError) as failed:
+            await clear(empty_database, bad, rule())
+        assert sentence in str(failed.value)
+        assert "deleted all the same: 3 rows" in str(failed.value)
+
+
+@pytest.mark.parametrize("keep", [timedelta(0), timedelta(days=-1)])
+def test_rows_are_kept_for_longer_than_nothing(keep: timedelta) -> None:
+    with pytest.raises(ValueError, match="keep must be longer than nothing"):
+        rule(keep=keep)
+
+
+ODD = 'he said "no",\nthen\tleft \\ ñ 🎉'
+
+
+async def test_archived_rows_can_be_put_back_as_they_were(
+    empty_database: str, tmp_path: Path
+) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute('ALTER TABLE notice ADD "odd ""name" bytea')
+        await connection.execute(
+            "ALTER TABLE notice ADD twice bigint GENERATED ALWAYS AS (id * 2) STORED"
+        )
+        await connection.execute(ADD.format(at=OLD), 1, 250)
+        await connection.execute("UPDATE notice SET text = $1 WHERE id = 7", ODD)
+        await connection.execute("UPDATE notice SET text = NULL WHERE id = 8")
+        await connection.execute("UPDATE notice SET text = '' WHERE id = 9")
+        before = await connection.fetch("SELECT * FROM notice ORDER BY id")
+
+        result = await clear(empty_database, rule(archive=str(tmp_path)))
+
+        [name] = result["tables"][0]["archives"]
+        content = gzip.decompress((tmp_path / name).read_bytes())
+        [entry] = manifest(tmp_path)
+        assert (entry["rows"], entry["copy"]) == (250, name)
+        assert [column for column, _ in entry["columns"]] == [
+            "id",
+            "at",
+            "text",
+            "read",
+            'odd "name',
+        ]
+        await connection.copy_to_table(
+            "notice",
+            source=io.BytesIO(content),
+            columns=[column for column, _ in entry["columns"]],
+            format="csv",
+            header=True,
+        )
+        assert await connection.fetch("SELECT * FROM notice ORDER BY id") == before
+
+
+def manifest(place: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (place / "manifest.jsonl").read_text().splitlines()]
+
+
+def rows_in(place: Path) -> list[str]:
+    found = []
+    for file in sorted(place.glob("*.csv.gz*")):
+        with gzip.open(file, "rt", encoding="utf-8", newline="") as text:
+            found += [row[0] for row in list(csv.reader(text))[1:]]
+    return found
+
+
+async def test_a_full_disk_leaves_the_rows_in_their_table(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 150)
+        with monkeypatch.context() as patch:
+            patch.setattr(vault_module.os, "fsync", full)
+            with pytest.raises(CleanupFailedError, match=r"so they stay: No space left"):
+                await clear(empty_database, rule(archive=str(tmp_path)))
+        assert await left(connection) == 150
+        await clear(empty_database, rule(archive=str(tmp_path)))
+        assert await left(connection) == 0
+        assert sorted(rows_in(tmp_path), key=int) == [str(n) for n in range(1, 151)]
+
+
+async def test_what_a_killed_run_has_archived_is_made_good_by_the_next(
+    empty_database: str, tmp_path: Path
+) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 250)
+        part, whole = left_by_a_killed_run(tmp_path)
+
+        result = await clear(empty_database, rule(archive=str(tmp_path)))
+
+        assert part.with_suffix("").read_bytes() == whole
+        assert len(result["tables"][0]["archives"]) == 2
+        assert [entry.get("recovered") for entry in manifest(tmp_path)] == [True, None]
+        assert [entry["rows"] for entry in manifest(tmp_path)] == [3, 250]
+        assert [entry["copy"] for entry in manifest(tmp_path)] == archives(tmp_path)
+
+
+def left_by_a_killed_run(place: Path) -> tuple[Path, bytes]:
+    part = place / "notice-20200101T000000Z-gone-1.csv.gz.part"
+    whole = gzip.compress(b'"id"\n"900"\n"901"\n') + gzip.compress(b'"902"\n')
+    part.write_bytes(whole + gzip.compress(b'"903"\n"904"\n')[:-9])
+    return part, whole
+
+
+def archives(place: Path) -> list[str]:
+    return sorted(file.name for file in place.glob("*.csv.gz*"))
+
+
+async def test_two_runs_at_once_write_two_files(empty_database: str, tmp_path: Path) -> None:
+    now = datetime(2026, 3, 31, tzinfo=UTC)
+    columns = [("id", "bigint")]
+    vaults = [vault_module.Vault(tmp_path, '"notice"', columns, now) for _ in range(2)]
+    for n, one in enumerate(vaults):
+        await one.keep([(str(n),)])
+    names = [await one.close() for one in vaults]
+    assert len(set(names)) == 2
+    assert sorted(rows_in(tmp_path)) == ["0", "1"]
+
+
+PARTED = """
+CREATE TABLE notice (id bigint, at timestamptz NOT NULL, text text, read boolean)
+    PARTITION BY RANGE (at);
+CREATE TABLE notice_old PARTITION OF notice FOR VALUES FROM (MINVALUE) TO ('2024-01-01 00:00+00');
+CREATE TABLE notice_2024 PARTITION OF notice
+    FOR VALUES FROM ('2024-01-01 00:00+00') TO ('2025-01-01 00:00+00');
+CREATE TABLE notice_rest PARTITION OF notice DEFAULT;
+CREATE INDEX ON notice (at);
+INSERT INTO notice SELECT n, '2023-06-01'::timestamptz + n * interval '1 day', 'x', false
+  FROM generate_series(1, 500) AS n;
+INSERT INTO notice VALUES (501, '2025-06-01', 'old too', false), (502, now(), 'new', false);
+"""
+
+
+@pytest.mark.parametrize("archived", [False, True])
+async def test_a_partition_that_has_expired_as_a_whole_is_dropped(
+    empty_database: str, tmp_path: Path, archived: bool
+) -> None:
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(PARTED)
+    result = await clear(empty_database, rule(archive=str(tmp_path) if archived else None))
+    rows = await connection.fetch("SELECT id FROM notice")
+    found = await connection.fetch("SELECT relid::text FROM pg_partition_tree('notice')")
+    await connection.close()
+    assert [row["id"] for row in rows] == [502]
+    assert {row["relid"] for row in found} == {"notice", "notice_rest"}
+    assert sorted(result["tables"][0]["dropped"]) == ["notice_2024", "notice_old"]
+    if archived:
+        assert sorted(map(int, rows_in(tmp_path))) == list(range(1, 502))
+
+
+async def test_a_partition_is_not_dropped_where_a_condition_lets_rows_stay(
+    empty_database: str,
+) -> None:
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(PARTED)
+    await connection.execute("UPDATE notice SET read = true WHERE id % 2 = 0")
+    await clear(empty_database, rule(where="read"))
+    count = await connection.fetchval("SELECT count(*) FROM notice WHERE id <= 500")
+    await connection.close()
+    assert count == 250
+
+
+async def test_a_run_without_time_goes_on_next_time(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 250)
+        run = run_context(tables, settings=Settings(tables=(rule(),)), database_url=empty_database)
+        run.deadline = run.now() + timedelta(seconds=1)
+        result = await tables.function(run)
+        assert result["complete"] is False
+        assert await left(connection) == 250
+
+
+def test_the_examples_for_a_crm_are_rules_that_can_be() -> None:
+    text = (Path(__file__).parents[3] / "conf/examples/cleanup-crm.toml").read_text()
+    given = tomllib.loads(text)["plugins"]["cleanup"]
+    for table in given["tables"]:
+        table["keep"] = parse_duration(table["keep"])
+    found = msgspec.convert(given, Settings)
+    assert {one.table: one.keep.days for one in found.tables} == {
+        "notifications": 7,
+        "seller_metrics": 30,
+        "chat_sessions": 7,
+    }
+
+
+def test_the_job_is_there_where_a_rule_is() -> None:
+    assert "cleanup.tables" not in {job.name for job in sereno_register_jobs(Settings())}
+    with_rule = Settings(tables=(rule(),), tables_schedule="every 6h")
+    [found] = [job for job in sereno_register_jobs(with_rule) if job.name == "cleanup.tables"]
+    assert [one.trigger.text for one in found.schedules] == ["every 6h"]
