@@ -41,6 +41,29 @@ def test_cluster_says_that_nobody_leads(scene: Scene) -> None:
     assert "no replica is running" in result.stderr
 
 
+def test_cluster_and_verify_tell_of_a_database_that_went_back_and_what_nobody_knows(
+    scene: Scene,
+) -> None:
+    scene.sql(
+        "INSERT INTO sereno.timeline (system, database, timeline, seen_at, term, doubtful_until,"
+        " known_until, numbers) VALUES ('1', 1, 1, now() - interval '2 h', 0, NULL, NULL, '{}'),"
+        " ('1', 1, 2, now() - interval '1 h', 1000003, now() - interval '1 h',"
+        " now() - interval '61 min', '{\"run.id\": 1000000041}')"
+    )
+    for command in ("cluster", "verify"):
+        said = " ".join(scene.call(command).stdout.split())
+        assert said.count("gone on from an older state") == 1
+        assert "terms went on from 1000004, runs from 1000000042" in said
+        assert "is not known here" in said
+        (told,) = scene.json(command)["timelines"]
+        assert told["numbers"] == {"run.id": 1_000_000_041}
+        assert told["known_until"] < told["seen_at"]
+    assert "exactly one verdict, of what the database knows" in scene.call("verify").stdout
+    scene.sql("UPDATE sereno.timeline SET seen_at = seen_at - interval '8 days'")
+    assert scene.json("cluster")["timelines"] == []
+    assert len(scene.json("verify")["timelines"]) == 1
+
+
 def test_pause_and_resume_name_what_they_changed(scene: Scene) -> None:
     scene.job()
     scene.schedule("etl.sync@a")

@@ -9,8 +9,9 @@ import pytest
 
 from sereno.engine.verify import verify
 from sereno.model.declared import Declared
-from sereno.store import schedules
+from sereno.store import nodes, schedules
 from sereno.store.ledger import settle
+from sereno.store.nodes import NodeFacts
 
 from .scene import NODE, OTHER, Scene, job_named, named, opened, settlement, slots_after
 
@@ -319,15 +320,15 @@ async def test_a_term_that_a_kept_run_names_stays_though_it_ended_long_ago(scene
 
 
 async def test_a_replica_whose_row_was_pruned_has_the_same_again(scene: Scene) -> None:
-    facts = (OTHER, "blue-1", 42, "1", None, 4)
-    key = await scene.db.fetchval("node_join", *facts)
+    facts = NodeFacts(OTHER, "blue-1", 42, "1", None, 4)
+    key = await nodes.join(scene.db, facts)
     await age(scene, "node", "seen_at", 40)
     assert await prune(scene) == 1
-    await scene.db.execute("node_seen", *facts, key)
-    await scene.db.execute("node_seen", *facts, key)
+    await nodes.seen(scene.db, facts, key)
+    await nodes.seen(scene.db, facts, key)
     assert await scene.rows("SELECT label, key FROM sereno.node") == [("blue-1", key)]
-    next_one = (UUID(int=9), "green-1", 43, "1", None, 4)
-    assert await scene.db.fetchval("node_join", *next_one) == key + 1
+    next_one = NodeFacts(UUID(int=9), "green-1", 43, "1", None, 4)
+    assert await nodes.join(scene.db, next_one) == key + 1
 
 
 HARMS = {

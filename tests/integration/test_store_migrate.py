@@ -11,6 +11,7 @@ from sereno.store import migrate as module
 from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
 from sereno.store.migrate import confirm, migrate
 from sereno.store.migration import Migration, migrations
+from sereno.store.nodes import NodeFacts, join
 from sereno.store.pool import Database
 
 from .node import Eye
@@ -198,8 +199,8 @@ async def test_one_that_joins_while_a_post_migration_is_applied_hears_of_it(
             await gate.execute("SELECT pg_advisory_lock(1)")
             posting = asyncio.create_task(migrate(database, post=True))
             await eye.until(WAITING, "SELECT pg_advisory_xact_lock(1)")
-            facts = (OLD_NODE, "late", 42, "0.9", None, 4)
-            joining = asyncio.create_task(db.fetchval("node_join", *facts))
+            facts = NodeFacts(OLD_NODE, "late", 42, "0.9", None, 4)
+            joining = asyncio.create_task(join(db, facts))
             await eye.until(WAITING, "%INSERT INTO sereno.node%")
             await gate.execute("SELECT pg_advisory_unlock(1)")
             assert (await posting).applied == ["9000_post_x.sql"]

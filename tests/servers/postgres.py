@@ -6,6 +6,7 @@ import glob
 import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -137,17 +138,42 @@ class PostgresServer:
                 return
         raise ServerError(f"PostgreSQL did not start in ten tries: see {self.log}")
 
-    def standby(self) -> "PostgresServer":
-        """Return a started server that follows this one; nobody may write to it until `promote`."""
+    def standby(self, port: int = 0) -> "PostgresServer":
+        """Return a started server that follows this one; nobody may write to it until `promote`.
+
+        It follows asynchronously: the commits that it lacks are lost when this one is.
+        """
         found = PostgresServer(self.programs, self._options, self.addresses[1:])
+        found.port = port
         try:
-            copy = ["pg_basebackup", "-D", found._data, "-R", "-c", "fast", "-d", self.dsn()]
-            found._supervised.run(self.programs.bin / copy[0], *copy[1:])
-            found.start()
+            found.follow(self)
         except BaseException:
             found.remove()
             raise
         return found
+
+    def follow(self, primary: "PostgresServer") -> None:
+        """Begin as a new copy of `primary`, whatever this one was, and follow it."""
+        self._disconnect()
+        self._supervised.stop()
+        shutil.rmtree(self._data, ignore_errors=True)
+        copy = ["pg_basebackup", "-D", self._data, "-R", "-c", "fast", "-d", primary.dsn()]
+        self._supervised.run(self.programs.bin / copy[0], *copy[1:])
+        self.start()
+
+    def deafen(self) -> None:
+        """Have a standby hear of no further commit of its primary."""
+        self.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        self.execute("SELECT pg_reload_conf()")
+        receivers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walreceiver'"
+        while self._administrator().execute(receivers.encode()).fetchone() != (0,):
+            time.sleep(0.005)
+
+    def has_all_of(self, primary: "PostgresServer") -> bool:
+        """Tell whether a standby has replayed all that its primary has written by now."""
+        (at,) = primary._administrator().execute(b"SELECT pg_current_wal_lsn()").fetchone() or ("",)
+        behind = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        return self._administrator().execute(behind.encode(), [at]).fetchone() == (True,)
 
     def promote(self) -> None:
         """Make a standby a server of its own, and return when it may be written."""

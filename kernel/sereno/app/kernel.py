@@ -26,10 +26,11 @@ from sereno.model.declared import Declared
 from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
 from sereno.plugins import Registry
 from sereno.settings import Settings, redact
-from sereno.store import runs
+from sereno.store import nodes, runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.migrate import Migrated, confirm, migrate
 from sereno.store.migration import newest_known
+from sereno.store.nodes import NodeFacts
 from sereno.store.pool import Database
 from sereno.store.session import Node
 from sereno.tracing import Tracer
@@ -65,7 +66,7 @@ class Kernel:
         self._bus = bus
         self._tracer = tracer
         self._node = Node(status.node, 0)
-        self._row: tuple[Any, ...] = ()
+        self._facts = self._told(None)
         self.runner: Runner | None = None
         self.leader: Leader | None = None
 
@@ -73,12 +74,12 @@ class Kernel:
         """Wait for the database, bring its schema up to date, and become one of its nodes."""
         backoff = Backoff()
         status = self.status
-        facts = (status.node, status.label, os.getpid(), VERSION, http, newest_known())
+        self._facts = facts = self._told(http)
         while True:
             try:
                 schema = await migrate(self._dsn)
                 await self.db.open()
-                key = await self.db.fetchval("node_join", *facts)
+                self._node = Node(status.node, await nodes.join(self.db, facts))
                 await confirm(self.db)
                 break
             except StoreRightsError:
@@ -93,8 +94,16 @@ class Kernel:
         _tell_of_schema(schema)
         status.migrated = True
         status.store_up, status.store_error = True, None
-        self._node = Node(status.node, key)
-        self._row = (*facts, key)
+
+    def _told(self, http: str | None) -> NodeFacts:
+        node, label = self.status.node, self.status.label
+        return NodeFacts(node, label, os.getpid(), VERSION, http, newest_known())
+
+    async def _present(self) -> Node:
+        """Return this node with the key of its row, which may be another one after a failover."""
+        key = await nodes.join(self.db, self._facts, self._node.key)
+        self._node = Node(self.status.node, key)
+        return self._node
 
     def silent(self) -> float:
         """Return for how many seconds the firing loop has given no sign of life."""
@@ -123,6 +132,7 @@ class Kernel:
             _Schedules(registry),
             lease=settings.lease.total_seconds(),
             occupancy=occupancy,
+            present=self._present,
             publish=self._bus.publish,
         )
         self.runner = runner = Runner(
@@ -175,7 +185,7 @@ class Kernel:
         while True:
             await asyncio.sleep(_SEEN_EVERY)
             with suppress(StoreError):
-                await self.db.execute("node_seen", *self._row)
+                await nodes.seen(self.db, self._facts, self._node.key)
                 if self.runner is not None:
                     # Seen twice: a claim that is on its way now has arrived by then.
                     alone = self.runner.unattended(await runs.owned(self.db, self.status.node))

@@ -1,6 +1,6 @@
 """``sereno cluster``: the replicas, and which of them leads."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 from rich.text import Text
@@ -11,9 +11,16 @@ from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import said, word, write, write_json, write_table
 from sereno.cli.table import Cell, Column
+from sereno.cli.timeline import as_json as timeline_json
+from sereno.cli.timeline import went_back
 from sereno.store import views
 from sereno.store.pool import Database
+from sereno.store.timeline import Timeline
+from sereno.store.timeline import since as timelines_since
 from sereno.store.views import LeaderView, NodeView
+
+_LATELY = timedelta(days=7)
+"""For how long it is told that the database went on from an older state."""
 
 _COLUMNS = (
     Column("node"),
@@ -35,15 +42,21 @@ _COLUMNS = (
 def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
     """Show the replicas, and which of them leads."""
 
-    async def question(db: Database) -> tuple[list[NodeView], LeaderView]:
-        return await views.nodes(db), await views.leader(db)
+    async def question(db: Database) -> tuple[list[NodeView], LeaderView, list[Timeline]]:
+        leader = await views.leader(db)
+        async with db.connection() as connection:
+            lately = await timelines_since(connection, leader.now - _LATELY)
+        return await views.nodes(db), leader, lately
 
-    nodes, leader = ask(invocation, question)
+    nodes, leader, lately = ask(invocation, question)
     nodes = [node for node in nodes if node.present or everything]
     if as_json:
-        write_json({"leader": leader, "nodes": nodes})
+        timelines = [timeline_json(t) for t in lately]
+        write_json({"leader": leader, "nodes": nodes, "timelines": timelines})
         return
     write(_headline(leader), wrap=True)
+    for timeline in lately:
+        write(went_back(timeline), wrap=True)
     write_table(_COLUMNS, [_row(node, leader) for node in nodes], "no replica is running")
 
 

@@ -13,6 +13,8 @@ from sereno.cli.moments import exact
 from sereno.cli.options import DURATION, as_json, pass_invocation
 from sereno.cli.output import title, write, write_facts, write_json, write_table
 from sereno.cli.table import Column
+from sereno.cli.timeline import as_json as timeline_json
+from sereno.cli.timeline import went_back
 from sereno.engine.verify import Account, verify
 from sereno.store.pool import Database
 
@@ -60,8 +62,11 @@ def _tell(account: Account) -> None:
     write_facts((verdict, f"{count:,}") for verdict, count in account.verdicts.most_common())
     if account.unsettled:
         write(f"{account.unsettled:,} more are due by now and wait for a leader to settle them")
+    for timeline in account.timelines:
+        write(went_back(timeline), wrap=True)
     if account.holds:
-        write("every slot has exactly one verdict", wrap=True)
+        forgotten = ", of what the database knows" if account.timelines else ""
+        write(f"every slot has exactly one verdict{forgotten}", wrap=True)
         return
     title(f"{counts.total():,} faults" + (", the first of them" if counts.total() > 1 else ""))
     rows = [[f.kind, f.schedule, exact(f.slot), f.detail] for f in account.faults]
@@ -69,4 +74,5 @@ def _tell(account: Account) -> None:
 
 
 def _as_json(account: Account) -> dict[str, Any]:
-    return {"holds": account.holds, **msgspec.to_builtins(account)}
+    timelines = [timeline_json(t) for t in account.timelines]
+    return {"holds": account.holds, **msgspec.to_builtins(account), "timelines": timelines}

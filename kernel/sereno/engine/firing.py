@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -48,7 +48,10 @@ AGENDA_LIMIT = 20_000
 
 
 class Firing:
-    """The slots of one term. `queued`: called when a run has to wait for its place."""
+    """The slots of one term. `queued`: called when a run has to wait for its place.
+
+    `doubtful_until`: slots up to here may have run, by a history that the database has forgotten.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Firing:
         *,
         publish: Callable[[object], None],
         queued: Callable[[], None],
+        doubtful_until: datetime | None = None,
     ) -> None:
         self._db = db
         self._node = node
@@ -72,6 +76,7 @@ class Firing:
         self._jobs = jobs
         self._publish = publish
         self._tell_queued = queued
+        self._doubtful_until = doubtful_until
         self._agenda = Agenda()
         self._policies: dict[int, tuple[int, Policies]] = {}
         self._to_resume: list[str] = []
@@ -144,6 +149,7 @@ class Firing:
                 now,
                 now + LOOKAHEAD,
                 occupied=bool(self._occupancy.of_schedule(entry.schedule_id)),
+                doubtful_until=self._doubtful_until,
             )
         except Exception as error:  # a trigger may be a plugin's: no other schedule is to suffer
             log.error(

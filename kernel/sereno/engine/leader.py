@@ -14,11 +14,12 @@ any error of the session means that the lock is lost; the presence lock is held 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
+from sereno.engine import history
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock, steady
 from sereno.engine.firing import Firing
@@ -81,8 +82,10 @@ class Leader:
         *,
         lease: float,
         occupancy: Occupancy,
+        present: Callable[[], Awaitable[Node]],
         publish: Callable[[object], None],
     ) -> None:
+        """`present`: makes sure that the database has this node's row, which failovers forget."""
         self._dsn = dsn
         self._db = db
         self._node = node
@@ -94,6 +97,7 @@ class Leader:
         self._upstream = {name for job in self._jobs.values() for name in job.after}
         self._lease = lease
         self._call_limit = max(0.3, lease / 3)
+        self._present = present
         self._publish = publish
         self._trust = Trust(lease)
         self._wakeup = Wakeup()
@@ -170,6 +174,7 @@ class Leader:
     async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> NoReturn:
         self._current = session
         since = steady()
+        self._node = await self._present()
         while not await session.claim_presence(self._node):
             await self._wakeup.wait(_PRESENCE_AGAIN)
         owned = await runs.owned(self._db, self._node.id)
@@ -212,7 +217,9 @@ class Leader:
         self, session: NodeSession, runner: Runner, since: float, backoff: Backoff
     ) -> None:
         await self._succeed(session)
+        entered = await session.enter_timeline(self._node, self._status.term, self._db)
         term = await session.begin_term(self._node, self._db)
+        history.tell(entered, term)
         intake = Intake(
             self._db,
             self._node,
@@ -235,6 +242,7 @@ class Leader:
             self._jobs,
             publish=self._publish,
             queued=intake.wait,
+            doubtful_until=entered.timeline.doubtful_until,
         )
         reign = Reign(
             self._db,
@@ -249,6 +257,9 @@ class Leader:
             intake,
             lease=self._lease,
             alive=self._alive,
+            before=partial(
+                history.settle_doubtful, self._db, term, entered.timeline, self._publish
+            ),
         )
         self._status.leading, self._status.term = True, term
         self._status.leader_changes += 1

@@ -6,14 +6,16 @@ Every slot in (watermark, until] gets exactly one verdict, in the order of these
    "outside its window". After its window closed, and while it is orphaned or removed, nothing is
    due. A pause with an end is over at that instant, also when nobody led then.
 2. a job that this code does not know: `missed`.
-3. catch-up, over what is left: the newest slot runs. Older ones: ``last``: `coalesced` into the
+3. one of a job that must not run twice, and that may have run in a history that the database has
+   forgotten: `missed`.
+4. catch-up, over what is left: the newest slot runs. Older ones: ``last``: `coalesced` into the
    newest; ``all``: they run one after another, at most `max_catch_up` of them, the older are
    `missed`; ``none``: only those run that are no later than `grace`, the others (the newest too)
    are `missed`.
-4. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
+5. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
    `skipped` (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it
    waits its turn; ``allow``: it starts.
-5. one whose concurrency key its params cannot fill is `missed`; what runs is `ran`, or `late` when
+6. one whose concurrency key its params cannot fill is `missed`; what runs is `ran`, or `late` when
    the instant is more than `grace` after the slot.
 """
 
@@ -25,6 +27,7 @@ import msgspec
 
 from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import SerenoError, TriggerError
+from sereno.model.history import may_have_run
 from sereno.model.ledger import (
     Definition,
     Entry,
@@ -55,12 +58,19 @@ class _Due(msgspec.Struct, frozen=True):
 
 
 def plan(
-    entry: Entry, policies: Policies | None, now: datetime, until: datetime, *, occupied: bool
+    entry: Entry,
+    policies: Policies | None,
+    now: datetime,
+    until: datetime,
+    *,
+    occupied: bool,
+    doubtful_until: datetime | None = None,
 ) -> Settlement:
     """Settle `entry` up to `until`.
 
     `now` decides lateness; `until` may be a little after it, to have runs ready at their slots.
-    `occupied`: a run of the schedule is not over. `policies`: of the job, overridden by the
+    `occupied`: a run of the schedule is not over. `doubtful_until`: slots up to here may have run
+    in a history that the database has forgotten. `policies`: of the job, overridden by the
     schedule's; None when the job is not known. Raises SerenoError when the schedule cannot be read.
     """
     pause_ends = entry.paused_until if entry.current.state == "paused" else None
@@ -79,6 +89,10 @@ def plan(
     if policies is None:
         _mark(active, "missed", "its job is not declared any more", verdicts)
     else:
+        if doubtful_until is not None and policies.on_lost == "fail":
+            doubtful = [d for d in active if d.slot <= doubtful_until]
+            active = active[len(doubtful) :]
+            _mark(doubtful, "missed", may_have_run(doubtful_until), verdicts)
         newer = 0 if complete else _count_active(entry, upto, until, policies.max_catch_up or 1)
         chosen = _catch_up(active, policies, now, newer, verdicts)
         runs, cancel = _overlap(entry, chosen, policies, now, occupied, verdicts)

@@ -26,7 +26,8 @@ log = logging.getLogger("sereno.leader")
 
 
 class Reign:
-    """One term of this node. `lease`: seconds; `alive` is called at every turn."""
+    """One term of this node. `lease`: seconds; `alive` is called at every turn; `before` is done
+    before anything begins."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Reign:
         *,
         lease: float,
         alive: Callable[[], None],
+        before: Callable[[], Coroutine[Any, Any, object]],
     ) -> None:
         self._db = db
         self._session = session
@@ -58,6 +60,7 @@ class Reign:
         self._lease = lease
         self._beat_every = lease / 3
         self._alive = alive
+        self._before = before
         self._next_beat = steady() + self._beat_every
         self._turns: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -99,6 +102,7 @@ class Reign:
         declared: Iterable[NamedSchedule],
         leaving: asyncio.Event,
     ) -> None:
+        await self._while_beating(self._before())
         await self._while_beating(catalogue.register(self._db, self._term, jobs, declared))
         await self._while_beating(self._intake.load())
         while not leaving.is_set():

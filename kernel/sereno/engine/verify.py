@@ -15,6 +15,8 @@ from sereno.model.ledger import Definition
 from sereno.store.ledger import definition
 from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
+from sereno.store.timeline import Timeline
+from sereno.store.timeline import since as timelines_since
 from sereno.triggers.coming import spans, trigger_of
 
 MAX_FAULTS = 1_000
@@ -35,7 +37,8 @@ class Fault:
 @dataclass(slots=True, kw_only=True)
 class Account:
     """What `verify` found. `verdicts`: slots by verdict; `unsettled`: due by now, no leader has
-    come by."""
+    come by; `timelines`: the times at which the database went back to an older state, the newest
+    first: nobody can tell what it has forgotten."""
 
     since: datetime
     until: datetime
@@ -45,6 +48,7 @@ class Account:
     verdicts: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
+    timelines: list[Timeline] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
@@ -67,6 +71,7 @@ async def verify(db: Database, since: timedelta) -> Account:
         if rows:
             start = max(start, rows[0]["kept_from"] or start)
         account = Account(since=start, until=now)
+        account.timelines = await timelines_since(connection, start)
         names = {r["id"]: r["name"] for r in rows}
         for row in rows:
             try:

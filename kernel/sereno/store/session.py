@@ -29,12 +29,14 @@ from sereno.store.errors import translated
 from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database, file_of
 from sereno.store.sql import sql
+from sereno.store.timeline import Entered, entered
 from sereno.store.unshared import unshare
 
 _STATEMENTS = (
     "presence_lock",
     "leader_try",
     "leader_unaware",
+    "timeline_enter",
     "term_begin",
     "leader_beat",
     "watch",
@@ -174,11 +176,22 @@ class NodeSession:
         row = await self._call("leader_unaware", node.id, LOCK_CLASS, self._lease)
         return bool(row["unaware"])
 
+    async def enter_timeline(self, node: Node, remembered: int, database: Database) -> Entered:
+        """Note the history that the database is on; where it is another than at the term before,
+        run and term numbers go on far ahead.
+
+        `remembered`: the newest term that this process knows of. For who holds the leader's lock,
+        before its term begins.
+        """
+        return entered(await self._succeed("timeline_enter", database, remembered, node.id))
+
     async def begin_term(self, node: Node, database: Database) -> int:
         """Begin a new term; writers of the old one who keep a fence open too long are ended."""
-        call = asyncio.ensure_future(
-            self._call("term_begin", node.id, self._pid, LOCK_CLASS, LEADER_LOCK)
-        )
+        return int((await self._succeed("term_begin", database, node.id))["term"])
+
+    async def _succeed(self, name: str, database: Database, *args: object) -> asyncpg.Record:
+        """Do what moves the term on, which waits for the open fences of the old one."""
+        call = asyncio.ensure_future(self._call(name, *args, self._pid, LOCK_CLASS, LEADER_LOCK))
         try:
             done, _ = await asyncio.wait({call}, timeout=_FENCE_PATIENCE)
             if not done:
@@ -189,7 +202,7 @@ class NodeSession:
         if row is None:
             self.terminate()
             raise LeaseLostError("the leader's lock was gone before the term began")
-        return int(row["term"])
+        return row
 
     async def beat(self, node: Node, term: int) -> datetime:
         """Prove that this backend still holds the lock of `term`; return the database's time.

@@ -254,3 +254,44 @@ def test_priority_params_and_policies_go_from_the_schedule_to_its_run() -> None:
     policies = replace(Policies(), priority=7)
     (run,) = plan(entry, policies, at("10:00:00"), at("10:00:00"), occupied=False).runs
     assert (run.params, run.policies, run.priority) == ({"a": 1}, {"timeout": "PT5S"}, 7)
+
+
+# --- what may have run in a history that the database has forgotten ------------------------------
+
+
+@pytest.mark.parametrize("catch_up", ["last", "all", "none"])
+def test_what_must_not_run_twice_and_may_have_run_is_missed_and_what_follows_is_not(
+    catch_up: str,
+) -> None:
+    policies = Policies(
+        on_lost="fail",
+        catch_up=catch_up,  # type: ignore[arg-type]
+        overlap="allow",
+        grace=timedelta(hours=1),
+    )
+    found = plan(
+        schedule(),
+        policies,
+        at("10:03:00"),
+        at("10:03:00"),
+        occupied=False,
+        doubtful_until=at("10:01:00"),
+    )
+    assert list(verdicts(found).items())[:2] == [("10:00", "missed"), ("10:01", "missed")]
+    assert (found.slots[0].reason or "").startswith("it may have run: ")
+    assert verdicts(found)["10:03"] in ("ran", "waiting")
+    assert all(run.slot > at("10:01:00") for run in found.runs)
+
+
+def test_what_may_run_twice_runs_whatever_is_forgotten() -> None:
+    now = at("10:00:00")
+    found = plan(schedule(), Policies(), now, now, occupied=False, doubtful_until=at("11:00:00"))
+    assert verdicts(found) == {"10:00": "ran"}
+
+
+def test_a_long_doubt_is_a_range_even_where_it_takes_several_goes() -> None:
+    policies = Policies(on_lost="fail")
+    until = at("12:00:00")
+    found = plan(schedule(), policies, until, until, occupied=False, doubtful_until=until)
+    assert found.slots == ()
+    assert [(r.verdict, r.slots) for r in found.ranges] == [("missed", 121)]

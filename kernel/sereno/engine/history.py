@@ -1,0 +1,82 @@
+"""Hears that the database is on another history than before, says so, and lets nothing begin twice.
+
+The leader's session finds it out before its term begins, and run and term numbers go on far ahead
+then. What must not run twice (``on_lost="fail"``) and was due by then is settled `lost` or
+`missed`, for it may have run; whatever else was due runs, perhaps again: at least once, as ever.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from sereno.engine.clock import steady
+from sereno.model.events import RunFinished
+from sereno.store import timeline as store
+from sereno.store.pool import Database
+from sereno.store.timeline import Entered, Timeline
+
+log = logging.getLogger("sereno.leader")
+
+_BATCH = 2_000
+
+_PATIENCE = 5.0
+"""Seconds for which a new leader waits for who holds rows of runs that it has to end."""
+
+_LOOK_AGAIN = 0.1
+
+
+def tell(entered: Entered, term: int) -> None:
+    """Log what a new leader has found."""
+    found = entered.timeline
+    if entered.changed:
+        log.warning(
+            "the database goes on from another state than the last leader left: run and term "
+            "numbers went far ahead, and what must not run twice is not begun again",
+            extra={
+                "term": term,
+                "system": found.system,
+                "timeline": found.timeline,
+                "due_until": str(found.doubtful_until),
+                "numbers": entered.numbers,
+            },
+        )
+    elif entered.numbers:
+        log.warning(
+            "sequences were behind their rows and are set right, as after a logical switch-over",
+            extra={"term": term, "numbers": entered.numbers},
+        )
+
+
+async def settle_doubtful(
+    db: Database, term: int, timeline: Timeline, publish: Callable[[object], None]
+) -> None:
+    """End the queued runs that may have run before, unless an earlier leader has.
+
+    Raises LeaseLostError and StoreError.
+    """
+    if timeline.doubtful_until is None or timeline.settled_at is not None:
+        return
+    end = steady() + _PATIENCE
+    while True:
+        gone, left = await store.lose_doubtful(db, term, timeline, _BATCH)
+        for row in gone:
+            log.warning("a run may have run already", extra={"run": row["id"], "job": row["job"]})
+            publish(
+                RunFinished(
+                    run_id=row["id"],
+                    job=row["job"],
+                    attempt=row["attempt"],
+                    slot=row["slot"],
+                    state="lost",
+                    duration=timedelta(0),
+                    error=timeline.doubt,
+                )
+            )
+        if not left:
+            return
+        if not gone:
+            if steady() > end:
+                log.error("others hold runs that may have run already", extra={"runs": left})
+                return
+            await asyncio.sleep(_LOOK_AGAIN)

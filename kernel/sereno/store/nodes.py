@@ -1,0 +1,41 @@
+"""Keeps a node's row, whose key is the number of its presence lock: no two nodes have the same."""
+
+from uuid import UUID
+
+import msgspec
+
+from sereno.model.errors import StoreError
+from sereno.store.pool import Database
+
+_TRIES = 100
+"""Keys that others may take at the same moment, at the most."""
+
+
+class NodeFacts(msgspec.Struct, frozen=True):
+    """What others are told of a node. `migration`: the newest that its code knows."""
+
+    id: UUID
+    label: str
+    pid: int
+    version: str
+    http: str | None
+    migration: int
+
+
+async def join(db: Database, facts: NodeFacts, key: int | None = None) -> int:
+    """Make the node's row, or the same again where it is gone, and return its key.
+
+    `key`: what it had; where another node has that by now, it has a new one. Raises StoreError.
+    """
+    for _ in range(_TRIES):
+        found = await db.fetchval("node_join", *msgspec.structs.astuple(facts), key)
+        if found is not None:
+            return int(found)
+        key = None
+        await db.fetch("numbers_advance")  # the sequence may be behind its rows
+    raise StoreError(f"node {facts.id} finds no key of its own for its presence lock")
+
+
+async def seen(db: Database, facts: NodeFacts, key: int) -> None:
+    """Say that the node is there; one whose row was pruned, as it slept, has the same again."""
+    await db.execute("node_seen", *msgspec.structs.astuple(facts), key)
