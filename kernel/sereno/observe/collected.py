@@ -1,16 +1,17 @@
 """Asks the collectors of plugins for their metrics: seldom, bounded in time, each on its own.
 
-A collector that raises, hangs or answers nonsense is logged once until it answers again; its series
-stay as they were last read, and the others do not notice.
+A collector that raises, hangs or answers what no page may hold is logged once until it answers
+again; its series stay as they were last read, and the others do not notice.
 """
 
 import asyncio
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from math import isnan
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
+from sereno.model.family import check_labels, check_metric, checked_value, names_of
 from sereno.model.metric import Collector, Metric, Sample
 from sereno.observe.exposition import Page, labels
 
@@ -19,7 +20,6 @@ log = logging.getLogger("sereno.metrics")
 MOST_SAMPLES = 10_000
 """More of one collector are an accident: a label that should have been none."""
 
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LIMIT = 10.0
 
 Family = tuple[Metric, list[tuple[str, float]]]
@@ -41,7 +41,7 @@ class Collected:
         patience: float = 2.0,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._collectors = [(name, one) for name, of in collectors.items() for one in of]
+        self._collectors = _readable(collectors)
         self._url = database_url
         self._fresh = fresh
         self._patience = patience
@@ -60,8 +60,8 @@ class Collected:
             self._reading = asyncio.create_task(self._read())
         if self._reading is not None:
             await asyncio.wait({self._reading}, timeout=self._patience)
-        for number, (_, collector) in enumerate(self._collectors):
-            empty: list[Family] = [(metric, []) for metric in collector.metrics]
+        for number, (_, _, metrics) in enumerate(self._collectors):
+            empty: list[Family] = [(metric, []) for metric in metrics]
             for metric, samples in self._known.get(number, empty):
                 page.family(metric.name, metric.kind, metric.meaning, samples)
 
@@ -78,36 +78,71 @@ class Collected:
         finally:
             self._reading = None
 
-    async def _ask(self, number: int, plugin: str, collector: Collector) -> None:
+    async def _ask(
+        self, number: int, plugin: str, collector: Collector, metrics: Sequence[Metric]
+    ) -> None:
         try:
             async with asyncio.timeout(_LIMIT):
-                found = list(await collector.collect(self._url))
-            self._known[number] = _families(collector.metrics, found)
-        except (Exception, SystemExit) as error:
+                found = list(islice(await collector.collect(self._url), MOST_SAMPLES + 1))
+            self._known[number] = _families(metrics, found)
+        except BaseException as error:  # its own: even what would end the loop, or its own task
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
             if number not in self._failing:
                 self._failing.add(number)
                 log.warning(
                     "a plugin's metrics cannot be read, the last values stay",
                     exc_info=error,
-                    extra={"plugin": plugin},
+                    extra={"plugin": plugin, "collector": type(collector).__name__},
                 )
         else:
             self._failing.discard(number)
 
 
-def _families(metrics: Sequence[Metric], samples: Sequence[Sample]) -> list[Family]:
-    if len(samples) > MOST_SAMPLES:
-        raise ValueError(f"{len(samples)} samples, {MOST_SAMPLES} are the most")
+def _readable(
+    collectors: Mapping[str, Sequence[Collector]],
+) -> list[tuple[str, Collector, tuple[Metric, ...]]]:
+    """Return plugin, collector and metrics of those that say now, as at the start, what may stand
+    on a page; whose answer is another is left out, and named."""
+    found = []
+    taken: set[str] = set()
+    for plugin, of in collectors.items():
+        for one in of:
+            try:
+                metrics = tuple(one.metrics)
+                for metric in metrics:
+                    check_metric(metric)
+                names = [name for metric in metrics for name in names_of(metric)]
+                if twice := taken.intersection(names):
+                    raise ValueError(f"the metric '{min(twice)}' is there twice")
+            except Exception as error:
+                log.error(
+                    "a plugin's metrics are left out",
+                    exc_info=error,
+                    extra={"plugin": plugin, "collector": type(one).__name__},
+                )
+            else:
+                taken.update(names)
+                found.append((plugin, one, metrics))
+    return found
+
+
+def _families(metrics: Sequence[Metric], samples: Iterable[Any]) -> list[Family]:
     found: dict[Metric, dict[str, float]] = {metric: {} for metric in metrics}
-    for sample in samples:
-        if sample.metric not in found:
-            raise ValueError(f"a sample of {sample.metric!r}, which is not among its metrics")
-        if bad := [name for name in sample.labels if not _LABEL.fullmatch(name)]:
-            raise ValueError(f"{sample.metric.name}: '{bad[0]}' is no name of a label")
-        if isnan(value := float(sample.value)):
-            raise ValueError(f"{sample.metric.name}: its value is no number")
-        written = labels(sample.labels) if sample.labels else ""
-        if written in found[sample.metric]:
+    seen = set()
+    for n, sample in enumerate(samples):
+        if n == MOST_SAMPLES:
+            raise ValueError(f"it gives more than {MOST_SAMPLES} samples")
+        if not isinstance(sample, Sample) or sample.metric not in found:
+            raise ValueError(f"{sample!r:.200} is no sample of its metrics")
+        pairs = check_labels(sample.metric, sample.labels)
+        value = checked_value(sample)
+        written = labels(pairs) if pairs else ""
+        # Neither order nor a label without a value tells two series apart.
+        key = (sample.metric, frozenset((k, v) for k, v in pairs.items() if v))
+        if key in seen:
             raise ValueError(f"{sample.metric.name}{written} is there twice")
+        seen.add(key)
         found[sample.metric][written] = value
     return [(metric, list(values.items())) for metric, values in found.items()]

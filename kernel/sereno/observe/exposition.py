@@ -7,6 +7,8 @@ memory (docs/metrics.md). The tests read what is written here with its parsers a
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from sereno.model.family import number
+
 Kind = Literal["gauge", "counter", "histogram"]
 Sample = tuple[str, float]
 """Labels as `labels` writes them (or ""), and the value."""
@@ -14,6 +16,7 @@ Sample = tuple[str, float]
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_ESCAPES_OF_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 def labels(pairs: Mapping[str, str]) -> str:
@@ -50,8 +53,9 @@ class Page:
     def family(self, name: str, kind: Kind, meaning: str, samples: Iterable[Sample] = ()) -> None:
         """Begin a family, and write `samples`. A counter's `name` ends in ``_total``."""
         title = name.removesuffix("_total") if self.openmetrics and kind == "counter" else name
-        self._lines.append(f"# HELP {title} {meaning}\n# TYPE {title} {kind}\n")
-        self._lines += [f"{name}{labels} {value}\n" for labels, value in samples]
+        told = meaning.translate(_ESCAPES if self.openmetrics else _ESCAPES_OF_HELP)
+        self._lines.append(f"# HELP {title} {told}\n# TYPE {title} {kind}\n")
+        self._lines += [f"{name}{labels} {number(value)}\n" for labels, value in samples]
 
     def lines(self, written: Iterable[str]) -> None:
         """Add lines of the newest family that are written already, each with its newline."""
@@ -60,4 +64,4 @@ class Page:
     def text(self) -> bytes:
         """Return the page."""
         end = "# EOF\n" if self.openmetrics else ""
-        return ("".join(self._lines) + end).encode()
+        return ("".join(self._lines) + end).encode(errors="backslashreplace")

@@ -54,6 +54,7 @@ class _Collector(msgspec.Struct):
     notifiers: dict[str, Notifier] = {}
     notifiers_of: dict[str, set[str]] = {}
     collectors: dict[str, tuple[Collector, ...]] = {}
+    metrics: dict[str, str] = {}
     problems: list[str] = []
 
     def learn_kinds(self, name: str) -> None:
@@ -72,7 +73,7 @@ class _Collector(msgspec.Struct):
             commands = tuple(self.plugins.call(name, "sereno_register_commands") or ())
             notifiers = self._notifiers(name, settings)
             answer = self.plugins.call(name, "sereno_register_collectors", settings=settings)
-            collectors = checked_collectors(answer or (), self.collectors)
+            collectors, metrics = checked_collectors(answer or (), self.metrics)
         except ConfigurationError as error:
             self.problems.append(str(error))
         except KeyboardInterrupt:
@@ -87,6 +88,7 @@ class _Collector(msgspec.Struct):
             self.notifiers |= notifiers
             self.notifiers_of[name] = set(notifiers)
             self.collectors[name] = collectors
+            self.metrics |= dict.fromkeys(metrics, name)
 
     def _settings(self, name: str) -> Any:
         struct = self.plugins.call(name, "sereno_register_settings")
@@ -149,6 +151,7 @@ class _Collector(msgspec.Struct):
         self.settings.pop(name, None)
         self.commands.pop(name, None)
         self.collectors.pop(name, None)
+        self.metrics = {m: plugin for m, plugin in self.metrics.items() if plugin != name}
         for notifier in self.notifiers_of.pop(name, ()):
             del self.notifiers[notifier]
 

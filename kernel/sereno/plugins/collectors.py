@@ -1,41 +1,44 @@
 """Checks what a plugin would show on the metrics page: names that nobody else has, each once."""
 
-import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
-from sereno.model.errors import PluginError
+from sereno.model.errors import DeclarationError, PluginError
+from sereno.model.family import check_metric, names_of
 from sereno.model.metric import Collector
 
-_NAME = re.compile(r"(?!sereno_|process_)[a-z][a-z0-9_]*")
+MOST_METRICS = 1_000
 
 Collectors = tuple[Collector, ...]
 
 
-def checked_collectors(answer: Iterable[Any], others: Mapping[str, Collectors]) -> Collectors:
-    """Return the collectors of a plugin; raise PluginError with what is wrong with them.
+def checked_collectors(
+    answer: Iterable[Any], taken: Mapping[str, str]
+) -> tuple[Collectors, frozenset[str]]:
+    """Return the collectors of a plugin, and the names that their metrics take; raise PluginError
+    with what is wrong with them.
 
-    `others`: those of the plugins before it.
+    `taken`: names, and the plugin before it that has each.
     """
     found = tuple(answer)
-    names = {m.name: plugin for plugin, of in others.items() for one in of for m in one.metrics}
+    names: set[str] = set()
     for collector in found:
         if not isinstance(collector, Collector):
             raise PluginError(f"sereno_register_collectors returned {collector!r}, no Collector")
-        for metric in collector.metrics:
-            name = metric.name
-            if not _NAME.fullmatch(name):
-                raise PluginError(
-                    f"the metric '{name}' needs a name of lower-case letters, digits and '_'; "
-                    "sereno_ and process_ are the kernel's"
-                )
-            if name.endswith("_total") != (metric.kind == "counter"):
-                raise PluginError(
-                    f"the metric '{name}' is a {metric.kind}; a counter's name, and no other, "
-                    "ends in _total"
-                )
-            if name in names:
-                by = f"of plugin '{names[name]}'" if names[name] else "there twice"
-                raise PluginError(f"the metric '{name}' is {by}; rename it")
-            names[name] = ""
-    return found
+        metrics = list(islice(collector.metrics, MOST_METRICS + 1))
+        if len(metrics) > MOST_METRICS:
+            raise PluginError(
+                f"a collector has more than {MOST_METRICS} metrics; what differs is a label"
+            )
+        for metric in metrics:
+            try:
+                check_metric(metric)
+            except DeclarationError as error:
+                raise PluginError(str(error)) from error
+            for name in names_of(metric):
+                if name in names or name in taken:
+                    by = f"of plugin '{taken[name]}'" if name in taken else "there twice"
+                    raise PluginError(f"the metric '{metric.name}' is {by}; rename it")
+            names.update(names_of(metric))
+    return found, frozenset(names)
