@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-needed='mariadb pgbouncer prometheus alertmanager ip faketime'
+needed='mariadb pgbouncer prometheus alertmanager ip faketime chromium'
 if [ "$(uname)" = Linux ]; then needed="$needed systemd-analyze"; fi
 
 # name: program ; apt ; dnf ; apk ; brew        (several packages: spaces; not to be had: -)

@@ -91,6 +91,8 @@ async def host(
             log.critical("this node ends by a fault", extra={"runs": runs})
         departure.over(1)
         raise
+    if not status.under_way():
+        log.info("stopped")
     return departure.over(code)
 
 

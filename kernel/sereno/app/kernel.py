@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sereno.app.bus import Bus
+from sereno.app.onlooker import tell_who_leads
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock, steady
 from sereno.engine.executors.executor import Executor
@@ -155,6 +156,7 @@ class Kernel:
             asyncio.ensure_future(runner.work()),
             asyncio.ensure_future(self._bus.work()),
             asyncio.ensure_future(self._be_seen()),
+            asyncio.ensure_future(tell_who_leads(self.db, self.status, leader.refused)),
             asyncio.ensure_future(
                 Watchdog(self.status, 0.6 * settings.lease.total_seconds(), leader.cut).work()
             ),

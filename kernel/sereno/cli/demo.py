@@ -1,6 +1,8 @@
 """``sereno demo``: all of it at work, with nothing prepared."""
 
 import asyncio
+import os
+from collections.abc import Iterator
 
 import click
 
@@ -9,6 +11,7 @@ from sereno.cli.invocation import EMBEDDED, Invocation
 from sereno.cli.loop import new_event_loop
 from sereno.cli.options import flag, pass_invocation
 from sereno.cli.output import write, write_facts
+from sereno.cli.program import spoken_program
 from sereno.settings import redact
 
 
@@ -29,11 +32,11 @@ def command(invocation: Invocation) -> None:
         write()
         write_facts(
             (
-                ("health", f"{standing.http}/health" if standing.http else None),
+                ("page", f"{standing.http}/" if standing.http else None),
                 ("metrics", f"{standing.http}/metrics" if standing.http else None),
+                ("health", f"{standing.http}/health" if standing.http else None),
                 ("database", f"{place}{redact(standing.dsn)}"),
-                ("in another terminal", "sereno jobs, sereno runs, sereno cluster"),
-                ("a standby", "sereno demo, once more; stop this one, and it leads"),
+                *_to_try(spoken_program()),
                 ("stop", "Ctrl-C"),
             )
         )
@@ -42,3 +45,15 @@ def command(invocation: Invocation) -> None:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         code = runner.run(demonstrate(settings, tell=tell))
     raise click.exceptions.Exit(code)
+
+
+def _to_try(sereno: str) -> Iterator[tuple[str, str]]:
+    """Yield what to type in another terminal, and what it shows."""
+    yield "in another terminal", f"{sereno} jobs  (or: runs, cluster, --help)"
+    yield "a standby", f"{sereno} demo  (once more; it leads as soon as this one stops)"
+    yield "try: kill it", f"kill -9 {os.getpid()}  (the standby leads within a second)"
+    yield (
+        "try: pause a job",
+        f"{sereno} pause cleanup.logs --until +1m  (its slots are skipped)",
+    )
+    yield "try: the proof", f"{sereno} verify  (no slot was lost, none doubled)"

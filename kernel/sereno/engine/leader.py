@@ -104,6 +104,7 @@ class Leader:
         self._occupancy = occupancy
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
+        self.refused = asyncio.Event()
         self.pulse = steady()
         self._current: NodeSession | None = None
         self._next_cancel = 0.0
@@ -191,6 +192,7 @@ class Leader:
                 self._trust.begin(sent)
                 await self._lead(session, runner, since, backoff)
             else:
+                self.refused.set()
                 self._status.store_up, self._status.store_error = True, None
                 backoff.reset()
                 await self._idle(runner, POLL * (23 + 2 * random.random()) / 24)  # noqa: S311

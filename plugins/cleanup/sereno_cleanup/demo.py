@@ -15,7 +15,8 @@ from sereno import Demo
 from sereno_cleanup.database import connected
 from sereno_cleanup.queries import query
 
-DIRECTORY = Path(tempfile.gettempdir()) / f"sereno-demo-{os.getpid()}" / "logs"
+_PREFIX = "sereno-demo-"
+DIRECTORY = Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getpid()}" / "logs"
 EVERY_SECONDS = 4.0
 SETTINGS = {
     "sessions_schedule": "every 10s",
@@ -40,6 +41,7 @@ _AGES = {"app": (1, 31, 45), "access": (1, 60, 91), "audit": (1, 400, 731)}
 @asynccontextmanager
 async def background(database_url: str) -> AsyncIterator[None]:
     """Keep making expired sessions and old log files while the demonstration runs."""
+    await asyncio.to_thread(_remove_abandoned)
     making = asyncio.create_task(_make(database_url), name="cleanup demo")
     try:
         yield
@@ -51,6 +53,26 @@ async def background(database_url: str) -> AsyncIterator[None]:
 
 
 DEMO = Demo(settings=SETTINGS, background=background)
+
+
+def _remove_abandoned() -> None:
+    """Remove what demonstrations left that were killed before they could."""
+    for place in DIRECTORY.parent.parent.glob(f"{_PREFIX}*"):
+        number = place.name.removeprefix(_PREFIX)
+        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
+            ours = place.lstat().st_uid == os.geteuid() and not place.is_symlink()
+            if ours and number.isdecimal() and not _lives(int(number)):
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # another user's
+    return True
 
 
 async def _make(database_url: str) -> None:

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -5,9 +6,9 @@ import click
 import msgspec
 import pytest
 
-from sereno import parse
+from sereno import every, parse
 from sereno_reports import plugin
-from sereno_reports.demo import DEMO
+from sereno_reports.demo import DEMO, demo
 from sereno_reports.settings import Settings
 
 
@@ -20,6 +21,16 @@ def test_the_report_is_made_at_eight_on_the_business_clock() -> None:
     assert triggers(zone="America/Bogota") == [parse("0 8 * * * America/Bogota").text]
     assert triggers(schedule="every 20s") == ["every 20s"]
     assert triggers(enabled=False) == []
+
+
+def test_the_demo_s_first_report_comes_after_the_first_calls_have_been_moved() -> None:
+    for seconds in range(60):
+        begun = datetime(2026, 3, 1, 12, 0, seconds, 999_999, tzinfo=UTC)
+        first = parse(demo(begun).settings["schedule"]).next_after(begun)
+        assert first is not None
+        moved = every("10s").next_after(begun + timedelta(seconds=10))  # it stands by then
+        assert moved is not None
+        assert first - moved > timedelta(seconds=2)
 
 
 def test_the_demo_s_settings_fit() -> None:
