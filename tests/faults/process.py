@@ -18,20 +18,25 @@ ROOT = Path(__file__).parents[2]
 
 
 class Process:
-    """A replica. `place`: a directory of its own, for its log."""
+    """A replica. `place`: a directory of its own, for its log; `site`: where plugins are planted
+    that ``sereno run`` finds by itself, in place of `plugin`."""
 
-    def __init__(self, dsn: str, place: Path, plugin: str, **environment: str) -> None:
+    def __init__(
+        self, dsn: str, place: Path, plugin: str, *, site: Path | None = None, **environment: str
+    ) -> None:
+        path = [str(ROOT / "kernel"), str(ROOT), *([] if site is None else [str(site)])]
+        command = ["-m", "tests.faults.chaos.node"] if site is None else ["-m", "sereno", "run"]
         self.log = place / f"replica-{len(list(place.glob('replica-*')))}.log"
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.chaos.node"],
+                [sys.executable, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=place,
                 env={
                     **os.environ,
-                    "PYTHONPATH": f"{ROOT / 'kernel'}:{ROOT}",
+                    "PYTHONPATH": ":".join(path),
                     "CHAOS_PLUGIN": plugin,
                     "SERENO_DATABASE_URL": dsn,
                     "SERENO_LEASE": "2s",
@@ -74,9 +79,11 @@ class Process:
 
 
 @contextmanager
-def process(dsn: str, place: Path, plugin: str, **environment: str) -> Iterator[Process]:
+def process(
+    dsn: str, place: Path, plugin: str, *, site: Path | None = None, **environment: str
+) -> Iterator[Process]:
     """Start a replica, and leave none behind."""
-    found = Process(dsn, place, plugin, **environment)
+    found = Process(dsn, place, plugin, site=site, **environment)
     try:
         yield found
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sereno.app.host import Standing, configured, database, host
+from sereno.app.host import Standing, configured_process, database, host
 from sereno.app.narrator import Narrator
 from sereno.model.demo import Demo
 from sereno.plugins import collect, demos, load_plugins
@@ -26,8 +26,8 @@ async def demonstrate(settings: Settings, *, tell: Callable[[Standing], None]) -
 
     `tell` is called once it stands, to say what there is to see.
     """
-    status = configured(settings)
-    plugins = load_plugins(settings)
+    status, watch = configured_process(settings, everybody=False)
+    plugins = load_plugins(settings, importing=watch.importing)
     parts = demos(plugins)
     async with database(settings) as dsn:
         chosen = msgspec.structs.replace(
@@ -50,6 +50,7 @@ async def demonstrate(settings: Settings, *, tell: Callable[[Standing], None]) -
             chosen,
             collect(plugins, chosen),
             status,
+            watch,
             observers=[Narrator(logging.INFO)],
             next_ports=NEXT_PORTS,
             beside=beside,

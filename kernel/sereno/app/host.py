@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
+from typing import TextIO
 from uuid import uuid4
 
 import msgspec
@@ -16,6 +17,7 @@ from sereno.app.kernel import Kernel, new_status
 from sereno.app.systemd import Systemd
 from sereno.engine.forks import own_forks
 from sereno.engine.loop_guard import guard, refusals
+from sereno.engine.own_logging import changing_logging
 from sereno.engine.runlog import RunLogHandler
 from sereno.engine.status import Status
 from sereno.http.app import build_app
@@ -25,6 +27,7 @@ from sereno.model.events import RunFinished, RunStarted
 from sereno.notify.herald import Herald
 from sereno.notify.tally import Tally
 from sereno.observe.collected import Collected
+from sereno.observe.log_watch import LogWatch, own_stderr
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
 from sereno.plugins import Dispatcher, PluginRecord, Registry
@@ -46,20 +49,35 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     http: str | None
 
 
-def configured(settings: Settings) -> Status:
-    """Return a new node's status, with logging set up to tell of it."""
+def configured(settings: Settings, stream: TextIO | None = None) -> Status:
+    """Return a new node's status, with logging set up to tell of it, on `stream` (stderr)."""
     status = new_status(settings, uuid4())
-    configure_logging(settings.log, status=status)
+    configure_logging(settings.log, status=status, stream=stream)
     root = logging.getLogger()
     if not any(isinstance(h, RunLogHandler) for h in root.handlers):
         root.addHandler(RunLogHandler())
+    for handler in root.handlers:
+        if isinstance(handler, RunLogHandler):
+            handler.setLevel(settings.log.keep_level.upper())
     return status
+
+
+def configured_process(settings: Settings, *, everybody: bool) -> tuple[Status, LogWatch]:
+    """Return the status of a new node that has this process for itself, and who keeps its log.
+
+    `everybody`: what is printed outside of runs becomes a line of the log too.
+    """
+    status = configured(settings, own_stderr())
+    watch = LogWatch(status)
+    watch.begin(everybody=everybody)
+    return status, watch
 
 
 async def host(
     settings: Settings,
     registry: Registry,
     status: Status,
+    watch: LogWatch,
     *,
     observers: Sequence[Callable[[object], None]] = (),
     next_ports: int = 0,
@@ -75,7 +93,7 @@ async def host(
     own_forks(loop)
     departure = Departure(settings.drain_timeout, status.under_way)
     departure.begin()
-    hosting = _hosting(settings, registry, status, departure, observers, next_ports, beside)
+    hosting = _hosting(settings, registry, status, watch, departure, observers, next_ports, beside)
     work = asyncio.ensure_future(hosting)
     try:
         await _seen_through(work, departure)
@@ -123,19 +141,24 @@ async def _hosting(
     settings: Settings,
     registry: Registry,
     status: Status,
+    watch: LogWatch,
     departure: Departure,
     observers: Sequence[Callable[[object], None]],
     next_ports: int,
     beside: Callable[[Standing], AbstractAsyncContextManager[None]] | None,
 ) -> int:
-    _tell_of_loading(settings, registry)
+    with changing_logging():
+        apply_plugin_levels(settings.log, registry)
+    watch.loaded(registry)
+    _tell_of_loading(registry)
     systemd = Systemd()
     departure.on_stop(lambda: systemd.tell("STOPPING=1"))
     tracer = open_tracer(settings.tracing, str(status.node)) if can_trace(settings) else None
     dispatcher = Dispatcher(registry)
     bus = Bus(dispatcher)
-    for observer in observers:
+    for observer in (watch.hear, *observers):
         bus.observe(observer)
+    watch.calling = lambda: dispatcher.calling
     async with AsyncExitStack() as stack:
         if tracer is not None:
             stack.push_async_callback(asyncio.to_thread, tracer.close, _SPANS_LIMIT)
@@ -145,6 +168,8 @@ async def _hosting(
         log.debug("opening plugins")
         opened = await stack.enter_async_context(dispatcher.lifespans())
         departure.opening = False
+        looking = asyncio.ensure_future(watch.work())
+        stack.callback(looking.cancel)
         kernel = Kernel(settings, opened, dsn, status, bus, tracer)
         stack.push_async_callback(kernel.close)
         telling = asyncio.ensure_future(
@@ -165,9 +190,8 @@ async def _hosting(
     return 0
 
 
-def _tell_of_loading(settings: Settings, registry: Registry) -> None:
+def _tell_of_loading(registry: Registry) -> None:
     """Log what is odd about the configuration, and which plugins failed."""
-    apply_plugin_levels(settings.log, registry)
     for warning in registry.warnings:
         log.warning("configuration", extra={"warning": warning})
     for record in registry.records.values():

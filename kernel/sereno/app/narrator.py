@@ -17,7 +17,7 @@ _MAX_FIGURES = 6
 class Narrator:
     """An observer of the bus. `success`: the level at which a run that went well is told."""
 
-    def __init__(self, success: int = logging.DEBUG) -> None:
+    def __init__(self, success: int = logging.INFO) -> None:
         self._success = success
 
     def __call__(self, event: object) -> None:
@@ -39,9 +39,16 @@ class Narrator:
             if log.isEnabledFor(self._success):
                 log.log(self._success, "run succeeded", extra=_facts(event))
         elif event.state == "queued":
-            log.warning("run failed, it will be tried again", extra=_facts(event))
+            log.warning("run failed, it will be tried again", extra=_failure(event))
+        elif event.state == "cancelled":
+            log.warning("run cancelled", extra=_facts(event))
         else:
-            log.warning("run ended badly", extra={**_facts(event), "state": event.state})
+            log.error("run ended badly", extra={**_failure(event), "state": event.state})
+
+
+def _failure(event: RunFinished) -> dict[str, object]:
+    facts = _facts(event)
+    return facts if event.traceback is None else {**facts, "traceback": event.traceback}
 
 
 def _facts(event: RunFinished) -> dict[str, object]:

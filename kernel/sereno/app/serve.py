@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from sereno.app.host import configured, host
+from sereno.app.host import configured_process, host
 from sereno.app.narrator import Narrator
 from sereno.plugins import collect, load_plugins
 from sereno.settings import Settings
@@ -17,6 +17,15 @@ async def serve(
 
     `extra`: plugins at hand, as (name, module). Raises ConfigurationError, PluginError.
     """
-    status = configured(settings)
-    registry = collect(load_plugins(settings, extra=extra, entry_points=entry_points), settings)
-    return await host(settings, registry, status, observers=[Narrator(logging.DEBUG)])
+    status, watch = configured_process(settings, everybody=True)
+    plugins = load_plugins(
+        settings, extra=extra, entry_points=entry_points, importing=watch.importing
+    )
+    registry = collect(plugins, settings)
+    return await host(
+        settings,
+        registry,
+        status,
+        watch,
+        observers=[Narrator(logging.getLevelNamesMapping()[settings.log.success_level.upper()])],
+    )

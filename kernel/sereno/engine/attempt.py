@@ -13,6 +13,7 @@ from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import ChildError, Executor, TooLateError
 from sereno.engine.forks import end_if_forked
 from sereno.engine.result import encode_result
+from sereno.engine.run_streams import say_rest
 from sereno.engine.runlog import RunScope, current_run
 from sereno.engine.storable import kept
 from sereno.model import fault
@@ -141,6 +142,7 @@ class Attempt(msgspec.Struct, kw_only=True):
         except BaseException as error:
             ended = _Ended(error=error)
         end_if_forked(ended.error)
+        say_rest(self.scope.unsaid)
         return ended
 
     @property

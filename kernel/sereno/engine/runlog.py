@@ -23,6 +23,10 @@ _NOTE = 100
 """Characters for the note that a line was cut."""
 
 
+Unsaid = dict[tuple[str, int], str]
+"""What was printed without an end of line so far, by stream and thread."""
+
+
 class RunScope(msgspec.Struct, kw_only=True):
     """The attempt that code works for, and the lines it said that are not written yet.
 
@@ -36,6 +40,7 @@ class RunScope(msgspec.Struct, kw_only=True):
     token: UUID
     trace_id: str | None = None
     refused: bool = False
+    unsaid: Unsaid = {}
     written: int = 0
     dropped: int = 0
     lines: list[LogLine] = []

@@ -380,5 +380,6 @@ class Runner:
                     duration=outcome.finished_at - outcome.started_at,
                     error=outcome.error,
                     result=outcome.result,
+                    traceback=outcome.traceback,
                 )
             )

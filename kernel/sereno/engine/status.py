@@ -4,6 +4,8 @@ from uuid import UUID
 
 import msgspec
 
+from sereno.engine.clock import steady
+
 _NAMED = 100
 """Runs that a line of the log names."""
 
@@ -14,6 +16,7 @@ class Status(msgspec.Struct, kw_only=True):
     `clock_offset`, `loop_lag`: seconds. `leader_*`: whom the database names, as last read.
     `store_error`: why the database is not usable, a sentence without secrets, None while it is.
     `leaving`: SIGTERM has come. `at_work`: names of the runs whose functions are at work here.
+    `told`: what the health page tells of this node, and until when.
     """
 
     node: UUID
@@ -31,6 +34,16 @@ class Status(msgspec.Struct, kw_only=True):
     running: dict[str, int] = {}
     leaving: bool = False
     at_work: dict[UUID, str] = {}
+    told: dict[str, tuple[float, str]] = {}
+
+    def trouble(self, about: str, sentence: str, seconds: float) -> None:
+        """Have the health page tell `sentence` for so long, in place of what it told `about` it."""
+        self.told[about] = (steady() + seconds, sentence)
+
+    def troubles(self) -> list[str]:
+        """Return the sentences that are to be told now."""
+        now = steady()
+        return [sentence for until, sentence in list(self.told.values()) if now < until]
 
     def under_way(self) -> list[str]:
         """Name the runs that this node works on, at most a hundred; from any thread."""

@@ -24,7 +24,7 @@ class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Told by the node that made the attempt; when that died, and the run is not tried again, by the
     leader that finds it ``lost``.
-    `result`: JSON text, None when there is none.
+    `result`: JSON text, None when there is none. `traceback`: of what failed, where it is known.
     """
 
     run_id: int
@@ -35,6 +35,7 @@ class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duration: timedelta
     error: str | None
     result: bytes | None = None
+    traceback: str | None = None
 
 
 class SlotSettled(msgspec.Struct, frozen=True, kw_only=True, gc=False):

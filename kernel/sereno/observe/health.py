@@ -25,7 +25,7 @@ def health(
     snapshot = glance.snapshot
     told = tasks(glance)
     down = _down(status, glance)
-    problems = down + _degraded(told, plugins)
+    problems = down + _degraded(told, plugins) + [redact(t) for t in status.troubles()]
     return {
         "status": "down" if down else "degraded" if problems else "ok",
         "problems": problems,

@@ -20,7 +20,35 @@ _bound: ContextVar[Mapping[str, Any]] = ContextVar("sereno_log_facts", default={
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """The one handler of ours, told apart from any that a host program has put there."""
+    """The one handler of ours, told apart from any that a host program has put there.
+
+    `levels`: of loggers that have one of their own, by name; those below them have it too. Loggers
+    let more through than this, as what is kept of runs has a level of its own.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.levels: dict[str, int] = {}
+        self.shown = logging.NOTSET
+
+    def filter(self, record: logging.LogRecord) -> Any:
+        """Tell whether the node's own log shows `record`."""
+        if self.levels and record.levelno < self._level_of(record.name):
+            return False
+        return super().filter(record)
+
+    def show(self, logger: str, level: int) -> None:
+        """Show lines of `logger`, and of those below it, from `level` on."""
+        self.levels[logger] = level
+        self.setLevel(min(level, self.level))
+
+    def _level_of(self, name: str) -> int:
+        while name:
+            found = self.levels.get(name)
+            if found is not None:
+                return found
+            name = name.rpartition(".")[0]
+        return self.shown
 
 
 def configure_logging(
@@ -32,6 +60,8 @@ def configure_logging(
     and warnings become lines too, so that a secret in their text is hidden like any other.
     """
     handler = _Handler(stream or sys.stderr)
+    handler.shown = _number(settings.level)
+    handler.setLevel(handler.shown)
     terminal = handler.stream.isatty()
     if settings.format == "json" or (settings.format == "auto" and not terminal):
         handler.setFormatter(JsonLine(lambda: facts(status)))
@@ -42,7 +72,7 @@ def configure_logging(
     for old in [h for h in root.handlers if isinstance(h, _Handler)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(settings.level.upper())
+    root.setLevel(min(handler.shown, _number(settings.keep_level)))
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
@@ -56,7 +86,14 @@ def apply_plugin_levels(settings: LogSettings, registry: Registry) -> None:
             continue
         jobs = [job for job, plugin in registry.plugin_of.items() if plugin == name]
         for logger in (record.package, *(f"sereno.job.{job}" for job in jobs)):
-            logging.getLogger(logger).setLevel(level.upper())
+            for handler in logging.getLogger().handlers:
+                if isinstance(handler, _Handler):
+                    handler.show(logger, _number(level))
+            logging.getLogger(logger).setLevel(min(_number(level), _number(settings.keep_level)))
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
 
 
 @contextmanager

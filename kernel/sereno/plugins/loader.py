@@ -5,7 +5,7 @@ would not work. pluggy alone would stop at the first that raises, and keep silen
 lacks its mark or is misspelt.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -52,10 +52,15 @@ class Plugins(msgspec.Struct, frozen=True):
 
 
 def load_plugins(
-    settings: Settings, *, extra: Iterable[tuple[str, Any]] = (), entry_points: bool = True
+    settings: Settings,
+    *,
+    extra: Iterable[tuple[str, Any]] = (),
+    entry_points: bool = True,
+    importing: Callable[[str], None] = lambda _: None,
 ) -> Plugins:
     """Import and check every installed plugin, and `extra` ones at hand as (name, module).
 
+    `importing`: hears the name of each before it is imported.
     Never raises for a plugin's sake; KeyboardInterrupt alone passes.
     """
     manager = pluggy.PluginManager("sereno")
@@ -73,6 +78,7 @@ def load_plugins(
             place = settings.place("disabled_plugins")
             records[record.name] = replace(record, state="disabled", reason=f"disabled by {place}")
         else:
+            importing(record.name)
             records[record.name] = _loaded(source, manager)
     return Plugins(records, manager)
 

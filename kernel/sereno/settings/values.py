@@ -64,9 +64,15 @@ class HttpSettings(Table, frozen=True, kw_only=True):
 
 
 class LogSettings(Table, frozen=True, kw_only=True):
-    """``[log]``. `format` "auto": text on a terminal, else JSON. `plugins`: a level per plugin."""
+    """``[log]``. `format` "auto": text on a terminal, else JSON. `plugins`: a level per plugin.
+
+    `keep_level`: from which level on the lines of a run are kept with it. `success_level`: at which
+    a run that went well is told.
+    """
 
     level: LogLevel = "info"
+    keep_level: LogLevel = "info"
+    success_level: LogLevel = "info"
     format: Literal["auto", "json", "text"] = "auto"
     plugins: dict[str, LogLevel] = {}
 

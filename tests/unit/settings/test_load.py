@@ -93,7 +93,10 @@ def test_the_data_directory_is_the_embedded_servers_to_choose_unless_it_is_set()
         ("[http]\nprot = 1", "sereno.toml:2: unknown key 'prot', did you mean 'port'?"),
         (
             "[log]\ncolour = 1",
-            "sereno.toml:2: unknown key 'colour' in [log]; known are 'format', 'level', 'plugins'",
+            (
+                "sereno.toml:2: unknown key 'colour' in [log]; known are "
+                "'format', 'keep_level', 'level', 'plugins', 'success_level'"
+            ),
         ),
         (
             "[http]\n\nport = 'x'",

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
@@ -41,7 +42,9 @@ from sereno.engine.executors.wire import (
     framed,
 )
 from sereno.engine.logged import whole
+from sereno.engine.own_logging import keep_logging, put_logging_back
 from sereno.engine.result import encode_checkpoint, encode_result
+from sereno.engine.run_streams import say_rest, take_streams
 from sereno.engine.runlog import MAX_MESSAGE
 from sereno.engine.scribe import MAX_NOTE
 from sereno.model import fault
@@ -161,16 +164,24 @@ def main() -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Logs(line)]
     root.setLevel(start.log_level)
+    keep_logging(*root.handlers, told=_told)
+    take_streams(everybody=True)
     tracer = _traced(start)
     try:
         report: Report = Returned(encode_result(_call(start, line)))
     except BaseException as error:  # whatever it is, the parent is to hear of it
         report = _raised(error)
+    say_rest()
     if tracer is not None:
         tracer.close(_SPANS_LIMIT)  # before the report: its parent ends us once it has that
     line.send(report)
     logging.shutdown()
     os._exit(0)  # threads that the job left behind may not keep the process
+
+
+@cache
+def _told(act: str) -> None:
+    logging.getLogger("sereno.log").warning("this run %s; it goes on as it was", act)
 
 
 def _traced(start: Start) -> Tracer | None:
@@ -223,6 +234,7 @@ def _call(start: Start, line: _Line) -> Any:
         clock=now,
         stop=line.stop,
     )
+    put_logging_back()  # what the job's module did to it as it was imported
     if inspect.iscoroutinefunction(function):
         return asyncio.run(_await(function, context, line))
     threading.Thread(target=line.listen, args=(lambda: None,), daemon=True).start()

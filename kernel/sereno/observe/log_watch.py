@@ -1,0 +1,124 @@
+"""Says who set logging anew, in the log that goes on in spite of it, and on the health page."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from sereno.engine.clock import steady
+from sereno.engine.own_logging import (
+    keep_loggers_of,
+    keep_logging,
+    put_logging_back,
+)
+from sereno.engine.run_streams import take_streams
+from sereno.engine.runlog import current_run
+from sereno.engine.status import Status
+from sereno.model.events import RunStarted
+from sereno.observe.logline import JsonLine
+from sereno.plugins import Registry
+
+log = logging.getLogger("sereno.log")
+
+EVERY = 1.0
+"""Seconds between looks, besides those at the start of each run."""
+
+SHOWN_FOR = 3600.0
+"""Seconds for which the health page tells of it."""
+
+_TOLD_AGAIN = 60.0
+"""Seconds after which the same culprit is named again for the same."""
+
+_HINT = (
+    "logging belongs to the whole process: log through run.log or logging.getLogger, and leave out"
+    " logging.config, basicConfig(force=True), logging.disable and LOGGING_CONFIG of Django"
+)
+
+
+class LogWatch:
+    """The keeper of this process's log. `calling`: names the hook or plugin that is being called,
+    None when none is."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+        self._told: dict[tuple[str, str], float] = {}
+        self._importing: str | None = None
+        self.calling: Callable[[], str | None] = lambda: None
+
+    def begin(self, *, everybody: bool) -> None:
+        """Keep logging as it is set up now, and make lines of what is printed.
+
+        `everybody`: also of what is printed outside of runs, where lines are JSON.
+        """
+        ours = [h for h in logging.getLogger().handlers if _ours(h)]
+        as_json = any(isinstance(h.formatter, JsonLine) for h in ours)
+        before = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+        take_streams(everybody=everybody and as_json)
+        streams = (*before, sys.stdout, sys.stderr)
+        keep_logging(*ours, told=self._tell, streams=streams)
+
+    def importing(self, plugin: str) -> None:
+        """Hear which plugin is being imported from now on."""
+        put_logging_back()
+        self._importing = f"plugin '{plugin}'"
+
+    def loaded(self, registry: Registry) -> None:
+        """Hear that the plugins are imported: their loggers are kept too."""
+        keep_loggers_of({r.package.partition(".")[0] for r in registry.records.values()})
+        put_logging_back()
+        self._importing = None
+
+    def hear(self, event: object) -> None:
+        """Look before each run begins: it is to keep its lines."""
+        if isinstance(event, RunStarted):
+            put_logging_back()
+
+    async def work(self) -> None:
+        """Look for ever."""
+        while True:
+            await asyncio.sleep(EVERY)
+            put_logging_back()
+
+    def _tell(self, act: str) -> None:
+        culprit = self._culprit()
+        now = steady()
+        if now - self._told.get((culprit, act), -_TOLD_AGAIN) < _TOLD_AGAIN:
+            return
+        if len(self._told) > 1000:
+            self._told.clear()
+        self._told[culprit, act] = now
+        log.warning(
+            "logging was set anew, the node's own goes on",
+            extra={"by": culprit, "act": act, "hint": _HINT},
+        )
+        self._status.trouble("logging", f"{culprit} {act}; it goes on: {_HINT}", SHOWN_FOR)
+
+    def _culprit(self) -> str:
+        scope = current_run.get()
+        if scope is not None:
+            return f"run {scope.run_id} of job '{scope.job}'"
+        calling = self._importing or self.calling()
+        if calling is not None:
+            return calling
+        runs = self._status.under_way()[:5]
+        return f"one of {', '.join(runs)}" if runs else "a plugin, or a run that has ended"
+
+
+def own_stderr() -> TextIO:
+    """Return stderr by a file descriptor of our own, which no job closes or turns elsewhere."""
+    try:
+        return open(
+            os.dup(sys.stderr.fileno()),
+            "w",
+            buffering=1,
+            encoding=sys.stderr.encoding,
+            errors="backslashreplace",
+        )
+    except (OSError, ValueError, AttributeError):
+        return sys.stderr
+
+
+def _ours(handler: logging.Handler) -> bool:
+    return type(handler).__module__.partition(".")[0] == "sereno"
