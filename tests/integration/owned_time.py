@@ -1,7 +1,7 @@
 """A database whose clock is the test's: every statement of the kernel asks it for the time.
 
-Sereno's SQL says ``clock_timestamp()`` without a schema, and a database finds a function by its
-search path. So one of the same name that stands before Postgres's own owns the time, also in the
+Sereno's SQL says ``clock_timestamp()``, and its sessions find functions in Postgres's own schema
+alone. So one of the same name that stands there in place of Postgres's owns the time, also in the
 kernel's functions and in the defaults of its tables. Nothing in the kernel knows of it.
 """
 
@@ -18,14 +18,11 @@ _SCHEMA = """
 CREATE SCHEMA owned;
 CREATE TABLE owned.time (at timestamptz NOT NULL);
 INSERT INTO owned.time VALUES ('2000-01-01T00:00:00Z');
-CREATE FUNCTION owned.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+SET allow_system_table_mods = on;
+ALTER FUNCTION pg_catalog.clock_timestamp() RENAME TO true_clock_timestamp;
+CREATE FUNCTION pg_catalog.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
     AS 'SELECT at FROM owned.time';
 """
-
-
-def with_owned_time(dsn: str) -> str:
-    """Return the address of the same database, its clock owned by the test."""
-    return f"{dsn}?search_path=owned,pg_catalog,public"
 
 
 def fill(dsn: str) -> None:
@@ -38,7 +35,7 @@ async def _fill(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(_SCHEMA)
     connection.terminate()
-    await migrate(with_owned_time(dsn))
+    await migrate(dsn)
 
 
 async def set_time(connection: asyncpg.Connection, at: datetime) -> None:

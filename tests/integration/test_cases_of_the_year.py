@@ -14,7 +14,7 @@ from sereno.store.catalogue import NamedSchedule
 from sereno.store.pool import Database
 
 from ..servers.postgres import PostgresServer
-from .owned_time import fill, with_owned_time
+from .owned_time import fill
 from .simulated_world import JOBS, START, World
 
 HOUR = timedelta(hours=1)
@@ -24,9 +24,9 @@ HALF = timedelta(minutes=30)
 @pytest.fixture
 async def world(postgres_server: PostgresServer) -> AsyncIterator[World]:
     with postgres_server.database("owned_time_template", fill) as dsn:
-        db = Database(with_owned_time(dsn), size=3)
+        db = Database(dsn, size=3)
         await db.open()
-        eye = await asyncpg.connect(with_owned_time(dsn))
+        eye = await asyncpg.connect(dsn)
         try:
             yield World(db, eye, 1)
         finally:

@@ -38,7 +38,7 @@ from sereno.store import queue, schedules
 from sereno.store.pool import Database
 
 from ..servers.postgres import PostgresServer
-from .owned_time import fill, with_owned_time
+from .owned_time import fill
 from .simulated_world import JOBS, NEW_YEAR, POLICIES, TRIGGERS, UNKNOWN, World
 
 YEARS = int(os.environ.get("SERENO_SIMULATED_YEARS", "0"))
@@ -76,7 +76,7 @@ class Year(RuleBasedStateMachine):
         self.seen = seen
         self.loop = asyncio.Runner()
         self.copy = server.database("owned_time_template", fill)
-        self.dsn = with_owned_time(self.copy.__enter__())
+        self.dsn = self.copy.__enter__()
         self.users: list[str] = []
         self.world: World
 
