@@ -116,6 +116,21 @@ def test_a_table_goes_between_its_markers_with_the_older_runs_on_demand(tmp_path
     assert "Medians of 2" in text
 
 
+@pytest.mark.timeout(300)
+def test_the_bench_of_cleanup_deletes_what_it_says() -> None:
+    program = ROOT / "benchmarks" / "cleanup.py"
+    small = "--rows 3000 --expired 1000 --sessions 500 --files 50 --calm 0.2"
+    command = [sys.executable, str(program), *small.split()]
+
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    found = [line.split(" | ") for line in ended.stdout.splitlines()]
+    deleted = {row[0]: row[-1] for row in found if len(row) == 6}
+    ways = ("| cleanup.tables", "| cleanup.tables, rest = 0", "| plain DELETE")
+    assert all(int(deleted[way].rstrip(" |").replace(",", "")) >= 1000 for way in ways), deleted
+
+
 def test_a_page_without_the_markers_is_left_as_it_is(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing\n")
