@@ -137,7 +137,7 @@ def settlement(
     ranges: tuple[SlotRange, ...] = (),
 ) -> Settlement:
     """Return a settlement with these verdicts; `ran` and `late` have a run each."""
-    runs = [slot for slot, verdict in verdicts if verdict in ("ran", "late")]
+    runs = [slot for slot, verdict in verdicts if verdict in ("waiting", "ran", "late")]
     last = max([s for s, _ in verdicts] + [r.last for r in ranges], default=entry.settled_to)
     upto = to or last
     return Settlement(
@@ -158,6 +158,7 @@ def settlement(
                 priority=3,
                 concurrency_key=None,
                 start=starts,
+                on_time_until=slot + timedelta(minutes=1),
             )
             for slot in runs
         ),

@@ -65,12 +65,20 @@ async def _cancelled(database: str, eye: Eye, made: Any) -> tuple[Any, bool]:
 
 async def test_a_thread_is_cancelled_at_its_next_check(database: str, eye: Eye) -> None:
     row, _ = await _cancelled(database, eye, in_a_thread)
-    assert (row["state"], row["error"], row["attempt"]) == ("cancelled", "cancelled by ann", 1)
+    assert (row["state"], row["error"], row["attempt"]) == (
+        "cancelled",
+        "cancelled by ann: wrong day",
+        1,
+    )
 
 
 async def test_a_process_is_killed_though_it_asks_nothing(database: str, eye: Eye) -> None:
     row, alive = await _cancelled(database, eye, in_a_process)
-    assert (row["state"], row["error"], row["attempt"]) == ("cancelled", "cancelled by ann", 1)
+    assert (row["state"], row["error"], row["attempt"]) == (
+        "cancelled",
+        "cancelled by ann: wrong day",
+        1,
+    )
     assert not alive
 
 

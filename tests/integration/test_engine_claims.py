@@ -10,13 +10,16 @@ UNKNOWN = """
 INSERT INTO sereno.run (job, cause, state, attempt, node, term, token, started_at)
 VALUES ($1, 'program', 'running', 1, $2, 1, gen_random_uuid(), now()) RETURNING id
 """
+LOST = """
+UPDATE sereno.run SET state = 'running', finished_at = NULL, result = NULL;
+"""
 CUT = """
 SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l
  WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid()
 """
 
 
-async def test_a_run_that_its_node_does_not_know_is_tried_again_and_the_attempt_counts(
+async def test_a_claim_whose_answer_was_lost_is_given_back_with_the_next_session(
     database: str,
 ) -> None:
     @job("t.quick")
@@ -28,13 +31,51 @@ async def test_a_run_that_its_node_does_not_know_is_tried_again_and_the_attempt_
         run_id = await eye.value(UNKNOWN, "t.quick", node.id)
         await eye.value(CUT)
         row = await eye.over(run_id, limit=10)
+    assert (row["state"], row["attempt"], row["losses"]) == ("succeeded", 1, 0)
+
+
+async def test_a_run_whose_outcome_the_database_has_lost_is_tried_again_and_its_attempt_counts(
+    database: str,
+) -> None:
+    begun: list[int] = []
+
+    @job("t.quick")
+    async def quick(run: RunContext[Any]) -> int:
+        begun.append(run.attempt)
+        return run.attempt
+
+    async with looking(database) as eye, running(database, quick) as node:
+        await node.leads()
+        row = await eye.ran("t.quick")
+        await eye.connection.execute(LOST)
+        await eye.value(CUT)
+        row = await eye.over(row["id"], limit=10)
         (first,) = await eye.rows("SELECT attempt, state, error FROM sereno.attempt")
     assert (row["state"], row["attempt"], row["losses"], row["result"]) == ("succeeded", 2, 1, "2")
     assert first[:2] == (1, "lost")
     assert "may have run" in first[2]
+    assert begun == [1, 2]
 
 
-async def test_one_that_may_not_run_twice_is_lost_and_says_why(
+async def test_one_that_may_not_run_twice_is_lost_when_its_outcome_was(database: str) -> None:
+    begun: list[int] = []
+
+    @job("t.once", on_lost="fail")
+    async def once(run: RunContext[Any]) -> None:
+        begun.append(run.run_id)
+
+    async with looking(database) as eye, running(database, once) as node:
+        await node.leads()
+        row = await eye.ran("t.once")
+        await eye.connection.execute(LOST)
+        await eye.value(CUT)
+        row = await eye.over(row["id"], limit=10)
+    assert (row["state"], row["attempt"], row["losses"]) == ("lost", 1, 1)
+    assert "may have run" in row["error"]
+    assert begun == [row["id"]]
+
+
+async def test_one_that_may_not_run_twice_is_lost_when_nobody_knows_of_it(
     database: str,
 ) -> None:
     begun: list[int] = []

@@ -245,6 +245,8 @@ async def test_what_was_due_while_nobody_led_is_caught_up_as_its_policy_says(
         await node.leads()
         began = await eye.value("SELECT max(acquired_at) FROM sereno.term")
         await eye.until("SELECT min(settled_to) > $1 FROM sereno.watermark", began)
+        waiting = "SELECT count(*) = 0 FROM sereno.slot WHERE verdict = 'waiting' AND slot < $1"
+        await eye.until(waiting, began)
     found = await eye.rows(
         "SELECT s.job, sum(x.n) FILTER (WHERE x.verdict IN ('ran', 'late')),"
         " sum(x.n) FILTER (WHERE x.verdict NOT IN ('ran', 'late'))"

@@ -15,7 +15,8 @@ from .scene import NODE, OTHER, Scene, named, opened
 FENCED_BY = {
     # The statement takes the term's row itself, FOR KEY SHARE.
     "the term": (
-        "settle runs_claim queue_claim_first runs_lose drift_keep runs_doubtful timeline_settled"
+        "settle runs_claim queue_claim_first runs_expire runs_lose drift_keep runs_doubtful"
+        " timeline_settled"
     ),
     # Its transaction has taken the term's row before, or is a person's, who needs no term.
     "the transaction's term, or a person": (

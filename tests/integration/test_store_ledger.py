@@ -44,7 +44,7 @@ async def test_a_settlement_writes_verdicts_runs_and_watermark_together(scene: S
         scene.db, scene.term, NODE, [settlement(entry, (first, "coalesced"), (second, "late"))]
     )
     assert settled == {entry.schedule_id}
-    run, token = made[entry.schedule_id, second]
+    run, token, _ = made[entry.schedule_id, second]
     assert token == await scene.value("SELECT token FROM sereno.run WHERE id = $1", run)
     assert await scene.rows(
         "SELECT slot, verdict, run_id, term FROM sereno.slot ORDER BY slot"

@@ -62,6 +62,9 @@ async def crowded(connection: asyncpg.Connection) -> asyncpg.Connection:
         INSERT INTO sereno.run (job, state, cause, finished_at, run_at)
         SELECT 'j' || n % 50 + 1, 'succeeded', 'slot', now(), '2026-03-01'
           FROM generate_series(1, 50000) n;
+        INSERT INTO sereno.slot (schedule_id, slot, verdict, run_id, term)
+        SELECT n % 5000 + 1, timestamptz '2026-03-01' - n * interval '1 s', 'ran', n, 1
+          FROM generate_series(1, 50000) n;
         INSERT INTO sereno.run (job, cause, run_at)
         SELECT 'j' || n % 50 + 1, 'program', '2026-03-01' FROM generate_series(1, 2000) n;
         INSERT INTO sereno.run (job, state, cause, node)
@@ -73,7 +76,7 @@ async def crowded(connection: asyncpg.Connection) -> asyncpg.Connection:
     return connection
 
 
-LARGE = {"run", "watermark"}
+LARGE = {"run", "watermark", "slot"}
 WALKED = LARGE | {"schedule", "schedule_version"}
 HOT: dict[str, tuple[Any, ...]] = {
     "agenda": (NOW + timedelta(minutes=2), 500),
@@ -82,6 +85,8 @@ HOT: dict[str, tuple[Any, ...]] = {
     "queue_next": (),
     "runs_claim": (1, uuid4(), [1, 2, 3]),
     "queue_claim_first": (1, uuid4(), ["j1", "j2"], []),
+    "runs_expire": (1, [1, 2, 3]),
+    "cancel_request": (1, "x", None),
     "runs_active": (),
     "runs_of": (uuid4(),),
     "runs_states": ([1, 2, 3],),
@@ -96,9 +101,9 @@ HOT: dict[str, tuple[Any, ...]] = {
     "settle": (
         1, uuid4(),
         [1], [NOW], [NOW], [NOW], [NOW], [1], ["j1"], [None], [None],
-        [NOW], ["ran"], [None], [True], [{}], [{}], [0], [None],
+        [NOW], ["ran"], [None], [True], [{}], [{}], [0], [None], [NOW], [None],
         [1], [NOW], ["ran"], [None],
-        [1], [NOW], [True], [{}], [{}], [0], [None],
+        [1], [NOW], [True], [{}], [{}], [0], [None], [NOW], [None],
         [], [], [], [], [], [],
     ),
 }  # fmt: skip

@@ -115,7 +115,7 @@ async def test_a_retry_waits_for_its_instant_and_the_attempt_is_kept(scene: Scen
 
 async def test_an_attempt_that_never_began_does_not_count(scene: Scene) -> None:
     claim = await claimed(scene)
-    await write(scene, outcome(claim, "queued", retry_at=NOW, released=True))
+    await write(scene, outcome(claim, "queued", retry_at=NOW, begun=False))
     assert await scene.rows("SELECT state, attempt, run_at FROM sereno.run") == [("queued", 0, NOW)]
     assert await scene.rows("SELECT * FROM sereno.attempt") == []
     assert await scene.value("SELECT retried FROM sereno.job_stat WHERE job = 'a'") == 0

@@ -113,7 +113,7 @@ async def test_runs_that_start_with_their_settlement_have_theirs_and_those_that_
     both = settlement(entry, (first, "ran"), (second, "ran"))
     both = replace(both, runs=(both.runs[0], replace(both.runs[1], start=False)))
     _, made = await ledger.settle(scene.db, scene.term, NODE, [both])
-    starting, waiting = made[entry.schedule_id, first], made[entry.schedule_id, second]
+    starting, waiting = made[entry.schedule_id, first][:2], made[entry.schedule_id, second][:2]
     assert waiting[1] is None
     kept = "SELECT id, token FROM sereno.run ORDER BY slot"
     assert await scene.rows(kept) == [starting, waiting]

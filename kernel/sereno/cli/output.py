@@ -25,6 +25,7 @@ _STYLES = {
     "leader": "bold green",
     "ran": "green",
     "running": "cyan",
+    "waiting": "cyan",
     "late": "yellow",
     "paused": "yellow",
     "orphaned": "yellow",

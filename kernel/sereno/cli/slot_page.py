@@ -108,7 +108,7 @@ def _sentences(rule: RuleView, answer: _Answer) -> Iterator[Text | str]:
     found = [s for s in answer.slots if s.schedule == rule.name]
     due = _due(rule, answer)
     for slot in found:
-        yield _verdict(slot)
+        yield _verdict(slot, answer)
     if found:
         yield _rule(rule)
         return
@@ -126,7 +126,7 @@ def _sentences(rule: RuleView, answer: _Answer) -> Iterator[Text | str]:
         yield "It is older than the retention of the history, or its row was deleted by hand."
 
 
-def _verdict(slot: SlotView) -> Text:
+def _verdict(slot: SlotView, answer: _Answer) -> Text:
     leader = f"'{slot.node}'" if slot.node else "a replica that is not kept any more"
     decided = f" Decided by {leader}, leader of term {slot.term}, at {exact(slot.decided_at)}."
     reason = f": {slot.reason}." if slot.reason else "."
@@ -136,6 +136,13 @@ def _verdict(slot: SlotView) -> Text:
         start = f"The slot is one of {slot.slots:,} of schedule '{slot.schedule}', {span}, all "
         return Text.assemble(said(start), verdict, said(reason), said(decided))
     start = f"The slot {exact(slot.first_slot)} of schedule '{slot.schedule}' "
+    if slot.verdict == "waiting":
+        run = answer.runs.get(slot.run_id or 0)
+        since = f", for {lasting(answer.now - slot.first_slot)}" if run is not None else ""
+        tail = f" for its place: its run {slot.run_id} has not begun{since}."
+        return Text.assemble(start, Text("waits", style=verdict.style), tail)
+    if slot.run_id is not None and slot.verdict == "skipped":  # a person's word, not a leader's
+        decided = f" Its run {slot.run_id} ended unbegun, at {exact(slot.decided_at)}."
     words = {"ran": "ran on time", "late": "ran late"}.get(slot.verdict, f"was {slot.verdict}")
     return Text.assemble(said(start), Text(words, style=verdict.style), said(reason), said(decided))
 
@@ -189,6 +196,12 @@ def _run(run: RunDetail) -> Text:
     late = ""
     if run.started_at is not None and run.slot is not None and run.attempt == 1:
         late = f", started {lasting(run.started_at - run.slot)} after its slot"
+    if run.state == "queued" and not run.attempt:
+        return Text.assemble(
+            "It is ", word(run.state), f", and starts {exact(run.run_at)} at the earliest."
+        )
+    if not run.attempt:
+        return Text.assemble("It ended unbegun: ", word(run.state), ".")
     verb = "It " if run.state in FINAL else "It is "
     return Text.assemble(
         verb, word(run.state), said(f"{took}{where}{late}, attempt {run.attempt}.")

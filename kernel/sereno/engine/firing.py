@@ -17,13 +17,14 @@ import msgspec
 from sereno.engine.agenda import Agenda
 from sereno.engine.clock import Clock, steady
 from sereno.engine.occupancy import Occupancy, Occupant
-from sereno.engine.planner import plan
+from sereno.engine.planner import plan, waits
 from sereno.engine.runner import Runner
 from sereno.model.errors import SerenoError, StoreError, StoreUnavailableError
 from sereno.model.events import SlotSettled
 from sereno.model.job import Job
 from sereno.model.ledger import Claim, Entry, NewRun, Settlement
 from sereno.model.policies import Policies
+from sereno.model.run import Verdict
 from sereno.store import ledger, runs, schedules
 from sereno.store.pool import Database
 from sereno.store.session import Node
@@ -161,7 +162,11 @@ class Firing:
         if policies is None or not settlement.runs:
             return settlement
         admitted = tuple(self._admitted(entry, policies, r) for r in settlement.runs)
-        return msgspec.structs.replace(settlement, runs=admitted)
+        waiting = {r.slot for r in admitted if not r.start}
+        slots = settlement.slots
+        if waiting:
+            slots = tuple(waits(v.slot) if v.slot in waiting else v for v in slots)
+        return msgspec.structs.replace(settlement, runs=admitted, slots=slots)
 
     def _admitted(self, entry: Entry, policies: Policies, run: NewRun) -> NewRun:
         """Decide whether `run` starts at its slot or waits in the queue for its place."""
@@ -224,22 +229,28 @@ class Firing:
         if settlement.cancel_previous:
             self._to_cancel |= self._occupancy.of_schedule(entry.schedule_id)
         policies = self._policies_of(entry)
+        late: dict[datetime, str] = {}
         if policies is not None:
             for run in settlement.runs:
-                self._take(entry, run, *made[entry.schedule_id, run.slot], policies.executor)
-        for verdict in settlement.slots:
-            if verdict.verdict != "ran":
-                self._publish(
-                    SlotSettled(
-                        job=entry.job,
-                        schedule=entry.name,
-                        slot=verdict.slot,
-                        verdict=verdict.verdict,
-                        reason=verdict.reason or "",
-                    )
-                )
+                run_id, token, how_late = made[entry.schedule_id, run.slot]
+                self._take(entry, run, run_id, token, policies.executor)
+                if how_late is not None:
+                    late[run.slot] = how_late
+        for found in settlement.slots:
+            verdict, reason = found.verdict, found.reason
+            if found.slot in late:
+                verdict, reason = "late", late[found.slot]
+            if verdict not in ("ran", "waiting"):
+                self._tell(entry, found.slot, verdict, reason or "")
         self._tell_missed(settlement)
         self._go_on(settlement)
+
+    def _tell(self, entry: Entry, slot: datetime, verdict: Verdict, reason: str) -> None:
+        self._publish(
+            SlotSettled(
+                job=entry.job, schedule=entry.name, slot=slot, verdict=verdict, reason=reason
+            )
+        )
 
     def _tell_missed(self, settlement: Settlement) -> None:
         """Publish the ranges of slots that nothing ran for; skipped ones are on purpose."""
@@ -269,6 +280,7 @@ class Firing:
                 key=run.concurrency_key,
                 executor=executor,
                 running=run.start,
+                start_by=run.start_by,
             )
         )
         if token is not None:

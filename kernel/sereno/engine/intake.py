@@ -1,6 +1,7 @@
 """Starts what waits in the queue, hears of cancellations, and looks after runs of other nodes."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain
 from uuid import UUID
@@ -10,6 +11,7 @@ from sereno.engine.occupancy import Occupancy, Occupant
 from sereno.engine.reaper import Reaper
 from sereno.engine.runner import Runner
 from sereno.model.errors import DeclarationError
+from sereno.model.events import SlotSettled
 from sereno.model.job import Job
 from sereno.model.ledger import Claim, Queued
 from sereno.model.policies import Policies
@@ -23,6 +25,9 @@ QUEUE_EVERY = 2.0
 written without one."""
 
 FOREIGN_EVERY = 0.4
+EXPIRY_AGAIN = 0.05
+"""Seconds between tries to end a run that has waited for too long."""
+
 CANCEL_EVERY = 5.0
 BATCH = 1000
 CLAIMS = 250
@@ -32,7 +37,8 @@ CLAIMS = 250
 class Intake:
     """The queue of one term. `session_since`: the steady time from which our session has lasted.
 
-    `publish`: hears of the runs that were lost with their node.
+    `publish`: hears of the runs that were lost with their node, and of slots whose run began late
+    or not at all.
     """
 
     def __init__(
@@ -56,12 +62,13 @@ class Intake:
         self._runner = runner
         self._occupancy = occupancy
         self._jobs = jobs
+        self._publish = publish
         self._session_since = session_since
         self._reaper = Reaper(db, node.id, jobs, lease, publish)
         self._limits = {
             n: j.policies.max_running for n, j in jobs.items() if j.policies.max_running
         }
-        self._next_queue = self._next_foreign = self._next_cancel = 0.0
+        self._next_queue = self._next_foreign = self._next_cancel = self._next_expiry = 0.0
         self._queued_at: float | None = None
         self._waiting = False
         self._called = False
@@ -82,12 +89,17 @@ class Intake:
 
     def pause(self) -> float:
         """Return the seconds until something is due, negative when it is overdue."""
-        waits = [self._next_queue, self._next_cancel]
+        waits = [self._next_queue, self._next_cancel, self._expiry()]
         if self._queued_at is not None:
             waits.append(self._queued_at)
         if self._occupancy.foreign():
             waits.append(self._next_foreign)
         return min(waits) - steady()
+
+    def _expiry(self) -> float:
+        """Return the steady time at which a run that waits is too late to begin."""
+        by = self._occupancy.expires()
+        return math.inf if by is None else max(self._next_expiry, steady() + self._clock.until(by))
 
     async def turn(self, between: Callable[[], Awaitable[None]]) -> None:
         """Do all that is due; `between` is awaited after each batch."""
@@ -98,6 +110,8 @@ class Intake:
             await self._look_after_foreign()
         if now >= self._next_cancel:
             await self._cancel_requested()
+        if now >= self._expiry():
+            await self._end_unbegun()
 
     async def load(self) -> None:
         """Learn what runs and waits already, of this node and of others."""
@@ -117,6 +131,7 @@ class Intake:
                     executor=self._executor(row["job"]),
                     running=row["state"] == "running",
                     foreign=row["state"] == "running" and not mine,
+                    start_by=None if row["attempt"] else row["start_by"],
                 )
             )
 
@@ -193,6 +208,7 @@ class Intake:
                 schedule_id=run.schedule_id,
                 key=run.concurrency_key,
                 executor=executor,
+                start_by=run.start_by,
             )
         )
 
@@ -222,7 +238,7 @@ class Intake:
             if coming is not None:
                 coming.cancel()
             for run_id in chain.from_iterable(parts):
-                self._occupancy.remove(run_id)
+                self._unclaimed(run_id)
 
     async def _claim(self, chosen: list[int]) -> list[Claim]:
         claims: list[Claim] = []
@@ -233,7 +249,53 @@ class Intake:
             claimed = {c.run_id for c in claims}
             for run_id in chosen:
                 if run_id not in claimed:
-                    self._occupancy.remove(run_id)
+                    self._unclaimed(run_id)
+            for claim in claims:
+                self._tell_late(claim)
+
+    def _unclaimed(self, run_id: int) -> None:
+        """Hear that a run is not ours: it was cancelled, or is too late to begin, which is for us
+        to say."""
+        old = self._occupancy.remove(run_id)
+        if old is not None and old.start_by is not None:
+            self._occupancy.add(old.waiting())
+
+    def _tell_late(self, claim: Claim) -> None:
+        if claim.verdict == "late" and claim.slot is not None:
+            self._publish(
+                SlotSettled(
+                    job=claim.job,
+                    schedule=claim.schedule or "",
+                    slot=claim.slot,
+                    verdict=claim.verdict,
+                    reason=claim.reason or "",
+                )
+            )
+
+    async def _end_unbegun(self) -> None:
+        """End what has waited for too long to begin; by the database's own clock, which may be a
+        little behind ours."""
+        self._next_expiry = steady() + EXPIRY_AGAIN
+        late = self._occupancy.expired(self._clock.now())
+        if not late:
+            return
+        ended = await runs.expire(self._db, self._term, late)
+        for row in ended:
+            self._left(row["id"], "cancelled")
+            if row["reason"] is not None:
+                self._publish(
+                    SlotSettled(
+                        job=row["job"],
+                        schedule=row["schedule"] or "",
+                        slot=row["slot"],
+                        verdict="missed",
+                        reason=row["reason"],
+                    )
+                )
+        left = set(late).difference(r["id"] for r in ended)
+        for run_id, state in (await runs.states(self._db, list(left)) if left else {}).items():
+            if state != "queued":
+                self._left(run_id, state)
 
     async def _look_after_foreign(self) -> None:
         """See which runs of other nodes have ended, and take those whose node is gone."""

@@ -11,11 +11,13 @@ from sereno.model.run import LOST_ATTEMPTS
 def tried_again(
     jobs: Mapping[str, Job], job: str, losses: int, policies: dict[str, Any] | None
 ) -> bool:
-    """Tell whether a run of `job` that has lost `losses` attempts before is tried again.
+    """Tell whether a run of `job` that has lost `losses` attempts before is tried again."""
+    return may_run_twice(jobs, job, policies) and losses + 1 < LOST_ATTEMPTS
 
-    `policies`: what its schedule overrides. An attempt that nobody can tell of may have run: with
-    ``on_lost="fail"`` the run is not to run twice.
-    """
+
+def may_run_twice(jobs: Mapping[str, Job], job: str, policies: dict[str, Any] | None) -> bool:
+    """Tell whether a run of `job`, whose schedule overrides `policies`, may run again where nobody
+    can tell of an attempt that it has not run."""
     declared = jobs.get(job)
     if declared is None:
         return False
@@ -23,4 +25,4 @@ def tried_again(
         chosen = declared.policies.changed(policies or {}, f"job '{job}'")
     except SerenoError:
         chosen = declared.policies
-    return chosen.on_lost == "retry" and losses + 1 < LOST_ATTEMPTS
+    return chosen.on_lost == "retry"

@@ -1,6 +1,7 @@
 """Which runs are under way or waiting, and whether one more may start: pure bookkeeping."""
 
 from collections import Counter
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -9,7 +10,8 @@ import msgspec
 class Occupant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run that is not over. `running` false: it waits in the queue. `foreign`: another node's.
 
-    `token`: of the attempt under way, None while it is being claimed.
+    `token`: of the attempt under way, None while it is being claimed. `start_by`: when it is too
+    late for it to begin.
     """
 
     run_id: int
@@ -20,6 +22,7 @@ class Occupant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     executor: str = "async"
     running: bool = True
     foreign: bool = False
+    start_by: datetime | None = None
 
     def waiting(self) -> "Occupant":
         """Return this run as one that waits in the queue."""
@@ -38,6 +41,7 @@ class Occupancy:
         self._capacity = capacity
         self._runs: dict[int, Occupant] = {}
         self._by_schedule: dict[int, set[int]] = {}
+        self._start_by: dict[int, datetime] = {}
         self._jobs: Counter[str] = Counter()
         self._keys: Counter[str] = Counter()
         self._executors: Counter[str] = Counter()
@@ -51,6 +55,8 @@ class Occupancy:
             self._by_schedule.setdefault(run.schedule_id, set()).add(run.run_id)
         if run.running:
             self._count(run, 1)
+        elif run.start_by is not None:
+            self._start_by[run.run_id] = run.start_by
 
     def claimed(self, run_id: int, token: UUID) -> None:
         """Note by what the attempt is known of a run that is counted as running already."""
@@ -70,6 +76,7 @@ class Occupancy:
         if run is None or (token is not None and run.token != token):
             return None
         del self._runs[run_id]
+        self._start_by.pop(run_id, None)
         if run.schedule_id is not None:
             runs = self._by_schedule[run.schedule_id]
             runs.discard(run_id)
@@ -94,6 +101,14 @@ class Occupancy:
     def waiting(self) -> list[int]:
         """Return the runs of schedules that wait in the queue."""
         return [r.run_id for r in self._runs.values() if not r.running]
+
+    def expires(self) -> datetime | None:
+        """Return the instant at which the first of those that wait is too late to begin."""
+        return min(self._start_by.values(), default=None)
+
+    def expired(self, now: datetime) -> list[int]:
+        """Return those that wait and are too late to begin by `now`."""
+        return [run_id for run_id, by in self._start_by.items() if by < now]
 
     def running(self) -> dict[str, int]:
         """Return how many runs of each job are under way."""

@@ -132,7 +132,7 @@ class Outbox:
         """Write what may be written of an outcome that the database refuses: the plain state, or at
         last a failure. A run that is over may not count as under way for ever."""
         failed = msgspec.structs.replace(
-            _bare(outcome, error), state="failed", retry_at=None, became=None, released=False
+            _bare(outcome, error), state="failed", retry_at=None, became=None, begun=True
         )
         for less in (_bare(outcome, error), failed):
             try:
@@ -156,6 +156,6 @@ def _bare(outcome: Outcome, error: StoreError) -> Outcome:
         finished_at=outcome.finished_at,
         retry_at=outcome.retry_at,
         became=outcome.became,
-        released=outcome.released,
+        begun=outcome.begun,
         error=f"its outcome could not be kept in full: {error}",
     )

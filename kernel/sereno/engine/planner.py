@@ -15,12 +15,13 @@ Every slot in (watermark, until] gets exactly one verdict, in the order of these
 5. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
    `skipped` (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it
    waits its turn; ``allow``: it starts.
-6. one whose concurrency key its params cannot fill is `missed`; what runs is `ran`, or `late` when
-   the instant is more than `grace` after the slot.
+6. one whose concurrency key its params cannot fill is `missed`; what starts is `ran`, or `late`
+   when the instant is more than `grace` after the slot; what waits its turn is `waiting`, and is
+   one of those once it begins. (``catch_up="none"``: it does not begin later than `grace`.)
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby, islice
 
 import msgspec
@@ -49,6 +50,7 @@ QUIET = timedelta(hours=1)
 _RANGE_FROM = 10
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
 _TICK = timedelta(microseconds=1)
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class _Due(msgspec.Struct, frozen=True):
@@ -208,13 +210,8 @@ def _overlap(
             _mark([due], "missed", str(error), verdicts)
             continue
         start = not occupied or (policies.overlap == "allow" and not catching_up)
-        late = now - due.slot > policies.grace
-        verdicts[due.slot] = SlotVerdict(
-            slot=due.slot,
-            verdict="late" if late else "ran",
-            reason=f"{(now - due.slot).total_seconds():.1f} s late" if late else None,
-            runs=True,
-        )
+        verdicts[due.slot] = _begins(due.slot, policies.grace, now) if start else waits(due.slot)
+        until = _after(due.slot, policies.grace)
         runs.append(
             NewRun(
                 slot=due.slot,
@@ -223,10 +220,29 @@ def _overlap(
                 priority=policies.priority,
                 concurrency_key=key,
                 start=start,
+                on_time_until=until,
+                start_by=until if policies.catch_up == "none" else None,
             )
         )
         occupied = True
     return tuple(runs), previous and bool(runs) and policies.overlap == "cancel_previous"
+
+
+def _begins(slot: datetime, grace: timedelta, now: datetime) -> SlotVerdict:
+    late = now - slot
+    if late <= grace:
+        return SlotVerdict(slot=slot, verdict="ran", runs=True)
+    reason = f"{late.total_seconds():.1f} s late"
+    return SlotVerdict(slot=slot, verdict="late", reason=reason, runs=True)
+
+
+def waits(slot: datetime) -> SlotVerdict:
+    """Return the verdict of a slot whose run has to wait for its place."""
+    return SlotVerdict(slot=slot, verdict="waiting", runs=True)
+
+
+def _after(slot: datetime, grace: timedelta) -> datetime:
+    return slot + grace if grace < _LAST - slot else _LAST
 
 
 def _key(entry: Entry, policies: Policies, definition: Definition, in_turn: bool) -> str | None:

@@ -9,15 +9,16 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.engine.attempt import MAX_ERROR, Attempt, Why
+from sereno.engine.attempt import Attempt, Why
+from sereno.engine.begun import Begun
 from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
-from sereno.engine.loss import tried_again
+from sereno.engine.loss import may_run_twice, tried_again
 from sereno.engine.outbox import Chains, Outbox
 from sereno.engine.runlog import RunScope
 from sereno.engine.scribe import Scribe
-from sereno.engine.storable import kept
+from sereno.engine.unattempted import cancelled, refused, released, unknown
 from sereno.model import fault
 from sereno.model.errors import SerenoError
 from sereno.model.events import RunFinished, RunStarted
@@ -69,6 +70,7 @@ class Runner:
         self._tracer = tracer
         self.at_work: dict[UUID, str] = {}
         self._attempts: dict[UUID, Attempt] = {}  # by token: a run's number may come again
+        self._begun = Begun()
         self._starting: dict[datetime, list[Attempt]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -86,10 +88,10 @@ class Runner:
         try:
             attempt = self._attempt(claim)
         except SerenoError as error:
-            self._outbox.put(self._refused(claim, fault.message(error)))
+            self._outbox.put(refused(claim, fault.message(error), self._clock.now()))
             return
         except Exception as error:  # a plugin's Struct may raise anything
-            self._outbox.put(self._refused(claim, fault.sentence(error)))
+            self._outbox.put(refused(claim, fault.sentence(error), self._clock.now()))
             return
         self._attempts[claim.token] = attempt
         self._idle.clear()
@@ -114,7 +116,8 @@ class Runner:
     async def hear_cancellations(self) -> None:
         """Stop those of this node's runs that somebody wants to stop; raises StoreError."""
         for row in await runs.cancel_requests(self._db, self.node):
-            self.stop(row["token"], "cancelled", row["requested_by"])
+            because = f": {row['reason']}" if row["reason"] else ""
+            self.stop(row["token"], "cancelled", f"{row['requested_by']}{because}")
 
     def begins(self, token: UUID) -> bool:
         """Tell whether this attempt was claimed so lately that it has not begun."""
@@ -134,15 +137,26 @@ class Runner:
         ]
 
     def lose(self, unattended: Iterable[Record]) -> None:
-        """Have runs tried again, or lost, that this node owns and does not know: as nobody can say
-        whether they ran, their attempt counts."""
+        """Have runs tried again, or lost, that this node owns and does not know.
+
+        As they may have run, their attempt counts; unless we would know of it, and it does no harm
+        if we are wrong: then they are given back.
+        """
         for row in unattended:
-            again = tried_again(self._jobs, row["job"], row["losses"], row["policies"])
+            job, policies = row["job"], row["policies"]
+            facts = {"run": row["id"], "job": job}
+            if may_run_twice(self._jobs, job, policies) and self._begun.never(
+                row["token"], row["started_at"]
+            ):
+                log.warning("a claimed run was not begun here, it is given back", extra=facts)
+                self._outbox.put(unknown(row, None, self._clock.now()))
+                continue
+            again = tried_again(self._jobs, job, row["losses"], policies)
             log.warning(
                 "this node owns a run that it does not know; it may have run",
-                extra={"run": row["id"], "job": row["job"], "again": again},
+                extra={**facts, "again": again},
             )
-            self._outbox.put(self._unknown(row, again))
+            self._outbox.put(unknown(row, "queued" if again else "lost", self._clock.now()))
 
     def superseded(self, owned: Iterable[UUID]) -> None:
         """Stop every attempt that is not among `owned` any more."""
@@ -214,17 +228,16 @@ class Runner:
                 cause=claim.cause,
             )
         )
+        self._begun.add(claim.token, now)
         attempt.begin(now)
         self.at_work[claim.token] = f"run {claim.run_id} of job '{claim.job}'"
 
     def _give_up(self, attempt: Attempt) -> None:
         """Give a run back that has not begun, or say that it was cancelled."""
         self._forget(attempt.claim.token)
-        cancelled = attempt.why == "cancelled"
-        claim = attempt.claim
-        self._outbox.put(
-            self._cancelled(claim, attempt.who) if cancelled else self._released(claim)
-        )
+        stopped = attempt.why == "cancelled"
+        claim, now = attempt.claim, self._clock.now()
+        self._outbox.put(cancelled(claim, attempt.who, now) if stopped else released(claim, now))
 
     def _over(self, attempt: Attempt) -> None:
         """Hear that an attempt has ended, or was left behind."""
@@ -238,7 +251,7 @@ class Runner:
         else:
             self._gone(attempt)
         if attempt.too_late:
-            self._outbox.put(self._released(attempt.claim))
+            self._outbox.put(released(attempt.claim, self._clock.now()))
             return
         outcome = attempt.outcome()
         self._outbox.put(
@@ -303,64 +316,6 @@ class Runner:
         if found is None:
             found = self._loggers[job] = logging.getLogger(f"sereno.job.{job}")
         return found
-
-    def _refused(self, claim: Claim, error: str) -> Outcome:
-        now = self._clock.now()
-        return Outcome(
-            run_id=claim.run_id,
-            job=claim.job,
-            attempt=claim.attempt,
-            token=claim.token,
-            state="failed",
-            started_at=now,
-            finished_at=now,
-            error=kept(error, MAX_ERROR),
-            slot=claim.slot,
-        )
-
-    def _cancelled(self, claim: Claim, who: str | None) -> Outcome:
-        now = self._clock.now()
-        return Outcome(
-            run_id=claim.run_id,
-            job=claim.job,
-            attempt=claim.attempt,
-            token=claim.token,
-            state="cancelled",
-            started_at=now,
-            finished_at=now,
-            error=f"cancelled by {who} before it began",
-            slot=claim.slot,
-        )
-
-    def _released(self, claim: Claim) -> Outcome:
-        now = self._clock.now()
-        return Outcome(
-            run_id=claim.run_id,
-            job=claim.job,
-            attempt=claim.attempt,
-            token=claim.token,
-            state="queued",
-            started_at=now,
-            finished_at=now,
-            retry_at=claim.slot or now,
-            released=True,
-        )
-
-    def _unknown(self, row: Record, again: bool) -> Outcome:
-        now = self._clock.now()
-        return Outcome(
-            run_id=row["id"],
-            job=row["job"],
-            attempt=row["attempt"],
-            token=row["token"],
-            state="queued" if again else "lost",
-            became="lost" if again else None,
-            started_at=now,
-            finished_at=now,
-            retry_at=now if again else None,
-            error="its node does not know it: its claim was not answered, or the database has lost"
-            " its outcome; it may have run",
-        )
 
     def _written(self, outcome: Outcome, ours: bool) -> None:
         if not ours:

@@ -1,8 +1,8 @@
 """Proves that every slot got one verdict: recomputes what was due and holds the ledger against it.
 
 What was due follows from the versions of each schedule, which are kept; the ledger must name each
-slot once, in a row of its own or within a range, and nothing else; a slot that ran must have its
-run, unless history has been pruned.
+slot once, in a row of its own or within a range, and nothing else; a slot that ran, or waits, must
+have its run, unless history has been pruned, and that run must have begun, or wait.
 """
 
 from collections import Counter
@@ -26,7 +26,8 @@ _PREFETCH = 5_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One slot whose account is wrong. `kind`: ``lost``, ``doubled``, ``unexpected``, ``run
-    missing``; or ``unreadable``: a schedule that cannot be held against anything."""
+    missing``, ``untrue``: its run tells otherwise; or ``unreadable``: a schedule that cannot be
+    held against anything."""
 
     kind: str
     schedule: str
@@ -173,13 +174,18 @@ class _Ledger:
         if inside:
             detail = "it has a verdict of its own and one in a range"
             self._account.fault("doubled", self._schedule, row["slot"], detail)
-        if row["verdict"] not in ("ran", "late"):
+        if row["verdict"] not in ("waiting", "ran", "late"):
             return
+        said = "it waits, for" if row["verdict"] == "waiting" else "it ran, by"
         if row["run_id"] is None:
-            self._account.fault("run missing", self._schedule, row["slot"], "it ran, by no run")
-        elif not row["run_here"] and row["run_id"] > self._pruned_run:
-            detail = f"its run {row['run_id']} is gone, and was not pruned"
-            self._account.fault("run missing", self._schedule, row["slot"], detail)
+            self._account.fault("run missing", self._schedule, row["slot"], f"{said} no run")
+        elif not row["run_here"]:
+            if row["run_id"] > self._pruned_run:
+                detail = f"its run {row['run_id']} is gone, and was not pruned"
+                self._account.fault("run missing", self._schedule, row["slot"], detail)
+        elif not row["run_waits"] if row["verdict"] == "waiting" else row["run_unbegun"]:
+            detail = f"{said} run {row['run_id']}, which is {row['run_state']}"
+            self._account.fault("untrue", self._schedule, row["slot"], detail)
 
     def _unexpected(self, row: Record) -> None:
         detail = f"it has the verdict '{row['verdict']}' but was never due"

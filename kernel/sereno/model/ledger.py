@@ -59,7 +59,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What became of one slot; `runs`: it has a run."""
+    """What became of one slot; `runs`: it has a run. ``waiting``: for that run to begin."""
 
     slot: datetime
     verdict: Verdict
@@ -78,7 +78,10 @@ class SlotRange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A run that a slot demands. `start`: at once, by this node; otherwise it is queued."""
+    """A run that a slot demands. `start`: at once, by this node; otherwise it is queued.
+
+    `on_time_until`: begun later, its slot is late. `start_by`: not begun by then, it never is.
+    """
 
     slot: datetime
     params: dict[str, Any]
@@ -86,6 +89,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     priority: int
     concurrency_key: str | None
     start: bool
+    on_time_until: datetime
+    start_by: datetime | None = None
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -115,7 +120,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run that this node owns from now on: one attempt of it is to be made.
 
     `token`: what the attempt is known by, made at random by the claim. (Its number may come again,
-    when PostgreSQL has lost the commit that gave it out.)
+    when PostgreSQL has lost the commit that gave it out.) `verdict`, `reason`: of its slot, where
+    that waited for it.
     """
 
     run_id: int
@@ -130,13 +136,17 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     trace_context: str | None = None
     cause: Cause = "slot"
     schedule: str | None = None
+    verdict: Verdict | None = None
+    reason: str | None = None
 
 
 class Queued(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A run that waits for its instant or for a place. `policies`: what its schedule overrides."""
+    """A run that waits for its instant or for a place. `policies`: what its schedule overrides.
+    `start_by`: when it is too late for it to begin."""
 
     run_id: int
     job: str
     schedule_id: int | None
     concurrency_key: str | None
     policies: dict[str, Any]
+    start_by: datetime | None = None

@@ -22,7 +22,8 @@ Severity = Literal["info", "warning", "critical"]
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
     """What decides a slot's verdict and a run's course.
 
-    `grace`: how late a slot may start and still count as on time. `max_catch_up`: with
+    `grace`: how late a slot's run may begin and still count as on time; with ``catch_up="none"``,
+    how late it may begin at all, also when it waited for its place. `max_catch_up`: with
     ``catch_up="all"``, the newest so many missed slots run, the older are `missed`. `max_running`:
     runs of this job at once, over all its schedules. `concurrency_key`: runs with the same key run
     one after another; ``{name}`` in it stands for a param. `priority`: the higher starts first.

@@ -3,6 +3,14 @@
 queued ──► running ──► succeeded | failed | timed_out | cancelled | lost
   ▲           │
   └── retry ──┘        a retry goes back to `queued` with its next attempt's instant
+
+A slot whose run does not begin at once:
+
+waiting ──► ran | late                 by the statement that claims the run
+  ▲   │        │
+  │   │        └── given back, never begun
+  │   └────► skipped (cancelled) | missed (beyond `start_by`)
+  └─────────────┘
 """
 
 from collections.abc import Mapping
@@ -13,7 +21,7 @@ from uuid import UUID
 import msgspec
 
 RunState = Literal["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost"]
-Verdict = Literal["ran", "late", "coalesced", "skipped", "missed"]
+Verdict = Literal["waiting", "ran", "late", "coalesced", "skipped", "missed"]
 Cause = Literal["slot", "person", "program", "chain", "retry"]
 
 FINAL: frozenset[RunState] = frozenset({"succeeded", "failed", "timed_out", "cancelled", "lost"})
@@ -79,9 +87,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended, written only while this node still owns the run.
 
     `token`: what the attempt is known by. `state` ``queued``: the run is tried again at `retry_at`;
-    `became`: how this attempt ended then, None for ``failed``. `result`: JSON text. `released`: the
-    attempt was never begun, so it does not count. `first_line`: the number of the first of `lines`.
-    `words`: its last, which a retry goes on from. `trace_context`: what follows from it belongs to.
+    `became`: how this attempt ended then, None for ``failed``. `result`: JSON text. `begun`: false
+    for an attempt that never was, so it does not count. `first_line`: the number of the first of
+    `lines`. `words`: its last, which a retry goes on from. `trace_context`: what follows from it
+    belongs to.
     """
 
     run_id: int
@@ -96,9 +105,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str | None = None
     retry_at: datetime | None = None
     became: RunState | None = None
-    released: bool = False
+    begun: bool = True
     lines: tuple[LogLine, ...] = ()
     first_line: int = 0
     words: Progress | None = None
     slot: datetime | None = None
     trace_context: str | None = None
+
+    @property
+    def released(self) -> bool:
+        """Tell whether the run is given back: it waits again, as if it had not been claimed."""
+        return self.state == "queued" and not self.begun

@@ -14,8 +14,9 @@ from sereno.model.run import Verdict
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 
-Made = dict[tuple[int, datetime], tuple[int, UUID | None]]
-"""The runs that a settlement made, by schedule and slot: the id, and the token of what starts."""
+Made = dict[tuple[int, datetime], tuple[int, UUID | None, str | None]]
+"""The runs that a settlement made, by schedule and slot: the id, the token of what starts, and what
+is said of it when it is late."""
 
 
 async def agenda(db: Database, horizon: datetime, limit: int) -> list[Entry]:
@@ -42,7 +43,7 @@ async def settle(
         if not rows and await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over: its slots are another node's to settle")
     made = {
-        (r["schedule_id"], r["slot"]): (r["run_id"], r["token"])
+        (r["schedule_id"], r["slot"]): (r["run_id"], r["token"], r["late"])
         for r in rows
         if r["run_id"] is not None
     }
@@ -76,15 +77,18 @@ def _columns(settlements: Sequence[Settlement]) -> list[list[Any]]:
         slots += [(number, v.slot, v.verdict, v.reason) for v in s.slots[:-1]]
         runs += [(number, slot, *run) for slot, run in started.items()]
         ranges += [(number, r.first, r.last, r.slots, r.verdict, r.reason) for r in s.ranges]
-    return [*_turn(marks, 17), *_turn(slots, 4), *_turn(runs, 7), *_turn(ranges, 6)]
+    return [*_turn(marks, 19), *_turn(slots, 4), *_turn(runs, 9), *_turn(ranges, 6)]
 
 
-_NO_RUN = (None,) * 5
+_NO_RUN = (None,) * 7
 _NO_SLOT = (None, None, None, *_NO_RUN)
 
 
 def _run(run: NewRun) -> tuple[Any, ...]:
-    return run.start, run.params, run.policies, run.priority, run.concurrency_key
+    return (
+        *(run.start, run.params, run.policies, run.priority, run.concurrency_key),
+        *(run.on_time_until, run.start_by),
+    )
 
 
 def _turn(rows: list[Any], width: int) -> list[list[Any]]:

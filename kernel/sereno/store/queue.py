@@ -135,4 +135,5 @@ def queued(row: Record) -> Queued:
         schedule_id=row["schedule_id"],
         concurrency_key=row["concurrency_key"],
         policies=row["policies"] or {},
+        start_by=row.get("start_by"),
     )

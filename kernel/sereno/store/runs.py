@@ -9,7 +9,7 @@ import msgspec
 
 from sereno.model.errors import LeaseLostError, RunSuperseded
 from sereno.model.ledger import Claim, Queued
-from sereno.model.run import LogLine, Outcome, Progress, RunState
+from sereno.model.run import LogLine, Outcome, Progress, RunState, Verdict
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.pool import Database
@@ -20,7 +20,7 @@ from sereno.store.sql import sql
 async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> list[Claim]:
     """Make `runs` this node's, where they are still queued; raises LeaseLostError."""
     rows = await _claimed(db, "runs_claim", term, node, list(runs))
-    return [_claim(r) for r in rows]
+    return [_claim(r, r["verdict"], r["reason"]) for r in rows]
 
 
 async def claim_first(
@@ -45,7 +45,7 @@ async def _claimed(
     return list(rows)
 
 
-def _claim(row: asyncpg.Record) -> Claim:
+def _claim(row: asyncpg.Record, verdict: Verdict | None = None, reason: str | None = None) -> Claim:
     return Claim(
         run_id=row["id"],
         job=row["job"],
@@ -59,7 +59,21 @@ def _claim(row: asyncpg.Record) -> Claim:
         trace_context=row["trace_context"],
         cause=row["cause"],
         schedule=row["schedule"],
+        verdict=verdict,
+        reason=reason,
     )
+
+
+async def expire(db: Database, term: int, runs: Sequence[int]) -> list[asyncpg.Record]:
+    """End those of `runs` that have waited for too long to begin; raises LeaseLostError.
+
+    Returns id, job, schedule, slot of those, and the reason for which that was missed.
+    """
+    async with db.connection() as connection:
+        rows = await connection.fetch(sql("runs_expire"), term, list(runs))
+        if not rows and await connection.fetchval(sql("fence"), term) is None:
+            raise LeaseLostError(f"term {term} is over: its queue is another node's")
+    return list(rows)
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +134,7 @@ def _columns(outcomes: Sequence[Outcome]) -> list[list[Any] | None]:
         _sparse([o.error for o in outcomes]),
         _sparse([o.traceback for o in outcomes]),
         _sparse([o.retry_at for o in outcomes]),
-        _sparse([o.released or None for o in outcomes]),
+        _sparse([None if o.begun else True for o in outcomes]),
         _sparse([o.became for o in outcomes]),
     ]
 
@@ -235,8 +249,8 @@ async def fence(connection: Any, run_id: int, attempt: int, token: UUID, node: U
 
 
 async def active(db: Database) -> list[asyncpg.Record]:
-    """Return id, token, job, state, node, attempt, losses, policies, schedule_id, concurrency_key
-    of what runs or waits."""
+    """Return id, token, job, state, node, attempt, losses, policies, schedule_id, concurrency_key,
+    start_by, started_at of what runs or waits."""
     return await db.fetch("runs_active")
 
 
@@ -274,7 +288,7 @@ async def absent_owners(db: Database) -> dict[UUID, int]:
 
 
 async def owned(db: Database, node: UUID) -> list[asyncpg.Record]:
-    """Return id, token, job, attempt, losses, policies of the runs that `node` owns."""
+    """Return id, token, job, attempt, losses, policies, started_at of the runs that `node` owns."""
     return await db.fetch("runs_of", node)
 
 

@@ -93,6 +93,18 @@ def test_overlap_queue_waits_its_turn() -> None:
     (run,) = found.runs
     assert (run.start, run.concurrency_key) == (False, "schedule 1")
     assert not found.cancel_previous
+    assert verdicts(found) == {"10:00": "waiting"}
+    assert (run.on_time_until, run.start_by) == (at("10:01:00"), None)
+
+
+def test_what_may_not_be_caught_up_may_not_begin_late_either() -> None:
+    (run,) = overlapping(overlap="queue", catch_up="none", grace=timedelta(seconds=9)).runs
+    assert run.start_by == run.on_time_until == at("10:00:09")
+
+
+def test_a_grace_beyond_the_end_of_time_holds() -> None:
+    (run,) = overlapping(overlap="queue", grace=timedelta.max).runs
+    assert run.on_time_until.year == 9999
 
 
 def test_overlap_cancel_previous_waits_for_the_one_it_has_cancelled() -> None:

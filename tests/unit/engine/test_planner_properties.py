@@ -46,7 +46,7 @@ def test_every_slot_gets_exactly_one_verdict_however_it_is_cut_into_goes(
 
 @SETTLED
 @given(drawn.histories(), drawn.policies, drawn.ticks, st.integers(2, 60))
-def test_a_slot_has_a_run_if_and_only_if_its_verdict_says_that_it_ran(
+def test_a_slot_has_a_run_if_and_only_if_its_verdict_says_that_it_ran_or_waits(
     history: tuple[Definition, ...], policies: Policies, ticks: list[datetime], chunk: int
 ) -> None:
     patch = chunks_of(chunk)
@@ -54,9 +54,11 @@ def test_a_slot_has_a_run_if_and_only_if_its_verdict_says_that_it_ran(
         ledger, _ = settle(entry_of(history), policies, ticks)
     finally:
         patch.undo()
-    ran = [v.slot for v in ledger.slots if v.verdict in ("ran", "late")]
+    ran = [v.slot for v in ledger.slots if v.verdict in ("waiting", "ran", "late")]
     assert ran == [r.slot for r in ledger.runs]
     assert ran == sorted(set(ran))
+    waiting = [v.slot for v in ledger.slots if v.verdict == "waiting"]
+    assert waiting == [r.slot for r in ledger.runs if not r.start]
 
 
 @SETTLED
@@ -140,7 +142,7 @@ def test_a_slot_at_the_instant_of_a_change_follows_the_older_version() -> None:
         Definition(version=2, valid_from=change, state="active", trigger="every 1h"),
     )
     found = plan(entry_of(history), Policies(catch_up="all"), change, change, occupied=False)
-    assert verdicts(found) == {"10:00": "ran", "10:05": "ran"} | {"10:00": "late"}
+    assert verdicts(found) == {"10:00": "late", "10:05": "waiting"}
     assert found.next_slot == at("11:00:00")
 
 

@@ -27,14 +27,16 @@ SELECT s.id, s.name, s.job, s.paused_until, d.settled_to, d.next_slot, d.wake_at
 -- $1 term, $2 node
 -- marks: $3 schedules, $4 old settled_to, $5 new settled_to, $6 next slots, $7 wake_at, $8 versions, $9 jobs,
 --        $10 open_first, $11 open_what; with the last slot of each: $12 slots (null: none), $13 verdicts, $14 reasons;
---        and its run: $15 start (null: no run), $16 params, $17 policies, $18 priorities, $19 concurrency keys
--- more slots: $20 schedules, $21 slots, $22 verdicts, $23 reasons
--- more runs: $24 schedules, $25 slots, $26 start, $27 params, $28 policies, $29 priorities, $30 concurrency keys
--- ranges: $31 schedules, $32 first, $33 last, $34 counts, $35 verdicts, $36 reasons
+--        and its run: $15 start (null: no run), $16 params, $17 policies, $18 priorities, $19 concurrency keys,
+--        $20 on time until, $21 start by
+-- more slots: $22 schedules, $23 slots, $24 verdicts, $25 reasons
+-- more runs: $26 schedules, $27 slots, $28 start, $29 params, $30 policies, $31 priorities, $32 concurrency keys,
+--        $33 on time until, $34 start by
+-- ranges: $35 schedules, $36 first, $37 last, $38 counts, $39 verdicts, $40 reasons
 -- All of a schedule's settlement or, when its watermark or version has moved, nothing of it. Nothing at all when the
--- term has moved on. Returns a row per settled schedule and run; a run that starts has its attempt's token. (What a
--- schedule mostly has, one slot and one run, goes beside its mark: joined to the marks, a batch would cost the square of
--- its size, as the planner cannot know its size.)
+-- term has moved on. Returns a row per settled schedule and run; a run that starts has its attempt's token,
+-- and how late it is, if it is. (What a schedule mostly has, one slot and one run, goes beside its mark: joined to the
+-- marks, a batch would cost the square of its size, as the planner cannot know its size.)
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mark AS (
@@ -42,33 +44,40 @@ WITH fence AS (
            wake_at = m.wake_at, open_first = m.open_first, open_what = m.open_what
       FROM unnest($3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::integer[],
                   $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], $15::boolean[],
-                  $16::jsonb[], $17::jsonb[], $18::smallint[], $19::text[])
+                  $16::jsonb[], $17::jsonb[], $18::smallint[], $19::text[], $20::timestamptz[], $21::timestamptz[])
            AS m(id, old, settled_to, next_slot, wake_at, version, job, open_first, open_what, slot, verdict, reason, start,
-                params, policies, priority, key), fence
+                params, policies, priority, key, on_time_until, start_by), fence
      WHERE w.schedule_id = m.id AND w.settled_to = m.old AND w.version = m.version
-    RETURNING w.schedule_id, m.job, m.slot, m.verdict, m.reason, m.start, m.params, m.policies, m.priority, m.key,
+    RETURNING w.schedule_id, m.job, m.slot, m.start, m.params, m.policies, m.priority, m.key, m.on_time_until, m.start_by,
+              -- what waited here for a lock, until after its grace, is late
+              CASE WHEN m.start AND clock_timestamp() > m.on_time_until THEN 'late' ELSE m.verdict END AS verdict,
+              CASE WHEN m.start AND clock_timestamp() > m.on_time_until THEN sereno.lateness(clock_timestamp() - m.slot)
+                   ELSE m.reason END AS reason,
               CASE WHEN m.start IS NOT NULL THEN nextval('sereno.run_id_seq') END AS run_id,
               CASE WHEN m.start THEN gen_random_uuid() END AS token
 ), more_slots AS (
     SELECT mark.schedule_id, mark.job, s.slot, s.verdict, s.reason
-      FROM unnest($20::bigint[], $21::timestamptz[], $22::text[], $23::text[]) AS s(id, slot, verdict, reason)
+      FROM unnest($22::bigint[], $23::timestamptz[], $24::text[], $25::text[]) AS s(id, slot, verdict, reason)
       JOIN mark ON mark.schedule_id = s.id
 ), more_runs AS MATERIALIZED (
-    SELECT mark.schedule_id, mark.job, r.slot, r.start, r.params, r.policies, r.priority, r.key,
+    SELECT mark.schedule_id, mark.job, r.slot, r.start, r.params, r.policies, r.priority, r.key, r.on_time_until, r.start_by,
            nextval('sereno.run_id_seq') AS run_id, CASE WHEN r.start THEN gen_random_uuid() END AS token
-      FROM unnest($24::bigint[], $25::timestamptz[], $26::boolean[], $27::jsonb[], $28::jsonb[], $29::smallint[],
-                  $30::text[]) WITH ORDINALITY AS r(id, slot, start, params, policies, priority, key, n)
+      FROM unnest($26::bigint[], $27::timestamptz[], $28::boolean[], $29::jsonb[], $30::jsonb[], $31::smallint[],
+                  $32::text[], $33::timestamptz[], $34::timestamptz[])
+           WITH ORDINALITY AS r(id, slot, start, params, policies, priority, key, on_time_until, start_by, n)
       JOIN mark ON mark.schedule_id = r.id
      ORDER BY r.n
 ), started AS (
-    SELECT schedule_id, job, slot, start, params, policies, priority, key, run_id, token FROM more_runs
+    SELECT schedule_id, job, slot, start, params, policies, priority, key, on_time_until, start_by, run_id, token
+      FROM more_runs
     UNION ALL
-    SELECT schedule_id, job, slot, start, params, policies, priority, key, run_id, token FROM mark WHERE run_id IS NOT NULL
+    SELECT schedule_id, job, slot, start, params, policies, priority, key, on_time_until, start_by, run_id, token
+      FROM mark WHERE run_id IS NOT NULL
 ), made AS (
     INSERT INTO sereno.run (id, job, state, cause, schedule_id, slot, priority, run_at, params, policies, concurrency_key,
-                            attempt, node, term, token, started_at) OVERRIDING SYSTEM VALUE
+                            on_time_until, start_by, attempt, node, term, token, started_at) OVERRIDING SYSTEM VALUE
     SELECT run_id, job, CASE WHEN start THEN 'running' ELSE 'queued' END, 'slot', schedule_id, slot, priority, slot, params,
-           policies, key, CASE WHEN start THEN 1 ELSE 0 END, CASE WHEN start THEN $2::uuid END,
+           policies, key, on_time_until, start_by, CASE WHEN start THEN 1 ELSE 0 END, CASE WHEN start THEN $2::uuid END,
            CASE WHEN start THEN $1::bigint END, token, CASE WHEN start THEN greatest(clock_timestamp(), slot) END
       FROM started
 ), slots AS (
@@ -79,7 +88,7 @@ WITH fence AS (
       FROM more_slots s LEFT JOIN more_runs r ON r.schedule_id = s.schedule_id AND r.slot = s.slot
 ), more_ranges AS (
     SELECT mark.schedule_id, mark.job, r.first_slot, r.last_slot, r.slots, r.verdict, r.reason
-      FROM unnest($31::bigint[], $32::timestamptz[], $33::timestamptz[], $34::bigint[], $35::text[], $36::text[])
+      FROM unnest($35::bigint[], $36::timestamptz[], $37::timestamptz[], $38::bigint[], $39::text[], $40::text[])
            AS r(id, first_slot, last_slot, slots, verdict, reason)
       JOIN mark ON mark.schedule_id = r.id
 ), ranges AS (
@@ -95,12 +104,13 @@ WITH fence AS (
                    coalesce(sum(n) FILTER (WHERE verdict = 'coalesced'), 0) AS coalesced,
                    coalesce(sum(n) FILTER (WHERE verdict = 'skipped'), 0) AS skipped,
                    coalesce(sum(n) FILTER (WHERE verdict = 'missed'), 0) AS missed
-              FROM (SELECT job, 1 AS n, verdict FROM mark WHERE verdict <> 'ran'
+              FROM (SELECT job, 1 AS n, verdict FROM mark WHERE verdict NOT IN ('ran', 'waiting')
                     UNION ALL
-                    SELECT job, 1, verdict FROM more_slots WHERE verdict <> 'ran'
+                    SELECT job, 1, verdict FROM more_slots WHERE verdict NOT IN ('ran', 'waiting')
                     UNION ALL
                     SELECT job, slots, verdict FROM more_ranges) x
              GROUP BY job) c
      WHERE j.job = c.job
 )
-SELECT schedule_id, run_id, slot, token FROM mark UNION ALL SELECT schedule_id, run_id, slot, token FROM more_runs;
+SELECT schedule_id, run_id, slot, token, CASE verdict WHEN 'late' THEN reason END AS late FROM mark
+UNION ALL SELECT schedule_id, run_id, slot, token, NULL FROM more_runs;

@@ -13,8 +13,9 @@ SELECT state, run_at, xmin = pg_current_xact_id()::xid AS new FROM sereno.run WH
 -- name: queue_ready
 -- $1 at most, $2 jobs of which one more may start, $3 concurrency keys in use, $4 schedules of which none may start.
 -- Runs whose instant has come, in the order in which they start.
-SELECT id, job, schedule_id, concurrency_key, policies FROM sereno.run
+SELECT id, job, schedule_id, concurrency_key, policies, start_by FROM sereno.run
  WHERE state = 'queued' AND run_at <= clock_timestamp() AND job = ANY($2::text[])
+   AND (start_by IS NULL OR start_by >= clock_timestamp() OR attempt > 0)
    AND (concurrency_key IS NULL OR concurrency_key <> ALL($3::text[]))
    AND (schedule_id IS NULL OR schedule_id <> ALL($4::bigint[]))
  ORDER BY priority DESC, run_at, id LIMIT $1;
@@ -24,28 +25,75 @@ SELECT id, job, schedule_id, concurrency_key, policies FROM sereno.run
 SELECT min(run_at) FROM sereno.run WHERE state = 'queued' AND run_at > clock_timestamp();
 
 -- name: runs_claim
--- $1 term, $2 node, $3 runs. Those that were still queued are this node's now. (coalesce: without it the planner may
--- prefer a partial index on the state, and walk all of it for each run; the primary key is the way.)
+-- $1 term, $2 node, $3 runs. Those that were still queued, and may still begin, are this node's now; a slot that waited for
+-- its run has its verdict. (coalesce: without it the planner may prefer a partial index on the state, and walk all of it
+-- for each run; the primary key is the way.)
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
     UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1, token = gen_random_uuid(),
            started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
       FROM fence WHERE r.id = ANY($3::bigint[]) AND coalesce(r.state, '') = 'queued'
+       AND (r.start_by IS NULL OR r.start_by >= clock_timestamp() OR r.attempt > 0)
     RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
-              r.schedule_id, r.priority, r.run_at
+              r.schedule_id, r.priority, r.run_at, r.started_at, r.on_time_until
+), begun AS (  -- on_time_until null: it was late before, and counted, and has been given back
+    UPDATE sereno.slot s
+       SET verdict = CASE WHEN m.started_at <= m.on_time_until THEN 'ran' ELSE 'late' END,
+           reason = CASE WHEN m.started_at <= m.on_time_until THEN NULL ELSE sereno.lateness(m.started_at - m.slot) END,
+           term = $1, decided_at = m.started_at
+      FROM mine m WHERE s.schedule_id = m.schedule_id AND s.slot = m.slot AND s.run_id = m.id AND s.verdict = 'waiting'
+    RETURNING s.run_id, s.verdict, s.reason, m.job, m.on_time_until
+), counted AS (
+    UPDATE sereno.job_stat j SET late = j.late + c.n
+      FROM (SELECT job, count(*) AS n FROM begun WHERE verdict = 'late' AND on_time_until IS NOT NULL GROUP BY job) c
+     WHERE j.job = c.job
 )
 SELECT mine.id, mine.token, mine.job, mine.attempt, mine.params, mine.policies, mine.slot, mine.upstream, mine.trace_context,
-       mine.cause, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule
+       mine.cause, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule,
+       begun.verdict, begun.reason
   FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
+  LEFT JOIN begun ON begun.run_id = mine.id
  ORDER BY mine.priority DESC, mine.run_at, mine.id;
+
+-- name: runs_expire
+-- $1 term, $2 runs. Those that have waited beyond the instant by which they were to begin end unbegun: their slots are
+-- missed. Returns them.
+WITH fence AS (
+    SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
+), ended AS (
+    UPDATE sereno.run r SET state = 'cancelled', finished_at = clock_timestamp(),
+           error = 'it was to begin by ' || to_char(r.start_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')
+                   || ' UTC, and waited for its place until then'
+      FROM fence WHERE r.id = ANY($2::bigint[]) AND coalesce(r.state, '') = 'queued' AND r.attempt = 0
+       AND r.start_by < clock_timestamp()
+    RETURNING r.id, r.job, r.schedule_id, r.slot, r.finished_at
+), missed AS (
+    UPDATE sereno.slot s SET verdict = 'missed', reason = 'later than its grace, and catch_up is none', term = $1,
+           decided_at = e.finished_at
+      FROM ended e WHERE s.schedule_id = e.schedule_id AND s.slot = e.slot AND s.run_id = e.id AND s.verdict = 'waiting'
+    RETURNING s.run_id, s.reason, e.job
+), counted AS (
+    UPDATE sereno.job_stat j
+       SET cancelled = j.cancelled + c.n, missed = j.missed + (SELECT count(*) FROM missed m WHERE m.job = j.job),
+           last_end_at = greatest(j.last_end_at, c.end_at),
+           last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN 'cancelled' ELSE j.last_state END,
+           last_run = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_run ELSE j.last_run END,
+           last_duration = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN NULL ELSE j.last_duration END
+      FROM (SELECT job, count(*) AS n, max(finished_at) AS end_at,
+                   (array_agg(id ORDER BY finished_at DESC, id DESC))[1] AS last_run FROM ended GROUP BY job) c
+     WHERE j.job = c.job
+)
+SELECT e.id, e.job, e.slot, m.reason, (SELECT s.name FROM sereno.schedule s WHERE s.id = e.schedule_id) AS schedule
+  FROM ended e LEFT JOIN missed m ON m.run_id = e.id ORDER BY e.id;
 
 -- name: queue_claim_first
 -- $1 term, $2 node, $3 jobs of which one more may start, $4 concurrency keys in use. The first run whose instant has
--- come is this node's now; none when its schedule overrides policies, which may forbid it.
+-- come is this node's now; none when its schedule overrides policies, which may forbid it, or its slot waits for it.
 WITH first AS MATERIALIZED (
     SELECT id FROM sereno.run
      WHERE state = 'queued' AND run_at <= clock_timestamp() AND job = ANY($3::text[])
+       AND (start_by IS NULL OR start_by >= clock_timestamp() OR attempt > 0)
        AND (concurrency_key IS NULL OR concurrency_key <> ALL($4::text[]))
      ORDER BY priority DESC, run_at, id LIMIT 1
 ), fence AS (
@@ -54,6 +102,7 @@ WITH first AS MATERIALIZED (
     UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1, token = gen_random_uuid(),
            started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
       FROM fence, first WHERE r.id = first.id AND coalesce(r.state, '') = 'queued' AND r.policies IS NULL
+       AND r.on_time_until IS NULL
     RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
               r.schedule_id, r.concurrency_key
 )
@@ -62,7 +111,8 @@ SELECT mine.*, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = 
 
 -- name: runs_active
 -- Every queued or running run of a schedule, and every running one: what a new leader must know of.
-SELECT id, token, job, state, node, schedule_id, concurrency_key, attempt, losses, policies FROM sereno.run
+SELECT id, token, job, state, node, schedule_id, concurrency_key, attempt, losses, policies, start_by,
+       started_at FROM sereno.run
  WHERE state = 'running' OR (state = 'queued' AND schedule_id IS NOT NULL);
 
 -- name: runs_states
@@ -71,15 +121,15 @@ SELECT i AS id, r.state FROM unnest($1::bigint[]) AS i LEFT JOIN sereno.run r ON
 
 -- name: outcomes_write
 -- $1 node, $2 runs, $3 attempts, $4 tokens, $5 states, $6 started, $7 finished, $8 results, $9 errors, $10 tracebacks,
--- $11 retry instants, $12 released, $13 what an attempt became whose run is queued again (null for any of the last six:
--- none has it). Each only while this node owns that attempt, and nobody holds its row: a transaction that a job left open
+-- $11 retry instants, $12 unbegun, $13 what an attempt became whose run is queued again (null for any of the last six:
+-- none has it). What was never begun has no attempt, and its slot waits again or, when it is over, was skipped. Each only while this node owns that attempt, and nobody holds its row: a transaction that a job left open
 -- may hold up its own run's outcome, but no other's. Returns what was written.
 WITH o AS (
     SELECT id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at,
-           coalesce(released, false) AS released, coalesce(became, 'failed') AS became
+           coalesce(unbegun, false) AS unbegun, coalesce(became, 'failed') AS became
       FROM unnest($2::bigint[], $3::integer[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[],
                   $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $13::text[])
-        AS o(id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at, released, became)
+        AS o(id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at, unbegun, became)
 ), mine AS MATERIALIZED (  -- lateral: by the primary key, one after another, whatever the planner believes
     SELECT o.* FROM o, LATERAL (
         SELECT r.id FROM sereno.run r
@@ -89,24 +139,33 @@ WITH o AS (
     ) AS held
 ), done AS (
     UPDATE sereno.run r
-       SET state = o.state, started_at = o.started_at,
+       SET state = o.state, started_at = CASE WHEN o.unbegun THEN NULL ELSE o.started_at END,
            finished_at = CASE WHEN o.state = 'queued' THEN NULL ELSE o.finished_at END,
            result = o.result, error = o.error, traceback = o.traceback,
            run_at = coalesce(o.retry_at, r.run_at),
-           attempt = CASE WHEN o.released THEN r.attempt - 1 ELSE r.attempt END,
+           attempt = CASE WHEN o.unbegun THEN r.attempt - 1 ELSE r.attempt END,
+           on_time_until = CASE WHEN o.unbegun AND EXISTS (  -- late, and counted: it is not to count again
+                                     SELECT 1 FROM sereno.slot s WHERE s.schedule_id = r.schedule_id AND s.slot = r.slot
+                                        AND s.run_id = r.id AND s.verdict = 'late') THEN NULL ELSE r.on_time_until END,
            losses = CASE WHEN 'lost' IN (o.state, o.became) THEN r.losses + 1 ELSE r.losses END,
            node = CASE WHEN o.state = 'queued' THEN NULL ELSE r.node END
       FROM mine AS o WHERE r.id = o.id
-    RETURNING r.id, r.token, r.job, o.attempt, r.term, o.state, o.started_at, o.finished_at, o.error, o.traceback,
-              o.released, o.became
+    RETURNING r.id, r.token, r.job, o.attempt, r.term, o.state, r.started_at, o.finished_at, o.error, o.traceback,
+              o.unbegun, o.became, r.schedule_id, r.slot, o.unbegun AND r.attempt = 0 AND r.cause = 'slot' AS slot_unbegun
+), unbegun AS (
+    UPDATE sereno.slot s SET verdict = CASE WHEN d.state = 'queued' THEN 'waiting' ELSE 'skipped' END,
+           reason = CASE WHEN d.state <> 'queued' THEN coalesce(d.error, d.state) END, decided_at = d.finished_at
+      FROM done d
+     WHERE d.slot_unbegun AND s.schedule_id = d.schedule_id AND s.slot = d.slot AND s.run_id = d.id
 ), ended AS (
     INSERT INTO sereno.attempt (run_id, attempt, token, state, node, term, started_at, finished_at, error, traceback)
     SELECT id, attempt, token, became, $1, term, started_at, finished_at, error, traceback
-      FROM done WHERE state = 'queued' AND NOT released
+      FROM done WHERE state = 'queued' AND NOT unbegun
 ), counted AS (
     UPDATE sereno.job_stat j
        SET succeeded = j.succeeded + c.succeeded, failed = j.failed + c.failed, timed_out = j.timed_out + c.timed_out,
            cancelled = j.cancelled + c.cancelled, lost = j.lost + c.lost, retried = j.retried + c.retried,
+           skipped = j.skipped + c.skipped,
            last_success_at = greatest(j.last_success_at, c.success_at), last_end_at = greatest(j.last_end_at, c.end_at),
            last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_state ELSE j.last_state END,
            last_run = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_run ELSE j.last_run END,
@@ -117,7 +176,8 @@ WITH o AS (
                    count(*) FILTER (WHERE state = 'timed_out') AS timed_out,
                    count(*) FILTER (WHERE state = 'cancelled') AS cancelled,
                    count(*) FILTER (WHERE state = 'lost') AS lost,
-                   count(*) FILTER (WHERE state = 'queued' AND NOT released) AS retried,
+                   count(*) FILTER (WHERE state = 'queued' AND NOT unbegun) AS retried,
+                   count(*) FILTER (WHERE slot_unbegun AND state <> 'queued') AS skipped,
                    max(finished_at) FILTER (WHERE state = 'succeeded') AS success_at,
                    max(finished_at) FILTER (WHERE state <> 'queued') AS end_at,
                    (array_agg(state ORDER BY finished_at DESC) FILTER (WHERE state <> 'queued'))[1] AS last_state,
@@ -228,21 +288,35 @@ ON CONFLICT DO NOTHING;
 SELECT id FROM sereno.run WHERE id = $1 AND attempt = $2 AND node = $3 AND token = $4 AND state = 'running' FOR SHARE;
 
 -- name: cancel_request
--- $1 run, $2 by, $3 reason. A queued run ends at once; a running one is asked to. Returns its state, or no row.
+-- $1 run, $2 by, $3 reason. A queued run ends at once, and a slot that waited for it was skipped; a running one is asked
+-- to. Returns its state, or no row. (One that is claimed at this moment is asked.)
 WITH target AS (
     SELECT id, state FROM sereno.run WHERE id = $1
 ), queued AS (
-    UPDATE sereno.run SET state = 'cancelled', finished_at = clock_timestamp(), error = 'cancelled by ' || $2::text
-     WHERE id = $1 AND state = 'queued' RETURNING id, job
+    UPDATE sereno.run SET state = 'cancelled', finished_at = clock_timestamp(),
+           error = 'cancelled by ' || $2::text || coalesce(': ' || nullif($3::text, ''), '')
+     WHERE id = $1 AND state = 'queued' RETURNING id, job, schedule_id, slot, attempt, finished_at, error
+), skipped AS (
+    UPDATE sereno.slot s SET verdict = 'skipped', reason = q.error || ', before it began', decided_at = q.finished_at
+      FROM queued q WHERE q.attempt = 0 AND s.schedule_id = q.schedule_id AND s.slot = q.slot AND s.run_id = q.id
+       AND s.verdict = 'waiting'
+    RETURNING s.run_id
 ), counted AS (
-    UPDATE sereno.job_stat j SET cancelled = j.cancelled + 1 FROM queued WHERE j.job = queued.job
+    UPDATE sereno.job_stat j
+       SET cancelled = j.cancelled + 1, skipped = j.skipped + (SELECT count(*) FROM skipped),
+           last_end_at = greatest(j.last_end_at, q.finished_at),
+           last_state = CASE WHEN q.finished_at >= coalesce(j.last_end_at, '-infinity') THEN 'cancelled' ELSE j.last_state END,
+           last_run = CASE WHEN q.finished_at >= coalesce(j.last_end_at, '-infinity') THEN q.id ELSE j.last_run END,
+           last_duration = CASE WHEN q.finished_at >= coalesce(j.last_end_at, '-infinity') THEN NULL ELSE j.last_duration END
+      FROM queued q WHERE j.job = q.job
 ), asked AS (
     INSERT INTO sereno.cancel_request (run_id, requested_by, reason)
-    SELECT id, $2, $3 FROM target WHERE state = 'running' ON CONFLICT DO NOTHING
+    SELECT id, $2, $3 FROM target WHERE state IN ('queued', 'running') ON CONFLICT DO NOTHING
 ), told AS (
     SELECT pg_notify('sereno', 'cancel')
 )
-SELECT CASE WHEN queued.id IS NOT NULL THEN 'cancelled' ELSE target.state END AS state
+SELECT CASE WHEN queued.id IS NOT NULL THEN 'cancelled' WHEN target.state = 'queued' THEN 'running' ELSE target.state END
+       AS state
   FROM target LEFT JOIN queued ON queued.id = target.id, told;
 
 -- name: cancel_requests
@@ -261,7 +335,7 @@ SELECT n.id, (SELECT count(*) FROM pg_stat_activity a WHERE a.application_name =
 
 -- name: runs_of
 -- $1 node. Its running runs.
-SELECT id, token, job, attempt, losses, policies FROM sereno.run WHERE state = 'running' AND node = $1;
+SELECT id, token, job, attempt, losses, policies, started_at FROM sereno.run WHERE state = 'running' AND node = $1;
 
 -- name: runs_lose
 -- $1 term, $2 node that is gone, $3 runs, $4 attempts, $5 tokens (null: claimed by a replica that knew of none), $6 again

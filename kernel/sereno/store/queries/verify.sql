@@ -11,8 +11,10 @@ SELECT version AS v_version, valid_from, state, trigger, starts_at, ends_at, jit
   FROM sereno.schedule_version WHERE schedule_id = $1 ORDER BY version;
 
 -- name: verify_slots
--- $1 schedule, $2 after, $3 until. `run_here`: the run of a slot that ran is there.
-SELECT s.slot, s.verdict, s.run_id, (r.id IS NOT NULL) AS run_here
+-- $1 schedule, $2 after, $3 until. `run_here`: its run is there. `run_waits`, `run_unbegun`: what that says of itself. (One
+-- without `on_time_until` was settled by a version that wrote `ran` for what waits.)
+SELECT s.slot, s.verdict, s.run_id, (r.id IS NOT NULL) AS run_here, r.state AS run_state,
+       r.state = 'queued' AND r.attempt = 0 AS run_waits, r.attempt = 0 AND r.on_time_until IS NOT NULL AS run_unbegun
   FROM sereno.slot s LEFT JOIN sereno.run r ON r.id = s.run_id
  WHERE s.schedule_id = $1 AND s.slot > $2 AND s.slot <= $3 ORDER BY s.slot;
 

@@ -70,7 +70,9 @@ SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.
        r.finished_at, r.attempt, coalesce(n.label, left(r.node::text, 8)) AS node, r.term, r.requested_by, r.error,
        p.done, p.total, p.note, r.params, r.result, r.traceback, r.upstream, r.unique_key, r.concurrency_key,
        r.losses, r.trace_context, p.checkpoint, c.requested_by AS cancelled_by, c.requested_at AS cancelled_at,
-       c.reason AS cancel_reason, k.verdict, k.reason AS verdict_reason, clock_timestamp() AS now
+       c.reason AS cancel_reason, k.reason AS verdict_reason, clock_timestamp() AS now,
+       CASE WHEN k.run_id = r.id AND k.verdict = 'ran' AND r.state = 'queued' AND r.attempt = 0 THEN 'waiting'
+            ELSE k.verdict END AS verdict
   FROM sereno.run r
   LEFT JOIN sereno.schedule s ON s.id = r.schedule_id
   LEFT JOIN sereno.node n ON n.id = r.node
@@ -94,8 +96,10 @@ SELECT attempt, at, level, logger, message
 
 -- name: view_slots
 -- $1 job, $2 first instant, $3 last instant, $4 at most. Verdicts of its slots, and ranges that touch the time between.
--- One look for each of its schedules that has been settled since, however many slots are kept.
-SELECT s.name AS schedule, k.first_slot, k.last_slot, k.slots, k.verdict, k.reason, k.run_id, k.term, k.decided_at,
+-- One look for each of its schedules that has been settled since, however many slots are kept. (A version that knew no
+-- `waiting` wrote `ran` before its run had begun.)
+SELECT s.name AS schedule, k.first_slot, k.last_slot, k.slots, k.reason, k.run_id, k.term, k.decided_at,
+       CASE WHEN k.verdict = 'ran' AND r.state = 'queued' AND r.attempt = 0 THEN 'waiting' ELSE k.verdict END AS verdict,
        coalesce(n.label, left(t.node::text, 8)) AS node
   FROM (SELECT w.schedule_id AS id, f.*
           FROM sereno.watermark w, LATERAL (
@@ -110,6 +114,7 @@ SELECT s.name AS schedule, k.first_slot, k.last_slot, k.slots, k.verdict, k.reas
                  ORDER BY g.first_slot LIMIT $4)) AS f
          WHERE w.job = $1 AND w.settled_to >= $2) AS k
   JOIN sereno.schedule s ON s.id = k.id
+  LEFT JOIN sereno.run r ON r.id = k.run_id
   LEFT JOIN sereno.term t ON t.term = k.term LEFT JOIN sereno.node n ON n.id = t.node
  ORDER BY 2, 1 LIMIT $4;
 

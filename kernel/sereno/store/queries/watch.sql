@@ -9,7 +9,7 @@ WITH policy AS (
            CASE WHEN j.policies ->> 'timeout' LIKE 'P%' THEN (j.policies ->> 'timeout')::interval END AS timeout
       FROM sereno.job j WHERE j.present
 ), queued AS (
-    SELECT job, count(*) AS runs, min(slot) FILTER (WHERE attempt = 0) AS first_slot
+    SELECT job, count(*) AS runs, min(slot) FILTER (WHERE attempt = 0 AND cause = 'slot') AS first_slot
       FROM sereno.run WHERE state = 'queued' GROUP BY job
 ), running AS (
     SELECT job, count(*) AS runs, min(started_at) AS since

@@ -1,0 +1,38 @@
+"""Which attempts have begun on this node of late: so that what did not can be told from what may
+have."""
+
+from collections import deque
+from datetime import datetime, timedelta
+from uuid import UUID
+
+KEPT = 10_000
+"""Attempts that are remembered: those of ten seconds at a thousand a second, and more than a
+standby's lag lets a promotion forget."""
+
+_SLACK = timedelta(seconds=1)
+"""What this node's idea of the database's time may be off by."""
+
+
+class Begun:
+    """The newest attempts that have begun, by their tokens."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._order: deque[tuple[UUID, datetime]] = deque()
+        self._tokens: set[UUID] = set()
+        self._forgotten: datetime | None = None
+
+    def add(self, token: UUID, at: datetime) -> None:
+        """Note that an attempt begins, at the database's time `at`."""
+        self._order.append((token, at))
+        self._tokens.add(token)
+        if len(self._order) > self._kept:
+            oldest, self._forgotten = self._order.popleft()
+            self._tokens.discard(oldest)
+
+    def never(self, token: UUID, claimed: datetime) -> bool:
+        """Tell whether an attempt that was claimed for this node at `claimed` has certainly not
+        begun."""
+        if token in self._tokens:
+            return False
+        return self._forgotten is None or self._forgotten + _SLACK < claimed
