@@ -43,7 +43,7 @@ bench: setup ## Measure Sereno, each bench once; ARGS="--peers --repeat 3 --writ
 	done
 	@for name in overhead scrape etl; do echo "== $$name"; $(BIN)/python "benchmarks/$$name.py" || exit; done
 
-chaos: setup ## Break three replicas 200 times and measure each failover; ARGS="--faults 20"
+chaos: setup ## Break three replicas 200 times and measure each failover; ARGS="--faults 20", "--promotions 50"
 	@tools/test-tools.sh pgbouncer faketime ip
 	@$(BIN)/python -m tests.faults.chaos $(ARGS)
 

@@ -1,6 +1,7 @@
 """The judges of ``make chaos`` find what is planted: a table of noughts is worth only that much."""
 
 import json
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 from .asking import do, value
 from .chaos import account
 from .chaos.eye import Eye
+from .chaos.faults import PROMOTION, all_faults
 from .chaos.plugin import EVERY_SECOND
-from .chaos.program import main
+from .chaos.program import SECTION, _write, chosen, main
 from .chaos.replicas import Harm
 from .chaos.report import Trial, rows_of, table
+from .chaos.stage import Promotion
 from .chaos.trust import overlaps, reigns
 
 AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -88,6 +91,59 @@ def test_a_second_that_the_file_lacks_or_has_twice_is_found() -> None:
     assert sorted(found) == [("slot doubled", 2), ("slot lost", 3)]
 
 
+def test_a_run_with_the_result_of_another_attempt_or_slot_is_found() -> None:
+    def line(run: int, token: str, second: int) -> dict[str, Any]:
+        slot = (AT + timedelta(seconds=second)).isoformat()
+        found = {"job": "chaos.loop", "run": run, "attempt": 1, "slot": slot, "token": token}
+        return {**found, "word": "began"}
+
+    def row(run: int, token: str, result: str | None, second: int) -> tuple[Any, ...]:
+        at = AT + timedelta(seconds=second)
+        return run, "chaos.loop", at, 1, token, result, at
+
+    lines = [line(1, "a", 1), line(2, "b", 2), line(3, "c", 3)]
+    rows = [row(1, "a", "a", 1), row(2, "b", "a", 2), row(3, "c", "c", 4), row(4, "d", None, 5)]
+    found = [(f.kind, f.at.second) for f in account._of_results(rows, lines)]
+    assert found == [("another's result", n) for n in (2, 4, 5)]
+
+
+def test_a_slot_that_must_not_run_twice_and_began_twice_is_found() -> None:
+    def began(job: str, run: int, second: int) -> dict[str, Any]:
+        slot = (AT + timedelta(seconds=second)).isoformat()
+        return {"job": job, "run": run, "attempt": 1, "slot": slot, "word": "began"}
+
+    lines = [began("chaos.once", 1, 1), began("chaos.once", 2, 2), began("chaos.once", 7, 2)]
+    lines += [began("chaos.loop", 3, 1), began("chaos.loop", 4, 1)]
+    assert [(f.kind, f.at.second) for f in account._of_beginnings(lines)] == [("begun twice", 2)]
+
+
+def test_only_what_a_promotion_may_have_forgotten_is_made_again_without_fault() -> None:
+    second = timedelta(seconds=1)
+    promotion = Promotion(AT + second, AT + 3 * second, 5)
+    assert not account._forgotten(AT, [promotion])
+    assert account._forgotten(AT + second, [promotion])
+    assert account._forgotten(AT + 3 * second, [promotion])
+    assert not account._forgotten(AT + 4 * second, [promotion])
+
+
+def test_promotions_are_drawn_among_so_many_other_faults() -> None:
+    faults = all_faults(3.0)
+    names = [f.name for f in chosen(faults, 7, random.Random(1), promotions=3)]
+    assert len(names) == 10
+    assert names.count(PROMOTION) == 3
+    assert PROMOTION in [f.name for f in chosen(faults, len(faults), random.Random(1))]
+    assert [f.name for f in chosen(faults, 0, random.Random(1), promotions=2)] == [PROMOTION] * 2
+
+
+def test_the_section_on_promotions_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    page = tmp_path / "failover.md"
+    _write(page, f"# A\n\n{SECTION}\nold\n\n## B\nb\n", "", only_promotions=False)
+    _write(page, "", f"{SECTION}\nnew", only_promotions=True)
+    assert page.read_text() == f"# A\n\n{SECTION}\nnew\n\n## B\nb\n"
+    _write(page, "", f"{SECTION}\nnewer", only_promotions=True)
+    assert page.read_text() == f"# A\n\n{SECTION}\nnewer\n\n## B\nb\n"
+
+
 @pytest.mark.fault
 @pytest.mark.timeout(120)
 def test_what_is_planted_in_a_real_run_ends_it_with_code_1(
@@ -95,7 +151,9 @@ def test_what_is_planted_in_a_real_run_ends_it_with_code_1(
 ) -> None:
     balance = account.balance
 
-    def planted(eye: Eye, dsn: str, file: Path, since: datetime, harms: list[Harm]) -> Any:
+    def planted(
+        eye: Eye, dsn: str, file: Path, since: datetime, harms: list[Harm], promotions: Any
+    ) -> Any:
         eye.rows(
             "DELETE FROM sereno.slot WHERE (schedule_id, slot) = (SELECT schedule_id, slot"
             " FROM sereno.slot WHERE slot > %s ORDER BY slot LIMIT 1) RETURNING slot",
@@ -106,7 +164,14 @@ def test_what_is_planted_in_a_real_run_ends_it_with_code_1(
         with file.open("a") as stream:
             stream.write(json.dumps(ended[-1] | {"run": 999_999}) + "\n")
         log(file.parent, "z1", trusted(999, 0.0, 1e12))
-        return balance(eye, dsn, file, since, harms)
+        once = [n for n in lines if n["job"] == "chaos.once" and n["word"] == "began"]
+        with file.open("a") as stream:
+            stream.write(json.dumps(once[-1] | {"run": 999_998}) + "\n")
+        eye.rows(
+            'UPDATE sereno.run SET result = \'{"token": "another"}\' WHERE id = (SELECT max(id)'
+            " FROM sereno.run WHERE job = 'chaos.loop' AND state = 'succeeded') RETURNING id"
+        )
+        return balance(eye, dsn, file, since, harms, promotions)
 
     monkeypatch.setattr(account, "balance", planted)
     assert main(["--seed", "1", "--faults", "1", "--only", "SIGTERM"]) == 1
@@ -114,6 +179,8 @@ def test_what_is_planted_in_a_real_run_ends_it_with_code_1(
     assert "slot lost: verify:" in said
     assert "slot doubled: the file has runs" in said
     assert "two leaders for" in said
+    assert "begun twice: chaos.once" in said
+    assert "another's result: run" in said
 
 
 @pytest.fixture

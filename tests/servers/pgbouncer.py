@@ -59,12 +59,14 @@ class PgBouncer:
         self._supervised = Supervised("pgbouncer", account)
         self.port = free_port()
         self._config = self._supervised.place / "pgbouncer.ini"
+        self._addresses = ",".join(["127.0.0.1", *addresses])
+        self._size = size
+        self._configure(server_port)
+
+    def _configure(self, server_port: int) -> None:
         self._config.write_text(
             _CONFIG.format(
-                server=server_port,
-                addresses=",".join(["127.0.0.1", *addresses]),
-                port=self.port,
-                size=size,
+                server=server_port, addresses=self._addresses, port=self.port, size=self._size
             )
         )
 
@@ -76,6 +78,12 @@ class PgBouncer:
         self._supervised.start(
             self._program, self._config, stop_signal="TERM", ready=lambda: listens(self.port)
         )
+
+    def turn_to(self, server_port: int) -> None:
+        """Stand before another server from now on; every client is cut off."""
+        self.stop()
+        self._configure(server_port)
+        self.start()
 
     def stop(self) -> None:
         """Stop it at once: every client is cut off."""

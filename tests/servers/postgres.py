@@ -95,6 +95,11 @@ class PostgresServer:
         return self._supervised.log
 
     @property
+    def stopped(self) -> bool:
+        """Tell whether it was never started, or was stopped or killed."""
+        return self._supervised.stopped
+
+    @property
     def pid(self) -> int:
         """The process id of the postmaster."""
         return int(self._pidfile.read_text().split()[0])

@@ -61,6 +61,11 @@ class Supervised:
         if account:
             os.chown(self.place, account.uid, account.gid)
 
+    @property
+    def stopped(self) -> bool:
+        """Tell whether it was never started, or was stopped."""
+        return self._process is None
+
     def run(self, *command: str | Path, environment: dict[str, str] | None = None) -> None:
         """Run a program to its end, as the account."""
         with self.log.open("ab") as log:

@@ -7,6 +7,10 @@ slot: two runs claim it, in the database or in the file. Lost, a run: it is not
 chained to it. Doubled, a run: chained twice, or two of its attempts came to their end although the
 process of the first one was healthy until the second began. (A run is made *at least* once: what a
 dead, frozen or cut off process had done already may be done again, as another attempt.)
+
+Another's result: a run that ended well with the token of another attempt, or of another slot's.
+Begun twice: two attempts at a slot of the job that must not run twice, whatever was done. When a
+standby took over that lacked commits, slots since then are made again, and that is counted.
 """
 
 import asyncio
@@ -25,20 +29,32 @@ from sereno.engine.verify import Account, verify
 from sereno.store.pool import Database
 
 from .eye import Eye
-from .plugin import EVERY_SECOND
+from .plugin import EVERY_SECOND, ONCE
 from .replicas import Harm
+from .stage import Promotion
 
-Kind = Literal["slot lost", "slot doubled", "run lost", "run doubled"]
+Kind = Literal[
+    "slot lost", "slot doubled", "run lost", "run doubled", "another's result", "begun twice"
+]
 
 _BAD_SLOTS = """
     SELECT c.name, s.slot, s.verdict, s.reason, r.id, r.state FROM sereno.slot s
       JOIN sereno.schedule c ON c.id = s.schedule_id LEFT JOIN sereno.run r ON r.id = s.run_id
-     WHERE s.slot <= %s
+     WHERE s.slot <= %s AND c.job <> 'chaos.once'
        AND (s.verdict NOT IN ('ran', 'late') OR r.state IS DISTINCT FROM 'succeeded')
 """
+_ONCE = """
+    SELECT s.slot, s.verdict, s.reason, r.id, r.state, r.error FROM sereno.slot s
+      JOIN sereno.schedule c ON c.id = s.schedule_id LEFT JOIN sereno.run r ON r.id = s.run_id
+     WHERE s.slot BETWEEN %s AND %s AND c.job = 'chaos.once'
+"""
+_RESULTS = """
+    SELECT id, job, slot, attempt, token::text, result ->> 'token', coalesce(slot, queued_at)
+      FROM sereno.run WHERE state = 'succeeded' AND coalesce(slot, queued_at) BETWEEN %s AND %s
+"""
 _BAD_RANGES = """
-    SELECT c.name, r.first_slot, r.slots, r.verdict FROM sereno.slot_range r
-      JOIN sereno.schedule c ON c.id = r.schedule_id
+    SELECT c.name, r.first_slot, r.last_slot, r.slots, r.verdict, c.job, r.reason
+      FROM sereno.slot_range r JOIN sereno.schedule c ON c.id = r.schedule_id
 """
 _DOUBLED = """
     SELECT schedule_id, slot, array_agg(id) FROM sereno.run WHERE slot IS NOT NULL
@@ -70,6 +86,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What lost commits cost. `again`: slots that were made a second time; `doubtful`: slots and
+    runs that were not begun, for they may have run; `gone`: runs of which the database knows
+    nothing any more; `told`: the promotions that `sereno verify` tells of."""
+
+    again: int = 0
+    doubtful: int = 0
+    gone: int = 0
+    told: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """All that was counted and found."""
 
@@ -77,9 +105,17 @@ class Books:
     runs: int
     attempts: int
     findings: list[Finding]
+    forgotten: Forgotten = Forgotten()
 
 
-def balance(eye: Eye, dsn: str, file: Path, since: datetime, harms: Sequence[Harm]) -> Books:
+def balance(
+    eye: Eye,
+    dsn: str,
+    file: Path,
+    since: datetime,
+    harms: Sequence[Harm],
+    promotions: Sequence[Promotion] = (),
+) -> Books:
     """Wait until what is due by now is over, and hold everything against everything."""
     cutoff = eye.now()
     wait_until(lambda: eye.value("SELECT min(settled_to) FROM sereno.watermark") > cutoff, "slots")
@@ -90,13 +126,91 @@ def balance(eye: Eye, dsn: str, file: Path, since: datetime, harms: Sequence[Har
         *_of_slots(eye, cutoff),
         *_of_chains(eye, cutoff),
     ]
+    doubtful = _of_once(eye, since, cutoff, promotions, findings)
     runs = eye.rows(_RUNS, [cutoff])
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    findings += _of_seconds(lines, since, cutoff)
+    again = 0
+    for finding in _of_seconds(lines, since, cutoff):
+        if finding.kind == "slot doubled" and _forgotten(finding.at, promotions):
+            again += 1
+        else:
+            findings.append(finding)
     findings += _of_runs(runs, lines)
     findings += _of_attempts(lines, harms, {r[0]: r[4] for r in runs})
+    findings += _of_results(eye.rows(_RESULTS, [since, cutoff]), lines)
+    findings += _of_beginnings(lines)
     began = sum(1 for line in lines if line["word"] == "began")
-    return Books(account.slots, len(runs), began, findings)
+    known = {r[0] for r in eye.rows("SELECT id FROM sereno.run")}
+    forgotten = Forgotten(
+        again=again,
+        doubtful=doubtful,
+        gone=len({line["run"] for line in lines} - known) if promotions else 0,
+        told=len(account.timelines),
+    )
+    return Books(account.slots, len(runs), began, findings, forgotten)
+
+
+def _forgotten(slot: datetime, promotions: Sequence[Promotion]) -> bool:
+    """Tell whether a standby that took over may have lacked what became of this slot."""
+    return any(p.since <= slot <= p.until for p in promotions)
+
+
+def _of_once(
+    eye: Eye,
+    since: datetime,
+    cutoff: datetime,
+    promotions: Sequence[Promotion],
+    findings: list[Finding],
+) -> int:
+    """Return how many slots of the job that must not run twice were not begun, for they may have
+    run; add what is lost without such a reason."""
+    doubtful = 0
+    for slot, verdict, reason, run, state, error in eye.rows(_ONCE, [since, cutoff]):
+        told = str(reason or error or "").startswith("it may have run")
+        if told and not _forgotten(slot, promotions):
+            findings.append(Finding("slot lost", slot, f"{ONCE} at {slot}: nothing was forgotten"))
+        elif told:
+            doubtful += 1
+        elif verdict not in ("ran", "late") or state not in ("succeeded", "lost"):
+            detail = f"{ONCE} at {slot}: {verdict} ({reason}), run {run} is {state}: {error}"
+            findings.append(Finding("slot lost", slot, detail))
+    for _, first, last, slots, _, job, reason in eye.rows(_BAD_RANGES):
+        if job == ONCE and str(reason).startswith("it may have run"):
+            doubtful += slots
+            if not any(p.since <= first and last <= p.until for p in promotions):
+                findings.append(Finding("slot lost", first, f"{ONCE} from {first} to {last}"))
+    return doubtful
+
+
+def _of_results(
+    rows: Sequence[tuple[Any, ...]], lines: Sequence[Mapping[str, Any]]
+) -> Iterable[Finding]:
+    """Find runs that carry what another attempt brought, by the tokens that jobs wrote and
+    returned."""
+    began = {line["token"]: line for line in lines if line["word"] == "began"}
+    for run, job, slot, attempt, token, result, at in rows:
+        line = began.get(result)
+        wanted = (job, None if slot is None else slot.isoformat(), run, attempt)
+        same = line is not None and wanted == (
+            line["job"],
+            line["slot"] and datetime.fromisoformat(line["slot"]).astimezone(UTC).isoformat(),
+            line["run"],
+            line["attempt"],
+        )
+        if result != token or not same:
+            detail = f"run {run} of {job}, {slot}, token {token} has the result of {result}: {line}"
+            yield Finding("another's result", at, detail)
+
+
+def _of_beginnings(lines: Sequence[Mapping[str, Any]]) -> Iterable[Finding]:
+    """Find slots of the job that must not run twice that were begun twice."""
+    began: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for line in lines:
+        if line["word"] == "began" and line["job"] == ONCE:
+            began[line["slot"]].append(line)
+    for slot, twice in began.items():
+        if len(twice) > 1:
+            yield Finding("begun twice", datetime.fromisoformat(slot), f"{ONCE}: {twice}")
 
 
 async def _verified(dsn: str, since: timedelta) -> Account:
@@ -118,8 +232,9 @@ def _of_slots(eye: Eye, cutoff: datetime) -> Iterable[Finding]:
     for name, slot, verdict, reason, run, state in eye.rows(_BAD_SLOTS, [cutoff]):
         detail = f"{name} at {slot}: {verdict} ({reason}), run {run} is {state}"
         yield Finding("slot lost", slot, detail)
-    for name, first, slots, verdict in eye.rows(_BAD_RANGES):
-        yield Finding("slot lost", first, f"{name}: {slots} slots from {first} are {verdict}")
+    for name, first, _, slots, verdict, job, _ in eye.rows(_BAD_RANGES):
+        if job != ONCE:
+            yield Finding("slot lost", first, f"{name}: {slots} slots from {first} are {verdict}")
     for schedule, slot, runs in eye.rows(_DOUBLED):
         yield Finding("slot doubled", slot, f"schedule {schedule} at {slot}: runs {runs}")
 
@@ -152,6 +267,8 @@ def _of_seconds(
 def _of_runs(runs: Sequence[tuple[Any, ...]], lines: list[dict[str, Any]]) -> Iterable[Finding]:
     ended = {(line["run"], line["attempt"]) for line in lines if line["word"] == "ended"}
     for run, job, state, attempt, at in runs:
+        if job == ONCE:
+            continue
         if state != "succeeded":
             yield Finding("run lost", at, f"run {run} of {job} is {state}")
         elif (run, attempt) not in ended:

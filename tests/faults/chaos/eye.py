@@ -92,6 +92,16 @@ class Eye:
                 return number, began
         return None
 
+    def move(self, dsn: str) -> None:
+        """Look at another server from now on."""
+        self.close()
+        self._dsn = dsn
+
+    def commits(self) -> int:
+        """Return a number that grows by one with each transaction that writes."""
+        found: int = self.value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+        return found
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

@@ -19,7 +19,9 @@ from sereno.engine.clock import steady
 
 from .network import Cut
 from .replicas import Replica, faketime
-from .stage import Stage
+from .stage import Promotion, Stage
+
+PROMOTION = "lagging standby promoted"
 
 Change = Literal["must", "may", "must not"]
 
@@ -99,6 +101,27 @@ def _restart(stage: Stage, leader: Replica, dice: random.Random) -> Generator[St
     yield Struck(stage.accepting_since())
 
 
+def _promote(stage: Stage, leader: Replica, dice: random.Random) -> Generator[Struck, None, None]:
+    """The server is lost with the last commits, its standby takes over, and it comes back."""
+    if stage.standby.stopped:
+        stage.standby.follow(stage.postgres)
+    since, began = stage.eye.now(), steady()
+    wait_until(lambda: stage.standby.has_all_of(stage.postgres), "the standby to follow")
+    before, behind = stage.eye.commits(), dice.choice([0, 1, 5, 20, 60])
+    if behind:
+        stage.standby.deafen()
+        wait_until(lambda: stage.eye.commits() >= before + behind, f"{behind} commits")
+    lost = stage.eye.commits() - before if behind else 0
+    stage.postgres.kill(signal.SIGKILL)
+    stage.take_over()
+    yield Struck(stage.accepting_since())
+    for replica in stage.replicas:
+        replica.harmed(began)
+    heard = stage.eye.value("SELECT doubtful_until FROM sereno.timeline ORDER BY id DESC LIMIT 1")
+    stage.promotions.append(Promotion(since, heard, lost))
+    stage.standby.follow(stage.postgres)
+
+
 def _end_session(
     stage: Stage, leader: Replica, dice: random.Random
 ) -> Generator[Struck, None, None]:
@@ -170,6 +193,7 @@ def all_faults(lease: float) -> list[Fault]:
         Fault("network cut, from the server", _cut("from the server"), silence, _no_network),
         Fault("network cable pulled", _cut("cable"), silence, _no_network),
         Fault("Postgres restarted, immediate", _restart, crash),
+        Fault(PROMOTION, _promote, crash),
         Fault("lock session terminated", _end_session, crash),
         Fault("a backend killed with -9", _kill_backend, crash),
         Fault("PgBouncer restarted", _restart_pooler, silence, _no_pooler),

@@ -28,6 +28,7 @@ def note(run: RunContext[Any], word: str) -> None:
         "attempt": run.attempt,
         "replica": os.environ["SERENO_NODE_NAME"],
         "pid": os.getpid(),
+        "token": str(run.token),
         "word": word,
         "at": time.clock_gettime(time.CLOCK_BOOTTIME),
     }
@@ -38,32 +39,48 @@ def note(run: RunContext[Any], word: str) -> None:
         os.close(file)
 
 
+def result(run: RunContext[Any]) -> dict[str, str]:
+    """Return what says whose result this is."""
+    return {"token": str(run.token)}
+
+
 @job("chaos.loop", schedule=SECONDLY, catch_up="all", overlap="allow")
-async def loop(run: RunContext[Any]) -> int:
+async def loop(run: RunContext[Any]) -> dict[str, str]:
     note(run, "began")
     await asyncio.sleep(WORK_SECONDS)
     note(run, "ended")
-    return run.run_id
+    return result(run)
 
 
 @job("chaos.thread", schedule=SECONDLY, catch_up="all", overlap="queue")
-def thread(run: RunContext[Any]) -> None:
+def thread(run: RunContext[Any]) -> dict[str, str]:
     note(run, "began")
     threading.Event().wait(WORK_SECONDS)
     note(run, "ended")
+    return result(run)
 
 
 @job("chaos.process", schedule=SECONDLY, catch_up="all", overlap="allow", executor="process")
-def process(run: RunContext[Any]) -> None:
+def process(run: RunContext[Any]) -> dict[str, str]:
     note(run, "began")
     threading.Event().wait(WORK_SECONDS)
     note(run, "ended")
+    return result(run)
+
+
+@job("chaos.once", schedule=SECONDLY, catch_up="all", overlap="allow", on_lost="fail")
+async def once(run: RunContext[Any]) -> dict[str, str]:
+    note(run, "began")
+    await asyncio.sleep(WORK_SECONDS)
+    note(run, "ended")
+    return result(run)
 
 
 @job("chaos.chained", after="chaos.loop")
-async def chained(run: RunContext[Any]) -> None:
+async def chained(run: RunContext[Any]) -> dict[str, str]:
     note(run, "began")
     note(run, "ended")
+    return result(run)
 
 
 @job(
@@ -73,20 +90,22 @@ async def chained(run: RunContext[Any]) -> None:
     overlap="allow",
     retry=retry(50, delay=0.2, factor=1, jitter=0),
 )
-async def retrying(run: RunContext[Any]) -> None:
+async def retrying(run: RunContext[Any]) -> dict[str, str]:
     note(run, "began")
     await asyncio.sleep(WORK_SECONDS)
     if run.attempt == 1:
         raise RuntimeError("the first attempt fails, so that a second one is made")
     note(run, "ended")
+    return result(run)
 
 
 EVERY_SECOND = {declared.name for declared in (loop, thread, process, retrying)}
+ONCE = once.name
 
 
 @hookimpl
 def sereno_register_jobs() -> list[Any]:
-    return [loop, thread, process, chained, retrying]
+    return [loop, thread, process, once, chained, retrying]
 
 
 @hookimpl

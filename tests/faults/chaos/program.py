@@ -21,10 +21,12 @@ from sereno.engine.clock import steady
 
 from . import account
 from .account import Books
-from .faults import Fault, all_faults
-from .report import Row, Trial, rows_of, table
-from .stage import Stage, stage
+from .faults import PROMOTION, Fault, all_faults
+from .report import Row, Trial, promotion_table, rows_of, table
+from .stage import Promotion, Stage, stage
 from .trust import Overlap, overlaps, reigns
+
+SECTION = "## A standby is promoted that lags behind"
 
 _LATEST = 15.0
 """Seconds that are given to a failover beyond its bound: a measured miss says more than a halt."""
@@ -46,17 +48,27 @@ class Verdict:
     rows: list[Row]
     books: Books
     both: list[Overlap]
+    promotions: list[Promotion]
     wrong: list[str]
     slow: list[str]
     skipped: list[str]
 
 
-def chosen(faults: Sequence[Fault], count: int, dice: random.Random) -> list[Fault]:
-    """Return so many faults in random order, each kind as often as any other."""
+def chosen(
+    faults: Sequence[Fault], count: int, dice: random.Random, promotions: int | None = None
+) -> list[Fault]:
+    """Return so many faults in random order, each kind as often as any other.
+
+    `promotions`: how often a standby is promoted, in any order among `count` others.
+    """
+    kinds = [f for f in faults if promotions is None or f.name != PROMOTION]
     rounds: list[Fault] = []
     while len(rounds) < count:
-        rounds += dice.sample(faults, len(faults))
-    return rounds[:count]
+        rounds += dice.sample(kinds, len(kinds))
+    del rounds[count:]
+    for fault in [f for f in faults if f.name == PROMOTION] * (promotions or 0):
+        rounds.insert(dice.randint(0, len(rounds)), fault)
+    return rounds
 
 
 def torment(
@@ -66,17 +78,19 @@ def torment(
     lease: float,
     freeze: float,
     cut: float,
+    promotions: int | None = None,
     only: str = "",
     keep: Path | None = None,
 ) -> Verdict:
     """Try `count` faults and return the verdict.
 
-    `only`: what the names of the faults must contain. `keep`: where logs go that tell of a fault.
+    `promotions`: as of `chosen`. `only`: what the names of the faults must contain. `keep`: where
+    logs go that tell of a fault.
     """
     dice = random.Random(seed)
     with stage(lease=lease, freeze=freeze, cut=cut) as scene:
         try:
-            verdict = _played(scene, dice, count, only)
+            verdict = _played(scene, dice, count, promotions, only)
         except BaseException:
             _keep(scene, keep)
             raise
@@ -89,7 +103,9 @@ _SHORTEST = 3.0
 """Seconds that an account covers at least: every job has run in them."""
 
 
-def _played(scene: Stage, dice: random.Random, count: int, only: str) -> Verdict:
+def _played(
+    scene: Stage, dice: random.Random, count: int, promotions: int | None, only: str
+) -> Verdict:
     known = [fault for fault in all_faults(scene.lease) if only in fault.name]
     reasons = {fault.name: fault.needs(scene) for fault in known}
     skipped = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
@@ -99,7 +115,7 @@ def _played(scene: Stage, dice: random.Random, count: int, only: str) -> Verdict
     scene.settle()
     since, begun = scene.eye.now(), steady()
     trials = []
-    for number, fault in enumerate(chosen(possible, count, dice), 1):
+    for number, fault in enumerate(chosen(possible, count, dice, promotions), 1):
         trial = _try(scene, fault, dice)
         trials.append(trial)
         took = "no new leader" if trial.failover is None else f"{trial.failover:.3f} s"
@@ -107,7 +123,7 @@ def _played(scene: Stage, dice: random.Random, count: int, only: str) -> Verdict
     scene.until(begun + _SHORTEST)
     scene.settle()
     harms = [h for r in scene.replicas for h in r.harms]
-    books = account.balance(scene.eye, scene.dsn, scene.file, since, harms)
+    books = account.balance(scene.eye, scene.dsn, scene.file, since, harms, scene.promotions)
     for replica in scene.replicas:
         replica.stop()
     codes = {label: c for r in scene.replicas for label, c in r.codes.items() if c not in (0, -9)}
@@ -116,11 +132,15 @@ def _played(scene: Stage, dice: random.Random, count: int, only: str) -> Verdict
     wrong = [f"{f.kind}: {f.detail}" for f in books.findings]
     wrong += [f"two leaders for {o.seconds:.4f} s: {o.one}, {o.other}" for o in both]
     wrong += [f"replica {label} ended with code {code}" for label, code in codes.items()]
+    if books.forgotten.told != len(scene.promotions):
+        wrong.append(
+            f"verify tells of {books.forgotten.told} of {len(scene.promotions)} promotions"
+        )
     slow = [f"{t.name}: {fault}" for t in trials for fault in t.faults]
     rows = rows_of(trials, books.findings, both)
     order = [fault.name for fault in known]
     rows.sort(key=lambda row: order.index(row.name))
-    return Verdict(rows, books, both, wrong, slow, skipped)
+    return Verdict(rows, books, both, scene.promotions, wrong, slow, skipped)
 
 
 def _try(scene: Stage, fault: Fault, dice: random.Random) -> Trial:
@@ -153,7 +173,9 @@ def _keep(scene: Stage, keep: Path | None) -> None:
     if keep is not None:
         shutil.rmtree(keep, ignore_errors=True)
         shutil.copytree(scene.place, keep)
-        shutil.copy(scene.postgres.log, keep / "postgres.log")
+        for number, server in enumerate((scene.postgres, scene.standby)):
+            if server.log.exists():
+                shutil.copy(server.log, keep / f"postgres-{number}.log")
         _say(f"logs are kept in {keep}")
 
 
@@ -174,6 +196,7 @@ def page(verdict: Verdict, arguments: str, lease: float, seconds: float, postgre
         arguments=arguments,
         lease=f"{lease:g}",
         table=table(verdict.rows),
+        promotions=promoted(verdict, arguments),
         slots=verdict.books.slots,
         runs=verdict.books.runs,
         attempts=verdict.books.attempts,
@@ -183,11 +206,36 @@ def page(verdict: Verdict, arguments: str, lease: float, seconds: float, postgre
     )
 
 
+def promoted(verdict: Verdict, arguments: str) -> str:
+    """Return the page's section on promotions; nothing when there were none."""
+    row = next((r for r in verdict.rows if r.name == PROMOTION), None)
+    if row is None:
+        return ""
+    template = Template(Path(__file__).with_name("promotions.md").read_text())
+    told = promotion_table(row, verdict.rows, verdict.promotions, verdict.books)
+    return template.substitute(arguments=arguments, table=told).strip()
+
+
+def _write(page: Path, whole: str, section: str, *, only_promotions: bool) -> None:
+    """Write the page, or put its section on promotions in the place of the one it has."""
+    if not only_promotions:
+        page.write_text(whole)
+        return
+    before, _, rest = page.read_text().partition(SECTION)
+    after = rest.partition("\n## ")[2]
+    page.write_text(f"{before.rstrip()}\n\n{section}\n" + (f"\n## {after}" if after else ""))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when nothing is lost, doubled or out of bounds, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="the order of the faults")
-    parser.add_argument("--faults", type=int, default=200, help="how many to try")
+    parser.add_argument(
+        "--faults", type=int, default=None, help="how many to try [200, or 0 with --promotions]"
+    )
+    parser.add_argument(
+        "--promotions", type=int, default=None, help="how many standbys to promote besides"
+    )
     parser.add_argument("--lease", type=float, default=3.0, help="seconds")
     parser.add_argument("--freeze", type=float, default=20.0, help="seconds of each SIGSTOP")
     parser.add_argument("--cut", type=float, default=8.0, help="seconds beyond the lease, at most")
@@ -196,29 +244,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, help="a directory for logs when something is wrong")
     given = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
+    count = given.faults if given.faults is not None else 200 if given.promotions is None else 0
     _say(f"seed {seed}")
     began = time.monotonic()
     verdict = torment(
         seed=seed,
-        count=given.faults,
+        count=count,
         lease=given.lease,
         freeze=given.freeze,
         cut=given.cut,
+        promotions=given.promotions,
         only=given.only,
         keep=given.keep,
     )
     books = verdict.books
+    asked = f"--seed {seed} --faults {count}"
+    if given.promotions is not None:
+        asked += f" --promotions {given.promotions}"
     print(table(verdict.rows))
+    print(promoted(verdict, asked))
     print(f"{books.slots} slots, {books.runs} runs, {books.attempts} attempts; seed {seed}")
     for line in [*verdict.wrong, *verdict.slow]:
         print(f"OUT OF BOUNDS: {line}")
     if given.write:
         text = page(
             verdict,
-            f"--seed {seed} --faults {given.faults}",
+            asked,
             given.lease,
             time.monotonic() - began,
             next(iter(installed_programs())),
         )
-        given.write.write_text(text)
+        section = promoted(verdict, asked)
+        _write(given.write, text, section, only_promotions=count == 0)
     return 1 if verdict.wrong or verdict.slow else 0

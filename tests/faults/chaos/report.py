@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .account import Finding
+from .account import Books, Finding
+from .stage import Promotion
 from .trust import Overlap
 
 _HEAD = (
@@ -20,6 +21,8 @@ _HEAD = (
     "runs lost",
     "runs doubled",
     "two leaders",
+    "another's result",
+    "begun twice",
 )
 
 
@@ -65,6 +68,7 @@ class Row:
                 for kind in ("slot lost", "slot doubled", "run lost", "run doubled")
             ),
             str(len(self.overlaps)),
+            *(str(kinds.count(kind)) for kind in ("another's result", "begun twice")),
         ]
 
 
@@ -86,8 +90,43 @@ def rows_of(
 
 def table(rows: Sequence[Row]) -> str:
     """Return the table as Markdown, aligned."""
-    cells = [list(_HEAD), *(row.cells() for row in rows), _total(rows)]
-    widths = [max(len(line[n]) for line in cells) for n in range(len(_HEAD))]
+    return _markdown([list(_HEAD), *(row.cells() for row in rows), _total(rows)])
+
+
+def promotion_table(
+    row: Row, rows: Sequence[Row], promotions: Sequence[Promotion], books: Books
+) -> str:
+    """Return what so many promotions cost, as Markdown."""
+    kinds = [f.kind for r in rows for f in r.findings]
+    times = sorted(t.failover for t in row.trials if t.failover is not None)
+    lost = sorted(p.lost for p in promotions)
+    forgotten = books.forgotten
+    took = " / ".join(_seconds(_quantile(times, q)) for q in (0.5, 0.99, 1.0))
+    return _markdown(
+        [
+            ["what was seen", "count"],
+            ["standbys promoted", str(len(promotions))],
+            ["commits that they lacked, in all", str(sum(lost))],
+            ["the most that one lacked", str(max(lost, default=0))],
+            ["promoted without any known lack", str(lost.count(0))],
+            ["seconds to the next leader, p50 / p99 / max", took],
+            ["results attributed to another run", str(kinds.count("another's result"))],
+            ['`on_lost="fail"` begun twice', str(kinds.count("begun twice"))],
+            ["slots without a verdict, or with two", str(_slots(kinds))],
+            ["slots made again (at least once)", str(forgotten.again)],
+            ['`on_lost="fail"` not begun, for it may have run', str(forgotten.doubtful)],
+            ["runs that the database knows nothing of", str(forgotten.gone)],
+            ["promotions that `sereno verify` tells of", str(forgotten.told)],
+        ]
+    )
+
+
+def _slots(kinds: Sequence[str]) -> int:
+    return kinds.count("slot lost") + kinds.count("slot doubled")
+
+
+def _markdown(cells: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[n]) for line in cells) for n in range(len(cells[0]))]
 
     def line(parts: Sequence[str]) -> str:
         first, *rest = zip(parts, widths, strict=True)
@@ -100,7 +139,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def _total(rows: Sequence[Row]) -> list[str]:
     counted = [row.cells() for row in rows]
-    sums = {n: str(sum(int(c[n]) for c in counted)) for n in (1, 7, 8, 9, 10, 11)}
+    sums = {n: str(sum(int(c[n]) for c in counted)) for n in (1, *range(7, len(_HEAD)))}
     return ["all", *(sums.get(n, "") for n in range(1, len(_HEAD)))]
 
 

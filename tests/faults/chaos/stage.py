@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.servers.pgbouncer import PgBouncer, pgbouncer_program
 from tests.servers.postgres import PostgresServer, installed_programs
+from tests.servers.supervised import free_port
 from tests.servers.waiting import wait_until
 
 from sereno.engine.clock import steady
@@ -25,14 +26,27 @@ from .replicas import Replica
 _DATABASE = "postgres"
 
 
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A standby took over. `since`: it had all commits from before; `until`: when the next leader
+    heard of it; `lost`: commits that it never had."""
+
+    since: datetime
+    until: datetime
+    lost: int
+
+
 @dataclass
 class Stage:
     """All that a fault may touch. Durations in seconds; `no_network`: why networks cannot be cut.
 
-    `pooled`: the replica whose statements, but not its lock, go through `pooler`.
+    `standby`: the server that is to take over from `postgres`, which the replicas know as well; it
+    follows once a fault has had it begin. `pooled`: the replica whose statements, but not its lock,
+    go through `pooler`.
     """
 
     postgres: PostgresServer
+    standby: PostgresServer
     pooler: PgBouncer | None
     replicas: list[Replica]
     eye: Eye
@@ -43,6 +57,7 @@ class Stage:
     cut: float
     no_network: str | None
     dice: random.Random = field(default_factory=random.Random)
+    promotions: list[Promotion] = field(default_factory=list)
 
     @property
     def pooled(self) -> Replica | None:
@@ -61,6 +76,14 @@ class Stage:
     def file(self) -> Path:
         """The file to which jobs append."""
         return self.place / "jobs"
+
+    def take_over(self) -> None:
+        """Have the standby take the place of the server, which is gone."""
+        self.standby.promote()
+        self.postgres, self.standby = self.standby, self.postgres
+        self.eye.move(self.postgres.socket_dsn(_DATABASE))
+        if self.pooler:
+            self.pooler.turn_to(self.postgres.port)
 
     def accepting_since(self) -> datetime:
         """Return when the server last began to accept connections, by its own log."""
@@ -112,6 +135,9 @@ def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
         postgres = PostgresServer(programs, {"synchronous_commit": "on"}, addresses)
         stack.callback(postgres.remove)
         postgres.start()
+        standby = PostgresServer(programs, {"synchronous_commit": "on"}, addresses)
+        stack.callback(standby.remove)
+        standby.port = free_port()
         asyncio.run(migrate(postgres.dsn(_DATABASE)))
         pooler = None
         if pgbouncer_program():
@@ -122,6 +148,7 @@ def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
         stack.callback(eye.close)
         found = Stage(
             postgres=postgres,
+            standby=standby,
             pooler=pooler,
             replicas=[],
             eye=eye,
@@ -135,7 +162,7 @@ def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
         for number, letter in enumerate("abc"):
             network = cables[number] if cables else None
             host = network.here if network else "127.0.0.1"
-            direct = postgres.dsn(_DATABASE, host)
+            direct = postgres.dsn(_DATABASE, f"{host}:{standby.port},{host}")
             pooled = pooler.dsn(_DATABASE, host) if pooler and number == 1 else direct
             environment = {
                 "SERENO_DATABASE_URL": pooled,
