@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import fields, replace
 
+from sereno.model.call import explained
 from sereno.model.concurrency import concurrency_key
+from sereno.model.declaration import check_function, check_params, checked_upstream, spoken
 from sereno.model.errors import DeclarationError, ParamsError
 from sereno.model.nearest import nearest
 from sereno.model.policies import EXECUTORS, Policies, checked_of_schedule
-from sereno.model.schedule import Schedule, Trigger
+from sereno.model.schedule import Schedule, Trigger, is_trigger
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MAX_NAME = 120
@@ -129,6 +131,7 @@ _JSON_TYPES = {
 Declared = Trigger | Schedule | Iterable[Trigger | Schedule]
 
 
+@explained
 def job(
     name: str,
     *,
@@ -145,6 +148,10 @@ def job(
     def`` runs in the event loop, a plain function in a thread, unless `executor` says otherwise.
     Raises DeclarationError.
     """
+    if not isinstance(name, str):
+        raise DeclarationError(
+            f"@job: {spoken(name)} is no name; write @job('cleanup.sessions') above the function"
+        )
     if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
         raise DeclarationError(
             f"job '{name}': a name is lower-case words joined by dots, as 'cleanup.sessions', "
@@ -157,20 +164,24 @@ def job(
             near = nearest(key, known)
             hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
             raise DeclarationError(f"job '{name}': unknown key '{key}'{hint}")
+    subject = f"job '{name}'"
+    check_params(params, subject)
+    upstream = checked_upstream(after, subject)
 
     def declare(function: Callable[..., Any]) -> Job:
+        check_function(function, subject)
         chosen = dict(policies)
         if timeout is not None:
             chosen["timeout"] = timeout
         if "executor" not in chosen:
             chosen["executor"] = "async" if inspect.iscoroutinefunction(function) else "thread"
-        _check_call(function, chosen["executor"], f"job '{name}'")
+        _check_executor(function, chosen["executor"], subject)
         return Job(
             name=name,
             function=function,
             schedules=_schedules(name, () if schedule is None else schedule),
-            policies=Policies().changed(chosen, f"job '{name}'"),
-            after=(after,) if isinstance(after, str) else tuple(dict.fromkeys(after)),
+            policies=Policies().changed(chosen, subject),
+            after=upstream,
             params=params,
             description=description or _first_sentence(function),
         )
@@ -190,7 +201,7 @@ def _check_call(function: Callable[..., Any], executor: Any, subject: str) -> No
     name = getattr(function, "__qualname__", repr(function))
     if executor == "async" and not inspect.iscoroutinefunction(function):
         raise DeclarationError(
-            f"{subject}: executor 'async' wants an async def, {function.__name__} is a "
+            f"{subject}: executor 'async' wants an async def, {spoken(function)} is a "
             "plain function; choose 'thread' or 'process'"
         )
     if executor == "process" and "<" in name:
@@ -203,14 +214,16 @@ def _check_call(function: Callable[..., Any], executor: Any, subject: str) -> No
 def _schedules(name: str, declared: Declared) -> tuple[Schedule, ...]:
     if isinstance(declared, Schedule):
         declared = (declared,)
-    elif isinstance(declared, Trigger):
+    elif is_trigger(declared):
         declared = (Schedule(trigger=declared),)
     elif isinstance(declared, str):
         raise DeclarationError(
             f"job '{name}': schedule is the text {declared!r}; "
             f"write cron({declared!r}) or every(...)"
         )
-    found = tuple(s if isinstance(s, Schedule) else Schedule(trigger=s) for s in declared)
+    elif not isinstance(declared, Iterable):
+        raise _no_schedule(name, declared)
+    found = tuple(_schedule(name, one) for one in declared)
     labels = [s.label for s in found]
     if len(labels) != len(set(labels)):
         raise DeclarationError(
@@ -218,6 +231,21 @@ def _schedules(name: str, declared: Declared) -> tuple[Schedule, ...]:
             f"given are {labels}"
         )
     return found
+
+
+def _schedule(name: str, declared: Trigger | Schedule) -> Schedule:
+    if isinstance(declared, Schedule):
+        return declared
+    if not is_trigger(declared):
+        raise _no_schedule(name, declared)
+    return Schedule(trigger=declared)
+
+
+def _no_schedule(name: str, declared: object) -> DeclarationError:
+    return DeclarationError(
+        f"job '{name}': schedule is {spoken(declared)}, it must be a trigger, as "
+        "cron('0 8 * * *') or every('6h'), or a list of them"
+    )
 
 
 def _first_sentence(function: Callable[..., Any]) -> str:

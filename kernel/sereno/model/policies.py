@@ -62,6 +62,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 EXECUTORS = ("async", "thread", "process")
 _OF_JOB = ("overdue_after", "severity")
 _FIELDS = {f.name: f.type for f in fields(Policies)}
+POLICY_NAMES = tuple(_FIELDS)
 _CHOICES = {"overlap": Overlap, "catch_up": CatchUp, "on_lost": OnLost, "severity": Severity}
 _DURATIONS = {"timeout", "grace", "overdue_after"}
 _NUMBERS: dict[str, tuple[int, float]] = {
@@ -126,7 +127,7 @@ def _duration(value: Any) -> timedelta:
 
 def _choice(name: str, value: Any, subject: str) -> str:
     choices = get_args(_CHOICES[name])
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         near = nearest(str(value), choices)
         hint = f", did you mean '{near}'?" if near else ""
         raise DeclarationError(

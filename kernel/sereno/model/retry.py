@@ -5,9 +5,11 @@ import random
 from datetime import timedelta
 
 import msgspec
+from msgspec.structs import force_setattr
 
+from sereno.model.call import explained
 from sereno.model.duration import parse_duration
-from sereno.model.errors import DeclarationError
+from sereno.model.errors import DeclarationError, TriggerError
 
 _LONGEST = timedelta(days=366)
 
@@ -26,6 +28,13 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
+        for name in ("delay", "max_delay"):  # as people write them, and so in `retry`
+            force_setattr(self, name, _duration(name, getattr(self, name)))
+        for name, kind in (("attempts", int), ("factor", float), ("jitter", float)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | kind):
+                wanted = "a whole number" if kind is int else "a number"
+                raise DeclarationError(f"retry: {name} is {value!r:.80}, it must be {wanted}")
         if self.attempts < 1:
             raise DeclarationError(f"retry: attempts is {self.attempts}, it must be at least 1")
         if not 1 <= self.factor <= 1000:
@@ -54,6 +63,16 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             return math.inf if delay else 0.0
 
 
+def _duration(name: str, value: object) -> timedelta:
+    if isinstance(value, str | int | float | timedelta):
+        try:
+            return value if isinstance(value, timedelta) else parse_duration(value)
+        except TriggerError as error:
+            raise DeclarationError(f"retry: {name}: {error}") from error
+    raise DeclarationError(f"retry: {name} is {value!r:.80}, it must be a duration, as '10s'")
+
+
+@explained
 def retry(
     attempts: int,
     delay: str | float | timedelta = "10s",
@@ -64,9 +83,9 @@ def retry(
     """Build a `Retry` from durations as people write them ("10s", "5m", seconds, timedelta)."""
     return Retry(
         attempts=attempts,
-        delay=parse_duration(delay),
+        delay=_duration("delay", delay),
         factor=factor,
-        max_delay=parse_duration(max_delay),
+        max_delay=_duration("max_delay", max_delay),
         jitter=jitter,
     )
 

@@ -1,18 +1,24 @@
 """What binds a trigger to a job, as it is declared."""
 
+import inspect
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeGuard, runtime_checkable
 
 import msgspec
 
+from sereno.model.call import explained
+from sereno.model.declaration import spoken
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
-from sereno.model.policies import checked_of_schedule
+from sereno.model.nearest import nearest
+from sereno.model.policies import POLICY_NAMES, checked_of_schedule
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 """No params, or no policies, of any number of schedules."""
+
+_KEYS = ("label", "params", "start", "end", "jitter")
 
 Origin = Literal["plugin", "config", "user"]
 
@@ -29,6 +35,11 @@ class Trigger(Protocol):
     def text(self) -> str:
         """Return the form that `sereno.parse` reads back."""
         ...
+
+
+def is_trigger(value: object) -> TypeGuard[Trigger]:
+    """Tell whether `value` is a trigger, and not the class of one."""
+    return isinstance(value, Trigger) and not inspect.isclass(value)
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +63,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         return f"{job}@{self.label}" if self.label else job
 
 
+@explained
 def schedule(
     trigger: Trigger,
     *,
@@ -66,7 +78,25 @@ def schedule(
 
     Raises DeclarationError on a naive time, an empty window or a bad policy.
     """
+    if not is_trigger(trigger):
+        raise DeclarationError(
+            f"schedule: {spoken(trigger)} is no trigger; write cron('0 8 * * *') or every('6h')"
+        )
+    for key in policies:
+        if key not in POLICY_NAMES:
+            known = [*_KEYS, *POLICY_NAMES]
+            near = nearest(key, known)
+            hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
+            raise DeclarationError(f"schedule: unknown key '{key}'{hint}")
+    if not isinstance(label, str):
+        raise DeclarationError(f"schedule: label is {label!r:.80}, it must be a text")
+    if params is not None and not isinstance(params, Mapping):
+        raise DeclarationError(
+            f"schedule: params is {spoken(params)}, it must be a table, as {{'site': 'rome'}}"
+        )
     for name, value in (("start", start), ("end", end)):
+        if value is not None and not isinstance(value, datetime):
+            raise DeclarationError(f"schedule: {name} is {value!r:.80}, it must be a datetime")
         if value is not None and value.tzinfo is None:
             raise DeclarationError(f"schedule: {name} is {value}, it must carry a time zone")
     if start is not None and end is not None and start >= end:

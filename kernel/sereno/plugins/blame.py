@@ -24,7 +24,7 @@ def describe(error: BaseException, package: str) -> str:
     if frame is None:
         return text
     name = _job_at(frame)
-    if name and f"'{name}'" not in text and isinstance(error, SerenoError):
+    if name and f"'{name}'" not in text:
         text = f"job '{name}': {text}"
     parts = frame.filename.replace("\\", "/").rsplit("/", 2)
     return f"{text} ({'/'.join(parts[-2:])}:{frame.lineno})"

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
+from sereno.model.call import explained
 from sereno.model.errors import TriggerError
 from sereno.model.zone import find_zone, iana_names
 from sereno.triggers.arguments import Arguments
@@ -110,6 +111,7 @@ class Cron(Trigger):
         return self.gap == "run"
 
 
+@explained
 def cron(
     expression: str, tz: str | ZoneInfo = "UTC", *, gap: Gap = "debian", fold: Fold = "debian"
 ) -> Cron:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from sereno.model.call import explained
 from sereno.model.errors import TriggerError
 from sereno.model.zone import find_zone
 from sereno.triggers.arguments import Arguments
@@ -72,6 +73,7 @@ class ExceptOn(Trigger):
         return False
 
 
+@explained
 def except_on(
     trigger: Trigger, *exceptions: date | str | Trigger, tz: str | ZoneInfo | None = None
 ) -> ExceptOn:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sereno.model.call import explained
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
@@ -35,6 +36,7 @@ class Every(Trigger):
         return f"every {format_duration(self.interval)}{anchor}"
 
 
+@explained
 def every(interval: str | float | timedelta, anchor: datetime | str = EPOCH) -> Every:
     """Fire each `interval` of real time, at least 10 ms, in step with `anchor`.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+from sereno.model.call import explained
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
@@ -77,6 +78,7 @@ class Jitter(Trigger):
         return (fraction * (room // SECOND) >> 64) * SECOND
 
 
+@explained
 def jitter(trigger: Trigger, spread: str | float | timedelta, key: str = "") -> Jitter:
     """Put each slot of `trigger` off by a whole number of seconds in [0, `spread`).
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sereno.model.call import explained
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.instant import format_instant, parse_instant
 from sereno.triggers.trigger import Trigger, in_utc
@@ -26,6 +27,7 @@ class Once(Trigger):
         return f"once {format_instant(self.at)}"
 
 
+@explained
 def once(at: datetime | str, tz: str | None = None) -> Once:
     """Fire at `at` alone; what has no offset is read in the zone `tz`, and refused without one."""
     return Once(parse_instant(at, tz))

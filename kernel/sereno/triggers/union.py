@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sereno.model.call import explained
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.trigger import Trigger, require_trigger
@@ -39,6 +40,7 @@ class AnyOf(Trigger):
         return any_of(*(trigger.keyed(key) for trigger in self.triggers))
 
 
+@explained
 def any_of(*triggers: Trigger) -> Trigger:
     """Fire whenever one of `triggers` does, once where several agree; one alone stays itself."""
     flat: dict[Trigger, None] = {}

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sereno.model.call import explained
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.instant import format_instant, parse_instant
@@ -46,6 +47,7 @@ class Within(Trigger):
         return replace(self, trigger=self.trigger.keyed(key))
 
 
+@explained
 def within(
     trigger: Trigger,
     *,
