@@ -50,9 +50,17 @@ def parse(text: str) -> Trigger:
         if reader.at < len(reader.tokens):
             raise reader.error("a parenthesis is closed that was never opened")
     except TriggerError:
-        refuse_foreign("trigger", text)
+        if not _is_of_another_kind(text):
+            refuse_foreign("trigger", text)
         raise
     return trigger
+
+
+def _is_of_another_kind(text: str) -> bool:
+    """Tell whether `text` names a kind that no other scheduler has, as a plugin's ``sun``."""
+    kind = re.match(r"[a-z_0-9]*", text.strip().lower())
+    name = kind[0] if kind else ""
+    return name not in ("cron", "every") and find_kind(name) is not None
 
 
 class _Reader:
