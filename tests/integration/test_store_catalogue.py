@@ -1,10 +1,12 @@
 """What the code declares becomes what the database knows, once, and people's changes outlive it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from sereno.model.declared import Declared
@@ -293,3 +295,41 @@ async def test_every_change_is_kept_with_who_and_why(scene: Scene) -> None:
         (2, "paused", "ann"),
         (3, "active", "bob"),
     ]
+
+
+@pytest.mark.parametrize("bad", [{"description": "a\x00b"}, {"description": "\ud800"}])
+async def test_what_the_database_refuses_costs_its_plugin_alone(
+    scene: Scene, bad: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is unforeseen: that a plugin is loaded, all of this is looked at before."""
+    await scene.declare("good.job", named("good.job"))
+    ill = msgspec.structs.replace(declared_job("ill.job", **bad), plugin="ill")
+    with caplog.at_level(logging.ERROR):
+        changed = await scene.declare(
+            "good.job", "late.job", ill, named("good.job"), named("ill.job"), named("late.job")
+        )
+
+    assert changed
+    assert await scene.rows("SELECT name FROM sereno.job WHERE present ORDER BY name") == [
+        ("good.job",),
+        ("late.job",),
+    ]
+    assert await scene.rows(
+        "SELECT name, state FROM sereno.schedule WHERE job <> 'a.x' ORDER BY name"
+    ) == [
+        ("good.job", "active"),
+        ("late.job", "active"),
+    ]
+    assert [r.plugin for r in caplog.records] == ["ill"]  # type: ignore[attr-defined]
+
+
+async def test_a_plugin_that_was_refused_is_registered_once_it_is_well(scene: Scene) -> None:
+    ill = msgspec.structs.replace(declared_job("ill.job", description="\x00"), plugin="ill")
+    well = msgspec.structs.replace(declared_job("ill.job"), plugin="ill")
+    await scene.declare("good.job", well, named("ill.job"))
+    await scene.declare("good.job", ill, named("ill.job"))
+    assert (
+        await scene.value("SELECT state FROM sereno.schedule WHERE job = 'ill.job'") == "orphaned"
+    )
+    await scene.declare("good.job", well, named("ill.job"))
+    assert await scene.value("SELECT state FROM sereno.schedule WHERE job = 'ill.job'") == "active"

@@ -6,6 +6,7 @@ from sereno.cli.catalogue import ENTRIES
 from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.model.errors import ConfigurationError
+from sereno.model.fault import sentence
 
 
 def plugin_commands(invocation: Invocation) -> dict[str, click.Command]:
@@ -28,8 +29,10 @@ def _found(invocation: Invocation) -> dict[str, click.Command]:
     for plugin in plugins.loaded:
         try:
             answer = list(plugins.call(plugin, "sereno_register_commands") or ())
-        except Exception as error:
-            remark(f"plugin '{plugin}': sereno_register_commands: {type(error).__name__}: {error}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit in a hook is one plugin's fault
+            remark(f"plugin '{plugin}': sereno_register_commands: {sentence(error, 1_000)}")
             continue
         for command in answer:
             if not isinstance(command, click.Command) or not command.name:

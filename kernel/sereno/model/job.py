@@ -7,18 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from msgspec.structs import fields, replace
+from msgspec.structs import asdict, fields, replace
 
 from sereno.model.call import explained
 from sereno.model.concurrency import concurrency_key
 from sereno.model.declaration import check_function, check_params, checked_upstream, spoken
 from sereno.model.errors import DeclarationError, ParamsError
 from sereno.model.nearest import nearest
-from sereno.model.policies import EXECUTORS, Policies, checked_of_schedule
+from sereno.model.policies import EXECUTORS, Policies, checked, checked_of_schedule
+from sereno.model.registrable import check_json, check_text
 from sereno.model.schedule import Schedule, Trigger, is_trigger
+from sereno.model.text import shortened
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MAX_NAME = 120
+MAX_DESCRIPTION = 2_000
 _KEYS = ("schedule", "after", "params", "description")
 _POLICIES = tuple(f.name for f in fields(Policies))
 
@@ -100,16 +103,44 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
                 raise DeclarationError(f"{subject}: {error}") from error
 
     def check(self) -> None:
-        """Raise DeclarationError where function, policies and chain contradict each other."""
+        """Raise DeclarationError where function, policies and chain contradict each other, and
+        where the database could not keep what is declared."""
+        _check_name(self.name)
         subject = f"job '{self.name}'"
+        self._check_parts(subject)
         _check_executor(self.function, self.policies.executor, subject)
         if self.after:  # a run after another is queued without params
             self.check_turn({}, {}, f"{subject}, after {', '.join(self.after)}")
+
+    def _check_parts(self, subject: str) -> None:
+        """Look at each part as if nobody had: a Job may be made without `job`."""
+        if not callable(self.function):
+            raise DeclarationError(f"{subject}: {self.function!r:.100} is no function")
+        check_text(subject, "its description", self.description, MAX_DESCRIPTION)
+        if not isinstance(self.policies, Policies):
+            raise DeclarationError(f"{subject}: {self.policies!r:.100} are no Policies")
+        checked(asdict(self.policies), subject)
+        for upstream in self.after:
+            _check_name(upstream, f"{subject}: after is ")
+        try:
+            rule = self.params_rule()
+        except Exception as error:  # of msgspec, or of the Struct's own types
+            raise DeclarationError(
+                f"{subject}: its params cannot be described as JSON: {error!s:.300}"
+            ) from error
+        check_json(subject, "the names of its params", rule)
+        for one in self.schedules:
+            if not isinstance(one, Schedule):
+                raise DeclarationError(f"{subject}: {one!r:.100} is no Schedule")
+            one.check(self.name)
 
     def params_rule(self) -> dict[str, Any] | None:
         """Return what ``sereno.enqueue`` holds params to: JSON type of each, and if required."""
         if self.params is None:
             return None
+        kind: object = self.params
+        if not (inspect.isclass(kind) and issubclass(kind, msgspec.Struct)):
+            raise TypeError(f"{self.params!r:.100} is no msgspec.Struct")
         schema = msgspec.json.schema(self.params)
         body = schema["$defs"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
         required = set(body.get("required", ()))
@@ -152,12 +183,7 @@ def job(
         raise DeclarationError(
             f"@job: {spoken(name)} is no name; write @job('cleanup.sessions') above the function"
         )
-    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
-        raise DeclarationError(
-            f"job '{name}': a name is lower-case words joined by dots, as 'cleanup.sessions', "
-            f"of at most {_MAX_NAME} characters"
-        )
-
+    _check_name(name)
     for key in policies:
         if key not in _POLICIES:
             known = [*_KEYS, *_POLICIES]
@@ -187,6 +213,14 @@ def job(
         )
 
     return declare
+
+
+def _check_name(name: object, before: str = "") -> None:
+    if not isinstance(name, str) or len(name) > _MAX_NAME or not _NAME.fullmatch(name):
+        raise DeclarationError(
+            f"{before}job '{name!s:.200}': a name is lower-case words joined by dots, as "
+            f"'cleanup.sessions', of at most {_MAX_NAME} characters"
+        )
 
 
 def _check_executor(function: Callable[..., Any], executor: str, subject: str) -> None:
@@ -250,4 +284,5 @@ def _no_schedule(name: str, declared: object) -> DeclarationError:
 
 def _first_sentence(function: Callable[..., Any]) -> str:
     text = inspect.getdoc(function) or ""
-    return text.split("\n\n", maxsplit=1)[0].replace("\n", " ").strip()
+    first = shortened(text, MAX_DESCRIPTION // 2).split("\n\n", maxsplit=1)[0]
+    return first.replace("\n", " ").strip()

@@ -10,6 +10,7 @@ from msgspec.structs import asdict, fields, replace
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
 from sereno.model.nearest import nearest
+from sereno.model.registrable import check_text
 from sereno.model.retry import Retry
 
 Overlap = Literal["skip", "queue", "allow", "cancel_previous"]
@@ -60,6 +61,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EXECUTORS = ("async", "thread", "process")
+_MAX_TEXT = 1_000
 _OF_JOB = ("overdue_after", "severity")
 _FIELDS = {f.name: f.type for f in fields(Policies)}
 POLICY_NAMES = tuple(_FIELDS)
@@ -105,7 +107,8 @@ def _value(name: str, value: Any, subject: str) -> Any:
     if name == "retry":
         return _retry(value, subject)
     if not isinstance(value, str) or not value:
-        raise DeclarationError(f"{subject}: {name} is {value!r}, it must be a text")
+        raise DeclarationError(f"{subject}: {name} is {value!r:.100}, it must be a text")
+    check_text(subject, name, value, _MAX_TEXT)
     return value
 
 

@@ -14,6 +14,11 @@ from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
 from sereno.model.nearest import nearest
 from sereno.model.policies import POLICY_NAMES, checked_of_schedule
+from sereno.model.registrable import check_instant, check_json, check_span, check_text
+from sereno.model.text import visible_line
+
+MAX_LABEL = 200
+MAX_TRIGGER = 65_536
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 """No params, or no policies, of any number of schedules."""
@@ -57,6 +62,24 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime | None = None
     jitter: timedelta | None = None
     policies: Mapping[str, Any] = {}
+
+    def check(self, job: str) -> None:
+        """Raise DeclarationError where the database could not keep what is declared for `job`."""
+        subject = f"a schedule of job '{job}'"
+        check_text(subject, "its label", self.label, MAX_LABEL)
+        if visible_line(self.label) != self.label:
+            raise DeclarationError(
+                f"{subject}: its label is {self.label!r}; leave out what cannot be seen"
+            )
+        subject = f"schedule '{self.name(job)}'"
+        if not isinstance(self.trigger, Trigger):
+            raise DeclarationError(f"{subject}: {self.trigger!r:.100} is no trigger")
+        check_text(subject, "the text of its trigger", self.trigger.text, MAX_TRIGGER)
+        check_instant(subject, "start", self.start)
+        check_instant(subject, "end", self.end)
+        check_span(subject, "jitter", self.jitter)
+        if self.params:
+            check_json(subject, "params", dict(self.params))
 
     def name(self, job: str) -> str:
         """Return this schedule's name as one of `job`'s."""

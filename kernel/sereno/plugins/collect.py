@@ -8,15 +8,19 @@ once.
 import inspect
 import re
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
 
+from sereno.model.declared import Declared
 from sereno.model.errors import ConfigurationError, ParamsError, PluginError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
 from sereno.model.nearest import nearest
 from sereno.model.notification import Notifier
+from sereno.model.schedule import Schedule
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
 from sereno.plugins.collectors import checked_collectors
@@ -25,7 +29,10 @@ from sereno.plugins.loader import Plugins
 from sereno.plugins.overrides import Overrides
 from sereno.plugins.registry import Registry
 from sereno.settings import Settings, plugin_key, plugin_settings
+from sereno.triggers.coming import next_slot
+from sereno.triggers.guarded import is_foreign
 
+_MOST_JOBS = 100_000
 _NOTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 
 
@@ -106,10 +113,12 @@ class _Collector(msgspec.Struct):
     def _jobs(self, name: str, settings: Any) -> dict[str, Job]:
         found: dict[str, Job] = {}
         answer = self.plugins.call(name, "sereno_register_jobs", settings=settings)
-        for job in () if answer is None else answer:
+        for job in () if answer is None else islice(answer, _MOST_JOBS + 1):
+            if len(found) == _MOST_JOBS:
+                raise PluginError(f"it declares more than {_MOST_JOBS} jobs")
             if not isinstance(job, Job):
                 raise PluginError(
-                    f"sereno_register_jobs returned {job!r}; decorate it with @job(...)"
+                    f"sereno_register_jobs returned {job!r:.200}; decorate it with @job(...)"
                 )
             if job.name in found:
                 raise PluginError(f"it declares the job '{job.name}' twice")
@@ -227,8 +236,21 @@ def _check(job: Job) -> None:
         subject = f"schedule '{schedule.name(job.name)}'"
         policies = job.checked_policies(schedule.policies, subject)
         job.check_turn(job.checked_params(schedule.params), policies, subject)
+        _check_trigger(schedule, schedule.name(job.name))
     if job.after:
         _check_chained(job)
+
+
+def _check_trigger(schedule: Schedule, name: str) -> None:
+    """Ask a plugin's own trigger, read back from its text, for two slots, as the leader will."""
+    text = schedule.trigger.text
+    if type(schedule.trigger).__module__.startswith("sereno.triggers.") and not is_foreign(text):
+        return
+    now = datetime.now(UTC)  # noqa: TID251 - any instant would do, and no database is asked yet
+    definition = Declared.of(schedule).definition(1, now, "active")
+    first = next_slot(definition, name, now)
+    if first is not None:
+        next_slot(definition, name, first)
 
 
 def _check_chained(job: Job) -> None:

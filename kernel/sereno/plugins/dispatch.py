@@ -7,9 +7,10 @@ be opened is failed, and its jobs do not run.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -61,9 +62,8 @@ class Dispatcher(msgspec.Struct):
         for plugin in self.registry.plugins.loaded:
             found = self.registry.plugins.implementation(plugin, hook)
             if found is not None:
-                call: Any = found.function
-                heard = call(event) if found.argnames else call()
-                await self._guarded(plugin, hook, heard, self.limit)
+                call: Any = partial(found.function, *([event] if found.argnames else []))
+                await self._guarded(plugin, hook, call, self.limit)
 
     @asynccontextmanager
     async def lifespans(self) -> AsyncIterator[Registry]:
@@ -78,7 +78,7 @@ class Dispatcher(msgspec.Struct):
             yield self.registry
         finally:
             for plugin, lifespan in reversed(opened):
-                closing = lifespan.__aexit__(None, None, None)
+                closing = partial(_close, lifespan)
                 await self._guarded(plugin, "sereno_lifespan", closing, self.lifespan_limit)
 
     async def _open(self, opened: list[Lifespan]) -> dict[str, str]:
@@ -95,28 +95,30 @@ class Dispatcher(msgspec.Struct):
             lifespan = self.registry.plugins.call(plugin, "sereno_lifespan", settings=settings)
             if lifespan is None:
                 return None
-            entering = lifespan.__aenter__()
-        except Exception as error:
+            opening = lifespan.__aenter__
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit in a hook is one plugin's fault
             return self._told(plugin, "sereno_lifespan", error)
-        reason = await self._guarded(plugin, "sereno_lifespan", entering, self.lifespan_limit)
+        reason = await self._guarded(plugin, "sereno_lifespan", opening, self.lifespan_limit)
         if reason is None:
             opened.append((plugin, lifespan))
         return reason
 
     async def _guarded(
-        self, plugin: str, hook: str, call: Awaitable[Any], limit: timedelta
+        self, plugin: str, hook: str, call: Callable[[], Awaitable[Any]], limit: timedelta
     ) -> str | None:
-        """Await `call`; return what went wrong, None when nothing did."""
+        """Await what `call` returns; return what went wrong, None when nothing did."""
         self._calling = f"{hook} of plugin '{plugin}'"
         try:
             async with asyncio.timeout(limit.total_seconds()):
-                await call
+                await call()
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
             return self._told(plugin, hook, error)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # what would end the loop, too: it is the plugin's
             return self._told(plugin, hook, error)
         finally:
             self._calling = None
@@ -125,3 +127,7 @@ class Dispatcher(msgspec.Struct):
     def _told(self, plugin: str, hook: str, error: BaseException) -> str:
         log.error("hook failed", exc_info=error, extra={"plugin": plugin, "hook": hook})
         return describe(error, self.registry.records[plugin].package)
+
+
+def _close(lifespan: AbstractAsyncContextManager[Any]) -> Awaitable[Any]:
+    return lifespan.__aexit__(None, None, None)

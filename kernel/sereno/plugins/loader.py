@@ -15,11 +15,14 @@ from msgspec.structs import replace
 from sereno import hookspecs
 from sereno.model.errors import PluginError
 from sereno.model.fault import message
+from sereno.model.text import visible_line
 from sereno.plugins.blame import MAX_REASON, describe
 from sereno.plugins.inspection import check_hooks
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.source import PluginSource, given, installed
 from sereno.settings import Settings, plugin_key
+
+_MAX_NAME = 100
 
 
 class Plugins(msgspec.Struct, frozen=True):
@@ -69,7 +72,12 @@ def load_plugins(
     disabled = {plugin_key(name) for name in settings.disabled_plugins}
     for source in [*(installed() if entry_points else []), *given(extra)]:
         record = source.record
-        if record.name in records:
+        if fault := _misnamed(record):
+            shown = replace(
+                record, name=visible_line(record.name[:_MAX_NAME]), version="", module=""
+            )
+            records[shown.name] = replace(shown, state="failed", reason=fault)
+        elif record.name in records:
             # Two distributions may claim one name; the first by name of its module keeps it.
             name = f"{record.name} ({record.distribution or record.module})"
             reason = f"the name '{record.name}' is taken by {records[record.name].module}"
@@ -81,6 +89,14 @@ def load_plugins(
             importing(record.name)
             records[record.name] = _loaded(source, manager)
     return Plugins(records, manager)
+
+
+def _misnamed(record: PluginRecord) -> str | None:
+    """Say why name or version cannot be shown and kept, None when they can."""
+    for what, text in (("name", record.name), ("version", record.version)):
+        if len(text) > _MAX_NAME or visible_line(text) != text:
+            return f"its {what} is {text!r:.200}; it takes {_MAX_NAME} characters that can be seen"
+    return None
 
 
 def _loaded(source: PluginSource, manager: pluggy.PluginManager) -> PluginRecord:

@@ -11,7 +11,7 @@ from sereno.model.schedule import Schedule
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule
 from sereno.settings import JobSettings, ScheduleSettings, Settings, plugin_key
-from sereno.triggers import parse
+from sereno.triggers.guarded import read
 
 
 class Overrides(msgspec.Struct):
@@ -66,7 +66,7 @@ class Overrides(msgspec.Struct):
             subject, params = f"schedule '{name}'", job.checked_params(chosen.params)
             job.check_turn(params, job.checked_policies(chosen.policies, subject), subject)
             schedule = Schedule(
-                trigger=parse(chosen.trigger),
+                trigger=read(chosen.trigger),
                 label=name,
                 params=params,
                 start=chosen.start,
@@ -102,7 +102,7 @@ def _changed(job: Job, chosen: JobSettings) -> Job:
     changed.check()
     if chosen.schedule is not None:
         try:
-            changed = changed.changed(schedule=parse(chosen.schedule))
+            changed = changed.changed(schedule=read(chosen.schedule))
         except SerenoError as error:
             raise type(error)(f"job '{job.name}': {error}") from error
     return changed

@@ -16,6 +16,7 @@ from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job
 from sereno.model.ledger import Definition, ScheduleState
 from sereno.model.schedule import Origin
+from sereno.store.isolation import fitting, is_of_data
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 from sereno.triggers.coming import next_slot
@@ -74,26 +75,69 @@ async def register(
     What a person changed stays changed. `schedules`: in the order of their names, and may be asked
     for twice. Returns False when nothing has changed since the last time. Raises LeaseLostError.
     """
-    mark = fingerprint(jobs, schedules)
+    mark = _mark(jobs, schedules)
     async with db.transaction() as connection:
         if await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over before its jobs were registered")
-        if await connection.fetchval(sql("catalogue_fingerprint")) == mark:
+        if mark and await connection.fetchval(sql("catalogue_fingerprint")) == mark:
             return False
-        await _register_jobs(connection, jobs)
-        await _register_schedules(connection, {s.name: s for s in schedules})
-        await _follow_users(connection, {j.job.name for j in jobs})
-        await connection.execute(sql("catalogue_record"), mark, term)
+        try:
+            await _register(connection, jobs, schedules)
+        except Exception as error:
+            if not is_of_data(error):
+                raise
+
+            async def alone(plugin: str) -> None:
+                own = [j for j in jobs if j.plugin == plugin]
+                await connection.execute(sql("jobs_register"), *_columns(own))
+                declared = {s.name: s for s in _of(own, schedules)}
+                await _register_schedules(connection, declared, alone=True)
+
+            fit = await fitting(connection, dict.fromkeys(j.plugin for j in jobs), alone)
+            left = [j for j in jobs if j.plugin in fit]
+            if len(left) == len(jobs):
+                raise
+            await _register(connection, left, _of(left, schedules))
+            mark = None  # what is at fault is tried again by the next leader
+        await connection.execute(sql("catalogue_record"), mark or "", term)
     return True
 
 
+def _mark(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> str | None:
+    """Return the fingerprint, None where something cannot even be written."""
+    try:
+        return fingerprint(jobs, schedules)
+    except Exception as error:
+        if not is_of_data(error):
+            raise
+        return None
+
+
+async def _register(
+    connection: asyncpg.Connection, jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]
+) -> None:
+    """Register all or none."""
+    async with connection.transaction():
+        await _register_jobs(connection, jobs)
+        await _register_schedules(connection, {s.name: s for s in schedules})
+        await _follow_users(connection, {j.job.name for j in jobs})
+
+
+def _of(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> list[NamedSchedule]:
+    names = {j.job.name for j in jobs}
+    return [s for s in schedules if s.job in names]
+
+
 async def _register_jobs(connection: asyncpg.Connection, jobs: Sequence[DeclaredJob]) -> None:
-    rows = [_job_row(j) for j in jobs]
-    columns = [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(8)]
-    await connection.execute(sql("jobs_register"), *columns)
+    await connection.execute(sql("jobs_register"), *_columns(jobs))
     await connection.execute(sql("jobs_absent"), [j.job.name for j in jobs])
     await connection.execute(sql("chains_forget"))
     await connection.execute(sql("job_stats_create"))
+
+
+def _columns(jobs: Sequence[DeclaredJob]) -> list[list[Any]]:
+    rows = [_job_row(j) for j in jobs]
+    return [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(8)]
 
 
 def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
@@ -111,8 +155,9 @@ def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
 
 
 async def _register_schedules(
-    connection: asyncpg.Connection, wanted: Mapping[str, NamedSchedule]
+    connection: asyncpg.Connection, wanted: Mapping[str, NamedSchedule], *, alone: bool = False
 ) -> None:
+    """Create, change or orphan schedules; `alone`: those that are not wanted stay as they are."""
     rows = await connection.fetch(sql("schedules_declared"))
     known = {r["name"]: await lapse(connection, r) for r in rows}
     new = [s for name, s in wanted.items() if name not in known]
@@ -121,7 +166,7 @@ async def _register_schedules(
     for name, row in known.items():
         schedule = wanted.get(name)
         if schedule is None:
-            if row["state"] != "orphaned":
+            if row["state"] != "orphaned" and not alone:
                 await change(
                     connection,
                     row,

@@ -4,17 +4,17 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sereno.model.ledger import Definition
+from sereno.triggers.guarded import read
 from sereno.triggers.jitter import jitter
 from sereno.triggers.passing import kept
 from sereno.triggers.remembered import Remembered
-from sereno.triggers.text import parse
 from sereno.triggers.trigger import Trigger
 
 
 @kept(65_536)
 def trigger_of(text: str, spread: timedelta | None, name: str) -> Trigger:
     """Return the trigger of one version of the schedule `name`; it remembers its last steps."""
-    trigger = parse(text).keyed(name)
+    trigger = read(text, name)
     return Remembered(trigger if spread is None else jitter(trigger, spread, key=name))
 
 

@@ -45,6 +45,15 @@ def find_kind(name: str) -> KindParser | None:
     return _kinds.get(name)
 
 
+def foreign_kinds() -> tuple[str, ...]:
+    """Return the names of the kinds that plugins brought."""
+    return tuple(name for name, parser in _kinds.items() if not _is_ours(parser))
+
+
+def _is_ours(parser: KindParser) -> bool:
+    return str(getattr(parser, "__module__", "")).startswith("sereno.triggers.")
+
+
 def kinds() -> tuple[str, ...]:
     """Return the names of all kinds, in the order of their registration."""
     return tuple(_kinds)

@@ -1,0 +1,46 @@
+"""Finds, of what cannot be written together, whose it is that the database does not take."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+import asyncpg
+import msgspec
+
+from sereno.model import fault
+
+log = logging.getLogger(__name__)
+
+_OF_DATA = ("21", "22", "23", "54")
+"""Classes of PostgreSQL's errors: cardinality, data, constraints, limits of the program."""
+
+
+def is_of_data(error: Exception) -> bool:
+    """Tell whether it is what was declared that the database, or the driver, cannot take."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate)[:2] in _OF_DATA
+    return isinstance(error, ValueError | TypeError | OverflowError | msgspec.MsgspecError)
+
+
+async def fitting(
+    connection: asyncpg.Connection, plugins: Iterable[str], write: Callable[[str], Awaitable[None]]
+) -> set[str]:
+    """Return those of `plugins` whose part `write` can write alone; each is undone, and what is at
+    fault is logged by its plugin's name."""
+    fit = set()
+    for plugin in plugins:
+        trial = connection.transaction()
+        await trial.start()
+        try:
+            await write(plugin)
+        except Exception as error:
+            if not is_of_data(error):
+                raise
+            log.error(
+                "a plugin cannot be registered, its jobs are left out",
+                extra={"plugin": plugin, "error": fault.sentence(error, 1_000)},
+            )
+        else:
+            fit.add(plugin)
+        finally:
+            await trial.rollback()
+    return fit
