@@ -233,3 +233,47 @@ def test_every_command_names_a_run_alike(scene: Scene) -> None:
         assert isinstance(facts["attempts"], int)
         assert facts["job"] == "etl.sync"
         assert set(facts["progress"]) == {"done", "total", "note"}
+
+
+@pytest.mark.parametrize("verdict", ["waiting", "ran"])
+def test_a_slot_whose_run_has_not_begun_is_not_said_to_have_run(scene: Scene, verdict: str) -> None:
+    """Also where a version that knew no other word has written that it ran."""
+    node, _ = scene.node()
+    scene.term(node)
+    scene.job()
+    schedule = scene.schedule()
+    at = "2026-02-01T10:00:00Z"
+    run = scene.run(state="queued", schedule_id=schedule, slot=at, run_at=at)
+    scene.slot(schedule, at, verdict, run=run)
+    told = scene.call("show", "etl.sync", "--at", at).stdout
+    assert f"waits for its place: its run {run} has not begun, for" in told
+    assert "It is queued, and starts Sun 2026-02-01" in told
+    assert "ran on time" not in told
+    assert "attempt 0" not in told
+    assert scene.json("show", "etl.sync", "--at", at)["slots"][0]["verdict"] == "waiting"
+    page = scene.call("show", str(run)).stdout
+    assert "verdict  waiting" in page
+    assert "attempt  none has begun" in page
+    assert scene.json("show", str(run))["verdict"] == "waiting"
+
+
+def test_a_slot_whose_run_was_cancelled_while_it_waited_says_who_and_why(scene: Scene) -> None:
+    node, _ = scene.node()
+    scene.term(node)
+    scene.job()
+    schedule = scene.schedule()
+    at = "2026-02-01T10:00:00Z"
+    run = scene.run(state="queued", schedule_id=schedule, slot=at, run_at=at)
+    scene.slot(schedule, at, "waiting", run=run)
+    scene.call("cancel", str(run), "--reason", "wrong day")
+    told = scene.call("show", "etl.sync", "--at", at).stdout
+    assert "was skipped: cancelled by" in told
+    assert ": wrong day, before it began. Its run" in told
+    assert f"Its run {run} ended unbegun, at" in told
+    assert "It ended unbegun: cancelled." in told
+    assert "Decided by" not in told
+    page = scene.call("show", str(run)).stdout
+    assert ": wrong day" in page.split("cancelled by")[1].splitlines()[0]
+    assert scene.json("show", str(run))["cancel_reason"] == "wrong day"
+    counted = "SELECT cancelled, skipped, last_run, last_state FROM sereno.job_stat"
+    assert scene.sql(counted) == [(1, 1, run, "cancelled")]

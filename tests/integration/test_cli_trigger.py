@@ -171,6 +171,51 @@ def test_retry_queues_the_same_params_again(scene: Scene) -> None:
     ) == [("retry", {"site": "rome"}, 3, True)]  # fmt: skip
 
 
+def test_a_repetition_is_of_the_same_slot_and_has_all_that_the_first_was_given(
+    scene: Scene,
+) -> None:
+    scene.job()
+    schedule = scene.schedule()
+    at = "2026-02-01T10:00:00Z"
+    first = scene.run(
+        state="failed", schedule_id=schedule, slot=at, priority=3, params={"site": "rome"},
+        policies={"timeout": "PT9S"}, concurrency_key=f"schedule {schedule}",
+        upstream={"etl.load": {"rows": 3}}, trace_context="00-1-2-01",
+    )  # fmt: skip
+    scene.slot(schedule, at, "ran", run=first)
+    again = scene.json("retry", str(first))["run"]
+    given = (
+        "SELECT job, schedule_id, slot, priority, params, policies, concurrency_key, upstream,"
+        " trace_context FROM sereno.run WHERE id = %s"
+    )
+    assert scene.sql(given, again) == scene.sql(given, first)
+    kept = "SELECT cause, state, attempt, repeats FROM sereno.run WHERE id = %s"
+    assert scene.sql(kept, again) == [("retry", "queued", 0, first)]
+    assert f"repeats       run {first}" in scene.call("show", str(again)).stdout
+    found = scene.json("show", str(again))
+    assert (found["repeats"], found["slot"], found["schedule"]) == (first, at, "etl.sync")
+    assert scene.json("show", str(first))["repeats"] is None
+    assert scene.sql("SELECT verdict, run_id FROM sereno.slot") == [("ran", first)]
+
+
+def test_a_repetition_of_a_repetition_says_which_was_repeated(scene: Scene) -> None:
+    scene.job()
+    first = scene.run(state="failed")
+    second = scene.json("retry", str(first))["run"]
+    scene.sql("UPDATE sereno.run SET state = 'lost' WHERE id = %s", second)
+    third = scene.json("retry", str(second))["run"]
+    assert scene.json("show", str(third))["repeats"] == second
+
+
+def test_a_run_whose_job_is_gone_is_not_repeated(scene: Scene) -> None:
+    scene.job(present=False)
+    first = scene.run(state="failed")
+    result = scene.call("retry", str(first))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "unknown job 'etl.sync'" in result.stderr
+    assert scene.sql("SELECT count(*) FROM sereno.run") == [(1,)]
+
+
 def test_retry_can_wait(scene: Scene) -> None:
     scene.job()
     old = scene.run(state="failed")
@@ -194,7 +239,10 @@ def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked(scene: Sce
     assert f"run {waiting} is cancelled" in scene.call("cancel", str(waiting)).stdout
     result = scene.call("cancel", str(running), "--reason", "wrong day")
     assert f"run {running} is asked to stop" in result.stdout
-    assert scene.sql("SELECT run_id, reason FROM sereno.cancel_request") == [(running, "wrong day")]
+    assert scene.sql("SELECT run_id, reason FROM sereno.cancel_request ORDER BY 1") == [
+        (waiting, None),
+        (running, "wrong day"),
+    ]
     assert scene.json("show", str(waiting))["state"] == "cancelled"
     assert "wrong day" in scene.call("show", str(running)).stdout
 

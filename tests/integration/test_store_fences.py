@@ -33,7 +33,7 @@ FENCED_BY = {
     "the claim": "notification_claim notification_done",
     # Whoever asks or sees first; a key that is unique keeps it from being written twice.
     "nothing: anybody may": (
-        "enqueue runs_replay schedule_told migration_record notification_expire"
+        "enqueue run_repeat runs_replay schedule_told migration_record notification_expire"
         " notification_raise notification_close notification_resolve notification_prune"
     ),
 }

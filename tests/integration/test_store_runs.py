@@ -209,6 +209,19 @@ async def test_a_lost_run_is_queued_again_or_final_as_its_job_says(scene: Scene)
     assert await scene.value("SELECT lost FROM sereno.job_stat WHERE job = 'a'") == 1
 
 
+async def test_a_lost_run_is_the_last_of_its_job(scene: Scene) -> None:
+    good, bad, again = [await claimed(scene) for _ in range(3)]
+    await write(scene, outcome(good))
+    wanted = [taken(bad, again=False), taken(again, again=True)]
+    await runs.lose(scene.db, scene.term, NODE, wanted, "gone")
+    last = "SELECT last_run, last_state, last_end_at, last_duration FROM sereno.job_stat"
+    ((run_id, state, ended, took),) = await scene.rows(last + " WHERE job = 'a'")
+    ((started, finished),) = await scene.rows(
+        "SELECT started_at, finished_at FROM sereno.run WHERE id = $1", bad.run_id
+    )
+    assert (run_id, state, ended, took) == (bad.run_id, "lost", finished, finished - started)
+
+
 async def test_what_was_taken_from_its_owner_cannot_be_written_by_it(scene: Scene) -> None:
     claim = await claimed(scene)
     await runs.lose(scene.db, scene.term, NODE, [taken(claim, again=True)], "gone")

@@ -10,7 +10,6 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.options import RUN, as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.waiting import check_waiting, follow, waiting_options
-from sereno.model.run import FINAL
 from sereno.store import queue, views
 from sereno.store.pool import Database
 from sereno.store.views import RunDetail
@@ -24,7 +23,7 @@ from sereno.store.views import RunDetail
 def command(
     invocation: Invocation, run: int, wait: bool, timeout: timedelta | None, as_json: bool
 ) -> None:
-    """Queue a finished run again, with the same job and params, as a new run.
+    """Queue a finished run again, as a new run of the same slot, with all that it was given.
 
     Exit code 1 when the run is not over yet.
     """
@@ -33,19 +32,9 @@ def command(
 
     async def question(db: Database) -> tuple[RunDetail, RunDetail | None]:
         old = await views.run(db, run, lines=0)
-        if old.state not in FINAL:
-            return old, None
         by = f"{requester()}, run {run} again"
-        new = await queue.enqueue(
-            db,
-            old.job,
-            old.params,
-            requested_by=by,
-            cause="retry",
-            priority=old.priority,
-            trace_context=old.trace_context,
-        )
-        return old, await views.run(db, new, lines=0)
+        new = await queue.repeat(db, run, requested_by=by)
+        return old, None if new is None else await views.run(db, new, lines=0)
 
     old, new = ask(invocation, question)
     if new is None:

@@ -65,6 +65,7 @@ def _facts(run: RunDetail) -> Iterator[tuple[str, Cell | None]]:
         "cause",
         f"{run.cause}, asked for by {run.requested_by}" if run.requested_by else run.cause,
     )
+    yield "repeats", f"run {run.repeats}" if run.repeats is not None else None
     if run.slot is not None:
         yield "slot", f"{exact(run.slot)} of schedule '{run.schedule or '?'}'"
     if run.verdict is not None:
@@ -79,7 +80,8 @@ def _facts(run: RunDetail) -> Iterator[tuple[str, Cell | None]]:
     yield "finished", exact(run.finished_at, fine=True)
     if run.started_at is not None:
         yield "took", lasting((run.finished_at or run.now) - run.started_at)
-    yield "attempt", f"{run.attempt}" + (f", {run.losses} lost" if run.losses else "")
+    lost = f", {run.losses} lost" if run.losses else ""
+    yield "attempt", f"{run.attempt}{lost}" if run.attempt else "none has begun"
     yield "replica", f"{run.node}, term {run.term}" if run.node else None
     yield "params", pretty(run.params) if run.params else None
     yield "upstream", pretty(run.upstream) if run.upstream else None

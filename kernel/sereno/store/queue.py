@@ -57,6 +57,19 @@ async def enqueue_many(
     return [int(r[0]) for r in found]
 
 
+async def repeat(db: Database, run_id: int, *, requested_by: str) -> int | None:
+    """Queue a run again that is over, as a run of its own; return its id, None when it is not over.
+
+    It carries slot, schedule, params, policies, upstream and trace of the first, and says of which
+    run it is the repetition. Raises NotFoundError when its job is gone, ParamsError when that takes
+    other params by now.
+    """
+    async with db.transaction() as connection:
+        if await connection.fetchrow(sql("run_repeatable"), run_id) is None:
+            return None
+        return int(await connection.fetchval(sql("run_repeat"), run_id, requested_by))
+
+
 class Requested(msgspec.Struct, frozen=True, kw_only=True):
     """A run that somebody asked for. `new`: it was queued for that; otherwise it is the one that
     holds the `unique_key` already."""

@@ -138,6 +138,7 @@ class RunDetail(RunView, kw_only=True):
     result: Any = None
     traceback: str | None = None
     upstream: dict[str, Any] | None = None
+    repeats: int | None = None
     unique_key: str | None = None
     concurrency_key: str | None = None
     trace_context: str | None = None

@@ -6,6 +6,23 @@ SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
 -- $1 job, $2 params of each, $3 run_at, $4 priority, $5 requested_by, $6 cause, $7 trace_context
 SELECT sereno.enqueue_many($1, $2, $3, $4, $5, $6, $7);
 
+-- name: run_repeatable
+-- $1 run. Raises a sentence when its job is gone, or does not take its params any more; no row when it is not over.
+SELECT sereno.check_params(sereno.known_job(r.job), ARRAY[r.params], false) FROM sereno.run r
+ WHERE r.id = $1 AND r.state NOT IN ('queued', 'running');
+
+-- name: run_repeat
+-- $1 run, $2 by. Queues it again, as a run of its own that is all that the first was: of its slot, with what it was given.
+-- (Not its unique_key: who repeats it asks for another.)
+WITH again AS (
+    INSERT INTO sereno.run (job, cause, schedule_id, slot, priority, params, policies, concurrency_key, upstream, requested_by,
+                            trace_context, repeats)
+    SELECT r.job, 'retry', r.schedule_id, r.slot, r.priority, r.params, r.policies, r.concurrency_key, r.upstream, $2,
+           r.trace_context, r.id FROM sereno.run r WHERE r.id = $1
+    RETURNING id
+)
+SELECT id FROM again, pg_notify('sereno', 'run');
+
 -- name: run_requested
 -- $1 run, in the transaction that asked for it. `new`: it was queued by this transaction, and did not wait or run before.
 SELECT state, run_at, xmin = pg_current_xact_id()::xid AS new FROM sereno.run WHERE id = $1;

@@ -68,7 +68,7 @@ SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.
 -- $1 run
 SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.run_at, r.queued_at, r.started_at,
        r.finished_at, r.attempt, coalesce(n.label, left(r.node::text, 8)) AS node, r.term, r.requested_by, r.error,
-       p.done, p.total, p.note, r.params, r.result, r.traceback, r.upstream, r.unique_key, r.concurrency_key,
+       r.repeats, p.done, p.total, p.note, r.params, r.result, r.traceback, r.upstream, r.unique_key, r.concurrency_key,
        r.losses, r.trace_context, p.checkpoint, c.requested_by AS cancelled_by, c.requested_at AS cancelled_at,
        c.reason AS cancel_reason, k.reason AS verdict_reason, clock_timestamp() AS now,
        CASE WHEN k.run_id = r.id AND k.verdict = 'ran' AND r.state = 'queued' AND r.attempt = 0 THEN 'waiting'
