@@ -321,14 +321,14 @@ async def test_a_term_that_a_kept_run_names_stays_though_it_ended_long_ago(scene
 
 async def test_a_replica_whose_row_was_pruned_has_the_same_again(scene: Scene) -> None:
     facts = NodeFacts(OTHER, "blue-1", 42, "1", None, 4)
-    key = await nodes.join(scene.db, facts)
+    key = (await nodes.join(scene.db, facts)).key
     await age(scene, "node", "seen_at", 40)
     assert await prune(scene) == 1
     await nodes.seen(scene.db, facts, key)
     await nodes.seen(scene.db, facts, key)
     assert await scene.rows("SELECT label, key FROM sereno.node") == [("blue-1", key)]
     next_one = NodeFacts(UUID(int=9), "green-1", 43, "1", None, 4)
-    assert await nodes.join(scene.db, next_one) == key + 1
+    assert (await nodes.join(scene.db, next_one)).key == key + 1
 
 
 HARMS = {

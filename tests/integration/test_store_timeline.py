@@ -120,8 +120,8 @@ async def test_numbers_do_not_run_out_however_often_the_history_changes(scene: S
             found = await session.enter_timeline(NODE, 0, scene.db)
     assert found.numbers["run.id"] == 149 * FAR  # the first time there was none before
     facts = NodeFacts(UUID(int=5), "x", 1, "1", None, 1)
-    assert 2**30 < await nodes.join(scene.db, facts) < 2**31
-    assert await nodes.join(scene.db, NodeFacts(UUID(int=6), "x", 1, "1", None, 1)) < 2**31
+    assert 2**30 < (await nodes.join(scene.db, facts)).key < 2**31
+    assert (await nodes.join(scene.db, NodeFacts(UUID(int=6), "x", 1, "1", None, 1))).key < 2**31
 
 
 async def test_sequences_behind_their_rows_are_set_right_and_told(scene: Scene) -> None:
@@ -300,23 +300,23 @@ def facts(number: int) -> NodeFacts:
 async def test_a_node_whose_row_is_forgotten_and_whose_key_is_taken_has_another(
     scene: Scene,
 ) -> None:
-    key = await nodes.join(scene.db, facts(1))
+    key = (await nodes.join(scene.db, facts(1))).key
     await scene.eye.execute("DELETE FROM sereno.node")  # as a lost commit does
     await scene.eye.execute("SELECT setval('sereno.node_key_seq', $1, false)", key)
-    assert await nodes.join(scene.db, facts(2)) == key
-    other = await nodes.join(scene.db, facts(1), key)
+    assert (await nodes.join(scene.db, facts(2))).key == key
+    other = (await nodes.join(scene.db, facts(1), key)).key
     assert other != key
-    assert await nodes.join(scene.db, facts(1), other) == other
-    assert await nodes.join(scene.db, facts(2), key) == key
+    assert (await nodes.join(scene.db, facts(1), other)).key == other
+    assert (await nodes.join(scene.db, facts(2), key)).key == key
 
 
 async def test_a_node_whose_row_is_forgotten_has_the_same_key_where_it_is_free(
     scene: Scene,
 ) -> None:
-    key = await nodes.join(scene.db, facts(1))
+    key = (await nodes.join(scene.db, facts(1))).key
     await scene.eye.execute("DELETE FROM sereno.node")
-    assert await nodes.join(scene.db, facts(1), key) == key
-    assert await nodes.join(scene.db, facts(2)) != key
+    assert (await nodes.join(scene.db, facts(1), key)).key == key
+    assert (await nodes.join(scene.db, facts(2))).key != key
 
 
 async def test_a_node_joins_though_its_sequence_is_far_behind(scene: Scene) -> None:
@@ -324,4 +324,4 @@ async def test_a_node_joins_though_its_sequence_is_far_behind(scene: Scene) -> N
         "INSERT INTO sereno.node (id, label, pid, version, key) OVERRIDING SYSTEM VALUE"
         " SELECT gen_random_uuid(), 'x', 1, '1', n FROM generate_series(1, 5000) AS n"
     )
-    assert await nodes.join(scene.db, facts(1)) == 5001
+    assert (await nodes.join(scene.db, facts(1))).key == 5001

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sereno.app.bus import Bus
 from sereno.app.onlooker import tell_who_leads
+from sereno.engine import history
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock, steady
 from sereno.engine.executors.executor import Executor
@@ -75,12 +76,12 @@ class Kernel:
         """Wait for the database, bring its schema up to date, and become one of its nodes."""
         backoff = Backoff()
         status = self.status
-        self._facts = facts = self._told(http)
+        self._facts = self._told(http)
         while True:
             try:
                 schema = await migrate(self._dsn)
                 await self.db.open()
-                self._node = Node(status.node, await nodes.join(self.db, facts))
+                await self._present()
                 await confirm(self.db)
                 break
             except StoreRightsError:
@@ -102,8 +103,9 @@ class Kernel:
 
     async def _present(self) -> Node:
         """Return this node with the key of its row, which may be another one after a failover."""
-        key = await nodes.join(self.db, self._facts, self._node.key)
-        self._node = Node(self.status.node, key)
+        joined = await nodes.join(self.db, self._facts, self._node.key or None)
+        history.tell_numbers(joined.numbers)
+        self._node = Node(self.status.node, joined.key)
         return self._node
 
     def silent(self) -> float:

@@ -7,7 +7,7 @@ then. What must not run twice (``on_lost="fail"``) and was due by then is settle
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from sereno.engine.clock import steady
@@ -41,10 +41,16 @@ def tell(entered: Entered, term: int) -> None:
                 "numbers": entered.numbers,
             },
         )
-    elif entered.numbers:
+    else:
+        tell_numbers(entered.numbers)
+
+
+def tell_numbers(numbers: Mapping[str, int]) -> None:
+    """Log which sequences were set right, if any."""
+    if numbers:
         log.warning(
             "sequences were behind their rows and are set right, as after a logical switch-over",
-            extra={"term": term, "numbers": entered.numbers},
+            extra={"numbers": numbers},
         )
 
 

@@ -22,17 +22,25 @@ class NodeFacts(msgspec.Struct, frozen=True):
     migration: int
 
 
-async def join(db: Database, facts: NodeFacts, key: int | None = None) -> int:
-    """Make the node's row, or the same again where it is gone, and return its key.
+class Joined(msgspec.Struct, frozen=True):
+    """A node's key. `numbers`: by column, sequences that were behind their rows and are no more."""
+
+    key: int
+    numbers: dict[str, int]
+
+
+async def join(db: Database, facts: NodeFacts, key: int | None = None) -> Joined:
+    """Make the node's row, or the same again where it is gone.
 
     `key`: what it had; where another node has that by now, it has a new one. Raises StoreError.
     """
+    numbers: dict[str, int] = {}
     for _ in range(_TRIES):
         found = await db.fetchval("node_join", *msgspec.structs.astuple(facts), key)
         if found is not None:
-            return int(found)
+            return Joined(int(found), numbers)
         key = None
-        await db.fetch("numbers_advance")  # the sequence may be behind its rows
+        numbers |= {r["number"]: r["became"] for r in await db.fetch("numbers_advance")}
     raise StoreError(f"node {facts.id} finds no key of its own for its presence lock")
 
 

@@ -37,9 +37,9 @@ WITH fence AS (
 ), gone AS (
     UPDATE sereno.run r SET state = 'lost', finished_at = clock_timestamp(), error = $4
       FROM picked, fence WHERE r.id = picked.id AND r.state = 'queued'
-    RETURNING r.id, r.job, r.attempt, r.slot, r.schedule_id
+    RETURNING r.id, r.job, r.attempt, r.slot, r.schedule_id, r.finished_at
 ), missed AS (
-    UPDATE sereno.slot s SET verdict = 'missed', reason = $4
+    UPDATE sereno.slot s SET verdict = 'missed', reason = $4, term = $1, decided_at = gone.finished_at
       FROM gone WHERE s.schedule_id = gone.schedule_id AND s.slot = gone.slot AND s.run_id = gone.id
        AND s.verdict = 'waiting'
     RETURNING gone.job
