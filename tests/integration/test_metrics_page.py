@@ -31,9 +31,8 @@ PLUGINS = [
 
 def metrics(database: Database, **options: Any) -> Metrics:
     status = Status(node=uuid4(), label="blue-1", version="1.2.3", leading=True, term=4)
-    return Metrics(
-        status, Watch(database), lambda: PLUGINS, **{"notified": Tally(["chat"]), **options}
-    )
+    known = {"notified": Tally(["chat"]), "unscheduled": lambda: ["etl.idle"], **options}
+    return Metrics(status, Watch(database), lambda: PLUGINS, **known)
 
 
 def started(job: str = "etl.sync", run_id: int = 1, **facts: Any) -> RunStarted:

@@ -256,6 +256,7 @@ async def _pages(
         watch,
         records,
         notified=tally,
+        unscheduled=lambda: _unscheduled(kernel.registry),
         collected=collected,
         job_limit=settings.http.metrics_job_limit,
     )
@@ -273,6 +274,12 @@ async def _pages(
     server = HttpServer(app, settings.http.host, settings.http.port, next_ports=next_ports)
     await stack.enter_async_context(server)
     return server.url
+
+
+def _unscheduled(registry: Registry) -> list[str]:
+    """Return the jobs that declare why they have no schedule, and have got none otherwise."""
+    scheduled = {declared.job for declared in registry.schedules.values()}
+    return [n for n, job in registry.jobs.items() if job.unscheduled and n not in scheduled]
 
 
 def _herald(settings: Settings, kernel: Kernel, bus: Bus, tally: Tally) -> Herald:

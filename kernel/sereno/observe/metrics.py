@@ -67,6 +67,7 @@ class Metrics:
         plugins: Callable[[], Sequence[PluginFacts]],
         *,
         notified: Iterable[tuple[str, str, int]] = (),
+        unscheduled: Callable[[], Iterable[str]] = tuple,
         collected: Collected | None = None,
         job_limit: int = 1000,
     ) -> None:
@@ -74,6 +75,7 @@ class Metrics:
         self._watch = watch
         self._plugins = plugins
         self._notified = notified
+        self._unscheduled = unscheduled
         self._collected = collected
         self._limit = job_limit
         self._requested: dict[str, int] = dict.fromkeys(_CAUSES, 0)
@@ -196,6 +198,12 @@ class Metrics:
             "gauge",
             "For how long the job has been overdue, 0 when it is not.",
             jobs.overdue,
+        )
+        page.family(
+            "sereno_job_unscheduled",
+            "gauge",
+            "1 for a job that has no schedule for want of a setting; there is no other value.",
+            [(labels({"job": name}), 1) for name in self._unscheduled()],
         )
         for histogram in (self._durations, self._latenesses):
             await _write_histogram(page, histogram, jobs.rows)

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from sereno.observe.memory import memory_limit
+
 _STATM = Path("/proc/self/statm")
 _FILES = Path("/proc/self/fd")
 _MEANINGS = {
@@ -13,6 +15,7 @@ _MEANINGS = {
     "process_start_time_seconds": "When this process began to count.",
     "process_resident_memory_bytes": "Memory that this process holds.",
     "process_open_fds": "Files and sockets that this process has open.",
+    "sereno_memory_limit_bytes": "Memory that this process may hold, by its groups or the machine.",
 }
 _STARTED_AT = time.time()
 
@@ -32,4 +35,6 @@ def process_figures() -> list[tuple[str, str, float]]:
         figures["process_resident_memory_bytes"] = usage.ru_maxrss * (
             1 if sys.platform == "darwin" else 1024
         )
+    if (limit := memory_limit()) is not None:
+        figures["sereno_memory_limit_bytes"] = limit
     return [(name, _MEANINGS[name], value) for name, value in figures.items()]
