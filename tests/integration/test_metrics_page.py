@@ -31,7 +31,7 @@ PLUGINS = [
 
 def metrics(database: Database, **options: Any) -> Metrics:
     status = Status(node=uuid4(), label="blue-1", version="1.2.3", leading=True, term=4)
-    known = {"notified": Tally(["chat"]), "unscheduled": lambda: ["etl.idle"], **options}
+    known = {"notified": Tally(["chat"]), "unscheduled": lambda: ["etl.sync"], **options}
     return Metrics(status, Watch(database), lambda: PLUGINS, **known)
 
 
