@@ -4,6 +4,7 @@ from datetime import timedelta
 from importlib import import_module
 
 from sereno import Collector, Demo, Job, every, hookimpl, parse
+from sereno_etl_ivr.aggregate import aggregate
 from sereno_etl_ivr.backfill import backfill
 from sereno_etl_ivr.figures import LoadedRows
 from sereno_etl_ivr.reconcile import reconcile
@@ -27,14 +28,25 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
     if settings.source_url is None:
         idle = [
             one.changed(overdue_after=None, unscheduled="plugins.etl_ivr.source_url is not set")
-            for one in (*moving, reconcile)
+            for one in (*moving, reconcile, aggregate)
         ]
         return [*idle, *others]
     schedules = [settings.schedule, *(table.schedule for table in settings.tables.values())]
     scheduled = [
         _scheduled(one, settings, text) for one, text in zip(moving, schedules, strict=True)
     ]
-    return [*scheduled, reconcile.changed(schedule=parse(settings.reconcile)), *others]
+    return [
+        *scheduled,
+        reconcile.changed(schedule=parse(settings.reconcile)),
+        _aggregating(settings),
+        *others,
+    ]
+
+
+def _aggregating(settings: Settings) -> Job:
+    if not settings.aggregate:
+        return aggregate.changed(overdue_after=None, unscheduled="plugins.etl_ivr.aggregate is empty")
+    return aggregate.changed(schedule=parse(settings.aggregate))
 
 
 def _scheduled(moving: Job, settings: Settings, text: str | None) -> Job:

@@ -19,7 +19,7 @@ from sereno_etl_ivr.pager import ahead, each
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import Source, open_source
 from sereno_etl_ivr.tally import Tally
-from sereno_etl_ivr.target import Batch, Target
+from sereno_etl_ivr.target import AGGREGATED, Batch, Place, Target
 
 _MARGIN = timedelta(seconds=5)
 _FIRST_WAIT = 1.0
@@ -182,9 +182,11 @@ async def opened(
     """Connect to both ends; nothing is locked yet."""
     settings: Settings = run.settings
     url = settings.target_url or run.database_url
+    notes = bool(settings.aggregate) and feed.table.target in AGGREGATED
+    place = Place(feed.source, feed.source_table, _fence(run, settings), notes)
     async with (
         open_source(settings, feed.source_table) as source,
-        Target.connected(url, feed.source, feed.source_table, _fence(run, settings)) as target,
+        Target.connected(url, place) as target,
     ):
         yield Session(run, settings, feed, source, target, time.monotonic(), tally or Tally())
 

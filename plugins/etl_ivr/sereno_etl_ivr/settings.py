@@ -20,6 +20,8 @@ SourceUrl = Annotated[
 TargetUrl = Annotated[
     str, Meta(pattern=r"^postgres(ql)?://", description="a URL that begins with postgresql://")
 ]
+AGENT_CHANNEL = r"^(PJSIP|SIP|IAX2|SCCP|Local|Agent)/[0-9]{2,8}([-@/]|$)"
+OUTBOUND_CONTEXT = r"^(from-internal|outbound|outrt|macro-dialout)"
 _MYSQL = {"mysql", "mariadb"}
 _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
 _NAME = r"^[a-z_][a-z0-9_]{0,39}$"
@@ -76,7 +78,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     it fails and the job's retry decides. `reconcile`: text of the trigger of `etl_ivr.reconcile`,
     over the last `reconcile_days`. Rows that the source no longer has are taken out of a day unless
     they are more than `delete_limit` *and* more than `delete_share` of it: then the source was
-    purged. `tables`: what is moved beside the calls.
+    purged. `aggregate`: text of the trigger of `etl_ivr.aggregate`, empty for no figures.
+    `level_seconds`: a call answered within them is in the service level; one given up within
+    `short_abandon_seconds` is no abandoned one. `agent_channel`, `outbound_context`: PostgreSQL's
+    regular expressions for the channel of an agent, and for the context in which a call from
+    within begins. `tables`: what is moved beside the calls.
     """
 
     source_url: SourceUrl | None = None
@@ -97,12 +103,24 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reconcile_days: Annotated[int, Meta(ge=1, le=3660)] = 35
     delete_limit: Annotated[int, Meta(ge=0)] = 100
     delete_share: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    aggregate: str = "every 15m"
+    level_seconds: Annotated[float, Meta(ge=0, le=3600)] = 20
+    short_abandon_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5
+    agent_channel: str = AGENT_CHANNEL
+    outbound_context: str = OUTBOUND_CONTEXT
     tables: dict[Name, TableSettings] = {}
 
     def __post_init__(self) -> None:
         if self.schedule is not None:
             parse(self.schedule)
         parse(self.reconcile)
+        if self.aggregate:
+            parse(self.aggregate)
+        for name in ("agent_channel", "outbound_context"):
+            try:
+                re.compile(getattr(self, name))
+            except re.error as error:
+                raise ValueError(f"{name} is no regular expression: {error}") from error
         parts = urlsplit(self.source_url or "")
         if parts.scheme in _MYSQL and not parts.path.strip("/") and "." not in self.source_table:
             raise ValueError("source_url names no database, as in mysql://user@host/asteriskcdrdb")

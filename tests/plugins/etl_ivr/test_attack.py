@@ -17,7 +17,7 @@ from sereno_etl_ivr.source import mysql, open_source
 from sereno_etl_ivr.source.mysql import MysqlSource
 from sereno_etl_ivr.sync import sync_of
 from sereno_etl_ivr.table import CDR
-from sereno_etl_ivr.target import Target
+from sereno_etl_ivr.target import Target, Watermark
 
 from .conftest import Sync
 from .pbx import Pbx, call, fetch, loaded
@@ -67,9 +67,16 @@ async def test_a_source_whose_server_ends_the_session_between_pages_is_read_to_t
     assert await loaded(database, *ALL) == pbx.rows(*ALL)
 
 
-@pytest.mark.parametrize("method", ["load", "_copy", "_claim"])
+@pytest.mark.parametrize(
+    ("owner", "method"), [(Target, "load"), (Target, "_copy"), (Watermark, "claim")]
+)
 async def test_a_target_whose_sessions_are_ended_at_work_holds_each_call_once(
-    pbx: Pbx, synced: Sync, database: str, monkeypatch: pytest.MonkeyPatch, method: str
+    pbx: Pbx,
+    synced: Sync,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type[Target | Watermark],
+    method: str,
 ) -> None:
     pbx.fill(300)
 
@@ -81,7 +88,7 @@ async def test_a_target_whose_sessions_are_ended_at_work_holds_each_call_once(
         )
 
     monkeypatch.setattr("sereno_etl_ivr.session._FIRST_WAIT", 0.01)
-    monkeypatch.setattr(Target, method, before_call(Target, method, 4, end))
+    monkeypatch.setattr(owner, method, before_call(owner, method, 4, end))
 
     await synced(pbx, batch_size=20)
 

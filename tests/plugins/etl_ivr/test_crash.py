@@ -21,7 +21,7 @@ OFTEN = [
     "Target._copy:after",
     "Target._filled:after",
     "Target._merged:after",
-    "Target._claim:after",
+    "Watermark.claim:after",
     "Target.load:after",
     "Repair.stage:before",
     "Repair.stage:after",

@@ -12,7 +12,7 @@ from sereno_etl_ivr import plugin
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.settings import Settings
-from sereno_etl_ivr.target import Target
+from sereno_etl_ivr.target import Watermark
 
 from .conftest import Sync
 from .pbx import Pbx, call, fetch
@@ -67,7 +67,7 @@ async def test_what_was_rolled_back_is_not_counted(
     pbx: Pbx, synced: Sync, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pbx.fill(100)
-    monkeypatch.setattr(Target, "_claim", failing)  # the rows are there, the commit is not
+    monkeypatch.setattr(Watermark, "claim", failing)  # the rows are there, the commit is not
     with pytest.raises(TargetError):
         await synced(pbx, batch_size=40, overlap=timedelta(days=900))
     assert counts(await shown(database, pbx)) == [0, 0, 0, 0]

@@ -13,7 +13,7 @@ from sereno import RunSuperseded
 from sereno.testing import RecordedRun
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.sync import sync
-from sereno_etl_ivr.target import Mark, Target
+from sereno_etl_ivr.target import Mark, Place, Target, Watermark
 from sereno_etl_ivr.target.direct import is_direct
 
 from .conftest import Sync
@@ -229,7 +229,7 @@ async def test_two_sources_share_the_tables(pbx: Pbx, synced: Sync, database: st
 async def test_only_one_run_moves_a_table_at_a_time(pbx: Pbx, synced: Sync, database: str) -> None:
     pbx.insert(call("2026-03-01 10:00:00", "1.1"))
 
-    async with Target.connected(database, "pbx", "cdr", _no_fence) as other:
+    async with Target.connected(database, Place("pbx", "cdr", _no_fence)) as other:
         assert await other.lock()
         result = await synced(pbx)
 
@@ -242,9 +242,9 @@ async def test_a_run_whose_watermark_was_taken_writes_nothing(
     pbx: Pbx, synced: Sync, database: str
 ) -> None:
     await synced(pbx)
-    async with Target.connected(database, "pbx", "cdr", _no_fence) as first:
+    async with Target.connected(database, Place("pbx", "cdr", _no_fence)) as first:
         await first.hold(UTC_ZONE)
-        async with Target.connected(database, "pbx", "cdr", _no_fence) as second:
+        async with Target.connected(database, Place("pbx", "cdr", _no_fence)) as second:
             await second.hold(UTC_ZONE)
         with pytest.raises(RunSuperseded, match="another run has taken the watermark"):
             await first.finish(Mark(2030_01_01_00_00_00, None))
@@ -314,16 +314,16 @@ async def test_no_page_commits_after_one_that_failed(
 ) -> None:
     """The next page is already on its way, in another session, when one fails."""
     pbx.fill(300)
-    true, claims = Target._claim, 0
+    true, claims = Watermark.claim, 0
 
-    async def refusing(target: Target, mark: Mark | None, inserted: int = 0) -> int | None:
+    async def refusing(watermark: Watermark, *arguments: Any) -> int | None:
         nonlocal claims
         claims += 1
         if claims == 3:
             raise TargetError("target: the disk is full")
-        return await true(target, mark, inserted)
+        return await true(watermark, *arguments)
 
-    monkeypatch.setattr(Target, "_claim", refusing)
+    monkeypatch.setattr(Watermark, "claim", refusing)
 
     with pytest.raises(TargetError, match="the disk is full"):
         await synced(pbx, batch_size=50)

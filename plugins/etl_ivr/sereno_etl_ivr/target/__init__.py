@@ -1,7 +1,20 @@
 """Where calls go: PostgreSQL, one transaction for each page with its rejects and its watermark."""
 
+from sereno_etl_ivr.target.aggregates import AGGREGATED, Aggregates, Rules
 from sereno_etl_ivr.target.batch import Batch, Mark
 from sereno_etl_ivr.target.figures import Figures, read_figures
 from sereno_etl_ivr.target.target import Target
+from sereno_etl_ivr.target.watermark import Place, Watermark
 
-__all__ = ["Batch", "Figures", "Mark", "Target", "read_figures"]
+__all__ = [
+    "AGGREGATED",
+    "Aggregates",
+    "Batch",
+    "Figures",
+    "Mark",
+    "Place",
+    "Rules",
+    "Target",
+    "Watermark",
+    "read_figures",
+]

@@ -1,15 +1,13 @@
 """Writes pages into the target, each in one transaction with its rejects and its watermark."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sereno import RunSuperseded
 from sereno_etl_ivr import position
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.layout import Layout
@@ -26,31 +24,33 @@ from sereno_etl_ivr.target.direct import columns, ending, is_direct
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
 from sereno_etl_ivr.target.statements import Statements, statements
+from sereno_etl_ivr.target.watermark import Place, Watermark
 
 _PATIENCE = timedelta(seconds=5)
-_AGAIN_SECONDS = 0.1
 _LONG = timedelta(days=1000)
 """A longer range is searched for shifts of the clock only where it has calls."""
 
 _HOURS = timedelta(hours=12)
 
-Fence = Callable[[Any], Awaitable[None]]
 Turn = Callable[[], Awaitable[None]]
 
 
 class Target:
     """One session in the target, which holds the lock of one source's table. Raises TargetError.
 
-    `fence`: called in each transaction; what it raises rolls the batch back.
+    `beside`: another session of the same run, with whose right this one writes.
     """
 
-    def __init__(self, connection: Any, url: str, source: str, table: str, fence: Fence) -> None:
+    def __init__(
+        self, connection: Any, url: str, place: Place, beside: "Target | None" = None
+    ) -> None:
         self._connection = connection
         self._url = url
-        self._source = source
-        self._table = table
-        self._fence = fence
-        self._token: UUID = uuid4()
+        self._place = place
+        self._source = place.source
+        self._table = place.table
+        token = None if beside is None else beside._watermark.token
+        self._watermark: Watermark = Watermark(connection, place, token)
         self._layout: Layout
         self._written: Statements
         self._repair: Repair
@@ -58,43 +58,28 @@ class Target:
         self._has_rejects = False
         # Two that add to the end of one index at once look for their places anew for each row, and
         # cut its leaves in halves.
-        self._copying = asyncio.Lock()
+        self._copying: asyncio.Lock = asyncio.Lock() if beside is None else beside._copying
         self._zone = ZoneInfo("UTC")
 
     @classmethod
     @asynccontextmanager
-    async def connected(
-        cls, url: str, source: str, table: str, fence: Fence
-    ) -> AsyncIterator["Target"]:
+    async def connected(cls, url: str, place: Place) -> AsyncIterator["Target"]:
         """Connect, and make the tables that are missing."""
         async with connected(url) as connection:
             with translated(url):
                 await ensure_schema(connection)
-            yield cls(connection, url, source, table, fence)
+            yield cls(connection, url, place)
 
     @asynccontextmanager
     async def lane(self) -> AsyncIterator["Target"]:
         """Open a second session that writes with this one's right, in turn with it."""
         async with connected(self._url) as connection:
-            beside = Target(connection, self._url, self._source, self._table, self._fence)
-            beside._token = self._token
-            beside._copying = self._copying
-            yield beside
+            yield Target(connection, self._url, self._place, self)
 
     async def lock(self, patience: timedelta = _PATIENCE) -> bool:
-        """Take the lock of this source's table; False when another session keeps it.
-
-        `patience`: a run that was killed leaves its session to the server, which may still be busy
-        with its last statement.
-        """
-        end = time.monotonic() + patience.total_seconds()
-        while True:
-            with translated(self._url):
-                if await self._connection.fetchval(query("lock"), self._source, self._table):
-                    return True
-            if time.monotonic() > end:
-                return False
-            await asyncio.sleep(_AGAIN_SECONDS)
+        """Take the lock of this source's table; False when another session keeps it so long."""
+        with translated(self._url):
+            return await self._watermark.lock(patience)
 
     async def hold(self, zone: ZoneInfo) -> Mark:
         """Become the one who may move the watermark, and return where it stands.
@@ -102,10 +87,7 @@ class Target:
         `zone`: of the source's local times.
         """
         with translated(self._url):
-            found = await self._connection.fetchrow(
-                query("hold"), self._source, self._table, self._token, zone.key
-            )
-        return Mark(*found)
+            return await self._watermark.hold(zone)
 
     async def prepare(self, layout: Layout, zone: ZoneInfo, since: int, present: int) -> None:
         """Make the staging table for `layout`. `zone`: of the source's local times.
@@ -141,14 +123,16 @@ class Target:
                         await self._copy(page, copy)
                     if filled is not None:
                         await turn()
-                        await self._claim(batch.mark, filled.inserted)
+                        await self._watermark.claim(
+                            batch.mark, filled.inserted, self._layout.table.target, batch.range
+                        )
                         return filled
                     found = await self._shifts(batch.range)
                     await turn()
-                    await self._claim(batch.mark)
+                    await self._watermark.claim(batch.mark)
                     merged = await self._merged(batch.range, found)
                     tally = merge_tally(merged, batch, *await self._tidied(batch, run_id))
-                    await self._count(tally)
+                    await self._watermark.count(tally, self._layout.table.target, batch.range)
         except BAD_ROW as error:
             raise PageDamaged(str(error)) from error
         return tally
@@ -169,7 +153,7 @@ class Target:
             tally.rejected = new
             tally.still_rejected = len(rejects) - new
             tally.repaired = 1
-            await self._count(tally)
+            await self._watermark.count(tally, self._layout.table.target, batch.range)
         return tally
 
     async def rejected(self) -> list[int]:
@@ -204,15 +188,12 @@ class Target:
     async def settled(self) -> int | None:
         """Return where the next sync starts, and hold nothing."""
         with translated(self._url):
-            found: int | None = await self._connection.fetchval(
-                query("settled"), self._source, self._table
-            )
-        return found
+            return await self._watermark.settled()
 
     async def unlock(self) -> None:
         """Give the lock back; the session stays."""
         with translated(self._url):
-            await self._connection.fetchval(query("unlock"), self._source, self._table)
+            await self._watermark.unlock()
 
     async def zone_offset(self, layout: Layout, newest: int) -> timedelta | None:
         """Return by how much instants mostly differ from uniqueids in the hours up to `newest`."""
@@ -262,38 +243,7 @@ class Target:
             async with self._connection.transaction():
                 if durable:
                     await self._connection.execute(query("durable"))
-                yield await self._claim(mark)
-
-    async def _claim(self, mark: Mark | None, inserted: int = 0) -> int | None:
-        """Fence the open transaction, lock the watermark's row and move it; return its position.
-
-        `inserted`: rows that the transaction has written already.
-        """
-        reached, settled = (None, None) if mark is None else (mark.reached, mark.settled)
-        cursor = None if reached is None else position.text(reached)
-        await self._fence(self._connection)
-        held = await self._connection.fetchrow(
-            query("move"),
-            self._source,
-            self._table,
-            self._token,
-            reached,
-            cursor,
-            settled,
-            inserted,
-        )
-        if held is None:
-            raise RunSuperseded(
-                f"source '{self._source}', table '{self._table}': another run has taken "
-                "the watermark; this one ends, and what it has not committed is undone"
-            )
-        found: int | None = held[0]
-        return found
-
-    async def _count(self, tally: Tally) -> None:
-        counts = (tally.inserted, tally.updated, tally.rejected, tally.deleted)
-        if any(counts):
-            await self._connection.execute(query("tally"), self._source, self._table, *counts)
+                yield await self._watermark.claim(mark)
 
     async def _copy(self, page: Page, copy: Copy) -> None:
         """Fill the staging table."""

@@ -1,0 +1,2 @@
+-- {index}: one whose making was cut off.
+DROP INDEX CONCURRENTLY IF EXISTS {index}

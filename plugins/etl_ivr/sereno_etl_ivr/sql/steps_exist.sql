@@ -1,0 +1,1 @@
+SELECT to_regclass('ivr.schema_steps') IS NOT NULL

@@ -1,0 +1,161 @@
+"""Makes the figures of each quarter hour from the rows of the target, chunk by chunk."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from sereno_etl_ivr import position
+from sereno_etl_ivr.feed import Feed
+from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.table import CDR, QUEUE_LOG
+from sereno_etl_ivr.target.connection import connected, translated
+from sereno_etl_ivr.target.schema import ensure_schema
+
+AGGREGATED = (CDR.target, QUEUE_LOG.target)
+"""The tables of the target that figures are made of."""
+
+_STEPS = ("affected", "legs", "old", "visits", "visits_of_calls", "agents", "calls", "quarters")
+_INDEXES = (
+    ("calls_linkedid", CDR.target, "linkedid"),
+    ("calls_uniqueid", CDR.target, "uniqueid"),
+    ("queue_events_callid", QUEUE_LOG.target, "callid"),
+)
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What figures are counted by: seconds of the level and of a short abandon; and as regular
+    expressions of PostgreSQL, an agent's channel and the context of a call from within."""
+
+    level_seconds: float
+    short_seconds: float
+    agent_channel: str
+    outbound_context: str
+
+
+class Aggregates:
+    """One session in the target that aggregates the rows of some sources. Raises TargetError.
+
+    `calls`, `quarters`: how many were made anew, since it was opened.
+    """
+
+    def __init__(self, connection: Any, url: str, feeds: Sequence[Feed], rules: Rules) -> None:
+        self._connection = connection
+        self._url = url
+        self._sources = sorted({feed.source for feed in feeds})
+        self._tables = [feed.source_table for feed in feeds]
+        self._calls = [feed.source_table for feed in feeds if feed.table.target == CDR.target]
+        self._rules = rules
+        self.calls = 0
+        self.quarters = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(
+        cls, url: str, feeds: Sequence[Feed], rules: Rules
+    ) -> AsyncIterator["Aggregates"]:
+        """Connect, and make the tables and indexes that are missing."""
+        async with connected(url) as connection:
+            with translated(url):
+                await ensure_schema(connection)
+                await connection.execute(query("aggregate/session"))
+                await connection.execute(query("aggregate/temporary"))
+            yield cls(connection, url, feeds, rules)
+
+    async def lock(self) -> bool:
+        """Take the lock of these sources' figures; False when another session keeps it."""
+        with translated(self._url):
+            locked: bool = await self._connection.fetchval(
+                query("aggregate/lock"), json.dumps(self._sources)
+            )
+        return locked
+
+    async def begin(self, *, rebuild: bool) -> list[str]:
+        """Make the indexes, and note all rows of sources whose figures must be made anew.
+
+        Returns those sources. `rebuild`: of all.
+        """
+        with translated(self._url):
+            for index in _INDEXES:
+                await self._index(*index)
+            async with self._connection.transaction():
+                names = self._sources, self._tables
+                await self._connection.execute(query("aggregate/lock_watermarks"), *names)
+                rules = json.dumps(msgspec.structs.astuple(self._rules))
+                stale = self._sources
+                if not rebuild:
+                    found = await self._connection.fetch(
+                        query("aggregate/stale_sources"), *names, rules
+                    )
+                    stale = [row["source"] for row in found]
+                if stale:
+                    noting = query("aggregate/note_all").format(null=position.NULL)
+                    await self._connection.execute(noting, stale)
+                    await self._connection.execute(
+                        query("aggregate/all_noted"), stale, self._tables, rules
+                    )
+        return stale
+
+    async def chunk(self, rows: int) -> bool:
+        """Aggregate some of what was touched, about `rows`; False when nothing was left."""
+        with translated(self._url):
+            async with self._connection.transaction(isolation="repeatable_read"):
+                taken = await self._connection.fetchval(
+                    query("aggregate/take"), self._sources, rows
+                )
+                if not taken:
+                    return False
+                await self._connection.execute(
+                    query("aggregate/rule"), *msgspec.structs.astuple(self._rules)
+                )
+                for step in _STEPS:
+                    await self._connection.execute(_statement(step))
+                counts = await self._connection.fetchrow(query("aggregate/counts"))
+        self.calls += counts["calls"]
+        self.quarters += counts["quarters"]
+        return True
+
+    async def waiting(self) -> int:
+        """Return how many touched rows are still to be aggregated."""
+        with translated(self._url):
+            found: int = await self._connection.fetchval(query("aggregate/waiting"), self._sources)
+        return found
+
+    async def finish(self) -> None:
+        """Say how far each source is aggregated: nothing was left to do."""
+        reached: dict[str, datetime] = {}
+        with translated(self._url):
+            found = await self._connection.fetch(
+                query("aggregate/watermarks"), self._sources, self._calls
+            )
+            for row in found:
+                zone = ZoneInfo(row["zone"] or "UTC")
+                reached[row["source"]] = position.moment(row["position"]).replace(tzinfo=zone)
+            await self._connection.execute(
+                query("aggregate/reached"), list(reached), list(reached.values())
+            )
+
+    async def _index(self, name: str, table: str, column: str) -> None:
+        index = f"ivr.{name}"
+        is_valid = await self._connection.fetchval(query("aggregate/index_state"), index)
+        if is_valid:
+            return
+        if is_valid is False:  # a run was cut off while it made it
+            await self._connection.execute(query("aggregate/index_drop").format(index=index))
+        await self._connection.execute(
+            query("aggregate/index_make").format(name=name, table=table, column=column)
+        )
+
+
+def _statement(step: str) -> str:
+    text = query(f"aggregate/{step}")
+    if step != "visits":
+        return text
+    figures = {
+        f"figure{n}": query("aggregate/figure").format(column=f"e.data{n}") for n in range(1, 6)
+    }
+    return text.format(**figures)
