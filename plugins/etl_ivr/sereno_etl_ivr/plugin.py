@@ -45,7 +45,9 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
 
 def _aggregating(settings: Settings) -> Job:
     if not settings.aggregate:
-        return aggregate.changed(overdue_after=None, unscheduled="plugins.etl_ivr.aggregate is empty")
+        return aggregate.changed(
+            overdue_after=None, unscheduled="plugins.etl_ivr.aggregate is empty"
+        )
     return aggregate.changed(schedule=parse(settings.aggregate))
 
 

@@ -3,11 +3,7 @@
 -- (1), else a Local channel's (2), else the caller's in the queue (3), whose seconds are not the agent's.
 INSERT INTO ivr.agent_calls
   (source, call, agent, queue, conversations, talk_seconds, talk_unknown, transfers, missed, origin)
-WITH visit AS (
-  SELECT v.* FROM ivr.queue_visits AS v JOIN pg_temp.affected USING (source, call)
-  WHERE v.origin = 'queue_events'
-),
-begun AS (
+WITH begun AS (
   SELECT source, call, min(started_at) AS begun,
          bool_or(first_leg AND dcontext ~ rule.outbound_context) AS is_outbound,
          min(queue) FILTER (WHERE app = 'queue') AS queue
@@ -15,7 +11,7 @@ begun AS (
 ),
 spoken AS (
   SELECT source, call, agent, queue, connected_at AS at, talk_seconds AS talk, transfers, 'queue_events' AS origin
-  FROM visit WHERE outcome = 'answered' AND agent IS NOT NULL
+  FROM pg_temp.visit WHERE origin = 'queue_events' AND outcome = 'answered' AND agent IS NOT NULL
 ),
 part AS (
   SELECT leg.source, leg.call, leg.uniqueid, leg.dstchannel, leg.started_at, leg.ended_at, leg.billsec, leg.linked,
@@ -72,7 +68,8 @@ missed AS (
   SELECT leg.source, leg.call, leg.agent, begun.queue, count(*)::int, 'calls'
   FROM pg_temp.leg AS leg JOIN begun USING (source, call)
   WHERE NOT leg.answered AND leg.agent IS NOT NULL AND leg.app <> 'queue'
-    AND NOT EXISTS (SELECT FROM visit WHERE visit.source = leg.source AND visit.call = leg.call)
+    AND NOT EXISTS (SELECT FROM pg_temp.visit AS visit WHERE visit.source = leg.source AND visit.call = leg.call
+                      AND visit.origin = 'queue_events')
     AND (leg.dstchannel NOT LIKE 'Local/%' OR NOT EXISTS (
       SELECT FROM pg_temp.leg AS phone
       WHERE phone.source = leg.source AND phone.call = leg.call AND phone.agent = leg.agent

@@ -16,7 +16,7 @@ WITH visit AS (
     min(wait_at_most) FILTER (WHERE outcome = 'answered') AS answered_at_most,
     max(wait_at_most) FILTER (WHERE outcome = 'abandoned') AS gave_up_at_most,
     bool_or(origin = 'queue_events') AS has_events
-  FROM ivr.queue_visits AS v JOIN pg_temp.affected USING (source, call)
+  FROM pg_temp.visit AS v
   GROUP BY 1, 2
 ),
 whole AS (

@@ -13,4 +13,7 @@ CREATE TEMP TABLE leg (
   channel text, dstchannel text, dst text, dcontext text, app text, queue text, src text, did text,
   duration numeric, billsec numeric, answered boolean, agent text, half boolean, linked boolean, first_leg boolean,
   position bigint
-) ON COMMIT DELETE ROWS
+) ON COMMIT DELETE ROWS;
+CREATE INDEX ON pg_temp.leg (source, call);
+CREATE TEMP TABLE visit (LIKE ivr.queue_visits) ON COMMIT DELETE ROWS;
+CREATE INDEX ON pg_temp.visit (source, call)

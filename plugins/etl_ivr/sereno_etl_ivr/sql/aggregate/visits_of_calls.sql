@@ -40,3 +40,8 @@ FROM (
   SELECT *, with_agent OR (is_last AND NOT any_with_agent AND other IS NOT NULL) AS answering FROM judged
 ) AS judged
 WHERE NOT EXISTS (SELECT FROM known WHERE known.source = judged.source AND known.call = judged.call);
+
+INSERT INTO pg_temp.visit
+SELECT v.* FROM pg_temp.affected JOIN ivr.queue_visits AS v USING (source, call);
+
+ANALYZE pg_temp.visit;
