@@ -23,6 +23,7 @@ from sereno.engine.occupancy import Occupancy
 from sereno.engine.outbox import chains_of
 from sereno.engine.runner import Runner
 from sereno.engine.status import Status
+from sereno.engine.stragglers import Stragglers
 from sereno.engine.watchdog import Watchdog
 from sereno.model.declared import Declared
 from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
@@ -122,9 +123,10 @@ class Kernel:
         """Stand for the lead and run what is this node's, until `stop` is set and all runs are
         over; they are not waited for once `force` is set."""
         registry, settings = self.registry, self.settings
-        executors = self._executors()
+        executors = self.status.executors = self._executors()
         capacity = {name: e.capacity for name, e in executors.items() if e.capacity is not None}
         occupancy = Occupancy(settings.max_running, capacity)
+        stragglers = Stragglers(self.db, self.status, occupancy, lambda: leader.place_free())
         self.leader = leader = Leader(
             settings.leader_database_url or self._dsn,
             self.db,
@@ -150,6 +152,7 @@ class Kernel:
             ended=leader.ended,
             leading=lambda: self.status.leading,
             trusted_until=lambda: leader.trusted_until,
+            stragglers=stragglers,
             tracer=self._tracer,
         )
         self.status.at_work = runner.at_work
@@ -157,6 +160,7 @@ class Kernel:
             asyncio.ensure_future(leader.stand(runner)),
             asyncio.ensure_future(runner.work()),
             asyncio.ensure_future(self._bus.work()),
+            asyncio.ensure_future(stragglers.work()),
             asyncio.ensure_future(self._be_seen()),
             asyncio.ensure_future(tell_who_leads(self.db, self.status, leader.refused)),
             asyncio.ensure_future(

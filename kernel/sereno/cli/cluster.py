@@ -1,5 +1,6 @@
 """``sereno cluster``: the replicas, and which of them leads."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import click
@@ -15,6 +16,7 @@ from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
 from sereno.store import views
 from sereno.store.pool import Database
+from sereno.store.stragglers import Straggler, overstaying
 from sereno.store.timeline import Timeline
 from sereno.store.timeline import since as timelines_since
 from sereno.store.views import LeaderView, NodeView
@@ -42,22 +44,34 @@ _COLUMNS = (
 def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
     """Show the replicas, and which of them leads."""
 
-    async def question(db: Database) -> tuple[list[NodeView], LeaderView, list[Timeline]]:
+    async def question(
+        db: Database,
+    ) -> tuple[list[NodeView], LeaderView, list[Timeline], Sequence[Straggler]]:
         leader = await views.leader(db)
         async with db.connection() as connection:
             lately = await timelines_since(connection, leader.now - _LATELY)
-        return await views.nodes(db), leader, lately
+        return await views.nodes(db), leader, lately, await overstaying(db)
 
-    nodes, leader, lately = ask(invocation, question)
+    nodes, leader, lately, left = ask(invocation, question)
     nodes = [node for node in nodes if node.present or everything]
     if as_json:
         timelines = [timeline_json(t) for t in lately]
-        write_json({"leader": leader, "nodes": nodes, "timelines": timelines})
+        write_json({"leader": leader, "nodes": nodes, "timelines": timelines, "overstaying": left})
         return
     write(_headline(leader), wrap=True)
     for timeline in lately:
         write(went_back(timeline), wrap=True)
     write_table(_COLUMNS, [_row(node, leader) for node in nodes], "no replica is running")
+    for one in left:
+        write(said(_works_on(one), "yellow"), wrap=True)
+
+
+def _works_on(one: Straggler) -> str:
+    return (
+        f"run {one.run_id} of job '{one.job}' has worked on on '{one.label}' for"
+        f" {lasting(one.now - one.since)} after it was told to stop, and keeps its place"
+        f" ({one.executor} executor)"
+    )
 
 
 def _headline(leader: LeaderView) -> Text:

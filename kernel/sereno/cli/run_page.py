@@ -16,6 +16,7 @@ from sereno.cli.table import Cell
 from sereno.model.run import LogLine
 from sereno.store import views
 from sereno.store.pool import Database
+from sereno.store.stragglers import Straggler, overstaying
 from sereno.store.views import AttemptView, RunDetail
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
@@ -24,15 +25,24 @@ _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG":
 def show(invocation: Invocation, run_id: int, lines: int, *, as_json: bool) -> None:
     """Print the run `run_id` with its last `lines` log lines."""
 
-    async def question(db: Database) -> RunDetail:
-        return await views.run(db, run_id, lines=lines)
+    async def question(db: Database) -> tuple[RunDetail, list[Straggler]]:
+        found = await views.run(db, run_id, lines=lines)
+        return found, [s for s in await overstaying(db) if s.run_id == run_id]
 
-    run = ask(invocation, question)
+    run, left = ask(invocation, question)
     if as_json:
-        write_json(run.facts())
+        write_json(run.facts() | {"overstaying": left})
         return
     write(Text.assemble((f"run {run.id}", "bold"), f" of job '{run.job}': ", word(run.state)))
     write_facts(_facts(run))
+    for one in left:
+        write(
+            said(
+                f"attempt {one.attempt} works on on {one.label}: it was told to stop "
+                f"{lasting(one.now - one.since)} ago, and keeps its place",
+                "yellow",
+            )
+        )
     tell_outcome(run)
 
 
@@ -47,7 +57,11 @@ def tell_outcome(run: RunDetail) -> None:
         write(pretty(run.result))
     if run.traceback or run.error:
         title("error")
-        write(said((run.traceback or run.error or "").rstrip(), "red"))
+        # What its traceback ends with is not told twice.
+        if run.error and run.error not in (run.traceback or ""):
+            write(said(run.error, "red"))
+        if run.traceback:
+            write(said(run.traceback.rstrip(), "red"))
     if run.lines:
         title("log, its last lines")
         for line in run.lines:

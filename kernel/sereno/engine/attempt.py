@@ -32,6 +32,11 @@ STOP_PATIENCE = timedelta(seconds=5)
 """How long a job that was told to stop may take to do so before it is left behind."""
 LAST_PATIENCE = timedelta(seconds=1)
 """The same where somebody forces the end of the node."""
+LEFT = {
+    "async": "; it swallows its cancellation, works on and keeps its place",
+    "thread": '; its thread works on and keeps its place, as only executor="process" ends a job',
+}
+"""What is said of a job that was left behind, by its executor."""
 
 Why = Literal["timeout", "cancelled", "superseded", "drained"]
 
@@ -191,7 +196,10 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     def _verdict(self) -> tuple[RunState, bytes | None, str | None, str | None]:
         if self.task is None or self.abandoned:
-            return *_stopped(self), "(it did not stop when it was told to, and was left behind)"
+            left, _, error = _stopped(self)
+            if self.task is not None and self.why in ("timeout", "cancelled"):
+                error += LEFT.get(self.policies.executor, "")
+            return left, None, error, "(it did not stop when it was told to, and was left behind)"
         if self.task.cancelled():
             return *_stopped(self), None
         ended = self.task.result()

@@ -227,7 +227,7 @@ class Firing:
     def _follow(self, settlement: Settlement, made: ledger.Made) -> None:
         entry = settlement.entry
         if settlement.cancel_previous:
-            self._to_cancel |= self._occupancy.of_schedule(entry.schedule_id)
+            self._to_cancel |= {r for r in self._occupancy.of_schedule(entry.schedule_id) if r > 0}
         policies = self._policies_of(entry)
         late: dict[datetime, str] = {}
         if policies is not None:

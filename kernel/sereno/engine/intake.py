@@ -60,6 +60,7 @@ class Intake:
         self._term = term
         self._clock = clock
         self._runner = runner
+        self._stragglers = runner.stragglers
         self._occupancy = occupancy
         self._jobs = jobs
         self._publish = publish
@@ -92,7 +93,7 @@ class Intake:
         waits = [self._next_queue, self._next_cancel, self._expiry()]
         if self._queued_at is not None:
             waits.append(self._queued_at)
-        if self._occupancy.foreign():
+        if self._has_foreign():
             waits.append(self._next_foreign)
         return min(waits) - steady()
 
@@ -106,7 +107,7 @@ class Intake:
         now = steady()
         if now >= self._next_queue or (self._queued_at is not None and now >= self._queued_at):
             await self._start_queued(between)
-        if self._occupancy.foreign() and now >= self._next_foreign:
+        if self._has_foreign() and now >= self._next_foreign:
             await self._look_after_foreign()
         if now >= self._next_cancel:
             await self._cancel_requested()
@@ -134,6 +135,8 @@ class Intake:
                     start_by=None if row["attempt"] else row["start_by"],
                 )
             )
+
+        await self._stragglers.load()
 
     async def _start_queued(self, between: Callable[[], Awaitable[None]]) -> None:
         self._next_queue = steady() + QUEUE_EVERY
@@ -169,6 +172,8 @@ class Intake:
 
         To read what is ready and to claim it takes two: as many as it may be, this is left to them.
         """
+        if self._occupancy.held():
+            return  # it cannot be said in that statement whom they hold up
         jobs = self._startable()
         if not jobs or not self._occupancy.room():
             return
@@ -191,7 +196,7 @@ class Intake:
 
     def _admit(self, run: Queued) -> bool:
         policies = self._policies(run)
-        if not self._occupancy.admits(
+        if self._occupancy.repeats(run.run_id) or not self._occupancy.admits(
             run.job, policies.max_running, run.concurrency_key, policies.executor
         ):
             return False
@@ -306,6 +311,12 @@ class Intake:
         for run_id, state in states.items():
             if state != "running":
                 self._left(run_id, state)
+        await self._stragglers.look()
+
+    def _has_foreign(self) -> bool:
+        return bool(
+            self._occupancy.foreign() or self._occupancy.held() - self._stragglers.mine.keys()
+        )
 
     def _left(self, run_id: int, state: str | None) -> None:
         """Hear that a run has left the node that owned it, for good or for the queue."""

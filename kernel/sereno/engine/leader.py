@@ -122,6 +122,10 @@ class Leader:
         queued = outcome.state == "queued" or outcome.job in self._upstream
         self._wakeup.ring("run" if queued else "end")
 
+    def place_free(self) -> None:
+        """Hear that a place is free though no outcome was written."""
+        self._wakeup.ring("run")
+
     async def leave(self) -> None:
         """Give the lead up, for good; returns once it is given up. The presence lock stays."""
         self._leaving.set()

@@ -29,6 +29,10 @@ class Occupant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return msgspec.structs.replace(self, token=None, running=False, foreign=False)
 
 
+_HELD = -(2**62)
+"""The first number of those whose run's own number may be another attempt's by now."""
+
+
 class Occupancy:
     """What the leader knows of runs that are not over, its own and those that other nodes still
     drain.
@@ -40,6 +44,7 @@ class Occupancy:
         self._max_running = max_running
         self._capacity = capacity
         self._runs: dict[int, Occupant] = {}
+        self._held: dict[UUID, tuple[int, int]] = {}
         self._by_schedule: dict[int, set[int]] = {}
         self._start_by: dict[int, datetime] = {}
         self._jobs: Counter[str] = Counter()
@@ -86,6 +91,35 @@ class Occupancy:
             self._count(run, -1)
         return run
 
+    def occupant(self, run_id: int, token: UUID) -> Occupant | None:
+        """Return what is noted of this attempt."""
+        run = self._runs.get(run_id)
+        return run if run is not None and run.token == token else None
+
+    def hold(self, token: UUID, run: Occupant) -> None:
+        """Count `run`, whose outcome is told, as long as its attempt works on."""
+        if token in self._held:
+            return
+        number = _HELD
+        while number in self._runs:
+            number -= 1
+        self._held[token] = number, run.run_id
+        self.add(msgspec.structs.replace(run, run_id=number, token=token, running=True))
+
+    def let_go(self, token: UUID) -> None:
+        """Hear that it is over."""
+        held = self._held.pop(token, None)
+        if held is not None:
+            self.remove(held[0])
+
+    def held(self) -> set[UUID]:
+        """Return what attempts are known by that were left behind and still work."""
+        return set(self._held)
+
+    def repeats(self, run_id: int) -> bool:
+        """Tell whether an earlier attempt of this run still works."""
+        return any(held == run_id for _, held in self._held.values())
+
     def clear(self) -> None:
         """Forget everything, as on losing the lead."""
         self.__init__(self._max_running, self._capacity)  # type: ignore[misc]
@@ -96,7 +130,7 @@ class Occupancy:
 
     def foreign(self) -> list[int]:
         """Return the runs that other nodes own."""
-        return [r.run_id for r in self._runs.values() if r.foreign]
+        return [r.run_id for r in self._runs.values() if r.foreign and r.run_id > 0]
 
     def waiting(self) -> list[int]:
         """Return the runs of schedules that wait in the queue."""

@@ -18,6 +18,7 @@ from sereno.engine.loss import may_run_twice, tried_again
 from sereno.engine.outbox import Chains, Outbox
 from sereno.engine.runlog import RunScope
 from sereno.engine.scribe import Scribe
+from sereno.engine.stragglers import Stragglers
 from sereno.engine.unattempted import cancelled, refused, released, unknown
 from sereno.model import fault
 from sereno.model.errors import SerenoError
@@ -50,6 +51,7 @@ class Runner:
         ended: Callable[[Outcome], None],
         leading: Callable[[], bool],
         trusted_until: Callable[[], float | None],
+        stragglers: Stragglers,
         tracer: Tracer | None = None,
     ) -> None:
         """`trusted_until`: the steady time until which this node may act as leader, None when it
@@ -67,6 +69,7 @@ class Runner:
         self._publish = publish
         self._ended = ended
         self._trusted_until = trusted_until
+        self.stragglers = stragglers
         self._tracer = tracer
         self.at_work: dict[UUID, str] = {}
         self._attempts: dict[UUID, Attempt] = {}  # by token: a run's number may come again
@@ -241,15 +244,21 @@ class Runner:
 
     def _over(self, attempt: Attempt) -> None:
         """Hear that an attempt has ended, or was left behind."""
-        words = self._forget(attempt.claim.token)
         if attempt.abandoned:
             self.at_work[attempt.claim.token] += ", left behind"
-        elif attempt.why is None and attempt.task is not None and attempt.task.cancelled():
+            self.stragglers.left(attempt, self._end)
+            return
+        if attempt.why is None and attempt.task is not None and attempt.task.cancelled():
             # What has ended the loop, and so every task, comes to light a moment later: who tells
             # of it names this run.
             asyncio.get_running_loop().call_later(1, self._gone, attempt)
         else:
             self._gone(attempt)
+        self._end(attempt)
+
+    def _end(self, attempt: Attempt) -> None:
+        """Have an attempt's outcome written."""
+        words = self._forget(attempt.claim.token)
         if attempt.too_late:
             self._outbox.put(released(attempt.claim, self._clock.now()))
             return
@@ -261,6 +270,8 @@ class Runner:
     def _gone(self, attempt: Attempt) -> None:
         """Hear that an attempt's function is over, at last where it was left behind."""
         self.at_work.pop(attempt.claim.token, None)
+        if attempt.abandoned:
+            self.stragglers.over(attempt)
 
     def _forget(self, token: UUID) -> Progress | None:
         del self._attempts[token]

@@ -1,10 +1,12 @@
 """What this node knows of itself: written by the engine, read by health, metrics and logs."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
 
 from sereno.engine.clock import steady
+from sereno.engine.executors.executor import Executor
 
 _NAMED = 100
 """Runs that a line of the log names."""
@@ -16,7 +18,9 @@ class Status(msgspec.Struct, kw_only=True):
     `clock_offset`, `loop_lag`: seconds. `leader_*`: whom the database names, as last read.
     `store_error`: why the database is not usable, a sentence without secrets, None while it is.
     `leaving`: SIGTERM has come. `at_work`: names of the runs whose functions are at work here.
-    `told`: what the health page tells of this node, and until when.
+    `executors`: by name, of which some are bounded. `overstaying`: attempts that were left behind
+    and still work, since which steady time. `told`: what the health page tells of this node, and
+    until when.
     """
 
     node: UUID
@@ -34,7 +38,19 @@ class Status(msgspec.Struct, kw_only=True):
     running: dict[str, int] = {}
     leaving: bool = False
     at_work: dict[UUID, str] = {}
+    executors: Mapping[str, Executor] = {}
+    overstaying: dict[UUID, float] = {}
     told: dict[str, tuple[float, str]] = {}
+
+    def places(self) -> list[tuple[str, int, int]]:
+        """Return each bounded executor, how many attempts it may have at work, and how many it
+        has."""
+        named: dict[str, Executor | None] = {"process": None, "thread": None}
+        bounded = {n: e for n, e in self.executors.items() if e.capacity is not None}
+        return [
+            (name, 0 if e is None else e.capacity or 0, 0 if e is None else e.busy)
+            for name, e in sorted({**named, **bounded}.items())
+        ]
 
     def trouble(self, about: str, sentence: str, seconds: float) -> None:
         """Have the health page tell `sentence` for so long, in place of what it told `about` it."""

@@ -145,6 +145,11 @@ class Metrics:
                 status.loop_blocked,
             ),
             (
+                "sereno_runs_overstaying",
+                "Runs of this node that work on after they were told to stop, and keep a place.",
+                len(status.overstaying),
+            ),
+            (
                 "sereno_clock_offset_seconds",
                 "How far this machine's clock is ahead of the database's.",
                 status.clock_offset,
@@ -167,6 +172,19 @@ class Metrics:
         )
         for name, meaning, value in single:
             page.family(name, _kind(name), meaning, [("", value)])
+        places = status.places()
+        page.family(
+            "sereno_executor_capacity",
+            "gauge",
+            "Attempts that an executor of this node may have at work at once.",
+            [(labels({"executor": name}), capacity) for name, capacity, _ in places],
+        )
+        page.family(
+            "sereno_executor_busy",
+            "gauge",
+            "Attempts that an executor of this node has at work, also those that were left behind.",
+            [(labels({"executor": name}), busy) for name, _, busy in places],
+        )
         page.family(
             "sereno_runs_started_total",
             "counter",

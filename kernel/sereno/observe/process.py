@@ -16,6 +16,7 @@ _MEANINGS = {
     "process_resident_memory_bytes": "Memory that this process holds.",
     "process_open_fds": "Files and sockets that this process has open.",
     "sereno_memory_limit_bytes": "Memory that this process may hold, by its groups or the machine.",
+    "process_max_fds": "Files and sockets that this process may have open.",
 }
 _STARTED_AT = time.time()
 
@@ -31,6 +32,7 @@ def process_figures() -> list[tuple[str, str, float]]:
         pages = int(_STATM.read_text().split()[1])
         figures["process_resident_memory_bytes"] = pages * resource.getpagesize()
         figures["process_open_fds"] = len(os.listdir(_FILES))
+        figures["process_max_fds"] = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     except (OSError, ValueError, IndexError):  # no /proc: macOS tells the peak alone
         figures["process_resident_memory_bytes"] = usage.ru_maxrss * (
             1 if sys.platform == "darwin" else 1024

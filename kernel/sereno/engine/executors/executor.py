@@ -42,6 +42,9 @@ class Executor(ABC):
     capacity: int | None = None
     """Attempts at once on one node, None for no limit of its own."""
 
+    busy: int = 0
+    """Attempts whose function is at work, also those that were left behind."""
+
     @abstractmethod
     async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
         """Run `job` once, unless `make_sure` says that it is too late.

@@ -55,6 +55,13 @@ class InProcess(Executor):
 
     async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
         """Run the function in a child; on cancellation ask it to stop, then kill it."""
+        self.busy += 1
+        try:
+            return await self._execute(job, context, policies)
+        finally:
+            self.busy -= 1
+
+    async def _execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(

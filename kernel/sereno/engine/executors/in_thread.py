@@ -56,8 +56,11 @@ class InThread(Executor):
         threading.Thread(
             target=copy.run, args=(work,), name=f"{job.name} run {context.run_id}", daemon=True
         ).start()
+        self.busy += 1
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
             context.stop.set()
             return await asyncio.shield(done)
+        finally:
+            self.busy -= 1
