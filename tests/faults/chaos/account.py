@@ -278,17 +278,17 @@ def _of_runs(runs: Sequence[tuple[Any, ...]], lines: list[dict[str, Any]]) -> It
 def _of_attempts(
     lines: list[dict[str, Any]], harms: Sequence[Harm], instants: dict[int, datetime]
 ) -> Iterable[Finding]:
-    began: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
+    began: dict[str, float] = {}  # by token: a lost claim's number is given to another attempt
     ended: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         if line["word"] == "began":
-            began[line["run"]][line["attempt"]] = line
+            began[line["token"]] = line["at"]
         else:
             ended[line["run"]].append(line)
     for run, ends in ended.items():
-        ends.sort(key=lambda line: int(line["attempt"]))
+        ends.sort(key=lambda line: began[line["token"]])
         for first, second in pairwise(ends):
-            start = began[run][first["attempt"]]["at"], began[run][second["attempt"]]["at"]
+            start = began[first["token"]], began[second["token"]]
             if not _excused(first["replica"], *start, harms):
                 detail = f"run {run} of {first['job']} came to its end twice: {first}, {second}"
                 at = instants.get(run, datetime.fromtimestamp(0, UTC))
