@@ -1,6 +1,7 @@
 """What the kernel finds: settings, jobs and the demonstration of `cleanup`."""
 
 from importlib import import_module
+from typing import Any
 
 from sereno import Demo, Job, cron, hookimpl, parse
 from sereno_cleanup.history import history
@@ -8,6 +9,7 @@ from sereno_cleanup.logs import logs
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.tables import tables
+from sereno_cleanup.verify_archive import verify_archive
 
 
 @hookimpl
@@ -19,11 +21,17 @@ def sereno_register_settings() -> type[Settings]:
 @hookimpl
 def sereno_register_jobs(settings: Settings) -> list[Job]:
     """Return the jobs that are enabled, on the schedules that the settings name."""
+    weekly = verify_archive.changed(schedule=cron("0 4 * * sun", tz=settings.logs_zone))
     daily = logs.changed(schedule=cron("0 2 * * *", tz=settings.logs_zone))
     chosen = (
         (settings.sessions_enabled, sessions, settings.sessions_schedule),
         (settings.logs_enabled, daily, settings.logs_schedule),
         (settings.tables_enabled and bool(settings.tables), tables, settings.tables_schedule),
+        (
+            settings.verify_archive_enabled and bool(settings.archives()),
+            weekly,
+            settings.verify_archive_schedule,
+        ),
         (settings.history_enabled, history, settings.history_schedule),
     )
     return [
@@ -31,6 +39,12 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
         for enabled, job, schedule in chosen
         if enabled
     ]
+
+
+@hookimpl
+def sereno_register_commands() -> list[Any]:
+    """Add ``sereno cleanup``."""
+    return [import_module("sereno_cleanup.commands").cleanup]  # loaded by the command line alone
 
 
 @hookimpl

@@ -23,7 +23,8 @@ class LogRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `path`: an absolute glob inside one of `logs_roots`; ``**`` stands for any depth. `keep_days`:
     calendar days, by default those of the category. `min_keep`: so many of the newest files always
     stay. `min_age`: a file that was changed since then stays, whatever its name says. `archive`:
-    directory that gets a verified gzip copy before a file is deleted.
+    directory that gets a verified gzip copy before a file is deleted; `archive_keep_days`: how long
+    a copy is kept there, for ever by default.
     """
 
     path: str
@@ -32,6 +33,7 @@ class LogRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     min_keep: Annotated[int, Meta(ge=0)] = 1
     min_age: timedelta = timedelta(hours=1)
     archive: str | None = None
+    archive_keep_days: Days | None = None
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -50,9 +52,10 @@ class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `column`: of type timestamp (with or without time zone) or date; null and future values stay.
     `where`: a condition in SQL that a row must fulfil besides; it is the operator's own. `archive`:
-    directory that gets the rows as compressed CSV before they go. `cascade`: rows of other tables
-    that refer to those may go or change with them. `rest`: seconds of rest for each second of work.
-    `max_lag`: how far a standby may fall behind before the work waits for it.
+    directory that gets the rows as compressed CSV before they go; `archive_keep_days`: how long
+    they are kept there, for ever by default. `cascade`: rows of other tables that refer to those
+    may go or change with them. `rest`: seconds of rest for each second of work. `max_lag`: how far
+    a standby may fall behind before the work waits for it.
     """
 
     table: str
@@ -60,6 +63,7 @@ class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     keep: timedelta
     where: str = "true"
     archive: str | None = None
+    archive_keep_days: Days | None = None
     cascade: bool = False
     batch: Batch = 2000
     rest: Annotated[float, Meta(ge=0, le=100)] = 1.0
@@ -99,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tables_enabled: bool = True
     tables_schedule: str | None = None
     tables: tuple[TableRule, ...] = ()
+    verify_archive_enabled: bool = True
+    verify_archive_schedule: str | None = None
     history_enabled: bool = True
     history_schedule: str | None = None
     history_days: Days = 30
@@ -117,11 +123,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for rule in self.logs:
             self.root_of(rule)
 
+    def archives(self) -> dict[str, int | None]:
+        """Return how many days each archive keeps a copy: as its most patient rule says."""
+        found: dict[str, int | None] = {}
+        rules: list[LogRule | TableRule] = [*self.logs, *self.tables]
+        for rule in rules:
+            if rule.archive is None:
+                continue
+            mine, others = rule.archive_keep_days, found.get(rule.archive, 0)
+            found[rule.archive] = None if mine is None or others is None else max(mine, others)
+        return found
+
     def _schedules(self) -> tuple[str | None, ...]:
         return (
             self.sessions_schedule,
             self.logs_schedule,
             self.tables_schedule,
+            self.verify_archive_schedule,
             self.history_schedule,
         )
 

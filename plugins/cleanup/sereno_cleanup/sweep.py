@@ -14,12 +14,12 @@ import msgspec
 
 from sereno import RunCancelled, RunContext, RunSuperseded
 from sereno_cleanup.logfiles.archive import Archive
-from sereno_cleanup.logfiles.entry import readable
 from sereno_cleanup.logfiles.opened import opened_files
 from sereno_cleanup.logfiles.plan import Ceilings, Judged, Plan, make_plan
 from sereno_cleanup.logfiles.removal import remove
 from sereno_cleanup.logfiles.root import Root, open_root
 from sereno_cleanup.logfiles.scan import scan
+from sereno_cleanup.names import readable
 from sereno_cleanup.settings import LogRule, Settings
 
 SHOWN = 200

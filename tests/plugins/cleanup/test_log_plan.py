@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sereno_cleanup.logfiles.age import day_of
+from sereno_cleanup.age import day_of
 from sereno_cleanup.logfiles.entry import Entry
 from sereno_cleanup.logfiles.plan import Ceilings, Plan, make_plan
 

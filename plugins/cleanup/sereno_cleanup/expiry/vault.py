@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import gzip
 import hashlib
-import json
 import os
 import socket
 import zlib
@@ -22,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sereno_cleanup.archives import manifest
 from sereno_cleanup.expiry.shape import plain
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -119,15 +119,12 @@ class Vault:
             "host": socket.gethostname(),
             "table": self._table,
             "columns": [list(pair) for pair in zip(self._names, self._types, strict=True)],
-            "copy": target.name,
+            **manifest.named(self._directory, target),
             "rows": rows,
             "sha256": digest,
             **({"recovered": True} if recovered else {}),
         }
-        with open(self._directory / "manifest.jsonl", "a", encoding="utf-8") as manifest:
-            manifest.write(json.dumps(entry, ensure_ascii=False) + "\n")
-            manifest.flush()
-            os.fsync(manifest.fileno())
+        manifest.append(self._directory, entry)
         part.rename(target)
         _sync(self._directory)
         return target.name

@@ -6,7 +6,6 @@ original go. Doing it again finds the copy and makes no second one.
 """
 
 import hashlib
-import json
 import os
 import socket
 from collections.abc import Callable
@@ -17,10 +16,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from sereno_cleanup.logfiles.entry import Entry, readable
+from sereno_cleanup.archives import manifest
+from sereno_cleanup.logfiles.entry import Entry
+from sereno_cleanup.names import readable
 
 _CHUNK = 1 << 20
-_COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".zip")
 
 
 class ArchiveError(Exception):
@@ -44,7 +44,7 @@ class Archive(msgspec.Struct, frozen=True):
         Raises ArchiveError.
         """
         try:
-            packed = not entry.name.endswith(_COMPRESSED)
+            packed = not entry.name.endswith(manifest.COMPRESSED)
             digest = self._digest(source)
             target = self._target(entry, digest, packed)
             if not target.exists():
@@ -111,15 +111,12 @@ class Archive(msgspec.Struct, frozen=True):
             "host": socket.gethostname(),
             "root": readable(self.root),
             "path": entry.path,
-            "copy": readable(str(target.relative_to(self.directory))),
+            **manifest.named(self.directory, target),
             "size_bytes": entry.size,
             "modified": entry.modified.isoformat(),
             "sha256": digest,
         }
-        with open(self.directory / "manifest.jsonl", "a", encoding="utf-8") as manifest:
-            manifest.write(json.dumps(line, ensure_ascii=False) + "\n")
-            manifest.flush()
-            os.fsync(manifest.fileno())
+        manifest.append(self.directory, line)
 
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC

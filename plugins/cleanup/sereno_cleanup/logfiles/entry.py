@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from sereno_cleanup.names import readable
+
 Kind = Literal["file", "symlink", "other"]
 
 
@@ -74,11 +76,6 @@ class Entry(msgspec.Struct, frozen=True):
 FIRST = datetime(2, 1, 1, tzinfo=UTC)
 LAST = datetime(9998, 12, 31, tzinfo=UTC)
 """A year from the ends, so that any zone's day of it is one as well."""
-
-
-def readable(path: str) -> str:
-    """Return `path` as text that can be logged and kept: bytes that are no UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _kind(mode: int) -> Kind:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from sereno_cleanup.logfiles.age import day_of
+from sereno_cleanup.age import day_of
 from sereno_cleanup.logfiles.entry import Entry
 
 Reason = Literal[

@@ -1,0 +1,73 @@
+"""Puts originals back from their copies, verified on the way."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import zlib
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sereno_cleanup.archives.manifest import Kept, read
+from sereno_cleanup.names import readable
+
+_CHUNK = 1 << 20
+
+
+class RestoreError(Exception):
+    """A copy cannot be put back; the sentence says which one and why."""
+
+
+def matching(directory: Path, pattern: str) -> list[Kept]:
+    """Return the copies whose original's path, table or own name matches the glob `pattern`."""
+    return [
+        one
+        for one in read(directory).kept
+        if any(name and fnmatchcase(name, pattern) for name in (one.path, one.table, one.copy))
+    ]
+
+
+def restore(directory: Path, one: Kept, into: Path) -> Path:
+    """Unpack `one` below `into` and return where it is now; raises RestoreError.
+
+    Nothing is replaced, and a copy whose content has another digest than the original had leaves
+    no file. Rows come as CSV.
+    """
+    place = PurePosixPath(one.path or one.copy.removesuffix(".gz"))
+    if place.is_absolute() or ".." in place.parts:
+        raise RestoreError(f"'{place}' would leave {into}; look at the manifest")
+    target = into / place
+    if target.exists():
+        raise RestoreError(f"{target} is there already; move it away, or choose another --to")
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = _unpack(one.file(directory), part, packed=one.packed)
+        if digest != one.sha256:
+            raise RestoreError(
+                f"the copy '{one.copy}' is not what it was: its content has SHA-256 {digest}, its "
+                f"original had {one.sha256}"
+            )
+        if one.modified is not None:
+            os.utime(part, (one.modified.timestamp(),) * 2)
+        part.rename(target)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise RestoreError(f"the copy '{one.copy}' cannot be unpacked: {error}") from error
+    except OSError as error:
+        why = error.strerror or error
+        raise RestoreError(f"'{one.copy}' cannot be put back: {readable(str(why))}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _unpack(copy: Path, part: Path, *, packed: bool) -> str:
+    found = hashlib.sha256()
+    with copy.open("rb") as source, part.open("xb") as target:
+        content: Any = gzip.GzipFile(fileobj=source) if packed else source
+        while chunk := content.read(_CHUNK):
+            found.update(chunk)
+            target.write(chunk)
+        shutil.copymode(copy, part)
+    return found.hexdigest()
