@@ -1,13 +1,14 @@
 """What the simulated year has found, each by itself."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from sereno.engine.verify import verify
 from sereno.model.declared import Declared
 from sereno.store import schedules
 from sereno.store.catalogue import NamedSchedule
@@ -211,3 +212,125 @@ async def test_runs_for_the_slots_of_a_pause_do_not_overlap_the_run_of_a_slot(
     running = "SELECT count(*) FROM sereno.run WHERE state = $1"
     assert await world.eye.fetchval(running, "running") == 1
     assert await world.eye.fetchval(running, "queued") == 2
+
+
+# --- an edit while jitter has put a slot off --------------------------------------------------
+
+MINUTE = timedelta(minutes=1)
+
+
+async def put_off(world: World, trigger: str = "jitter (every 1h) 50m") -> tuple[str, datetime]:
+    """Begin, and stand between a slot's hour and the instant to which jitter has put it off."""
+    (name,) = await begin(world, trigger, catch_up="all", overlap="allow")
+    hour = START
+    while True:
+        hour += HOUR
+        await world.pass_time(hour - world.clock.now())
+        await world.turn()
+        due = await world.eye.fetchval("SELECT next_slot FROM sereno.watermark")
+        if due < hour + HOUR and due > hour + 2 * MINUTE:
+            await world.pass_time(MINUTE)
+            return name, due
+
+
+async def change(world: World, name: str, **changes: Any) -> datetime:
+    """Change the schedule and return from when on the change holds."""
+    found, _ = await schedules.override(world.db, name, changes, jobs=world.job, by="ana")
+    return found.valid_from
+
+
+async def tenant_of(world: World, slot: datetime) -> str | None:
+    """Return with which params the run of a slot was made."""
+    return await world.eye.fetchval(
+        "SELECT params ->> 'tenant' FROM sereno.run WHERE slot = $1", slot
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trigger": "every 1h"},
+        {"trigger": "jitter (every 1h) 2s"},
+        {"trigger": "cron 30 4 * * * UTC"},
+        {"trigger": "every 1m"},
+    ],
+)
+async def test_a_slot_that_jitter_has_put_off_stays_with_the_version_before(
+    world: World, changes: dict[str, Any]
+) -> None:
+    name, slot = await put_off(world)
+    assert await change(world, name, **changes, params={"tenant": "new"}) == slot
+    assert await world.eye.fetchval("SELECT next_slot FROM sereno.watermark") == slot
+    await world.watch(3 * HOUR)
+    assert await tenant_of(world, slot) == "t"
+    later = "SELECT DISTINCT params ->> 'tenant' FROM sereno.run WHERE slot > $1"
+    assert [r[0] for r in await world.eye.fetch(later, slot)] in (["new"], [])
+    await world.nothing_is_left()
+    assert (await world.check(whole=True)).holds
+
+
+async def test_a_second_edit_does_not_drop_what_the_first_has_left(world: World) -> None:
+    name, slot = await put_off(world)
+    assert await change(world, name, trigger="every 2h") == slot
+    await world.pass_time(MINUTE)
+    assert await change(world, name, trigger="every 3h") == slot
+    await world.watch(7 * HOUR)
+    assert await tenant_of(world, slot) == "t"
+    assert (await world.check(whole=True)).holds
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"params": {"tenant": "new"}}, {"trigger": "jitter (every 1h) 58m"}],
+    ids=["not moved", "moved"],
+)
+async def test_a_slot_that_the_new_version_puts_off_too_is_its_own(
+    world: World, changes: dict[str, Any]
+) -> None:
+    name, _ = await put_off(world)
+    now = world.clock.now()
+    before = await world.eye.fetchval("SELECT count(*) FROM sereno.run")
+    assert await change(world, name, **{"params": {"tenant": "new"}, **changes}) == now
+    due = await world.eye.fetchval("SELECT next_slot FROM sereno.watermark")
+    assert now < due < now + HOUR
+    await world.watch(due - now)
+    assert await tenant_of(world, due) == "new"
+    assert await world.eye.fetchval("SELECT count(*) FROM sereno.run") == before + 1
+    assert (await world.check(whole=True)).holds
+
+
+async def test_while_a_slot_stays_so_do_the_others_of_its_version_and_are_on_time(
+    world: World,
+) -> None:
+    name, _ = await put_off(world, "any_of (jitter (every 1h) 50m) (every 13m)")
+    now = world.clock.now()
+    begins = await change(world, name, trigger="every 1d")
+    await world.watch(begins - now + HOUR)
+    since = "SELECT count(*), max(started_at - slot) FROM sereno.run WHERE slot > $1"
+    runs, latest = await world.eye.fetchrow(since, now)
+    assert runs > 1
+    assert latest < timedelta(seconds=1)
+    assert (await world.check(whole=True)).holds
+
+
+async def test_a_slot_that_an_edit_has_dropped_and_nobody_recorded_is_lost(world: World) -> None:
+    """As a version before has left it."""
+    name, slot = await put_off(world)
+    await change(world, name, trigger="every 1h")
+    await world.eye.execute(
+        "UPDATE sereno.schedule_version SET valid_from = $1 WHERE version = 2", world.clock.now()
+    )
+    await world.watch(2 * HOUR)
+    account = await verify(world.db, timedelta(days=1_000))
+    assert [(f.kind, f.slot) for f in account.faults] == [("lost", slot)]
+    assert "put off to here when its schedule was changed" in account.faults[0].detail
+
+
+async def test_what_nothing_is_due_of_any_more_drops_nothing_in_silence(world: World) -> None:
+    name, slot = await put_off(world)
+    await schedules.pause(world.db, name, by="ana")
+    await world.watch(HOUR)
+    row = await world.eye.fetchrow("SELECT verdict, reason FROM sereno.slot_range")
+    assert tuple(row) == ("skipped", "paused")
+    assert await tenant_of(world, slot) is None
+    assert (await world.check(whole=True)).holds

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -269,3 +270,28 @@ def test_a_filter_that_finds_nothing_says_what_it_did_not_find(scene: Scene) -> 
         "job 'etl.hand' has no schedule; `sereno schedule add etl.hand 'every 6h'` makes one\n"
     )
     assert scene.json("schedule", "list", "--job", "etl.hand") == []
+
+
+def test_a_change_tells_of_the_slot_that_stays_with_the_version_before(scene: Scene) -> None:
+    scene.job()
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    scene.schedule("etl.sync", f"jitter (once {past:%Y-%m-%dT%H:%M:%SZ}) 366d")
+    result = scene.call("schedule", "change", "etl.sync", "--trigger", "every 1h", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert "stays with the version before; the change holds for what comes after it" in (
+        " ".join(result.stderr.split())
+    )
+    assert datetime.fromisoformat(told["valid_from"]) > datetime.now(UTC)
+    assert told["next_slot"] > told["valid_from"]
+    kept = "SELECT valid_from = %s::timestamptz FROM sereno.schedule_version WHERE version = 2"
+    assert scene.sql(kept, told["valid_from"]) == [(True,)]
+    again = scene.call("schedule", "change", "etl.sync", "--trigger", "every 2h")
+    assert "stays with the version before" in again.stderr
+
+
+def test_a_change_that_drops_nothing_tells_of_nothing(scene: Scene) -> None:
+    scene.job()
+    scene.schedule("etl.sync", "jitter (every 1h) 50m")
+    result = scene.call("schedule", "change", "etl.sync", "-p", "site=12")
+    assert (result.exit_code, result.stderr) == (0, "")

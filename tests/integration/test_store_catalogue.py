@@ -12,7 +12,7 @@ import pytest
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.ledger import Definition
-from sereno.store import catalogue, schedules
+from sereno.store import catalogue, schedules, version
 from sereno.store.catalogue import register
 from sereno.triggers import parse
 from sereno.triggers.coming import next_slot
@@ -145,7 +145,7 @@ async def test_a_leader_can_beat_while_it_registers_many_schedules(
             since_turn = 0
             await asyncio.sleep(0)
 
-    monkeypatch.setattr(catalogue, "next_slot", counted)
+    monkeypatch.setattr(version, "next_slot", counted)
     turning = asyncio.create_task(turns())
     await scene.declare("a.x", *(named(f"a.x@n{n}") for n in range(300)))
     turning.cancel()

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from sereno.cli.asking import ask
+from sereno.cli.failure import remark
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
@@ -23,6 +24,9 @@ from sereno.store import schedules
 from sereno.store.pool import Database
 from sereno.store.schedules import Standing
 from sereno.triggers import parse
+
+_SETTLED_AHEAD = timedelta(milliseconds=50)
+"""How far ahead of now a change may begin to hold, as what is settled already is settled."""
 
 _FIELDS = {
     "trigger": "trigger",
@@ -86,6 +90,7 @@ def command(
             subject = f"schedule '{standing.name}'"
             changes["policies"] = current.policies | read_policies(policies, job, subject)
         told["schedule"], told["job"] = standing.name, standing.job
+        told["valid_from"] = standing.now
         return _as_json(changes)
 
     async def question(db: Database) -> None:
@@ -98,8 +103,14 @@ def command(
             reason=reason,
         )
         told["trigger"], told["state"] = found.trigger, found.state
+        told["valid_from"], told["now"] = found.valid_from, told["valid_from"]
 
     ask(invocation, question)
+    if told["valid_from"] - told.pop("now") > _SETTLED_AHEAD:
+        remark(
+            f"its slot {exact(told['valid_from'])}, put off to then by its jitter, stays with the"
+            " version before; the change holds for what comes after it"
+        )
     if as_json:
         write_json(told)
     elif told["state"] == "active":

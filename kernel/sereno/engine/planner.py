@@ -289,8 +289,11 @@ def _next(entry: Entry, upto: datetime, complete: bool) -> tuple[datetime | None
     current = entry.current
     if not complete:
         return entry.next_slot, upto
-    if current.valid_from > upto:
-        return entry.next_slot, current.valid_from
+    if current.valid_from > upto:  # until then the versions before it rule
+        ruling = spans(entry.definitions, upto, current.valid_from)
+        due = chain.from_iterable(_slots(entry, d, first, last) for d, first, last in ruling)
+        soonest = next(due, None)
+        return (entry.next_slot, current.valid_from) if soonest is None else (soonest, soonest)
     if current.state in ("orphaned", "removed"):
         return None, None
     if current.state == "paused":

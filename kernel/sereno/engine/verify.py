@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from sereno.model.errors import TriggerError
 from sereno.model.ledger import Definition
@@ -17,7 +18,7 @@ from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
 from sereno.store.timeline import Timeline
 from sereno.store.timeline import since as timelines_since
-from sereno.triggers.coming import spans, trigger_of
+from sereno.triggers.coming import dropped, spans, trigger_of
 
 MAX_FAULTS = 1_000
 _PREFETCH = 5_000
@@ -102,7 +103,21 @@ async def _schedule(connection: Connection, row: Record, account: Account) -> No
         _rows(connection, row["id"], account.since, until),
         ranges,
     )
+    _hold_edits(versions, name, until, account)
     account.unsettled += sum(1 for _ in expected(versions, name, until, account.until))
+
+
+def _hold_edits(versions: list[Definition], name: str, until: datetime, account: Account) -> None:
+    """Find slots that jitter had put off beyond an edit that dropped them: by a version that did
+    not keep them, and recorded nothing."""
+    ruled = list(spans(versions, account.since, until))
+    for (_, _, end), (following, first, _) in pairwise(ruled):
+        earlier = [v for v in versions if v.version < following.version]
+        for slot in dropped(earlier, following, name, end) if first == end else ():
+            if slot <= until:
+                detail = "it was put off to here when its schedule was changed, and has no verdict"
+                account.slots += 1
+                account.fault("lost", name, slot, detail)
 
 
 def expected(

@@ -4,7 +4,7 @@ and config."""
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -14,20 +14,16 @@ import msgspec
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job
-from sereno.model.ledger import Definition, ScheduleState
+from sereno.model.ledger import ScheduleState
 from sereno.model.schedule import Origin
 from sereno.store.isolation import fitting, is_of_data
 from sereno.store.pool import Database
 from sereno.store.sql import sql
-from sereno.triggers.coming import next_slot
-from sereno.triggers.passing import in_passing
+from sereno.store.version import BY_CONFIG, change, foreseen, is_over, lapse
 
 log = logging.getLogger(__name__)
 
-BY_CONFIG = "the configuration"
 BY_CODE = "the code"
-BY_ITSELF = "sereno"
-_TICK = timedelta(microseconds=1)
 
 FORESEEN_AT_ONCE = 100
 """New schedules whose slots are computed at once: some milliseconds in which no node can beat."""
@@ -213,12 +209,7 @@ def _state(row: asyncpg.Record, declared: Declared) -> ScheduleState:
 
 def _state_of_person(row: asyncpg.Record) -> ScheduleState:
     """Return the state that people left a schedule in: also while it was orphaned."""
-    return "active" if row["paused_by"] in (None, BY_CONFIG) or _is_over(row) else "paused"
-
-
-def _is_over(row: asyncpg.Record) -> bool:
-    until: datetime | None = row["paused_until"]
-    return until is not None and until - _TICK <= max(row["now"], row["settled_to"])
+    return "active" if row["paused_by"] in (None, BY_CONFIG) or is_over(row) else "paused"
 
 
 async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
@@ -263,7 +254,7 @@ async def create(
         if n % FORESEEN_AT_ONCE == 0:
             await asyncio.sleep(0)
         if s.declared.enabled:
-            following[s.name] = _foreseen(s.declared.definition(1, now, "active"), s.name, now)
+            following[s.name] = foreseen(s.declared.definition(1, now, "active"), s.name, now)
     for n in range(0, len(schedules), _AT_ONCE):
         await _insert(connection, schedules[n : n + _AT_ONCE], following, by, now)
     for s in schedules:
@@ -307,79 +298,3 @@ async def _insert(
         )
     columns = [list(c) for c in zip(*rows, strict=True)]
     await connection.execute(sql("schedules_create"), *columns, by, since)
-
-
-def _foreseen(definition: Definition, name: str, after: datetime) -> datetime | None:
-    """Return the next slot; None also when the trigger cannot tell, as when its plugin is gone.
-
-    The leader says so each time it looks at the schedule, and leads the others on.
-    """
-    try:
-        with in_passing():
-            return next_slot(definition, name, after)
-    except Exception as error:
-        log.error("a trigger cannot tell its next slot", extra={"schedule": name}, exc_info=error)
-        return None
-
-
-async def lapse(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.Record:
-    """Resume the schedule that `row` (locked) holds where its pause has an end and is over, from
-    that end on, and return its row as it is then."""
-    if row["state"] != "paused" or not _is_over(row):
-        return row
-    enabled = row["declared"].get("enabled", True)
-    await change(
-        connection,
-        row,
-        state="active" if enabled else "paused",
-        action="resume" if enabled else "pause",
-        by=BY_ITSELF if enabled else BY_CONFIG,
-        reason="the pause is over" if enabled else "disabled",
-        since=row["paused_until"] - _TICK,
-    )
-    return await connection.fetchrow(sql("schedule_by_name"), row["name"])
-
-
-async def change(
-    connection: asyncpg.Connection,
-    row: asyncpg.Record,
-    *,
-    action: str,
-    by: str,
-    reason: str,
-    declared: dict[str, Any] | None = None,
-    overrides: dict[str, Any] | None = None,
-    state: ScheduleState | None = None,
-    paused_until: datetime | None = None,
-    since: datetime | None = None,
-) -> Definition:
-    """Write a new version of the schedule that `row` (locked) holds; it rules slots after `since`,
-    by default after this instant, and none that is settled."""
-    state = state or row["state"]
-    declared = row["declared"] if declared is None else declared
-    overrides = row["overrides"] if overrides is None else overrides
-    effective = Declared.from_json(declared, overrides)
-    since = max(since or row["now"], row["settled_to"])
-    definition = effective.definition(row["version"] + 1, since, state)
-    following = _foreseen(definition, row["name"], since) if state == "active" else None
-    await connection.fetchval(
-        sql("schedule_change"),
-        row["id"],
-        declared,
-        overrides,
-        state,
-        paused_until if state in ("paused", "orphaned") else None,
-        by,
-        reason,
-        definition.trigger,
-        definition.starts_at,
-        definition.ends_at,
-        definition.jitter,
-        definition.params,
-        definition.policies,
-        following,
-        since,
-        since,
-        action,
-    )
-    return definition

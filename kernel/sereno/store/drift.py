@@ -13,10 +13,11 @@ import msgspec
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
 from sereno.model.ledger import Definition
-from sereno.store.catalogue import BY_CODE, BY_CONFIG
+from sereno.store.catalogue import BY_CODE
 from sereno.store.ledger import definition
 from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
+from sereno.store.version import BY_CONFIG
 from sereno.triggers.coming import next_slot
 from sereno.triggers.passing import in_passing
 from sereno.triggers.rules import rules

@@ -13,11 +13,12 @@ from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.job import Job
 from sereno.model.ledger import Definition
-from sereno.store.catalogue import NamedSchedule, change, create, lapse
+from sereno.store.catalogue import NamedSchedule, create
 from sereno.store.ledger import definition as held_by
 from sereno.store.pool import Database
 from sereno.store.sql import sql
-from sereno.triggers.coming import coming, spans
+from sereno.store.version import change, lapse
+from sereno.triggers.coming import coming, next_slot, spans
 from sereno.triggers.fit import check_name, fitting
 
 MAX_REPLAY = 1_000
@@ -191,7 +192,8 @@ async def override(
     reason: str = "",
 ) -> tuple[Definition, datetime]:
     """Lay `changes` (fields of `Declared`) over one schedule: None takes one back, UNSET leaves the
-    field empty. Return its new version, and the first slot that this would fire now.
+    field empty. Return its new version, and the first slot that this would fire now (or, when a
+    slot that jitter has put off stays with the version before, after that).
 
     `jobs`: returns the job of a name, or raises NotFoundError. A pause goes on. Raises
     NotFoundError, and as `fitting` on what does not fit: then the schedule stays as it is.
@@ -215,6 +217,8 @@ async def override(
             by=by,
             reason=reason,
         )
+    if definition.valid_from > max(row["now"], row["settled_to"]):
+        first = next_slot(definition, row["name"], definition.valid_from) or first
     return definition, first
 
 

@@ -10,6 +10,8 @@ from sereno.triggers.passing import kept
 from sereno.triggers.remembered import Remembered
 from sereno.triggers.trigger import Trigger
 
+_TICK = timedelta(microseconds=1)
+
 
 @kept(65_536)
 def trigger_of(text: str, spread: timedelta | None, name: str) -> Trigger:
@@ -22,7 +24,7 @@ def next_slot(definition: Definition, name: str, after: datetime) -> datetime | 
     """Return the first slot after `after` that lies in the definition's window."""
     trigger = trigger_of(definition.trigger, definition.jitter, name)
     if definition.starts_at is not None and after < definition.starts_at:
-        after = definition.starts_at - timedelta(microseconds=1)
+        after = definition.starts_at - _TICK
     slot = trigger.next_after(after)
     if slot is None or (definition.ends_at is not None and slot >= definition.ends_at):
         return None
@@ -43,6 +45,32 @@ def spans(
         last = min([until, *(later.valid_from for later in versions[n + 1 :])])
         if first < last and version.state not in ("orphaned", "removed"):
             yield version, first, last
+
+
+def dropped(
+    versions: Sequence[Definition], following: Definition, name: str, at: datetime
+) -> list[datetime]:
+    """Return the slots after `at` that one of `versions` has put off, by its jitter, and that
+    nobody would settle any more if `following` ruled from `at` on, soonest first.
+
+    One whose own instant `following` puts off too is moved, and not dropped.
+    """
+    if following.state in ("orphaned", "removed"):
+        return []  # then nothing is due, on somebody's word
+    before = next((v for v, _, _ in spans(versions, at, at + _TICK)), None)
+    if before is None:
+        return []
+    found = trigger_of(before.trigger, before.jitter, name).put_off(at)
+    if not found:
+        return []
+    moved = trigger_of(following.trigger, following.jitter, name).put_off(at)
+    return sorted(
+        slot
+        for due, slot in found.items()
+        if due not in moved
+        and (before.ends_at is None or slot < before.ends_at)
+        and next_slot(following, name, slot - _TICK) != slot
+    )
 
 
 def coming(definition: Definition, name: str, after: datetime) -> Iterator[datetime]:

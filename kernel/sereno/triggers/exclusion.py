@@ -44,6 +44,15 @@ class ExceptOn(Trigger):
             slot = self.trigger.next_after((begin if begin > slot else again) - TICK)
         return None
 
+    def put_off(self, instant: datetime) -> dict[datetime, datetime]:
+        """Return what the trigger has put off, to a day that is not left out."""
+        zone = find_zone(self.tz)
+        return {
+            due: slot
+            for due, slot in self.trigger.put_off(instant).items()
+            if not self._leaves_out(slot.astimezone(zone).date(), zone)
+        }
+
     @property
     def text(self) -> str:
         """As in ``except_on (cron 0 8 * * * UTC) 2026-12-25 (cron 0 0 1 * * UTC) tz=UTC``."""

@@ -41,6 +41,20 @@ class Jitter(Trigger):
             slot = following
         return None
 
+    def put_off(self, instant: datetime) -> dict[datetime, datetime]:
+        """Return what this jitter has put off beyond `instant`, and what one within it has."""
+        instant = in_utc(instant)
+        inner = {slot: due for due, slot in self.trigger.put_off(instant).items()}
+        found = {}
+        slot = self._candidate(instant)
+        while slot is not None and (slot <= instant or slot in inner):
+            following = self.trigger.next_after(slot)
+            shifted = slot + self._shift(slot, following)
+            if shifted > instant:
+                found[inner.get(slot, slot)] = shifted
+            slot = following
+        return found
+
     @property
     def text(self) -> str:
         """As in ``jitter (every 6h) 10m key=etl_ivr.sync``."""

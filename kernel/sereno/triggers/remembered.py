@@ -29,6 +29,10 @@ class Remembered(Trigger):
             self._steps.add(instant, answer)
         return answer
 
+    def put_off(self, instant: datetime) -> dict[datetime, datetime]:
+        """The trigger's own."""
+        return self._trigger.put_off(instant)
+
     @property
     def text(self) -> str:
         """The trigger's own."""

@@ -35,6 +35,11 @@ class Trigger(ABC):
         """Return this trigger with `key` on every jitter in it that has none."""
         return self
 
+    def put_off(self, instant: datetime) -> dict[datetime, datetime]:
+        """Return the slots after `instant` that were due by then, if a jitter had not put them off:
+        by the instants at which they were due."""
+        return {}
+
     def slots(self, after: datetime, until: datetime | None = None) -> Iterator[datetime]:
         """Yield the slots in (after, until], in order; for ever if `until` is None."""
         slot = self.next_after(after)

@@ -24,6 +24,13 @@ class AnyOf(Trigger):
                 found = slot
         return found
 
+    def put_off(self, instant: datetime) -> dict[datetime, datetime]:
+        """Return what any of the triggers has put off."""
+        found: dict[datetime, datetime] = {}
+        for trigger in self.triggers:
+            found |= trigger.put_off(instant)
+        return found
+
     @property
     def text(self) -> str:
         """As in ``any_of (cron 0 8 * * * UTC) (every 7h)``."""

@@ -30,6 +30,14 @@ class Within(Trigger):
         slot = self.trigger.next_after(instant)
         return None if slot is None or (self.end is not None and slot >= self.end) else slot
 
+    def put_off(self, instant: datetime) -> dict[datetime, datetime]:
+        """Return what the trigger has put off, to within."""
+        return {
+            due: slot
+            for due, slot in self.trigger.put_off(instant).items()
+            if (self.start is None or slot >= self.start) and (self.end is None or slot < self.end)
+        }
+
     @property
     def text(self) -> str:
         """As in ``within (every 6h) start=2026-01-01T00:00:00Z end=2026-07-01T00:00:00Z``."""
