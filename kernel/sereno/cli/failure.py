@@ -71,7 +71,7 @@ def remark(sentence: str) -> None:
 def _usage(error: click.UsageError) -> str:
     """Return click's message as one sentence of ours, with the command that explains it."""
     message = error.format_message().strip().rstrip(".")
-    if error.ctx is None or "`" in message:
+    if error.ctx is None or "`" in message or message.endswith("?"):
         return message
     return f"{message[:1].lower()}{message[1:]}; see `{error.ctx.command_path} --help`"
 

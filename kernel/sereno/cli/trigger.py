@@ -1,5 +1,6 @@
 """``sereno trigger``: queues a run, and may wait for its end."""
 
+import asyncio
 import os
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,13 +16,15 @@ from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
 from sereno.cli.waiting import check_waiting, follow, waiting_options
-from sereno.model.errors import NotFoundError
+from sereno.model.errors import NotFoundError, SchemaError
 from sereno.model.job import Job
 from sereno.model.trace import is_traceparent
 from sereno.store import queue, views
 from sereno.store.pool import Database
 from sereno.store.queue import Requested
 from sereno.store.views import RunDetail
+
+_LOOK, _PATIENCE = timedelta(milliseconds=200), timedelta(seconds=30)
 
 
 @click.command("trigger")
@@ -66,6 +69,8 @@ def command(
 
     async def asked(db: Database) -> tuple[Requested, RunDetail]:
         run_at = None if at is None else _future(at, await db.fetchval("watch"))
+        if wait and job in invocation.registry.jobs:
+            await _brought(db, job, timeout or _PATIENCE)
         try:
             found = await queue.request(
                 db,
@@ -94,6 +99,21 @@ def command(
     else:
         when = f", to start at {exact(found.run_at)}" if at else ""
         write(f"run {run_id} of job '{job}' is queued{when}; `sereno show {run_id}` tells of it")
+
+
+async def _brought(db: Database, job: str, patience: timedelta) -> None:
+    """Wait for a replica to bring the job to the database, as one that has just been started."""
+    said = False
+    for _ in range(int(min(patience, _PATIENCE) / _LOOK)):
+        try:
+            await views.known_job(db, job)
+        except (NotFoundError, SchemaError):
+            if not said:
+                remark(f"no replica has brought job '{job}' yet; `sereno run` starts one, waiting")
+            said = True
+            await asyncio.sleep(_LOOK.total_seconds())
+        else:
+            return
 
 
 def _trace(given: str | None) -> str | None:

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,9 @@ import pytest
 from .conftest import Call
 
 FILES = [
+    ".github/workflows/ci.yml",
+    ".gitignore",
+    "LICENSE",
     "README.md",
     "pyproject.toml",
     "sereno_call_import/__init__.py",
@@ -37,12 +41,52 @@ def test_a_new_plugin_is_a_complete_package(package: Path) -> None:
 
 def test_it_says_what_to_do_next(call: Call) -> None:
     lines = call("new-plugin", "call-import").stdout.splitlines()
-    assert lines[-4:] == [
+    steps = [re.sub(r"\S*/(?=(pip|pytest|sereno) )", "", line) for line in lines[-7:]]
+    assert steps == [
         "Next:",
         "  pip install -e 'sereno-call-import[dev]'",
         "  pytest sereno-call-import",
-        "  sereno check && sereno trigger call_import.greet --wait",
+        "  sereno check",
+        "  sereno run &",
+        "  sereno trigger call_import.greet --wait",
+        "  kill %1",
     ]
+
+
+@pytest.mark.parametrize("name", ["sereno-call-import", "sereno_call_import", "Sereno.call-import"])
+def test_the_prefix_of_its_package_is_no_part_of_its_name(
+    name: str, call: Call, tmp_path: Path
+) -> None:
+    assert call("new-plugin", name).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["sereno-call-import"]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("Billing", "billing"),
+        ("my.plugin", "my-plugin"),
+        ("call import", "call-import"),
+        ("\N{LATIN SMALL LETTER N WITH TILDE}and\N{LATIN SMALL LETTER U WITH ACUTE}", "nandu"),
+        ("a--b", "a-b"),
+        ("sereno-Billing", "billing"),
+    ],
+)
+def test_a_name_that_is_almost_one_gets_a_suggestion(
+    name: str, near: str, call: Call, tmp_path: Path
+) -> None:
+    result = call("new-plugin", "--", name)
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"; did you mean '{near}'?\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_plugin_that_is_installed_is_taken(call: Call, tmp_path: Path) -> None:
+    for name in ("call-import", "sereno_call_import"):
+        result = call("new-plugin", name, plugins={"call_import": {}})
+        assert result.exit_code == 2
+        assert "there is a plugin 'call_import' already; choose another name" in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_its_own_tests_pass(package: Path) -> None:
@@ -84,7 +128,20 @@ def test_it_builds_and_what_is_built_is_loaded(package: Path, tmp_path: Path) ->
     assert "call_import.greet" in checked.stdout
 
 
-@pytest.mark.parametrize("name", ["Billing", "2fast", "a b", "../x", "a--b", "a-", "", "x" * 61])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2fast",
+        "../x",
+        "a-",
+        "",
+        "x" * 61,
+        "sereno",
+        "sereno-",
+        "sereno-sereno",
+        "\N{CYRILLIC SMALL LETTER A}",
+    ],
+)
 def test_a_name_that_no_package_may_have_is_refused(name: str, call: Call, tmp_path: Path) -> None:
     result = call("new-plugin", "--", name)
     assert result.exit_code == 2
