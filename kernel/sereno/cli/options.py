@@ -22,6 +22,10 @@ pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
+reveal_option = click.option(
+    "--reveal", is_flag=True, help="Show passwords and tokens of the run, which are masked else."
+)
+
 
 def flag(key: str, *names: str, **attributes: Any) -> Callable[[F], F]:
     """Declare an option that sets the setting `key`, as in ``flag("http.port", "--http-port")``."""

@@ -21,7 +21,12 @@ from sereno.store.views import RunDetail
 @as_json
 @pass_invocation
 def command(
-    invocation: Invocation, run: int, wait: bool, timeout: timedelta | None, as_json: bool
+    invocation: Invocation,
+    run: int,
+    wait: bool,
+    timeout: timedelta | None,
+    reveal: bool,
+    as_json: bool,
 ) -> None:
     """Queue a finished run again, as a new run of the same slot, with all that it was given.
 
@@ -41,7 +46,7 @@ def command(
         complain(f"run {run} is {old.state}; only a finished run can be queued again")
         raise click.exceptions.Exit(FAILED)
     if wait:
-        follow(invocation, new.id, timeout, as_json=as_json)
+        follow(invocation, new.id, timeout, reveal=reveal, as_json=as_json)
     elif as_json:
         write_json({**new.facts(), "again": run})
     else:

@@ -22,11 +22,11 @@ from sereno.store.views import AttemptView, RunDetail
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
 
-def show(invocation: Invocation, run_id: int, lines: int, *, as_json: bool) -> None:
+def show(invocation: Invocation, run_id: int, lines: int, *, reveal: bool, as_json: bool) -> None:
     """Print the run `run_id` with its last `lines` log lines."""
 
     async def question(db: Database) -> tuple[RunDetail, list[Straggler]]:
-        found = await views.run(db, run_id, lines=lines)
+        found = await views.run(db, run_id, lines=lines, reveal=reveal)
         return found, [s for s in await overstaying(db) if s.run_id == run_id]
 
     run, left = ask(invocation, question)

@@ -44,11 +44,13 @@ class _Answer:
         return not self.slots and self.kept_from is not None and self.at < self.kept_from
 
 
-def show(invocation: Invocation, job: str, at: str, lines: int, *, as_json: bool) -> None:
+def show(
+    invocation: Invocation, job: str, at: str, lines: int, *, reveal: bool, as_json: bool
+) -> None:
     """Print what became of `job`'s slots at the instant that the text `at` names."""
 
     async def question(db: Database) -> _Answer:
-        return await _find(db, job, at, lines)
+        return await _find(db, job, at, lines, reveal)
 
     answer = ask(invocation, question)
     if as_json:
@@ -77,7 +79,7 @@ def show(invocation: Invocation, job: str, at: str, lines: int, *, as_json: bool
         tell_outcome(run)
 
 
-async def _find(db: Database, job: str, at: str, lines: int) -> _Answer:
+async def _find(db: Database, job: str, at: str, lines: int, reveal: bool) -> _Answer:
     await views.known_job(db, job)
     now = await db.fetchval("watch")
     instant = read_instant(at, now)
@@ -88,7 +90,7 @@ async def _find(db: Database, job: str, at: str, lines: int) -> _Answer:
     found = await views.slots(db, job, instant, until - _TICK)
     near = await views.slots(db, job, instant - _NEAR, instant + _NEAR, limit=10_000)
     runs = {
-        slot.run_id: await views.run(db, slot.run_id, lines=lines)
+        slot.run_id: await views.run(db, slot.run_id, lines=lines, reveal=reveal)
         for slot in found[:5]
         if slot.run_id is not None
     }

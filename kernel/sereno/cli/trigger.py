@@ -58,6 +58,7 @@ def command(
     traceparent: str | None,
     wait: bool,
     timeout: timedelta | None,
+    reveal: bool,
     as_json: bool,
 ) -> None:
     """Queue a run of JOB, now or later.
@@ -91,7 +92,7 @@ def command(
     found, run = ask(invocation, asked)
     run_id = found.run_id
     if wait:
-        follow(invocation, run_id, timeout, as_json=as_json)
+        follow(invocation, run_id, timeout, reveal=reveal, as_json=as_json)
     elif as_json:
         write_json({**run.facts(), "new": found.new})
     elif not found.new:

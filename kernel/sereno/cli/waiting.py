@@ -17,7 +17,7 @@ from sereno.cli.asking import ask
 from sereno.cli.failure import FAILED, INTERRUPTED, remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting
-from sereno.cli.options import DURATION
+from sereno.cli.options import DURATION, reveal_option
 from sereno.cli.output import console, said, write, write_json
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.run import FINAL
@@ -39,7 +39,7 @@ _HANDED_OVER = timedelta(seconds=2)  # until then somebody else takes the lead
 
 
 def waiting_options(function: F) -> F:
-    """Give `function` the options ``--wait --timeout``."""
+    """Give `function` the options ``--wait --timeout --reveal``."""
     limit = click.option(
         "--timeout",
         type=DURATION,
@@ -47,7 +47,7 @@ def waiting_options(function: F) -> F:
         help="How long to wait; then exit 1, and the run goes on. [default: for ever]",
     )
     wait = click.option("--wait", is_flag=True, help="Wait for the end; exit 1 unless it succeeds.")
-    return wait(limit(function))
+    return wait(limit(reveal_option(function)))
 
 
 def check_waiting(wait: bool, timeout: timedelta | None) -> None:
@@ -59,7 +59,12 @@ def check_waiting(wait: bool, timeout: timedelta | None) -> None:
 
 
 def follow(
-    invocation: Invocation, run_id: int, timeout: timedelta | None = None, *, as_json: bool
+    invocation: Invocation,
+    run_id: int,
+    timeout: timedelta | None = None,
+    *,
+    reveal: bool = False,
+    as_json: bool,
 ) -> None:
     """Wait for the end of `run_id`, print it, and exit 1 unless it succeeded.
 
@@ -67,7 +72,7 @@ def follow(
     """
 
     async def wait(db: Database) -> RunDetail:
-        return await _watch(db, run_id, timeout)
+        return await _watch(db, run_id, timeout, reveal)
 
     try:
         run = ask(invocation, wait)
@@ -88,7 +93,7 @@ def follow(
         raise click.exceptions.Exit(FAILED)
 
 
-async def _watch(db: Database, run_id: int, timeout: timedelta | None) -> RunDetail:
+async def _watch(db: Database, run_id: int, timeout: timedelta | None, reveal: bool) -> RunDetail:
     waiting = _Waiting(run_id)
     run: RunDetail | None = None
     until = math.inf if timeout is None else monotonic() + timeout.total_seconds()
@@ -96,14 +101,14 @@ async def _watch(db: Database, run_id: int, timeout: timedelta | None) -> RunDet
         looks = 0
         while True:
             with suppress(StoreUnavailableError):
-                run = await views.run(db, run_id, lines=_LINES)
+                run = await views.run(db, run_id, lines=_LINES, reveal=reveal)
                 waiting.tell_attempts(run)
                 if run.state in FINAL:
                     return run
                 waiting.show(run, await views.leader(db))
             left = until - monotonic()
             if left <= 0:
-                return run or await views.run(db, run_id, lines=_LINES)
+                return run or await views.run(db, run_id, lines=_LINES, reveal=reveal)
             looks += 1
             pause = _QUICK_SECONDS if looks < _QUICK_LOOKS else _SLOW_SECONDS
             await asyncio.sleep(min(pause, left))

@@ -17,8 +17,14 @@ from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.ledger import definition
 from sereno.store.pool import Database
 
-_SPOKEN = ("error", "traceback", "message", "note")
-"""What a job said in its own words, which may hold a password."""
+_SPOKEN = (
+    *("error", "traceback", "message", "note"),
+    *("requested_by", "unique_key", "concurrency_key", "cancel_reason", "verdict_reason", "reason"),
+)
+"""What a job or a caller said in words of their own, which may hold a password."""
+
+_GIVEN = ("params", "upstream", "result", "checkpoint")
+"""What a run was given and what it found, as JSON."""
 
 V = TypeVar("V", bound=msgspec.Struct)
 
@@ -152,10 +158,10 @@ class RunDetail(RunView, kw_only=True):
     lines: list[LogLine] = []
 
     def facts(self) -> dict[str, Any]:
-        """Return the facts with params, masked where they are secret, and the ended attempts."""
+        """Return the facts with params and the ended attempts."""
         found = super().facts()
         return found | {
-            "params": hidden("params", self.params),
+            "params": self.params,
             "ended_attempts": self.attempts,
         }
 
@@ -228,7 +234,7 @@ async def jobs(db: Database) -> list[JobView]:
 async def schedules(db: Database, name: str | None = None) -> list[ScheduleView]:
     """Return the schedules of the job `name`, or the one of that name; all of them for None."""
     return [
-        ScheduleView(definition=definition(row), **_picked(row, ScheduleView))
+        ScheduleView(definition=_masked(definition(row)), **_picked(row, ScheduleView))
         for row in await db.fetch("view_schedules", name)
     ]
 
@@ -266,14 +272,19 @@ async def runs(
     return _all(await db.fetch("view_runs", job, list(states) or None, limit), RunView)
 
 
-async def run(db: Database, run_id: int, *, lines: int = 20) -> RunDetail:
-    """Return one run with its attempts and its last `lines` log lines; raises NotFoundError."""
+async def run(db: Database, run_id: int, *, lines: int = 20, reveal: bool = False) -> RunDetail:
+    """Return one run with its attempts and its last `lines` log lines; raises NotFoundError.
+
+    `reveal`: with the secrets in it, for who may read the table anyway and asks for them.
+    """
     row = await db.fetchrow("view_run", run_id)
     if row is None:
         raise NotFoundError(f"there is no run {run_id}; `sereno runs` lists the newest")
-    detail = _one(row, RunDetail)
-    detail.attempts = _all(await db.fetch("view_attempts", run_id), AttemptView)
-    detail.lines = _all(await db.fetch("view_lines", run_id, lines), LogLine)
+    detail = RunDetail(**_picked(row, RunDetail, reveal=reveal))
+    ended = await db.fetch("view_attempts", run_id)
+    detail.attempts = [AttemptView(**_picked(r, AttemptView, reveal=reveal)) for r in ended]
+    said = await db.fetch("view_lines", run_id, lines)
+    detail.lines = [LogLine(**_picked(r, LogLine, reveal=reveal)) for r in said]
     return detail
 
 
@@ -287,7 +298,7 @@ async def slots(
 async def rules(db: Database, job: str, at: datetime) -> list[RuleView]:
     """Return what `job`'s schedules followed at the instant `at`."""
     return [
-        RuleView(definition=definition(row), **_picked(row, RuleView))
+        RuleView(definition=_masked(definition(row)), **_picked(row, RuleView))
         for row in await db.fetch("view_history", job, at)
     ]
 
@@ -313,7 +324,16 @@ def _one(row: asyncpg.Record, view: type[V]) -> V:
     return view(**_picked(row, view))
 
 
-def _picked(row: asyncpg.Record, view: type[msgspec.Struct]) -> dict[str, Any]:
+def _picked(
+    row: asyncpg.Record, view: type[msgspec.Struct], *, reveal: bool = False
+) -> dict[str, Any]:
     known = frozenset(row.keys())
     found = {name: row[name] for name in view.__struct_fields__ if name in known}
-    return found | {name: redact(found[name]) for name in _SPOKEN if found.get(name)}
+    if reveal:
+        return found
+    found |= {name: redact(found[name]) for name in _SPOKEN if isinstance(found.get(name), str)}
+    return found | {name: hidden(name, found[name]) for name in _GIVEN if found.get(name)}
+
+
+def _masked(found: Definition) -> Definition:
+    return msgspec.structs.replace(found, params=hidden("params", found.params))
