@@ -11,6 +11,7 @@ from sereno.model.notification import NotificationKind
 from sereno.model.policies import Severity
 from sereno.model.quiet import parse_quiet
 from sereno.model.retry import Retry
+from sereno.settings.database_url import check_database_url
 from sereno.settings.place import Key, Origin
 from sereno.settings.secret import hidden
 
@@ -186,6 +187,15 @@ class Settings(Table, frozen=True, kw_only=True):
     jobs: dict[str, JobSettings] = {}
     schedules: dict[str, ScheduleSettings] = {}
     origin: Origin = Origin()
+
+    def __post_init__(self) -> None:
+        for name in ("database_url", "leader_database_url"):
+            url = getattr(self, name)
+            if url is not None and "://" in url:
+                try:
+                    check_database_url(url)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from None
 
     def place(self, *key: str) -> str:
         """Say where `key` was set, as ``conf/sereno.toml:14``; the default's name when nowhere."""
