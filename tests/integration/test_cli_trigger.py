@@ -299,3 +299,12 @@ def test_a_limit_without_waiting_is_refused(scene: Scene) -> None:
         assert (result.exit_code, result.stdout) == (2, "")
         assert "--timeout says how long --wait waits" in result.stderr
     assert queued(scene) == []
+
+
+def test_waiting_waits_for_a_replica_to_bring_the_job_too(scene: Scene) -> None:
+    result = scene.call("trigger", "etl.new", "--wait", "--timeout", "300ms")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no replica has brought job 'etl.new' yet; `sereno run` starts one, waiting" in (
+        result.stderr
+    )
+    assert "job 'etl.new' is declared here, but no replica has brought it" in result.stderr
