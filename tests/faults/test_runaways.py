@@ -50,6 +50,43 @@ def test_a_job_that_blocks_the_loop_is_named_counted_and_takes_the_lead_from_its
             goes_on(database)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_is_lost_as_it_held_the_loop_is_told_so_and_so_are_those_beside_it(
+    database: str, tmp_path: Path, killed: bool
+) -> None:
+    """Whether its node comes back or is killed meanwhile."""
+    with process(database, tmp_path, JOBS) as first:
+        first.said("leading")
+        beside = enqueue(database, "faults.long", '{"seconds": 60}')
+        wait_until(lambda: state(database, beside) == "running", "the run beside it")
+        run = enqueue(database, "faults.block", '{"seconds": 8}')
+        with process(database, tmp_path, JOBS) as second:
+            second.said("ready")
+            first.said("giving the lead up: the event loop is blocked")
+            noted = "SELECT count(*) FROM sereno.straggler WHERE run_id = %s AND seconds > 1"
+            wait_until(lambda: value(database, noted, run), "the word of it")
+            if killed:
+                _kill(first)
+            lost = "SELECT error FROM sereno.attempt WHERE run_id = %s AND state = 'lost'"
+            for of, words in (
+                (run, "it held the event loop of its node"),
+                (beside, f"run {run} of job 'faults.block' held its event loop for"),
+            ):
+                wait_until(lambda of=of: value(database, lost, of), f"the loss of run {of}", 40)
+                assert words in value(database, lost, of)
+            _kill(second)
+
+
+def test_a_block_that_costs_nothing_leaves_no_word(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path, JOBS, SERENO_LEASE="60s") as replica:
+        run = enqueue(database, "faults.block", '{"seconds": 4}')
+        noted = "SELECT count(*) FROM sereno.straggler WHERE run_id = %s"
+        wait_until(lambda: value(database, noted, run) == 1, "the word of it")
+        wait_until(lambda: value(database, noted, run) == 0, "that it is taken back")
+        assert state(database, run) == "succeeded"
+        assert replica.lines("the event loop is blocked")
+
+
 def test_an_endless_loop_in_a_process_is_killed_at_its_deadline(
     database: str, tmp_path: Path
 ) -> None:

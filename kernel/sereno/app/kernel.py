@@ -13,6 +13,7 @@ from sereno.app.bus import Bus
 from sereno.app.onlooker import tell_who_leads
 from sereno.engine import history
 from sereno.engine.backoff import Backoff
+from sereno.engine.blockage import Blockage
 from sereno.engine.clock import Clock, steady
 from sereno.engine.executors.executor import Executor
 from sereno.engine.executors.in_loop import InLoop
@@ -164,7 +165,12 @@ class Kernel:
             asyncio.ensure_future(self._be_seen()),
             asyncio.ensure_future(tell_who_leads(self.db, self.status, leader.refused)),
             asyncio.ensure_future(
-                Watchdog(self.status, 0.6 * settings.lease.total_seconds(), leader.cut).work()
+                Watchdog(
+                    self.status,
+                    0.6 * settings.lease.total_seconds(),
+                    leader.cut,
+                    Blockage(self._dsn, self.status.node),
+                ).work()
             ),
         ]
         stopping = asyncio.ensure_future(stop.wait())

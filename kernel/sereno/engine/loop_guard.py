@@ -36,6 +36,11 @@ def guard(loop: asyncio.AbstractEventLoop) -> None:
     loop.stop = _unless_a_run_asks(loop.stop)  # type: ignore[method-assign]
 
 
+def owner_of(task: "asyncio.Task[Any]") -> RunScope | None:
+    """Return the run that has made `task`, None when none has."""
+    return task._owner if isinstance(task, _Task) else None
+
+
 def refusals() -> int:
     """Return how often a run was refused what is not its own."""
     return _refused

@@ -1,14 +1,14 @@
 """Finds runs whose owner is gone, and has them tried again or lost."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
 from sereno.engine.clock import steady
 from sereno.engine.loss import tried_again
 from sereno.model.events import RunFinished
 from sereno.model.job import Job
-from sereno.store import runs
+from sereno.store import runs, stragglers
 from sereno.store.pool import Database, Record
 
 log = logging.getLogger("sereno.reaper")
@@ -62,30 +62,63 @@ class Reaper:
 
     async def _take(self, term: int, node: UUID) -> list[tuple[int, str, int | None]]:
         owned = await runs.owned(self._db, node)
-        verdicts = [
-            (
-                *(r["id"], r["attempt"], r["token"]),
-                tried_again(self._jobs, r["job"], r["losses"], r["policies"]),
-            )
-            for r in owned
-        ]
-        if not verdicts:
+        if not owned:
             return []
-        error = f"its node {node} died or was cut off"
-        gone = await runs.lose(self._db, term, node, verdicts, error)
-        for row in gone:
-            log.warning(
-                "a run lost its node",
-                extra={
-                    "run": row["id"],
-                    "job": row["job"],
-                    "state": row["state"],
-                    "owner": str(node),
-                },
+        blocking = await stragglers.blocking(self._db, node)
+        taken = []
+        for error, of_it in _grouped(node, owned, blocking).items():
+            verdicts = [
+                (
+                    *(r["id"], r["attempt"], r["token"]),
+                    tried_again(self._jobs, r["job"], r["losses"], r["policies"]),
+                )
+                for r in of_it
+            ]
+            gone = await runs.lose(self._db, term, node, verdicts, error)
+            for row in gone:
+                self._tell(row, node, error)
+            taken += [(r["id"], r["state"], r["schedule_id"]) for r in gone]
+        return taken
+
+    def _tell(self, row: Record, node: UUID, error: str) -> None:
+        log.warning(
+            "a run lost its node",
+            extra={
+                "run": row["id"],
+                "job": row["job"],
+                "state": row["state"],
+                "owner": str(node),
+                "error": error,
+            },
+        )
+        if row["state"] == "lost":
+            self._publish(_lost(row, error))
+
+
+def _grouped(
+    node: UUID, owned: Iterable[Record], blocking: Mapping[UUID, tuple[int, str, float]]
+) -> dict[str, list[Record]]:
+    """Return the runs that `node` owned, by what is said of their loss.
+
+    `blocking`: what has held its event loop to the last, by token: run, job, seconds.
+    """
+    found: dict[str, list[Record]] = {}
+    others = [
+        f"run {run} of job '{job}' held its event loop for {seconds:.0f} s"
+        for run, job, seconds in blocking.values()
+    ]
+    for row in owned:
+        held = blocking.get(row["token"])
+        if held is not None:
+            error = (
+                f"it held the event loop of its node {node} for {held[2]:.0f} s, so that the node"
+                " was cut off: what does not await belongs into a thread or a process (executor=)"
             )
-            if row["state"] == "lost":
-                self._publish(_lost(row, error))
-        return [(r["id"], r["state"], r["schedule_id"]) for r in gone]
+        else:
+            why = "".join(f": {other}" for other in others[:1])
+            error = f"its node {node} died or was cut off{why}"
+        found.setdefault(error, []).append(row)
+    return found
 
 
 def _lost(row: Record, error: str) -> RunFinished:

@@ -12,7 +12,9 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
+from sereno.engine.blockage import Blockage
 from sereno.engine.clock import steady
+from sereno.engine.loop_guard import owner_of
 from sereno.engine.status import Status
 
 log = logging.getLogger("sereno.watchdog")
@@ -27,10 +29,18 @@ BLOCKED_AFTER = 1.0
 class Watchdog:
     """Calls `cut`, in its own thread, once the loop was blocked for `limit` seconds."""
 
-    def __init__(self, status: Status, limit: float, cut: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        status: Status,
+        limit: float,
+        cut: Callable[[], None],
+        blockage: Blockage | None = None,
+    ) -> None:
+        """`blockage`: hears which run holds the loop, and for how long."""
         self._status = status
         self._limit = limit
         self._cut = cut
+        self._blockage = blockage
         self._asked: float | None = None
         self._ended = threading.Event()
         self._main = threading.get_ident()
@@ -58,6 +68,8 @@ class Watchdog:
         while not self._ended.wait(TICK):
             asked = self._asked
             if asked is None:
+                if told and self._blockage is not None:
+                    self._blockage.over()
                 told = cut = False
                 self._asked = steady()
                 with suppress(RuntimeError):  # the loop is closed
@@ -71,12 +83,19 @@ class Watchdog:
                 told = True
                 self._status.loop_blocked += 1
                 log.error("the event loop is blocked", extra=self._culprit(loop, silent))
+            self._keep(loop, silent)
             if not cut and silent >= self._limit and self._status.leading:
                 cut = True
                 log.error(
                     "giving the lead up: the event loop is blocked", extra={"seconds": silent}
                 )
                 self._cut()
+
+    def _keep(self, loop: asyncio.AbstractEventLoop, silent: float) -> None:
+        task = asyncio.current_task(loop)
+        scope = None if task is None else owner_of(task)
+        if scope is not None and self._blockage is not None:
+            self._blockage.holds(scope, silent)
 
     def _culprit(self, loop: asyncio.AbstractEventLoop, silent: float) -> dict[str, object]:
         """Return which task holds the loop, and where it is."""

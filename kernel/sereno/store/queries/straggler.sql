@@ -34,5 +34,6 @@ SELECT g.token, g.run_id, g.job, g.attempt, g.schedule_id, g.concurrency_key, g.
  ORDER BY g.since, g.run_id;
 
 -- name: straggler_blocks
--- $1 node. What has held its event loop.
-SELECT token, run_id, job, seconds FROM sereno.straggler WHERE node = $1 AND kind = 'blocks';
+-- $1 node. What has held its event loop to the last.
+SELECT token, run_id, job, seconds FROM sereno.straggler
+ WHERE node = $1 AND kind = 'blocks' AND since + make_interval(secs => seconds) > clock_timestamp() - interval '2 minutes';
