@@ -32,6 +32,7 @@ from sereno.plugins import Registry
 from sereno.settings import Settings, redact
 from sereno.store import nodes, runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
+from sereno.store.encoding import Encoding
 from sereno.store.migrate import Migrated, confirm, migrate
 from sereno.store.migration import newest_known
 from sereno.store.nodes import NodeFacts
@@ -96,6 +97,7 @@ class Kernel:
                 status.store_error = sentence
                 await asyncio.sleep(backoff.wait())
         _tell_of_schema(schema)
+        _tell_of_encoding(self.db.encoding)
         status.migrated = True
         status.store_up, status.store_error = True, None
 
@@ -228,6 +230,15 @@ class Kernel:
     async def close(self) -> None:
         """Drop every connection."""
         await self.db.close()
+
+
+def _tell_of_encoding(encoding: Encoding) -> None:
+    """Say once that some letters will be shown as codes, and how they would not be."""
+    if encoding.name.upper() != "UTF8":
+        log.warning(
+            "the database's encoding has not every letter",
+            extra={"encoding": encoding.name, "remedy": encoding.remedy},
+        )
 
 
 def _tell_of_schema(schema: Migrated) -> None:

@@ -7,6 +7,7 @@ import click
 from rich.text import Text
 
 from sereno.cli.asking import ask
+from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
@@ -47,6 +48,8 @@ def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
     async def question(
         db: Database,
     ) -> tuple[list[NodeView], LeaderView, list[Timeline], Sequence[Straggler]]:
+        if db.encoding.name.upper() != "UTF8":
+            remark(db.encoding.remedy)
         leader = await views.leader(db)
         async with db.connection() as connection:
             lately = await timelines_since(connection, leader.now - _LATELY)

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from sereno.store.encoding import Encoding
 from sereno.store.hosts import first_writable
 from sereno.store.sql import sql
 
@@ -56,6 +57,7 @@ class Way(msgspec.Struct, frozen=True):
     version: int
     pooled: bool
     guarded: bool
+    encoding: Encoding = Encoding("UTF8")
 
     @property
     def settings(self) -> dict[str, str]:
@@ -81,9 +83,15 @@ async def probe(dsn: str, timeout: float) -> Way:
         guarded = pooled and bool(
             await connection.fetchval(sql("session_differs"), list(GUARDED), values)
         )
-        return Way(connection.get_server_version().major, pooled, guarded)
+        version = connection.get_server_version().major
+        return Way(version, pooled, guarded, encoding_of(connection))
     finally:
         connection.terminate()
+
+
+def encoding_of(connection: asyncpg.Connection) -> Encoding:
+    """Return the encoding of the database at the other end."""
+    return Encoding(str(connection.get_settings().server_encoding))
 
 
 async def is_pooled(connection: asyncpg.Connection) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from sereno.store.connect import Way, guarded, probe
+from sereno.store.connect import Way, encoding_of, guarded, probe
+from sereno.store.encoding import Encoding
 from sereno.store.errors import translated
 from sereno.store.hosts import first_writable, writable
 from sereno.store.sql import sql
@@ -31,6 +32,16 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
 
+class _Fitting(_Connection):
+    """A connection with a database whose encoding has not every letter."""
+
+    __slots__ = ()
+
+    async def _execute(self, query: str, args: Any, *rest: Any, **options: Any) -> Any:
+        """Write each text of the arguments so that it can be kept: all statements come here."""
+        return await super()._execute(query, encoding_of(self).fitted(args), *rest, **options)
+
+
 def _encode(value: Any) -> bytes:
     """Return jsonb's binary form; bytes are JSON text already."""
     return _JSONB_VERSION + (value if isinstance(value, bytes) else msgspec.json.encode(value))
@@ -43,8 +54,14 @@ def _decode(value: bytes) -> Any:
 async def prepare_connection(connection: asyncpg.Connection) -> None:
     """Make `connection` read jsonb as Python values, and take values or JSON bytes for it."""
     unshare(connection, file_of)
+    encoding = encoding_of(connection)
+
+    def fitting(value: Any) -> bytes:
+        return _JSONB_VERSION + encoding.fitted_json(_encode(value)[1:])
+
+    encoder = _encode if encoding.whole else fitting
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_encode, decoder=_decode, format="binary"
+        "jsonb", schema="pg_catalog", encoder=encoder, decoder=_decode, format="binary"
     )
 
 
@@ -68,6 +85,7 @@ class Database:
     ) -> None:
         self.dsn = writable(dsn)
         self.pooled = False
+        self.encoding = Encoding("UTF8")
         self._guarded = False
         self._size = size
         self._timeout = timeout
@@ -79,6 +97,7 @@ class Database:
         with translated():
             way = await probe(self.dsn, self._timeout)
             self.pooled, self._guarded = way.pooled, way.guarded
+            self.encoding = way.encoding
             self._pool = await asyncpg.create_pool(
                 self.dsn,
                 connect=_connect,
@@ -86,7 +105,7 @@ class Database:
                 max_size=self._size,
                 timeout=self._timeout,
                 command_timeout=self._timeout,
-                connection_class=_Connection,
+                connection_class=_Connection if way.encoding.whole else _Fitting,
                 init=prepare_connection,
                 statement_cache_size=0 if self.pooled else 200,
                 max_inactive_connection_lifetime=60.0,
