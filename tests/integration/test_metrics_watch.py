@@ -185,7 +185,8 @@ async def test_who_leads_is_told_while_the_lock_is_held(database: str) -> None:
             f"UPDATE sereno.leadership SET term = 4, node = '{node}', acquired_at = now()",
         )
         leader = await asyncpg.connect(database)
-        await leader.execute("SELECT pg_advisory_lock($1::int, $2::int)", LOCK_CLASS, LEADER_LOCK)
+        for lock in (1, LEADER_LOCK):
+            await leader.execute("SELECT pg_advisory_lock($1::int, $2::int)", LOCK_CLASS, lock)
         while_held = (await look(db)).snapshot
         await leader.close()
         after = (await look(db)).snapshot

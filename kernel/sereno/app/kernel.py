@@ -281,4 +281,4 @@ def node_label(settings: Settings) -> str:
 
 def new_status(settings: Settings, node: UUID) -> Status:
     """Return the status of a node that has just begun."""
-    return Status(node=node, label=node_label(settings), version=VERSION)
+    return Status(node=node, label=node_label(settings), version=VERSION, lease=settings.lease)

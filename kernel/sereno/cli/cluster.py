@@ -15,6 +15,7 @@ from sereno.cli.output import said, word, write, write_json, write_table
 from sereno.cli.table import Cell, Column
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
+from sereno.observe.leadership import why_nobody_leads
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.stragglers import Straggler, overstaying
@@ -61,10 +62,18 @@ def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
         timelines = [timeline_json(t) for t in lately]
         write_json({"leader": leader, "nodes": nodes, "timelines": timelines, "overstaying": left})
         return
-    write(_headline(leader), wrap=True)
+    why = why_nobody_leads(
+        held=leader.held,
+        holder=leader.holder,
+        beat_at=leader.beat_at,
+        now=leader.now,
+        lease=invocation.settings.lease,
+    )
+    write(_headline(leader, why), wrap=True)
     for timeline in lately:
         write(went_back(timeline), wrap=True)
-    write_table(_COLUMNS, [_row(node, leader) for node in nodes], "no replica is running")
+    rows = [_row(node, leader, led=why is None) for node in nodes]
+    write_table(_COLUMNS, rows, "no replica is running")
     for one in left:
         write(said(_works_on(one), "yellow"), wrap=True)
 
@@ -77,13 +86,15 @@ def _works_on(one: Straggler) -> str:
     )
 
 
-def _headline(leader: LeaderView) -> Text:
-    if leader.held and leader.acquired_at is not None:
+def _headline(leader: LeaderView, why: str | None) -> Text:
+    if why is None and leader.acquired_at is not None:
         since = f"{moment(leader.acquired_at, leader.now)} ({_ago(leader.acquired_at, leader.now)})"
         beat = _ago(leader.beat_at, leader.now)
         named = leader.label or str(leader.node)
         facts = f", term {leader.term}, since {since}, last beat {beat}"
         return Text.assemble("leader ", said(named, "bold green"), facts)
+    if why is not None and leader.holder is not None:
+        return Text(why, style="bold red")
     if leader.term == 0:
         return Text("no leader: none has led yet; `sereno run` starts a replica", style="bold red")
     named = leader.label or str(leader.node)
@@ -96,8 +107,8 @@ def _ago(instant: datetime | None, now: datetime) -> str:
     return distance(instant, now) or "never"
 
 
-def _row(node: NodeView, leader: LeaderView) -> list[Cell]:
-    leads = leader.held and node.id == leader.node
+def _row(node: NodeView, leader: LeaderView, *, led: bool) -> list[Cell]:
+    leads = led and node.id == leader.node
     role = "leader" if leads else "standby" if node.present else "left" if node.left_at else "gone"
     return [
         node.label,

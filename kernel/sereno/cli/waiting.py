@@ -185,7 +185,12 @@ class _Waiting:
         self.leaderless_since = self.leaderless_since or leader.now
         if not self.said and leader.now - self.leaderless_since >= _HANDED_OVER:
             self.said = True
-            sentence = f"no replica leads; `sereno run` starts one, run {self.run_id} is {state}"
+            remedy = "`sereno run` starts one"
+            if leader.holder is not None:
+                remedy = (
+                    f"{leader.holder} holds its lock and is none; end it: {leader.holder.remedy}"
+                )
+            sentence = f"no replica leads; {remedy}, run {self.run_id} is {state}"
             self._say(sentence)
 
 

@@ -30,12 +30,14 @@ from sereno.engine.runner import Runner
 from sereno.engine.status import Status
 from sereno.engine.trust import Trust
 from sereno.engine.wakeup import Wakeup
-from sereno.model.errors import PoolerError, SerenoError, StoreError
+from sereno.model.errors import PoolerError, SerenoError, StoreError, StoreUnavailableError
 from sereno.model.events import LeaderChanged
 from sereno.model.job import Job
 from sereno.model.run import Outcome
 from sereno.store import runs
+from sereno.store.backend import Backend
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
+from sereno.store.holder import lock_holder, stranger
 from sereno.store.pool import Database
 from sereno.store.session import Node, NodeSession
 
@@ -57,6 +59,12 @@ _BEHIND_A_POOLER = 10.0
 
 _PRESENCE_AGAIN = 0.05
 """Seconds between tries for the presence lock, which an ended session of this node lets go soon."""
+
+_PRESENCE_PATIENCE = 1.0
+"""Seconds after which who holds it is named: that is no session of this node."""
+
+_STRANGER_EVERY = 10.0
+"""Seconds between a follower's looks at who holds the leader's lock."""
 
 _HEARD = 0.4
 """Seconds that a deposed leader has to hear of it, when it lives and its lease was not over: its
@@ -108,6 +116,8 @@ class Leader:
         self.pulse = steady()
         self._current: NodeSession | None = None
         self._next_cancel = 0.0
+        self._next_stranger = 0.0
+        self._stranger: Backend | None = None
 
     @property
     def trusted_until(self) -> float | None:
@@ -180,8 +190,7 @@ class Leader:
         self._current = session
         since = steady()
         self._node = await self._present()
-        while not await session.claim_presence(self._node):
-            await self._wakeup.wait(_PRESENCE_AGAIN)
+        await self._be_present(session)
         owned = await runs.owned(self._db, self._node.id)
         runner.superseded(
             [r["token"] for r in owned] + [t for t in runner.attempts if runner.begins(t)]
@@ -199,12 +208,40 @@ class Leader:
                 self.refused.set()
                 self._status.store_up, self._status.store_error = True, None
                 backoff.reset()
+                await self._look_for_strangers()
                 await self._idle(runner, POLL * (23 + 2 * random.random()) / 24)  # noqa: S311
         self._left.set()
         while True:  # draining: the presence lock says that our runs are not lost
             self.pulse = steady()
             await session.watch()
             await self._idle(runner, self._call_limit)
+
+    async def _be_present(self, session: NodeSession) -> None:
+        """Take the presence lock. Raises StoreUnavailableError, and names who keeps it."""
+        since = steady()
+        while not await session.claim_presence(self._node):
+            await self._wakeup.wait(_PRESENCE_AGAIN)
+            if steady() - since < _PRESENCE_PATIENCE:
+                continue
+            holder = await lock_holder(self._db, self._node.key)
+            if holder is not None:
+                raise StoreUnavailableError(
+                    f"the lock that says that this node is alive is held by {holder}, which is not "
+                    f"this node; it takes no part until that session has ended: {holder.remedy}"
+                )
+
+    async def _look_for_strangers(self) -> None:
+        """Say once who keeps all nodes from the lead and is none."""
+        if steady() < self._next_stranger:
+            return
+        self._next_stranger = steady() + _STRANGER_EVERY
+        with suppress(StoreError):
+            before, self._stranger = self._stranger, await stranger(self._db)
+            if self._stranger is not None and self._stranger != before:
+                log.warning(
+                    "nobody can lead: the leader's lock is held by a session that is no node's",
+                    extra={"holder": str(self._stranger), "remedy": self._stranger.remedy},
+                )
 
     async def _idle(self, runner: Runner, seconds: float) -> None:
         """Wait, at the longest until the lead may be free, and hear what concerns our own runs."""

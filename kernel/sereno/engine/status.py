@@ -1,6 +1,7 @@
 """What this node knows of itself: written by the engine, read by health, metrics and logs."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -15,7 +16,8 @@ _NAMED = 100
 class Status(msgspec.Struct, kw_only=True):
     """One node's view of itself; changes as it runs.
 
-    `clock_offset`, `loop_lag`: seconds. `leader_*`: whom the database names, as last read.
+    `lease`: for how long a leader that has fallen silent is trusted. `clock_offset`, `loop_lag`:
+    seconds. `leader_*`: whom the database names, as last read.
     `store_error`: why the database is not usable, a sentence without secrets, None while it is.
     `leaving`: SIGTERM has come. `at_work`: names of the runs whose functions are at work here.
     `executors`: by name, of which some are bounded. `overstaying`: attempts that were left behind
@@ -26,6 +28,7 @@ class Status(msgspec.Struct, kw_only=True):
     node: UUID
     label: str
     version: str
+    lease: timedelta = timedelta(seconds=5)
     leading: bool = False
     term: int = 0
     leader_changes: int = 0

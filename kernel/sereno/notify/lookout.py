@@ -20,6 +20,7 @@ from sereno.model.policies import Severity
 from sereno.model.run import RunState
 from sereno.notify import wording
 from sereno.notify.teller import Teller
+from sereno.observe.health import unled
 from sereno.observe.overdue import overdue_at, overdue_seconds
 from sereno.store import notifications
 from sereno.store.notifications import Open
@@ -92,7 +93,7 @@ class Lookout:
         if glance.snapshot is None or glance.error is not None:
             return
         opened = await notifications.opened(self._db, _KINDS)
-        await self._tell_leader(opened)
+        await self._tell_leader(glance.snapshot, opened)
         await self._tell_overdue(glance.snapshot, opened)
         await self._tell_failures(glance.snapshot, opened)
         if steady() >= self._next_prune:
@@ -109,13 +110,14 @@ class Lookout:
         self._unled = self._unled or steady()
         return steady() - self._unled >= self._patience
 
-    async def _tell_leader(self, opened: Mapping[str, Open]) -> None:
+    async def _tell_leader(self, snapshot: Snapshot, opened: Mapping[str, Open]) -> None:
         now = self._teller.now()
         if self._status.leading:
             if wording.MISSING in opened:
                 await self._teller.over(wording.led_again(self._status.label, now))
         elif self._unled is not None and self._wanted(opened.get(wording.MISSING)):
-            await self._teller.tell(wording.leaderless(steady() - self._unled, now))
+            why = None if snapshot.holder is None else unled(snapshot, self._status.lease)
+            await self._teller.tell(wording.leaderless(steady() - self._unled, why, now))
 
     async def _tell_overdue(self, snapshot: Snapshot, opened: Mapping[str, Open]) -> None:
         now = snapshot.now.timestamp()

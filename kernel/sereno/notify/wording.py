@@ -147,14 +147,15 @@ def leads(event: LeaderChanged, label: str, at: datetime) -> Draft:
     )
 
 
-def leaderless(since: float, at: datetime) -> Draft:
-    """Word that no node has led for `since` seconds."""
+def leaderless(since: float, why: str | None, at: datetime) -> Draft:
+    """Word that no node has led for `since` seconds, and why that is."""
     return Draft(
         key=MISSING,
         kind="leader_missing",
         severity="critical",
         title="no replica leads",
-        text=f"Replicas are up, and none has led for {since:.0f} s: nothing is fired.",
+        text=f"Replicas are up, and none has led for {since:.0f} s: nothing is fired."
+        + (f" {why[:1].upper()}{why[1:]}." if why else ""),
         at=at,
         facts={"seconds": round(since)},
     )

@@ -7,15 +7,16 @@ why, in sentences.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sereno.engine.status import Status
 from sereno.model.duration import format_duration, parse_duration
+from sereno.observe.leadership import why_nobody_leads
 from sereno.observe.metrics import PluginFacts
 from sereno.observe.overdue import overdue_at, overdue_seconds
 from sereno.settings import redact
-from sereno.store.watch import Glance, JobFacts
+from sereno.store.watch import Glance, JobFacts, Snapshot
 
 
 def health(
@@ -38,7 +39,7 @@ def health(
             "term": snapshot.term,
             "since": _iso(snapshot.acquired_at),
             "heartbeat": _iso(snapshot.beat_at),
-            "alive": snapshot.led and glance.error is None,
+            "alive": glance.error is None and unled(snapshot, status.lease) is None,
         },
         "store": {
             "up": glance.error is None,
@@ -115,9 +116,19 @@ def _state(job: JobFacts, overdue: float) -> str:
 def _down(status: Status, glance: Glance) -> list[str]:
     if glance.error is not None:
         return [redact(status.store_error or glance.error)]
-    if glance.snapshot is not None and not glance.snapshot.led:
-        return ["no node leads: slots are not fired until one does, and are settled then"]
-    return []
+    leaderless = glance.snapshot and unled(glance.snapshot, status.lease)
+    return [leaderless] if leaderless else []
+
+
+def unled(snapshot: Snapshot, lease: timedelta) -> str | None:
+    """Return why nobody leads, None while somebody does."""
+    return why_nobody_leads(
+        held=snapshot.led,
+        holder=snapshot.holder,
+        beat_at=snapshot.beat_at,
+        now=snapshot.now,
+        lease=lease,
+    )
 
 
 def _degraded(told: list[dict[str, Any]], plugins: Sequence[PluginFacts]) -> list[str]:

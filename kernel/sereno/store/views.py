@@ -13,6 +13,8 @@ from sereno.model.ledger import Definition
 from sereno.model.nearest import nearest
 from sereno.model.run import LogLine
 from sereno.settings import hidden, redact
+from sereno.store.backend import Backend
+from sereno.store.holder import doubtful_holder
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.ledger import definition
 from sereno.store.pool import Database
@@ -208,7 +210,10 @@ class NodeView(msgspec.Struct, kw_only=True):
 
 
 class LeaderView(msgspec.Struct, kw_only=True):
-    """The newest term. `held`: somebody leads at this moment."""
+    """The newest term. `held`: a node holds the leader's lock.
+
+    `holder`: who holds it, asked where that is no node, or one that has not beaten of late.
+    """
 
     term: int
     held: bool
@@ -217,6 +222,7 @@ class LeaderView(msgspec.Struct, kw_only=True):
     label: str | None = None
     acquired_at: datetime | None = None
     beat_at: datetime | None = None
+    holder: Backend | None = None
 
 
 async def jobs(db: Database) -> list[JobView]:
@@ -313,7 +319,9 @@ async def leader(db: Database) -> LeaderView:
     found = _all(await db.fetch("leader_now", LOCK_CLASS, LEADER_LOCK), LeaderView)
     if not found:
         raise NotFoundError("the table sereno.leadership is empty; `sereno migrate` fills it")
-    return found[0]
+    view = found[0]
+    view.holder = await doubtful_holder(db, held=view.held, beat_at=view.beat_at, now=view.now)
+    return view
 
 
 def _all(rows: Sequence[asyncpg.Record], view: type[V]) -> list[V]:

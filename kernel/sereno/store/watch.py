@@ -15,6 +15,8 @@ import asyncpg
 import msgspec
 
 from sereno.model.errors import SerenoError
+from sereno.store.backend import Backend
+from sereno.store.holder import doubtful_holder
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database
 
@@ -68,8 +70,9 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database said at `now` (its own time). `led`: somebody holds the leader's lock.
+    """What the database said at `now` (its own time). `led`: a node holds the leader's lock.
 
+    `holder`: who holds it, asked where that is no node, or one that has not beaten of late.
     `changed_at`: when schedules or declarations last changed.
     """
 
@@ -82,6 +85,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     led: bool
     changed_at: datetime | None
     jobs: Mapping[str, JobFacts]
+    holder: Backend | None = None
 
 
 class Glance(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,8 +157,11 @@ class Watch:
     async def _read(self) -> None:
         asked_at = self._asked_at
         try:
-            row = await self._database.fetchrow("watch_jobs", LOCK_CLASS, LEADER_LOCK)
-            self._snapshot, self._snapshot_at, self._error = _snapshot(row), asked_at, None
+            (row,) = await self._database.fetch("watch_jobs", LOCK_CLASS, LEADER_LOCK)
+            led, beat_at, now = row["led"], row["beat_at"], row["now"]
+            holder = await doubtful_holder(self._database, held=led, beat_at=beat_at, now=now)
+            self._snapshot, self._snapshot_at = _snapshot(row, holder), asked_at
+            self._error = None
         except SerenoError as error:
             self._error = str(error)
         except Exception as error:  # a reader must get an answer, whatever we got wrong
@@ -167,7 +174,7 @@ class Watch:
 _decode = msgspec.json.Decoder(list[JobFacts]).decode
 
 
-def _snapshot(row: asyncpg.Record) -> Snapshot:
+def _snapshot(row: asyncpg.Record, holder: Backend | None) -> Snapshot:
     return Snapshot(
         now=row["now"],
         term=row["term"],
@@ -178,4 +185,5 @@ def _snapshot(row: asyncpg.Record) -> Snapshot:
         led=row["led"],
         changed_at=row["changed_at"],
         jobs={job.name: job for job in _decode(row["jobs"])},
+        holder=holder,
     )

@@ -1,11 +1,12 @@
 -- name: presence_lock
--- $1 class, $2 the node's number. Ends an older session of the same node that still holds it; false then, and also
--- when it has let go in this very moment.
+-- $1 class, $2 the node's number. Ends an older session of the same node, which bears our name, that still holds it;
+-- false then, and also when it has let go in this very moment.
 SELECT CASE WHEN pg_try_advisory_lock($1::int, $2::int) THEN true
-            ELSE (SELECT count(pg_terminate_backend(l.pid)) < 0 FROM pg_locks l
+            ELSE (SELECT count(pg_terminate_backend(l.pid)) < 0 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
                    WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = $2::int::oid
                      AND l.objsubid = 2 AND l.granted AND l.pid <> pg_backend_pid()
-                     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+                     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                     AND a.application_name = current_setting('application_name'))
        END AS granted;
 
 -- name: leader_try
@@ -94,21 +95,38 @@ ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
 UPDATE sereno.node SET left_at = clock_timestamp(), seen_at = clock_timestamp() WHERE id = $1;
 
 -- name: nodes_present
--- $1 class. Nodes whose presence lock is held, or who were seen within the last day.
+-- $1 class. Nodes that were seen within the last day; `present`: their presence lock is held, by a session of their name
+-- or while they have been seen within a minute.
 SELECT n.id, n.label, n.pid, n.version, n.http, n.started_at, n.seen_at, n.left_at,
-       EXISTS (SELECT 1 FROM pg_locks l
+       EXISTS (SELECT 1 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
                 WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
                   AND l.objsubid = 2 AND l.granted
-                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS present,
+                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                  AND (a.application_name = 'sereno ' || n.id
+                       OR n.seen_at > clock_timestamp() - interval '1 minute')) AS present,
        (SELECT count(*) FROM sereno.run r WHERE r.node = n.id AND r.state = 'running') AS running
   FROM sereno.node n WHERE n.seen_at > clock_timestamp() - interval '1 day'
  ORDER BY n.started_at;
 
 -- name: leader_now
--- $1 class, $2 the leader's number. The newest term; `held`: somebody holds the leader's lock now.
+-- $1 class, $2 the leader's number. The newest term; `held`: a session that holds a presence lock, as a node's does,
+-- holds the leader's lock now.
 SELECT l.term, l.node, n.label, l.acquired_at, l.beat_at, clock_timestamp() AS now,
-       EXISTS (SELECT 1 FROM pg_locks k
+       EXISTS (SELECT 1 FROM pg_locks k JOIN pg_locks p ON p.pid = k.pid
                 WHERE k.locktype = 'advisory' AND k.classid = $1::int::oid AND k.objid = $2::int::oid
                   AND k.objsubid = 2 AND k.granted
-                  AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS held
+                  AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                  AND p.locktype = 'advisory' AND p.classid = k.classid AND p.objid <> k.objid
+                  AND p.objsubid = 2 AND p.granted AND p.database = k.database) AS held
   FROM sereno.leadership l LEFT JOIN sereno.node n ON n.id = l.node;
+
+-- name: lock_holder
+-- $1 class, $2 number. The session that holds this lock; `node`: it holds another of the class, as a node's does.
+SELECT k.pid, a.usename AS role, a.application_name AS application,
+       EXISTS (SELECT 1 FROM pg_locks p
+                WHERE p.pid = k.pid AND p.locktype = 'advisory' AND p.classid = k.classid AND p.objid <> k.objid
+                  AND p.objsubid = 2 AND p.granted AND p.database = k.database) AS node
+  FROM pg_locks k LEFT JOIN pg_stat_activity a ON a.pid = k.pid
+ WHERE k.locktype = 'advisory' AND k.classid = $1::int::oid AND k.objid = $2::int::oid AND k.objsubid = 2 AND k.granted
+   AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+ LIMIT 1;

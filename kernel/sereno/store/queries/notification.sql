@@ -79,8 +79,10 @@ DELETE FROM sereno.notification WHERE id IN (
 SELECT state, error FROM sereno.run WHERE id = $1;
 
 -- name: leader_held
--- $1 class, $2 the leader's number. Whether anybody holds the leader's lock.
-SELECT EXISTS (SELECT 1 FROM pg_locks k
+-- $1 class, $2 the leader's number. Whether a node holds the leader's lock: a session that has a presence lock too.
+SELECT EXISTS (SELECT 1 FROM pg_locks k JOIN pg_locks p ON p.pid = k.pid
                 WHERE k.locktype = 'advisory' AND k.classid = $1::int::oid AND k.objid = $2::int::oid
                   AND k.objsubid = 2 AND k.granted
-                  AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS held;
+                  AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                  AND p.locktype = 'advisory' AND p.classid = k.classid AND p.objid <> k.objid
+                  AND p.objsubid = 2 AND p.granted AND p.database = k.database) AS held;

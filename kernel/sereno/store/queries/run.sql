@@ -342,13 +342,16 @@ SELECT r.token, c.requested_by, c.reason FROM sereno.cancel_request c
   JOIN sereno.run r ON r.id = c.run_id WHERE r.state = 'running' AND r.node = $1;
 
 -- name: absent_owners
--- $1 class. Nodes that own runs though their presence lock is gone; `sessions`: connections they still have.
+-- $1 class. Nodes that own runs though their presence lock is gone, or kept by a session that does not bear their name
+-- while they have not been seen for a minute; `sessions`: connections they still have.
 SELECT n.id, (SELECT count(*) FROM pg_stat_activity a WHERE a.application_name = 'sereno ' || n.id) AS sessions
   FROM (SELECT DISTINCT node FROM sereno.run WHERE state = 'running') r JOIN sereno.node n ON n.id = r.node
- WHERE NOT EXISTS (SELECT 1 FROM pg_locks l
+ WHERE NOT EXISTS (SELECT 1 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
                     WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
                       AND l.objsubid = 2 AND l.granted
-                      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()));
+                      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                      AND (a.application_name = 'sereno ' || n.id
+                           OR n.seen_at > clock_timestamp() - interval '1 minute'));
 
 -- name: runs_of
 -- $1 node. Its running runs.

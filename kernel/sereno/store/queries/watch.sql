@@ -60,10 +60,12 @@ WITH policy AS (
       LEFT JOIN running r ON r.job = j.name
 )
 SELECT l.term, l.node, n.label, l.acquired_at, l.beat_at, statement_timestamp() AS now,
-       EXISTS (SELECT 1 FROM pg_locks k
+       EXISTS (SELECT 1 FROM pg_locks k JOIN pg_locks p ON p.pid = k.pid   -- a node's session has a presence lock too
                 WHERE k.locktype = 'advisory' AND k.classid = $1::int::oid AND k.objid = $2::int::oid
                   AND k.objsubid = 2 AND k.granted
-                  AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS led,
+                  AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                  AND p.locktype = 'advisory' AND p.classid = k.classid AND p.objid <> k.objid
+                  AND p.objsubid = 2 AND p.granted AND p.database = k.database) AS led,
        greatest((SELECT at FROM sereno.catalogue), (SELECT at FROM sereno.change ORDER BY id DESC LIMIT 1))
            AS changed_at,
        (SELECT coalesce(json_agg(cells), '[]')::text FROM fact) AS jobs
