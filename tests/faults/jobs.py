@@ -1,7 +1,10 @@
 """A plugin whose jobs run away, block, hold transactions open, or just tick."""
 
 import asyncio
+import os
 import threading
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -49,6 +52,13 @@ async def long(run: Run) -> None:
     await asyncio.sleep(float(run.params.get("seconds", 1)))
 
 
+@job("faults.open")
+def open_files(run: Run) -> int:
+    """Hold a hundred files open."""
+    with ExitStack() as stack:
+        return len([stack.enter_context(Path(os.devnull).open()) for _ in range(100)])
+
+
 @job("faults.fenced")
 async def fenced(run: Run) -> None:
     """Hold a fenced transaction open in the kernel's database, on its first attempt."""
@@ -65,4 +75,4 @@ async def fenced(run: Run) -> None:
 
 @hookimpl
 def sereno_register_jobs() -> list[Any]:
-    return [tick, block, spin, devour, huge, long, fenced]
+    return [tick, block, spin, devour, huge, long, open_files, fenced]

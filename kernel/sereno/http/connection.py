@@ -23,6 +23,7 @@ from sereno.http.request import Page, Request
 log = logging.getLogger("sereno.http")
 
 CHUNK = 65_536
+_RESTING, _ARRIVING, _SENDING = range(3)
 _HEADERS = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 _REASONS = {
     200: "OK", 202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
@@ -61,13 +62,36 @@ class Connection:
         self._http = h11.Connection(h11.SERVER)
         self._due = 0.0
         self._resting = True
+        self._stage: int | None = _RESTING
+        self._since = self._now()
         self._leaving = False
+        self.dropped = False
 
     def leave(self) -> None:
         """Let the request that is under way be the last; close at once where there is none."""
         self._leaving = True
         if self._resting:
             self._writer.close()
+
+    @property
+    def worth(self) -> tuple[int, float] | None:
+        """Return how little would be lost with it: the smaller, the less. None: a page is at work.
+
+        Least with one that rests, then with one whose request or whose answer takes its time; and
+        less, the longer it does.
+        """
+        return None if self._stage is None else (self._stage, self._since)
+
+    @property
+    def peer(self) -> str:
+        """Return the address of the client."""
+        peer = self._writer.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
+    def drop(self) -> None:
+        """End it at once, whatever is under way."""
+        self.dropped = True
+        self._writer.transport.abort()
 
     async def serve(self) -> None:
         """Answer requests until one side has had enough."""
@@ -100,23 +124,31 @@ class Connection:
             return False
         if not isinstance(head, h11.Request):
             return False
+        self._stage = None
         answer = await self._answer(head)
         keep = self._is_read() and not self._leaving
+        self._enter(_SENDING)
         await self._send(answer, keep=keep, body=head.method != b"HEAD")
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+
+    def _enter(self, stage: int) -> None:
+        self._stage, self._since = stage, self._now()
 
     async def _head(self) -> object:
         """Return the next request, or what stands for the end of the connection."""
         event: object = self._http.next_event()
         if event is not h11.NEED_DATA:
+            self._enter(_ARRIVING)
             self._due = self._now() + self._limits.transit
             return event
         if self._leaving:
             return h11.ConnectionClosed()
         self._resting = True
-        self._due = self._now() + self._limits.rest
+        self._enter(_RESTING)
+        self._due = self._since + self._limits.rest
         await self._receive()
         self._resting = False
+        self._enter(_ARRIVING)
         self._due = self._now() + self._limits.transit
         return await self._event()
 
@@ -138,12 +170,11 @@ class Connection:
             self._http.receive_data(await self._reader.read(CHUNK))
 
     async def _answer(self, head: h11.Request) -> Answer:
-        peer = self._writer.get_extra_info("peername")
         request = Request(
             method=head.method.decode(),
             path=_path(head.target.decode("latin-1")),
             headers=[*head.headers],
-            peer=str(peer[0]) if peer else "",
+            peer=self.peer,
             next_part=self._part,
         )
         try:

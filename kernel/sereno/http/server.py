@@ -9,11 +9,19 @@ from typing import Any, Self
 
 from sereno.http.connection import CHUNK, Connection, Limits
 from sereno.http.request import Page
+from sereno.http.room import Room, most
 from sereno.model.errors import ConfigurationError
 from sereno.store.unshared import unshare
 
 _GOODBYE = 2
 """Seconds that open requests get when the server closes."""
+
+_BUSY = b'{"error": "this replica answers as many requests as it can, ask again soon"}\n'
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%b" % (len(_BUSY), _BUSY)
+)
+"""What one more gets while there is no room for it, without a word read of what it asks."""
 
 _REASONS = {
     errno.EADDRINUSE: "another program listens there; stop it, or set another port "
@@ -28,7 +36,8 @@ class HttpServer:
     """Serves `app` on `host` and `port` from ``async with`` to its end.
 
     Port 0 takes a free one; `next_ports`: how many ports after `port` are tried while they are
-    taken; `limits`: of a connection. Raises ConfigurationError when it cannot listen.
+    taken; `limits`: of a connection; `places`: how many connections there may be, by default as
+    many as this process may well have. Raises ConfigurationError when it cannot listen.
     """
 
     def __init__(
@@ -39,11 +48,13 @@ class HttpServer:
         *,
         next_ports: int = 0,
         limits: Limits = Limits(),  # noqa: B008
+        places: int | None = None,
     ) -> None:
         self._app = app
         self._host = host
         self._ports = range(port, min(port + (next_ports if port else 0), 65535) + 1)
         self._limits = limits
+        self._room = Room(most() if places is None else places)
         self._server: asyncio.Server | None = None
         self._open: dict[asyncio.Task[None], Connection] = {}
         self.port = port
@@ -63,6 +74,10 @@ class HttpServer:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(self._app, reader, writer, self._limits)
+        if not self._room.make(self._open.values()):
+            writer.write(_FULL)
+            writer.close()
+            return
         task = asyncio.ensure_future(connection.serve())
         self._open[task] = connection
         task.add_done_callback(self._open.pop)

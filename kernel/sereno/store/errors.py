@@ -75,4 +75,10 @@ def _sentence(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, TimeoutError):
         text = "no answer within the time limit"
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        text += (
+            "; have others hold fewer sessions (SELECT usename, application_name, count(*) FROM "
+            "pg_stat_activity GROUP BY 1, 2 shows who has them) or raise max_connections; a "
+            "replica takes at most 10"
+        )
     return f"the database did not do it: {text}"
