@@ -44,8 +44,8 @@ class Encoding(msgspec.Struct, frozen=True):
     def remedy(self) -> str:
         """Say what becomes of letters that it lacks, and what would keep them."""
         return (
-            f"the database's encoding is {self.name}, which has not every letter: one that it lacks "
-            "is kept as \\u20ac; a database in UTF8 keeps it as it is"
+            f"the database's encoding is {self.name}, which has not every letter: one that it "
+            "lacks is kept as \\u20ac; a database in UTF8 keeps it as it is"
         )
 
     @property
