@@ -3,7 +3,9 @@ end."""
 
 import asyncio
 import os
+import resource
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -177,6 +179,41 @@ async def sereno_lifespan() -> AsyncIterator[None]:
         await _hangs()
 
 
+_OPEN: list[int] = []
+
+if limit := os.environ.get("MEDDLING_FILES"):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), int(limit)))
+
+
+@job("meddling.leaks")
+async def leaks(run: Run) -> None:
+    """Open files until there are no more to have, and close none."""
+    while True:
+        _OPEN.append(os.open(os.devnull, os.O_RDONLY))
+
+
+@job("meddling.spawns", executor="process", timeout="2s")
+def spawns(run: Run) -> None:
+    """Start a program, and wait for ever."""
+    program = subprocess.Popen(["sleep", "600"])
+    run.log.info("%d", program.pid)
+    program.wait()
+
+
 @hookimpl
 def sereno_register_jobs() -> list[Any]:
-    return [tick, long, loop, timer, fork, fork_in_loop, heir, deaf, stuck, blocks, joined]
+    return [
+        tick,
+        long,
+        loop,
+        timer,
+        fork,
+        fork_in_loop,
+        heir,
+        deaf,
+        stuck,
+        blocks,
+        joined,
+        leaks,
+        spawns,
+    ]

@@ -217,3 +217,29 @@ def test_a_plugin_that_never_closes_does_not_hold_up_the_end(database: str, tmp_
         replica.signal(signal.SIGTERM)
         assert replica.end(30) == 1
         assert last_line(replica)["hook"] == "sereno_lifespan of plugin 'chaos'"
+
+
+def test_a_run_that_leaks_descriptors_fails_and_the_node_has_its_own(
+    database: str, tmp_path: Path
+) -> None:
+    with process(database, tmp_path, JOBS, MEDDLING_FILES="320") as replica:
+        replica.said("leading")
+        run = enqueue(database, "meddling.leaks")
+        assert ended(database, run) == "failed"
+        error = value(database, "SELECT error FROM sereno.run WHERE id = %s", run)
+        assert "Too many open files" in error
+        told = replica.said("file descriptors run out: a job leaves files or sockets open")
+        assert told["limit"] == 320 - 64
+        goes_on(database)
+        problems = replica.page("/health").json()["problems"]
+        assert any("file descriptors were open" in problem for problem in problems)
+        assert ended(database, enqueue(database, "meddling.long")) == "succeeded"
+
+
+def test_the_programs_of_a_process_end_with_its_timeout(database: str, tmp_path: Path) -> None:
+    said = "SELECT message FROM sereno.run_log WHERE run_id = %s LIMIT 1"
+    with process(database, tmp_path, JOBS):
+        run = enqueue(database, "meddling.spawns")
+        assert ended(database, run) == "timed_out"
+        program = Path(f"/proc/{value(database, said, run)}/cmdline")
+        wait_until(lambda: not program.exists() or not program.read_bytes(), "the program's end")

@@ -257,6 +257,11 @@ async def test_words_that_postgres_cannot_keep_are_kept_as_well_as_may_be(
         (lambda run: run.progress("half"), "half"),
         (lambda run: run.progress(1, "ten"), "ten"),
         (lambda run: run.progress(1, 2, 3), "note"),
+        (lambda run: run.progress(-1, 2), "progress: done is -1, it must be 0 or more"),
+        (lambda run: run.progress(1, -2), "progress: total is -2, it must be 0 or more"),
+        (lambda run: run.progress(float("nan"), 2), "nan is none"),
+        (lambda run: run.progress(1, float("inf")), "inf is none"),
+        (lambda run: run.progress(10**400), "done and total are numbers"),
     ],
 )
 async def test_a_word_that_makes_no_sense_fails_its_own_run_alone(

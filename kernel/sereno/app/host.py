@@ -13,6 +13,7 @@ import msgspec
 
 from sereno.app.bus import Bus
 from sereno.app.departure import Departure
+from sereno.app.descriptors import Descriptors
 from sereno.app.kernel import Kernel, new_status
 from sereno.app.systemd import Systemd
 from sereno.engine.forks import own_forks
@@ -168,7 +169,9 @@ async def _hosting(
         log.debug("opening plugins")
         opened = await stack.enter_async_context(dispatcher.lifespans())
         departure.opening = False
-        looking = asyncio.ensure_future(watch.work())
+        descriptors = Descriptors(status)
+        descriptors.begin()
+        looking = asyncio.ensure_future(_look(watch, descriptors))
         stack.callback(looking.cancel)
         kernel = Kernel(settings, opened, dsn, status, bus, tracer)
         stack.push_async_callback(kernel.close)
@@ -188,6 +191,14 @@ async def _hosting(
         systemd.tell("READY=1", f"STATUS={_how(status)}")
         await kernel.work(departure.stop, departure.force)
     return 0
+
+
+async def _look(watch: LogWatch, descriptors: Descriptors) -> None:
+    """See each second that what all jobs share is as it was."""
+    while True:
+        await asyncio.sleep(1)
+        watch.look()
+        descriptors.look()
 
 
 def _tell_of_loading(registry: Registry) -> None:

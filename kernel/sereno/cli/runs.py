@@ -108,5 +108,5 @@ def progress(run: RunView) -> str:
         return run.note or ""
     words = f"{run.done:,g}"
     if run.total:
-        words = f"{run.done / run.total:.0%} ({run.done:,g} of {run.total:,g})"
+        words = f"{min(run.done / run.total, 1):.0%} ({run.done:,g} of {run.total:,g})"
     return f"{words} {run.note or ''}".strip()

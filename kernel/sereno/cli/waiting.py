@@ -146,7 +146,7 @@ class _Waiting:
             self.task,
             description=f"run {run.id} {state}",
             total=run.total,
-            completed=run.done or 0,
+            completed=min(run.done or 0, run.total or math.inf),
             done=done,
         )
         if self.bar.disable:

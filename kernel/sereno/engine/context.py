@@ -98,7 +98,10 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
             raise RunCancelled(f"run {self.run_id} of job '{self.job}' has been asked to stop")
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
-        """Say how far the run is; cheap, never blocks, and where a thread can be cancelled."""
+        """Say how far the run is; cheap, never blocks, and where a thread can be cancelled.
+
+        `total` 0 or None: nobody knows. What is done may be more than that: it is shown as 100 %.
+        """
         self.check()
         _check_words(done, 0 if total is None else total, note)
         self.reporter.progress(done, total, note)
@@ -122,8 +125,17 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
 
 
 def _check_words(done: object, total: object, note: object) -> None:
-    for number in (done, total):
-        if not isinstance(number, int | float) or not math.isfinite(number):
-            raise TypeError(f"progress: done and total are numbers, {number!r} is none")
+    for name, number in (("done", done), ("total", total)):
+        if not isinstance(number, int | float) or not _is_finite(number):
+            raise TypeError(f"progress: done and total are numbers, {number!r:.100} is none")
+        if number < 0:
+            raise ValueError(f"progress: {name} is {number!r:.100}, it must be 0 or more")
     if not isinstance(note, str):
         raise TypeError(f"progress: note is {note!r}, it must be a text")
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an int that no float can hold, nor PostgreSQL keep
+        return False

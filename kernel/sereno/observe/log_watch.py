@@ -1,6 +1,5 @@
 """Says who set logging anew, in the log that goes on in spite of it, and on the health page."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -21,9 +20,6 @@ from sereno.observe.logline import JsonLine
 from sereno.plugins import Registry
 
 log = logging.getLogger("sereno.log")
-
-EVERY = 1.0
-"""Seconds between looks, besides those at the start of each run."""
 
 SHOWN_FOR = 3600.0
 """Seconds for which the health page tells of it."""
@@ -75,11 +71,9 @@ class LogWatch:
         if isinstance(event, RunStarted):
             put_logging_back()
 
-    async def work(self) -> None:
-        """Look for ever."""
-        while True:
-            await asyncio.sleep(EVERY)
-            put_logging_back()
+    def look(self) -> None:
+        """Put back what is not as it was."""
+        put_logging_back()
 
     def _tell(self, act: str) -> None:
         culprit = self._culprit()
