@@ -3,8 +3,10 @@
 from importlib import import_module
 from typing import Any
 
-from sereno import Demo, Job, cron, hookimpl, parse
+from sereno import Collector, Demo, Job, cron, hookimpl, parse
+from sereno_cleanup.checks.record import CheckResults
 from sereno_cleanup.history import history
+from sereno_cleanup.integrity import integrity
 from sereno_cleanup.logs import logs
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import Settings
@@ -32,6 +34,7 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
             weekly,
             settings.verify_archive_schedule,
         ),
+        (settings.checks_enabled and bool(settings.checks), integrity, settings.checks_schedule),
         (settings.history_enabled, history, settings.history_schedule),
     )
     return [
@@ -39,6 +42,12 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
         for enabled, job, schedule in chosen
         if enabled
     ]
+
+
+@hookimpl
+def sereno_register_collectors(settings: Settings) -> list[Collector]:
+    """Return what reads the results of checks, where there are any."""
+    return [CheckResults(settings)] if settings.checks else []
 
 
 @hookimpl

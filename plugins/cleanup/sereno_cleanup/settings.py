@@ -78,6 +78,62 @@ class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(f"archive is '{self.archive}', it must be absolute and without '..'")
 
 
+class CheckRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be true of some data, as one of five `kind`s.
+
+    `no_rows`: `sql` returns none. `count`: the number that `sql` returns is `at_least` and
+    `at_most` so much. `orphans`: each `column` of `table` is an `other_column` of `other_table`, or
+    null. `equal`: the number of `sql` differs from that of `other_sql`, asked at
+    `other_database_url`, by no more than `tolerance`. `amcheck`: the B-tree indexes of `table` are
+    sound. `limit`: how long a statement may take.
+    """
+
+    name: str
+    kind: Literal["no_rows", "count", "orphans", "equal", "amcheck"] = "no_rows"
+    severity: Literal["info", "warning", "critical"] = "warning"
+    sql: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    table: str | None = None
+    column: str | None = None
+    other_table: str | None = None
+    other_column: str | None = None
+    other_sql: str | None = None
+    other_database_url: str | None = None
+    tolerance: Annotated[float, Meta(ge=0)] = 0
+    limit: timedelta = timedelta(minutes=5)
+    database_url: str | None = None
+
+    def __post_init__(self) -> None:
+        wanted = _WANTED[self.kind]
+        for name in wanted:
+            if getattr(self, name) is None:
+                raise ValueError(
+                    f"check '{self.name}': one of kind '{self.kind}' needs {', '.join(wanted)}; "
+                    f"'{name}' is missing"
+                )
+        if self.kind == "count" and self.at_least is None and self.at_most is None:
+            raise ValueError(f"check '{self.name}': at_least, at_most or both must be set")
+        if not self.name.strip():
+            raise ValueError("a check must have a name")
+        for name in ("table", "column", "other_table", "other_column"):
+            if getattr(self, name) is not None:
+                self.quoted(name)
+
+    def quoted(self, field: str) -> str:
+        """Return the name in `field` as an identifier; raises ValueError."""
+        return quoted(getattr(self, field))
+
+
+_WANTED = {
+    "no_rows": ("sql",),
+    "count": ("sql",),
+    "orphans": ("table", "column", "other_table", "other_column"),
+    "equal": ("sql", "other_sql"),
+    "amcheck": ("table",),
+}
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that an operator may choose.
 
@@ -105,6 +161,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tables: tuple[TableRule, ...] = ()
     verify_archive_enabled: bool = True
     verify_archive_schedule: str | None = None
+    checks_enabled: bool = True
+    checks_schedule: str | None = None
+    checks: tuple[CheckRule, ...] = ()
+    checks_keep: timedelta = timedelta(days=730)
     history_enabled: bool = True
     history_schedule: str | None = None
     history_days: Days = 30
@@ -122,6 +182,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"logs_zone: {error}") from error
         for rule in self.logs:
             self.root_of(rule)
+        names = [check.name for check in self.checks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"checks: two checks are called '{name}'")
 
     def archives(self) -> dict[str, int | None]:
         """Return how many days each archive keeps a copy: as its most patient rule says."""
@@ -140,6 +204,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             self.logs_schedule,
             self.tables_schedule,
             self.verify_archive_schedule,
+            self.checks_schedule,
             self.history_schedule,
         )
 

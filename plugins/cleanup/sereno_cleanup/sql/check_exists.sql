@@ -1,0 +1,1 @@
+SELECT to_regclass('cleanup.check_result') IS NOT NULL

@@ -1,0 +1,1 @@
+SELECT to_regprocedure('bt_index_check(regclass, boolean)') IS NOT NULL
