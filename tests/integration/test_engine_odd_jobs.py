@@ -280,6 +280,7 @@ async def test_a_word_that_makes_no_sense_fails_its_own_run_alone(
 async def test_params_that_do_not_fit_fail_the_run_with_a_sentence(database: str, eye: Eye) -> None:
     class Params(msgspec.Struct):
         n: int
+        parts: list[int] = []
 
         def __post_init__(self) -> None:
             if self.n == 13:
@@ -292,7 +293,10 @@ async def test_params_that_do_not_fit_fail_the_run_with_a_sentence(database: str
     async with running(database, strict) as node:
         await node.leads()
         await eye.until("SELECT true FROM sereno.job WHERE name = 't.strict'")
-        for params, error in (('{"n": 1.5}', "params do not fit"), ('{"n": 13}', "unlucky")):
+        for params, error in (
+            ('{"n": 1, "parts": ["x"]}', "params do not fit"),
+            ('{"n": 13}', "unlucky"),
+        ):
             row = await eye.over(await eye.enqueue("t.strict", params))
             assert row["state"] == "failed"
             assert error in row["error"]

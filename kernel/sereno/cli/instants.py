@@ -7,6 +7,7 @@ import click
 
 from sereno.cli.failure import remark
 from sereno.cli.moments import exact
+from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT
 from sereno.model.duration import parse_duration
 
 _FORMS = "write it like 2026-03-01T08:00, 2026-03-01T07:00:00Z, 08:00 (today) or +10m (from now)"
@@ -18,9 +19,18 @@ def read_instant(text: str, now: datetime) -> datetime:
 
     Without an offset it is read on this machine's clock: never earlier than that clock shows it,
     and the first time where it shows it twice; both are said on stderr. Raises click.UsageError on
-    anything else.
+    anything else, and on what not every time zone could show.
     """
-    text = text.strip()
+    found = _read(text.strip(), now)
+    if not FIRST_INSTANT < found < LAST_INSTANT:
+        raise click.UsageError(
+            f"instant '{text}': it must lie in the years 1 to 9999, a day from either end, so that "
+            "every time zone can show it"
+        )
+    return found
+
+
+def _read(text: str, now: datetime) -> datetime:
     try:
         if text[:1] in "+-" and text[1:]:
             step = parse_duration(text[1:])

@@ -28,7 +28,7 @@ def read_params(pairs: Sequence[str], document: str | None, job: Job | None) -> 
 def _object(document: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(document, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise click.UsageError(
             f"--params: it must be a JSON object, as '{{\"full\": true}}': {error}"
         ) from error
@@ -43,7 +43,7 @@ def _types(job: Job | None) -> Mapping[str, Any]:
 def _value(text: str, wanted: Any) -> Any:
     try:
         value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text
     return text if not _fits(value, wanted) and _fits(text, wanted) else value
 

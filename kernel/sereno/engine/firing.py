@@ -19,12 +19,13 @@ from sereno.engine.clock import Clock, steady
 from sereno.engine.occupancy import Occupancy, Occupant
 from sereno.engine.planner import plan, waits
 from sereno.engine.runner import Runner
-from sereno.model.errors import SerenoError, StoreError, StoreUnavailableError
+from sereno.model.errors import DeclarationError, SerenoError, StoreError, StoreUnavailableError
 from sereno.model.events import SlotSettled
 from sereno.model.job import Job
 from sereno.model.ledger import Claim, Entry, NewRun, Settlement
 from sereno.model.policies import Policies
 from sereno.model.run import Verdict
+from sereno.model.unreadable import unreadable
 from sereno.store import ledger, runs, schedules
 from sereno.store.pool import Database
 from sereno.store.session import Node
@@ -315,7 +316,14 @@ class Firing:
 
     async def _resume(self) -> None:
         while self._to_resume:
-            await schedules.end_pause(self._db, self._term, self._to_resume.pop())
+            name = self._to_resume.pop()
+            try:
+                await schedules.end_pause(self._db, self._term, name)
+            except DeclarationError as error:
+                log.error(
+                    "a schedule cannot be resumed", extra={"schedule": name, "error": str(error)}
+                )
+                continue
             self._next_refill = 0.0
 
     async def _cancel_previous(self) -> None:
@@ -339,6 +347,8 @@ class Firing:
         held = self._policies.get(entry.schedule_id)
         if held is not None and held[0] == current.version:
             return held[1]
+        if fault := unreadable({"policies": current.policies}):
+            raise DeclarationError(fault)
         found = job.policies.changed(current.policies, f"schedule '{entry.name}'")
         self._policies[entry.schedule_id] = (current.version, found)
         return found

@@ -10,7 +10,6 @@ from sereno.engine.clock import Clock, steady
 from sereno.engine.occupancy import Occupancy, Occupant
 from sereno.engine.reaper import Reaper
 from sereno.engine.runner import Runner
-from sereno.model.errors import DeclarationError
 from sereno.model.events import SlotSettled
 from sereno.model.job import Job
 from sereno.model.ledger import Claim, Queued
@@ -221,7 +220,7 @@ class Intake:
         declared = self._jobs[run.job].policies
         try:
             return declared.changed(run.policies, f"run {run.run_id}")
-        except DeclarationError:
+        except Exception:  # whatever JSON its row holds
             return declared  # the runner says what is wrong with them
 
     async def _start(self, chosen: list[int]) -> None:

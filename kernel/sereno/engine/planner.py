@@ -15,9 +15,10 @@ Every slot in (watermark, until] gets exactly one verdict, in the order of these
 5. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
    `skipped` (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it
    waits its turn; ``allow``: it starts.
-6. one whose concurrency key its params cannot fill is `missed`; what starts is `ran`, or `late`
-   when the instant is more than `grace` after the slot; what waits its turn is `waiting`, and is
-   one of those once it begins. (``catch_up="none"``: it does not begin later than `grace`.)
+6. one whose params cannot be read, or cannot fill its concurrency key, is `missed`; what starts is
+   `ran`, or `late` when the instant is more than `grace` after the slot; what waits its turn is
+   `waiting`, and is one of those once it begins. (``catch_up="none"``: it does not begin later than
+   `grace`.)
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,7 +28,7 @@ from itertools import chain, groupby, islice
 import msgspec
 
 from sereno.model.concurrency import concurrency_key
-from sereno.model.errors import SerenoError, TriggerError
+from sereno.model.errors import DeclarationError, SerenoError, TriggerError
 from sereno.model.history import may_have_run
 from sereno.model.ledger import (
     Definition,
@@ -39,6 +40,7 @@ from sereno.model.ledger import (
     SlotVerdict,
 )
 from sereno.model.policies import Policies
+from sereno.model.unreadable import unreadable
 from sereno.triggers.coming import next_slot, spans, trigger_of
 
 MAX_SLOTS = 1_000
@@ -246,6 +248,9 @@ def _after(slot: datetime, grace: timedelta) -> datetime:
 
 
 def _key(entry: Entry, policies: Policies, definition: Definition, in_turn: bool) -> str | None:
+    """Return what a run's turn goes by; raises SerenoError when it can have none."""
+    if fault := unreadable({"params": definition.params, "policies": definition.policies}):
+        raise DeclarationError(fault)
     if policies.concurrency_key is not None:
         return concurrency_key(policies.concurrency_key, definition.params)
     return f"schedule {entry.schedule_id}" if in_turn else None

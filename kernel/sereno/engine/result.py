@@ -4,10 +4,11 @@ from typing import Any
 
 import msgspec
 
-from sereno.engine.storable import holds_nul
 from sereno.model import fault
+from sereno.model.bounds import MAX_LEVELS, holds_nul, is_deep
 
 MAX_RESULT_BYTES = 1_000_000
+_DEEP = "which no reader could be sure to hold"
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -24,6 +25,8 @@ def encode_checkpoint(value: Any) -> bytes:
     text = msgspec.json.encode(value)
     if len(text) > MAX_RESULT_BYTES:
         raise ValueError(f"a checkpoint of {len(text)} bytes: the limit is {MAX_RESULT_BYTES}")
+    if is_deep(text, MAX_LEVELS):
+        raise ValueError(f"a checkpoint of more than {MAX_LEVELS} levels, {_DEEP}")
     if holds_nul(text):
         raise ValueError("a checkpoint holds U+0000, which PostgreSQL cannot keep")
     return text
@@ -40,6 +43,10 @@ def encode_result(value: Any) -> Encoded:
     if len(text) > MAX_RESULT_BYTES:
         return Encoded(
             note=f"its result of {len(text)} bytes was not kept: the limit is {MAX_RESULT_BYTES}"
+        )
+    if is_deep(text, MAX_LEVELS):
+        return Encoded(
+            note=f"its result was not kept: it is more than {MAX_LEVELS} levels deep, {_DEEP}"
         )
     if holds_nul(text):
         return Encoded(

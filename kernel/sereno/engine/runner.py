@@ -280,6 +280,8 @@ class Runner:
         return self._scribe.close(token)
 
     def _attempt(self, claim: Claim) -> Attempt:
+        if claim.fault is not None:
+            raise SerenoError(f"run {claim.run_id}: {claim.fault}")
         job = self._jobs[claim.job]
         policies = job.policies.changed(claim.policies, f"run {claim.run_id}")
         executor = self._executors.get(policies.executor)

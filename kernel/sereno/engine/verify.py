@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from sereno.model.errors import TriggerError
+from sereno.model.errors import SerenoError
 from sereno.model.ledger import Definition
 from sereno.store.ledger import definition
 from sereno.store.pool import Connection, Database, Record
@@ -78,7 +78,8 @@ async def verify(db: Database, since: timedelta) -> Account:
         for row in rows:
             try:
                 await _schedule(connection, row, account)
-            except TriggerError as error:  # of a plugin that is not installed here, say
+            except (SerenoError, ValueError, ArithmeticError) as error:
+                # Of a plugin that is not installed here, say, or a row that holds what none writes.
                 account.fault("unreadable", row["name"], start, str(error))
         first = await connection.fetchval(sql("verify_first"), start)
         for row in await connection.fetch(sql("verify_doubled"), start, first):

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sereno.engine.storable import holds_nul
 from sereno.http.answer import Answer, RefusedError, json, sentence
 from sereno.http.request import Page, Request
 from sereno.http.site import Route
+from sereno.model.bounds import holds_nul
 from sereno.model.duration import parse_duration
 from sereno.model.errors import (
     NotFoundError,

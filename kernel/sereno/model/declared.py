@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from sereno.model.errors import DeclarationError
 from sereno.model.ledger import Definition, ScheduleState
 from sereno.model.schedule import Schedule
+from sereno.model.unreadable import json_object, unreadable
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +38,15 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_json(cls, declared: dict[str, Any], overrides: dict[str, Any]) -> "Declared":
-        """Return what holds once `overrides` are laid over `declared`."""
-        return msgspec.convert({**declared, **overrides}, cls, strict=False)
+        """Return what holds once `overrides` are laid over `declared`; raises DeclarationError on
+        what is none of this."""
+        laid = {"declared": json_object(declared), "overrides": json_object(overrides)}
+        if fault := unreadable(laid):
+            raise DeclarationError(fault)
+        try:
+            return msgspec.convert({**laid["declared"], **laid["overrides"]}, cls, strict=False)
+        except (msgspec.ValidationError, ValueError, OverflowError) as error:
+            raise DeclarationError(f"its declaration does not fit: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values that `from_json` reads back."""

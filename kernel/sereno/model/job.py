@@ -14,6 +14,7 @@ from sereno.model.concurrency import concurrency_key
 from sereno.model.declaration import check_function, check_params, checked_upstream, spoken
 from sereno.model.errors import DeclarationError, ParamsError
 from sereno.model.nearest import nearest
+from sereno.model.params_rule import params_rule
 from sereno.model.policies import EXECUTORS, Policies, checked, checked_of_schedule
 from sereno.model.registrable import check_json, check_text
 from sereno.model.schedule import Schedule, Trigger, is_trigger
@@ -135,29 +136,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             one.check(self.name)
 
     def params_rule(self) -> dict[str, Any] | None:
-        """Return what ``sereno.enqueue`` holds params to: JSON type of each, and if required."""
+        """Return what ``sereno.enqueue`` holds params to: of each its JSON type, whether it is
+        required, and its limits."""
         if self.params is None:
             return None
         kind: object = self.params
         if not (inspect.isclass(kind) and issubclass(kind, msgspec.Struct)):
             raise TypeError(f"{self.params!r:.100} is no msgspec.Struct")
-        schema = msgspec.json.schema(self.params)
-        body = schema["$defs"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
-        required = set(body.get("required", ()))
-        return {
-            name: {"type": _JSON_TYPES.get(str(rule.get("type"))), "required": name in required}
-            for name, rule in body.get("properties", {}).items()
-        }
+        return params_rule(self.params)
 
-
-_JSON_TYPES = {
-    "integer": "number",
-    "number": "number",
-    "string": "string",
-    "boolean": "boolean",
-    "array": "array",
-    "object": "object",
-}
 
 Declared = Trigger | Schedule | Iterable[Trigger | Schedule]
 

@@ -120,28 +120,40 @@ def hidden(key: str, value: Any, depth: int = 20) -> Any:
 
 
 def _hidden(secret: bool, value: Any, depth: int) -> Any:
-    if isinstance(value, str):
-        if secret and value:
-            return _MASK
-        return redact(value)
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, msgspec.Struct) and depth:
-        value = {name: getattr(value, name, None) for name in value.__struct_fields__}
-    elif is_dataclass(value) and not isinstance(value, type) and depth:
-        value = {f.name: getattr(value, f.name, None) for f in fields(value)}
-    if isinstance(value, Mapping):
-        if depth == 0:
-            return "…"
-        return {
-            k: _hidden(secret or _names_secret(str(k), v), v, depth - 1) for k, v in value.items()
-        }
-    if isinstance(value, list | tuple | set | frozenset):
-        if depth == 0:
-            return "…"
-        kind = tuple if isinstance(value, tuple) else list
-        return kind(_hidden(secret, item, depth - 1) for item in value)
-    return _MASK if secret else value
+    """Go through `value` without recursion: it may be deeper than calls may be."""
+    found: list[Any] = [None]
+    waiting: list[tuple[Any, Any, bool, Any, int]] = [(found, 0, secret, value, depth)]
+    while waiting:
+        into, place, secret, value, depth = waiting.pop()
+        parts = _parts(value) if depth else value
+        if isinstance(parts, str):
+            into[place] = _MASK if secret and parts else redact(parts)
+        elif parts is None or isinstance(parts, bool):
+            into[place] = parts
+        elif isinstance(parts, Mapping | list | tuple | set | frozenset):
+            if depth == 0:
+                into[place] = "…"
+            elif isinstance(parts, Mapping):
+                into[place] = inside = dict.fromkeys(parts)
+                waiting += [
+                    (inside, k, secret or _names_secret(str(k), v), v, depth - 1)
+                    for k, v in parts.items()
+                ]
+            else:
+                into[place] = items = [None] * len(parts)
+                waiting += [(items, n, secret, item, depth - 1) for n, item in enumerate(parts)]
+        else:
+            into[place] = _MASK if secret else parts
+    return found[0]
+
+
+def _parts(value: Any) -> Any:
+    """Return the fields of a Struct or dataclass by their names, anything else as it is."""
+    if isinstance(value, msgspec.Struct):
+        return {name: getattr(value, name, None) for name in value.__struct_fields__}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name, None) for f in fields(value)}
+    return value
 
 
 def _end(run: re.Pattern[str], text: str, at: int) -> int:

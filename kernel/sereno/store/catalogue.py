@@ -16,7 +16,7 @@ from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job
 from sereno.model.ledger import ScheduleState
 from sereno.model.schedule import Origin
-from sereno.store.isolation import fitting, is_of_data
+from sereno.store.isolation import apart, fitting, is_of_data
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 from sereno.store.version import BY_CONFIG, change, foreseen, is_over, lapse
@@ -155,36 +155,55 @@ async def _register_schedules(
 ) -> None:
     """Create, change or orphan schedules; `alone`: those that are not wanted stay as they are."""
     rows = await connection.fetch(sql("schedules_declared"))
-    known = {r["name"]: await lapse(connection, r) for r in rows}
+    known = {r["name"]: await _lapsed(connection, r) for r in rows}
     new = [s for name, s in wanted.items() if name not in known]
     if new:
         await _create_declared(connection, new)
     for name, row in known.items():
         schedule = wanted.get(name)
-        if schedule is None:
-            if row["state"] != "orphaned" and not alone:
-                await change(
-                    connection,
-                    row,
-                    state="orphaned",
-                    paused_until=row["paused_until"],
-                    action="orphan",
-                    by=BY_CODE,
-                    reason="no longer declared",
-                )
-            continue
-        state = _state(row, schedule.declared)
-        if state != row["state"] or schedule.declared.to_json() != row["declared"]:
-            await change(
-                connection,
-                row,
-                declared=schedule.declared.to_json(),
-                state=state,
-                paused_until=row["paused_until"],
-                action="declare",
-                by=BY_CODE if schedule.declared.enabled else BY_CONFIG,
-                reason="declared otherwise" if schedule.declared.enabled else "disabled",
-            )
+        if schedule is not None or not alone:
+            with apart(row):
+                await _follow(connection, row, schedule)
+
+
+async def _follow(
+    connection: asyncpg.Connection, row: asyncpg.Record, schedule: NamedSchedule | None
+) -> None:
+    """Make the schedule that `row` holds what the code declares now, None: nothing."""
+    if schedule is None:
+        if row["state"] != "orphaned":
+            await _orphan(connection, row, "no longer declared")
+        return
+    state = _state(row, schedule.declared)
+    if state != row["state"] or schedule.declared.to_json() != row["declared"]:
+        await change(
+            connection,
+            row,
+            declared=schedule.declared.to_json(),
+            state=state,
+            paused_until=row["paused_until"],
+            action="declare",
+            by=BY_CODE if schedule.declared.enabled else BY_CONFIG,
+            reason="declared otherwise" if schedule.declared.enabled else "disabled",
+        )
+
+
+async def _orphan(connection: asyncpg.Connection, row: asyncpg.Record, reason: str) -> None:
+    await change(
+        connection,
+        row,
+        state="orphaned",
+        paused_until=row["paused_until"],
+        action="orphan",
+        by=BY_CODE,
+        reason=reason,
+    )
+
+
+async def _lapsed(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.Record:
+    with apart(row):
+        return await lapse(connection, row)
+    return row
 
 
 async def _create_declared(connection: asyncpg.Connection, new: list[NamedSchedule]) -> None:
@@ -216,28 +235,21 @@ async def _follow_users(connection: asyncpg.Connection, jobs: set[str]) -> None:
     """Orphan users' schedules whose job has gone, and take up those whose job is back."""
     astray = [r["id"] for r in await connection.fetch(sql("schedules_astray"), list(jobs))]
     for held in await connection.fetch(sql("schedules_of_users"), astray):
-        row = await lapse(connection, held)
-        here = row["job"] in jobs
-        if here and row["state"] == "orphaned":
-            await change(
-                connection,
-                row,
-                state=_state_of_person(row),
-                paused_until=row["paused_until"],
-                action="adopt",
-                by=BY_CODE,
-                reason="its job is back",
-            )
-        elif not here and row["state"] != "orphaned":
-            await change(
-                connection,
-                row,
-                state="orphaned",
-                paused_until=row["paused_until"],
-                action="orphan",
-                by=BY_CODE,
-                reason="its job is no longer declared",
-            )
+        with apart(held):
+            row = await lapse(connection, held)
+            here = row["job"] in jobs
+            if here and row["state"] == "orphaned":
+                await change(
+                    connection,
+                    row,
+                    state=_state_of_person(row),
+                    paused_until=row["paused_until"],
+                    action="adopt",
+                    by=BY_CODE,
+                    reason="its job is back",
+                )
+            elif not here and row["state"] != "orphaned":
+                await _orphan(connection, row, "its job is no longer declared")
 
 
 async def create(

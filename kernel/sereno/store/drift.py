@@ -6,12 +6,13 @@ they were computed last. What computes others from the same instant has moved th
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from sereno.model.declared import Declared
-from sereno.model.errors import LeaseLostError
+from sereno.model.errors import DeclarationError, LeaseLostError
 from sereno.model.ledger import Definition
 from sereno.store.catalogue import BY_CODE
 from sereno.store.ledger import definition
@@ -36,14 +37,17 @@ Step = tuple[datetime | None, int]
 FIRST: Step = (datetime.min.replace(tzinfo=UTC), 0)
 
 
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """What was to come, as seen at the instant `at`, by `rules`. `slots`: soonest first."""
 
-    at: datetime
+    at: Instant
     version: int
     rules: str
     trigger: str
-    slots: list[datetime]
+    slots: list[Instant]
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +73,10 @@ async def foresee(db: Database, declared: Mapping[str, Declared]) -> list[Drift]
         held = definition(row)
         ours = declared.get(row["name"])
         if ours is not None:
-            effective = Declared.from_json(ours.to_json(), row["overrides"])
+            try:
+                effective = Declared.from_json(ours.to_json(), row["overrides"])
+            except DeclarationError:
+                continue  # it keeps what it has, and says so when the code leads
             held = effective.definition(held.version, held.valid_from, held.state)
         moved = _moved(_as_changed(row), held)
         if moved is not None:
@@ -83,12 +90,19 @@ async def recorded(db: Database, limit: int = 50) -> list[Drift]:
         Drift(
             schedule=row["schedule"],
             because=row["reason"],
-            before=msgspec.convert(row["before"], list[datetime], strict=False),
-            after=msgspec.convert(row["after"], list[datetime], strict=False),
+            before=_instants(row["before"]),
+            after=_instants(row["after"]),
             at=row["at"],
         )
         for row in await db.fetch("drift_recorded", limit)
     ]
+
+
+def _instants(value: Any) -> list[datetime]:
+    try:
+        return msgspec.convert(value, list[Instant], strict=False)
+    except msgspec.ValidationError:  # not written by us: that there was a change still holds
+        return []
 
 
 async def notice(
@@ -153,9 +167,8 @@ def _look(row: Record) -> tuple[Drift | None, Outlook]:
 
     That is the kept one where it is young, and computed again alike.
     """
-    held, moved = definition(row), None
-    if row["drift"] is not None and not _by_person(row):
-        old = msgspec.convert(row["drift"], Outlook)
+    held, moved, old = definition(row), None, _kept(row)
+    if old is not None and not _by_person(row):
         again = _outlook(held, row["name"], old.at)
         if again.slots != old.slots:
             moved = _moved(row, held)
@@ -168,10 +181,18 @@ def _by_person(row: Mapping[str, Any]) -> bool:
     return any(by not in (BY_CODE, BY_CONFIG) for by in row["by"])
 
 
-def _moved(row: Mapping[str, Any], held: Definition) -> Drift | None:
-    if row["drift"] is None:
+def _kept(row: Mapping[str, Any]) -> Outlook | None:
+    """Return what is kept of a schedule, None also when it cannot be read."""
+    try:
+        return None if row["drift"] is None else msgspec.convert(row["drift"], Outlook)
+    except msgspec.ValidationError:
         return None
-    old = msgspec.convert(row["drift"], Outlook)
+
+
+def _moved(row: Mapping[str, Any], held: Definition) -> Drift | None:
+    old = _kept(row)
+    if old is None:
+        return None
     new = _outlook(held, row["name"], old.at)
     before, after = old.slots[:NEXT], new.slots[:NEXT]
     if before == after:  # what moves lies further off, beyond a change of the clock, say
@@ -203,7 +224,8 @@ def _as_changed(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def _as_of_now(row: Record, held: Definition, moved: Drift) -> Drift:
     """Return `moved` with the slots from now on, of which the kept ones may be few: where this code
     computes as the leader's does, it can tell what was to come."""
-    if row["drift"]["rules"] != rules():
+    old = _kept(row)
+    if old is None or old.rules != rules():
         return moved
     was = _outlook(definition(row), row["name"], row["now"]).slots[:NEXT]
     will = _outlook(held, row["name"], row["now"]).slots[:NEXT]

@@ -1,12 +1,15 @@
-"""Finds, of what cannot be written together, whose it is that the database does not take."""
+"""Finds, of what cannot be written together, whose it is that the database does not take; and keeps
+a schedule whose own row is at fault apart from the others."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import asyncpg
 import msgspec
 
 from sereno.model import fault
+from sereno.model.errors import DeclarationError
 
 log = logging.getLogger(__name__)
 
@@ -44,3 +47,16 @@ async def fitting(
         finally:
             await trial.rollback()
     return fit
+
+
+@contextmanager
+def apart(row: asyncpg.Record) -> Iterator[None]:
+    """Leave the schedule that `row` holds as it is, and say so, when its own row cannot be read:
+    that is found before anything of it is written, so the transaction goes on."""
+    try:
+        yield
+    except DeclarationError as error:
+        log.error(
+            "a schedule cannot follow its declaration",
+            extra={"schedule": row["name"], "job": row["job"], "error": str(error)},
+        )

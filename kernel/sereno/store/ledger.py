@@ -1,5 +1,6 @@
 """Reads what is due and writes what became of it."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
@@ -8,11 +9,15 @@ from uuid import UUID
 
 import asyncpg
 
-from sereno.model.errors import LeaseLostError
+from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT
+from sereno.model.errors import LeaseLostError, StoreError
 from sereno.model.ledger import Definition, Entry, NewRun, OpenRange, Settlement
 from sereno.model.run import Verdict
+from sereno.model.unreadable import json_object
 from sereno.store.pool import Database
 from sereno.store.sql import sql
+
+log = logging.getLogger("sereno.leader")
 
 Made = dict[tuple[int, datetime], tuple[int, UUID | None, str | None]]
 """The runs that a settlement made, by schedule and slot: the id, the token of what starts, and what
@@ -96,15 +101,25 @@ def _turn(rows: list[Any], width: int) -> list[list[Any]]:
 
 
 def _entries(rows: list[asyncpg.Record]) -> list[Entry]:
-    return [_entry(list(group)) for _, group in groupby(rows, key=lambda r: r["id"])]
+    """Return what `rows` hold, without the schedules whose rows cannot be read: each is told, and
+    costs no other its slots."""
+    found = []
+    for _, group in groupby(rows, key=lambda r: r["id"]):
+        versions = list(group)
+        try:
+            found.append(_entry(versions))
+        except Exception as error:
+            log.error(
+                "a schedule cannot be read",
+                extra={"schedule": versions[0]["name"], "error": str(error)},
+            )
+    return found
 
 
 def _entry(rows: list[asyncpg.Record]) -> Entry:
     row = rows[0]
-    opened = None
-    if row["open_first"] is not None:
-        verdict, reason = row["open_what"].split(" ", 1)
-        opened = OpenRange(first=row["open_first"], verdict=cast(Verdict, verdict), reason=reason)
+    if not FIRST_INSTANT < row["settled_to"] < LAST_INSTANT:
+        raise StoreError("its settled_to is out of range: no slot of it can be told from another")
     return Entry(
         schedule_id=row["id"],
         name=row["name"],
@@ -114,9 +129,17 @@ def _entry(rows: list[asyncpg.Record]) -> Entry:
         next_slot=row["next_slot"],
         wake_at=row["wake_at"],
         version=row["version"],
-        open=opened,
+        open=_opened(row),
         paused_until=row["paused_until"],
     )
+
+
+def _opened(row: asyncpg.Record) -> OpenRange | None:
+    """Return the range that may grow; none where it cannot be told: then a new one begins."""
+    verdict, space, reason = (row["open_what"] or "").partition(" ")
+    if row["open_first"] is None or not space:
+        return None
+    return OpenRange(first=row["open_first"], verdict=cast(Verdict, verdict), reason=reason)
 
 
 def definition(row: asyncpg.Record) -> Definition:
@@ -129,6 +152,6 @@ def definition(row: asyncpg.Record) -> Definition:
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
         jitter=row["jitter"],
-        params=row["params"],
-        policies=row["policies"],
+        params=json_object(row["params"]),
+        policies=json_object(row["policies"]),
     )

@@ -1,5 +1,6 @@
 """Raises, claims and records notifications: what one node has told no other tells again."""
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,9 +10,12 @@ import msgspec
 
 from sereno.model.notification import Notification, NotificationKind
 from sereno.model.policies import Severity
+from sereno.model.unreadable import json_object
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
-from sereno.store.pool import Database
+from sereno.store.pool import Database, Record
 from sereno.store.sql import sql
+
+log = logging.getLogger("sereno.notify")
 
 HOOKS = ""
 """The notifier that stands for plugins' hooks: a row of it says that their event was told."""
@@ -127,27 +131,28 @@ async def claim(
     db: Database, node: UUID, notifiers: Collection[str], limit: timedelta, most: int
 ) -> list[Parcel]:
     """Take what is due for `notifiers`; nobody else has it for `limit`."""
-    rows = await db.fetch("notification_claim", node, list(notifiers), limit, most)
-    return [
-        Parcel(
-            notifier=r["notifier"],
-            attempt=r["attempts"],
-            notification=msgspec.convert(
-                {
-                    **r["message"],
-                    "id": r["id"],
-                    "key": r["key"],
-                    "kind": r["kind"],
-                    "severity": r["severity"],
-                    "job": r["job"],
-                    "resolved": r["resolved"],
-                    "suppressed": r["suppressed"],
-                },
-                Notification,
-            ),
-        )
-        for r in rows
-    ]
+    found = []
+    for row in await db.fetch("notification_claim", node, list(notifiers), limit, most):
+        try:
+            found.append(_parcel(row))
+        except (msgspec.ValidationError, OverflowError) as error:
+            log.error(
+                "a notification cannot be read",
+                extra={"notification": row["id"], "about": row["key"], "error": str(error)},
+            )
+            fault = f"it cannot be read: {error}"
+            await db.execute("notification_done", row["id"], row["attempts"], "failed", fault, None)
+    return found
+
+
+def _parcel(row: Record) -> Parcel:
+    columns = ("id", "key", "kind", "severity", "job", "resolved", "suppressed")
+    facts = {**json_object(row["message"]), **{name: row[name] for name in columns}}
+    return Parcel(
+        notifier=row["notifier"],
+        attempt=row["attempts"],
+        notification=msgspec.convert(facts, Notification),
+    )
 
 
 async def done(

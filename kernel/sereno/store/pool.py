@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import msgspec
 
+from sereno.store.codecs import CODECS, json_writer
 from sereno.store.connect import Way, encoding_of, guarded, probe
 from sereno.store.encoding import Encoding
 from sereno.store.errors import translated
@@ -19,8 +19,6 @@ from sereno.store.unshared import unshare
 
 Connection = asyncpg.Connection
 Record = asyncpg.Record
-
-_JSONB_VERSION = b"\x01"
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
@@ -42,27 +40,22 @@ class _Fitting(_Connection):
         return await super()._execute(query, encoding_of(self).fitted(args), *rest, **options)
 
 
-def _encode(value: Any) -> bytes:
-    """Return jsonb's binary form; bytes are JSON text already."""
-    return _JSONB_VERSION + (value if isinstance(value, bytes) else msgspec.json.encode(value))
-
-
-def _decode(value: bytes) -> Any:
-    return msgspec.json.decode(value[1:])
-
-
 async def prepare_connection(connection: asyncpg.Connection) -> None:
-    """Make `connection` read jsonb as Python values, and take values or JSON bytes for it."""
+    """Make `connection` read any jsonb, instant and duration as Python values, and take values or
+    JSON bytes for jsonb."""
     unshare(connection, file_of)
-    encoding = encoding_of(connection)
+    await set_codecs(connection, "jsonb", "timestamptz", "interval")
 
-    def fitting(value: Any) -> bytes:
-        return _JSONB_VERSION + encoding.fitted_json(_encode(value)[1:])
 
-    encoder = _encode if encoding.whole else fitting
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=encoder, decoder=_decode, format="binary"
-    )
+async def set_codecs(connection: asyncpg.Connection, *types: str) -> None:
+    """Make `connection` read any value of these types."""
+    for name in types:
+        encode, decode, form = CODECS[name]
+        if name == "jsonb" and not encoding_of(connection).whole:
+            encode = json_writer(encoding_of(connection).fitted_json)
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=encode, decoder=decode, format=form
+        )
 
 
 def file_of(connection: asyncpg.Connection) -> int:

@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
+from sereno.model.bounds import LAST_INSTANT, checked_instant, checked_json
 from sereno.model.errors import ParamsError
 from sereno.model.ledger import Queued
 from sereno.model.run import RunState
+from sereno.model.unreadable import json_object
 from sereno.store.pool import Database, Record
 from sereno.store.sql import sql
 
@@ -26,9 +28,10 @@ async def enqueue(
     trace_context: str | None = None,
 ) -> int:
     """Queue a run and return its id; raises NotFoundError, and ParamsError on unfit params."""
+    _check(job, run_at, priority)
     found = await db.fetchval(
         "enqueue",
-        *(job, dict(params)),
+        *(job, checked_json(dict(params), f"job '{job}': params")),
         *(run_at, priority, unique_key, requested_by, cause, trace_context),
     )
     return int(found)
@@ -49,9 +52,11 @@ async def enqueue_many(
 
     Raises as `enqueue`; the sentence counts `params` from 1.
     """
+    _check(job, run_at, priority)
+    subject = f"job '{job}': params"
     found = await db.fetch(
         "enqueue_many",
-        *(job, [dict(p) for p in params]),
+        *(job, [checked_json(dict(p), f"{subject} {n}: params") for n, p in enumerate(params, 1)]),
         *(run_at, priority, requested_by, cause, trace_context),
     )
     return [int(r[0]) for r in found]
@@ -98,6 +103,8 @@ async def request(
     `run_at`, `delay`: one of them; by the database's clock. Raises as `enqueue`, and ParamsError
     when `run_at` is past.
     """
+    _check(job, run_at, priority)
+    text = checked_json(dict(params), f"job '{job}': params")
     async with db.transaction() as connection:
         now = await connection.fetchval(sql("database_now"))
         if delay is not None:
@@ -110,7 +117,7 @@ async def request(
         found = await connection.fetchval(
             sql("enqueue"),
             job,
-            dict(params),
+            text,
             run_at,
             priority,
             unique_key,
@@ -122,11 +129,18 @@ async def request(
     return Requested(run_id=found, **dict(row))
 
 
+def _check(job: str, run_at: datetime | None, priority: int | None) -> None:
+    """Raise ParamsError on what no run can have, as the database would say it."""
+    if run_at is not None:
+        checked_instant(run_at, f"job '{job}': run_at")
+    if priority is not None and not -32768 <= priority <= 32767:
+        raise ParamsError(f"job '{job}': priority is {priority}, it must be from -32768 to 32767")
+
+
 def _later(now: datetime, delay: timedelta) -> datetime:
-    try:
+    if delay < LAST_INSTANT - now:
         return now + delay
-    except OverflowError as error:
-        raise ParamsError(f"a delay of {delay.days:,} days ends after the year 9999") from error
+    raise ParamsError(f"a delay of {delay.days:,} days ends after the year 9999")
 
 
 async def ready(
@@ -147,6 +161,6 @@ def queued(row: Record) -> Queued:
         job=row["job"],
         schedule_id=row["schedule_id"],
         concurrency_key=row["concurrency_key"],
-        policies=row["policies"] or {},
+        policies=json_object(row["policies"]),
         start_by=row.get("start_by"),
     )

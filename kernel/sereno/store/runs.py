@@ -10,6 +10,7 @@ import msgspec
 from sereno.model.errors import LeaseLostError, RunSuperseded
 from sereno.model.ledger import Claim, Queued
 from sereno.model.run import LogLine, Outcome, Progress, RunState, Verdict
+from sereno.model.unreadable import json_object, unreadable
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.pool import Database
@@ -46,21 +47,23 @@ async def _claimed(
 
 
 def _claim(row: asyncpg.Record, verdict: Verdict | None = None, reason: str | None = None) -> Claim:
+    held = {name: json_object(row[name]) for name in ("params", "policies", "upstream")}
     return Claim(
         run_id=row["id"],
         job=row["job"],
         attempt=row["attempt"],
         token=row["token"],
-        params=row["params"],
-        policies=row["policies"] or {},
+        params=held["params"],
+        policies=held["policies"],
         slot=row["slot"],
-        upstream=row["upstream"],
+        upstream=held["upstream"],
         saved=row["checkpoint"],
         trace_context=row["trace_context"],
         cause=row["cause"],
         schedule=row["schedule"],
         verdict=verdict,
         reason=reason,
+        fault=unreadable({**held, "checkpoint": row["checkpoint"]}),
     )
 
 

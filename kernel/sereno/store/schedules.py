@@ -8,11 +8,13 @@ import asyncpg
 import msgspec
 from msgspec import UNSET
 
+from sereno.model.bounds import checked_instant
 from sereno.model.concurrency import concurrency_key
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.job import Job
 from sereno.model.ledger import Definition
+from sereno.model.unreadable import json_object
 from sereno.store.catalogue import NamedSchedule, create
 from sereno.store.ledger import definition as held_by
 from sereno.store.pool import Database
@@ -57,6 +59,8 @@ async def pause(
     Raises NotFoundError, and DeclarationError when `until` is past.
     """
     changed = []
+    if until is not None:
+        checked_instant(until, "pause: until", DeclarationError)
     async with db.transaction() as connection:
         for row in await named(connection, name):
             if until is not None and until <= row["now"]:
@@ -202,7 +206,7 @@ async def override(
         row = await _one(connection, name)
         if callable(changes):
             changes = changes(_standing(row))
-        overrides = {k: v for k, v in row["overrides"].items() if k not in changes}
+        overrides = {k: v for k, v in json_object(row["overrides"]).items() if k not in changes}
         overrides |= {k: v for k, v in changes.items() if v is not None}
         overrides = {k: None if v is UNSET else v for k, v in overrides.items()}
         fit, first = fitting(_laid(row, overrides), jobs(row["job"]), row["name"], row["now"])
@@ -230,7 +234,7 @@ def _laid(row: asyncpg.Record, overrides: dict[str, Any]) -> Declared:
         )
     try:
         return Declared.from_json(row["declared"], overrides)
-    except msgspec.ValidationError as error:
+    except DeclarationError as error:
         raise DeclarationError(f"schedule '{row['name']}': {error}") from error
 
 

@@ -27,7 +27,7 @@ from sereno.model.errors import LeaseLostError, PoolerError, StoreUnavailableErr
 from sereno.store.connect import connect, is_pooled, session_settings
 from sereno.store.errors import translated
 from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
-from sereno.store.pool import Database, file_of
+from sereno.store.pool import Database, file_of, set_codecs
 from sereno.store.sql import sql
 from sereno.store.timeline import Entered, entered
 from sereno.store.unshared import unshare
@@ -106,6 +106,7 @@ class NodeSession:
                     await connection.execute(
                         sql("session_name"), list(named), list(named.values()), False
                     )
+                    await set_codecs(connection, "timestamptz")
                     await connection.add_listener(CHANNEL, lambda *a: on_notify(str(a[3])))
                     for name in _STATEMENTS:
                         self._prepared[name] = await connection.prepare(sql(name))

@@ -93,7 +93,11 @@ def _timeline(row: asyncpg.Record) -> Timeline:
 
 
 def _read(numbers: object) -> dict[str, int]:
-    """Return a jsonb column, which a session of the lead gives as text."""
-    if isinstance(numbers, str):
-        numbers = msgspec.json.decode(numbers)
-    return msgspec.convert(numbers, dict[str, int])
+    """Return a jsonb column, which a session of the lead gives as text; none where it was not
+    written by us: they are for people to read, and nobody counts on them."""
+    try:
+        if isinstance(numbers, str):
+            numbers = msgspec.json.decode(numbers)
+        return msgspec.convert(numbers, dict[str, int])
+    except (msgspec.MsgspecError, RecursionError):
+        return {}

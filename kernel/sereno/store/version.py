@@ -9,6 +9,7 @@ import msgspec
 
 from sereno.model.declared import Declared
 from sereno.model.ledger import Definition, ScheduleState
+from sereno.model.unreadable import json_object
 from sereno.store.ledger import definition as held_by
 from sereno.store.sql import sql
 from sereno.triggers.coming import dropped, next_slot
@@ -45,7 +46,7 @@ async def lapse(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.
     that end on, and return its row as it is then."""
     if row["state"] != "paused" or not is_over(row):
         return row
-    enabled = row["declared"].get("enabled", True)
+    enabled = json_object(row["declared"]).get("enabled", True)
     await change(
         connection,
         row,

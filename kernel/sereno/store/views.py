@@ -12,6 +12,7 @@ from sereno.model.errors import NotFoundError
 from sereno.model.ledger import Definition
 from sereno.model.nearest import nearest
 from sereno.model.run import LogLine
+from sereno.model.unreadable import json_object
 from sereno.settings import hidden, redact
 from sereno.store.backend import Backend
 from sereno.store.holder import doubtful_holder
@@ -27,6 +28,11 @@ _SPOKEN = (
 
 _GIVEN = ("params", "upstream", "result", "checkpoint")
 """What a run was given and what it found, as JSON."""
+
+_DEPTH = 1_000
+"""Deeper than any JSON is read: nothing of a result is left out."""
+
+_OBJECTS = ("params", "policies", "upstream")
 
 V = TypeVar("V", bound=msgspec.Struct)
 
@@ -337,10 +343,15 @@ def _picked(
 ) -> dict[str, Any]:
     known = frozenset(row.keys())
     found = {name: row[name] for name in view.__struct_fields__ if name in known}
+    found |= {name: json_object(found[name]) for name in _OBJECTS if found.get(name) is not None}
+    if "after" in found:
+        found["after"] = [name for name in found["after"] if isinstance(name, str)]
     if reveal:
         return found
     found |= {name: redact(found[name]) for name in _SPOKEN if isinstance(found.get(name), str)}
-    return found | {name: hidden(name, found[name]) for name in _GIVEN if found.get(name)}
+    return found | {
+        name: hidden(name, found[name], depth=_DEPTH) for name in _GIVEN if found.get(name)
+    }
 
 
 def _masked(found: Definition) -> Definition:

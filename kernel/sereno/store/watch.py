@@ -9,11 +9,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
+from msgspec import Meta
 
+from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT, LONGEST
 from sereno.model.errors import SerenoError
 from sereno.store.backend import Backend
 from sereno.store.holder import doubtful_holder
@@ -21,6 +24,13 @@ from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database
 
 _log = logging.getLogger(__name__)
+
+
+_FIRST, _LAST = FIRST_INSTANT.timestamp(), LAST_INSTANT.timestamp()
+_LONGEST = LONGEST.total_seconds()
+
+Instant = Annotated[float, Meta(ge=_FIRST, le=_LAST)]
+Seconds = Annotated[float, Meta(ge=-_LONGEST, le=_LONGEST)]
 
 
 class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -38,10 +48,10 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     plugin: str
     severity: str
     after: list[str]
-    overdue_after: float | None
-    grace: float
-    timeout: float | None
-    fresh_at: float
+    overdue_after: Seconds | None
+    grace: Seconds
+    timeout: Seconds | None
+    fresh_at: Instant
     succeeded: int
     failed: int
     timed_out: int
@@ -52,21 +62,21 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     coalesced: int
     skipped: int
     missed: int
-    last_success_at: float | None
-    last_end_at: float | None
+    last_success_at: Instant | None
+    last_end_at: Instant | None
     last_state: str | None
     last_run: int | None
-    last_duration: float | None
+    last_duration: Seconds | None
     active: bool
     paused: bool
-    next_slot: float | None
-    due_by: float | None
+    next_slot: Instant | None
+    due_by: Instant | None
     queued: int
-    queued_slot: float | None
+    queued_slot: Instant | None
     running: int
-    running_since: float | None
-    resumed_at: float | None
-    unmet_slot: float | None
+    running_since: Instant | None
+    resumed_at: Instant | None
+    unmet_slot: Instant | None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +182,41 @@ class Watch:
 
 
 _decode = msgspec.json.Decoder(list[JobFacts]).decode
+_unread: set[str] = set()
+"""Jobs of which it has been told that they cannot be read."""
+
+
+def _facts(text: str) -> list[JobFacts]:
+    """Return what `text`, a JSON list of jobs, says of each; one that cannot be read is left out,
+    and told once."""
+    try:
+        return _decode(text)
+    except msgspec.ValidationError:
+        found = []
+    for cells in msgspec.json.decode(text):
+        try:
+            found.append(msgspec.convert([_within(*c) for c in enumerate(cells)], JobFacts))
+        except (msgspec.ValidationError, OverflowError) as error:
+            if cells[0] not in _unread:
+                _unread.add(cells[0])
+                _log.error("a job cannot be read", extra={"job": cells[0], "error": str(error)})
+    return found
+
+
+_TIMES = frozenset(
+    n for n, field in enumerate(msgspec.structs.fields(JobFacts)) if "float" in str(field.type)
+)
+"""The places of instants and durations."""
+
+
+def _within(place: int, cell: Any) -> Any:
+    """Return the cell at `place` as one that `JobFacts` takes: an instant or a duration, also an
+    infinite one, within those that Python holds; a list without nulls."""
+    if isinstance(cell, list):
+        return [part for part in cell if part is not None]
+    if place not in _TIMES or cell is None:
+        return cell
+    return max(_FIRST, min(_LAST, float(cell)))
 
 
 def _snapshot(row: asyncpg.Record, holder: Backend | None) -> Snapshot:
@@ -184,6 +229,6 @@ def _snapshot(row: asyncpg.Record, holder: Backend | None) -> Snapshot:
         beat_at=row["beat_at"],
         led=row["led"],
         changed_at=row["changed_at"],
-        jobs={job.name: job for job in _decode(row["jobs"])},
+        jobs={job.name: job for job in _facts(row["jobs"])},
         holder=holder,
     )

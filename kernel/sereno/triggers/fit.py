@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from sereno.model.bounds import checked_instant, checked_json
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError
 from sereno.model.job import Job
@@ -38,6 +39,10 @@ def fitting(declared: Declared, job: Job, name: str, now: datetime) -> tuple[Dec
         raise DeclarationError(
             f"{subject}: the window is empty, start {start:%F %T} is not before end {end:%F %T} UTC"
         )
+    for what, instant in (("start", start), ("end", end)):
+        if instant is not None:
+            checked_instant(instant, f"{subject}: {what}", DeclarationError)
+    checked_json(declared.params, f"{subject}: params")
     found = msgspec.structs.replace(
         declared,
         trigger=parse(declared.trigger).text,

@@ -19,17 +19,22 @@ from sereno_cleanup.settings import Settings
     severity="info",
 )
 async def history(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
-    """Delete history past history_days, and each job's runs beyond the newest history_keep."""
+    """Delete history past history_days, and each job's runs beyond the newest history_keep.
+
+    The trail, who changed what, is kept for history_trail_days.
+    """
     settings: Settings = run.settings
-    age = timedelta(days=settings.history_days)
+    what = [timedelta(days=settings.history_days), settings.history_keep, settings.history_batch]
+    block = "prune_history"
+    if settings.history_trail_days is not None:  # else the kernel's own
+        block = "prune_history_and_trail"
+        what.append(timedelta(days=settings.history_trail_days))
     deleted = batches = 0
     complete = False
     async with connected(run.database_url, "cleanup.history") as database:
         while not complete and not out_of_time(run):
             async with short_transaction(database):
-                count = await database.fetchval(
-                    query("prune_history"), age, settings.history_keep, settings.history_batch
-                )
+                count = await database.fetchval(query(block), *what)
             complete = count == 0
             deleted, batches = deleted + count, batches + (count > 0)
             run.progress(deleted, note=f"{deleted} rows of history deleted")

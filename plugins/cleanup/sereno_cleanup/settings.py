@@ -170,6 +170,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     history_days: Days = 30
     history_keep: Annotated[int, Meta(ge=0)] = 1000
     history_batch: Batch = 1000
+    history_trail_days: Days | None = None
 
     def __post_init__(self) -> None:
         quoted(self.sessions_table)

@@ -45,6 +45,22 @@ async def test_history_is_pruned_batch_by_batch_until_nothing_is_left(
     assert len({row["at"] for row in asked}) == len(asked) == 4
 
 
+async def test_the_trail_is_kept_for_two_years_or_as_long_as_is_said(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    await connection.execute(
+        "INSERT INTO sereno.change (at, by, subject, action)"
+        " SELECT now() - make_interval(days => d), 'ann', 'a', 'pause'"
+        " FROM unnest(ARRAY[4000, 731, 729, 100, 31, 1]) AS d"
+    )
+    left = "SELECT array_agg(extract(day FROM now() - at)::int ORDER BY id) FROM sereno.change"
+    for days, kept in ((None, [729, 100, 31, 1]), (90, [31, 1])):
+        settings = Settings(history_days=7, history_trail_days=days)
+        run = run_context(history, settings=settings, database_url=database)
+        await history.function(run)
+        assert await connection.fetchval(left) == kept
+    await connection.close()
+
+
 async def test_the_kernel_s_own_function_takes_what_is_asked(database: str) -> None:
     run = run_context(history, settings=Settings(), database_url=database)
     assert await history.function(run) == {"deleted": 0, "batches": 0, "complete": True}

@@ -17,10 +17,11 @@ SELECT $1, u.notifier, $2, $3, $4, true, $5, u.suppressed, CASE u.notifier WHEN 
        CASE u.notifier WHEN '' THEN $6::uuid END
   FROM unnest($7::text[], $8::timestamptz[], $9::integer[]) AS u(notifier, due_at, suppressed)
 ON CONFLICT (key, notifier) WHERE open DO UPDATE
-   SET repeats = n.repeats + CASE WHEN (excluded.message -> 'facts' ->> 'run')::bigint
-                                       <= coalesce(n.message -> 'facts' ->> 'last_run', n.message -> 'facts' ->> 'run')::bigint
+   SET repeats = n.repeats + CASE WHEN sereno.whole(excluded.message -> 'facts' ->> 'run')
+                                       <= sereno.whole(coalesce(n.message -> 'facts' ->> 'last_run',
+                                                                n.message -> 'facts' ->> 'run'))
                                   THEN 0 ELSE 1 END,
-       message = CASE WHEN excluded.message -> 'facts' ? 'run'
+       message = CASE WHEN excluded.message -> 'facts' ? 'run' AND jsonb_typeof(n.message -> 'facts') = 'object'
                       THEN jsonb_set(n.message, '{facts,last_run}', excluded.message -> 'facts' -> 'run')
                       ELSE n.message END
 RETURNING n.notifier, (n.xmax = 0) AS new;

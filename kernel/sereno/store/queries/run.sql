@@ -48,8 +48,8 @@ SELECT min(run_at) FROM sereno.run WHERE state = 'queued' AND run_at > clock_tim
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
-    UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1, token = gen_random_uuid(),
-           started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
+    UPDATE sereno.run r SET state = 'running', attempt = least(r.attempt, 2147483646) + 1, node = $2, term = $1,
+           token = gen_random_uuid(), started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
       FROM fence WHERE r.id = ANY($3::bigint[]) AND coalesce(r.state, '') = 'queued'
        AND (r.start_by IS NULL OR r.start_by >= clock_timestamp() OR r.attempt > 0)
     RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
@@ -57,7 +57,8 @@ WITH fence AS (
 ), begun AS (  -- on_time_until null: it was late before, and counted, and has been given back
     UPDATE sereno.slot s
        SET verdict = CASE WHEN m.started_at <= m.on_time_until THEN 'ran' ELSE 'late' END,
-           reason = CASE WHEN m.started_at <= m.on_time_until THEN NULL ELSE sereno.lateness(m.started_at - m.slot) END,
+           reason = CASE WHEN m.started_at <= m.on_time_until OR NOT isfinite(m.slot) THEN NULL
+                         ELSE sereno.lateness(m.started_at - m.slot) END,
            term = $1, decided_at = m.started_at
       FROM mine m WHERE s.schedule_id = m.schedule_id AND s.slot = m.slot AND s.run_id = m.id AND s.verdict = 'waiting'
     RETURNING s.run_id, s.verdict, s.reason, m.job, m.on_time_until
@@ -116,8 +117,8 @@ WITH first AS MATERIALIZED (
 ), fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
-    UPDATE sereno.run r SET state = 'running', attempt = r.attempt + 1, node = $2, term = $1, token = gen_random_uuid(),
-           started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
+    UPDATE sereno.run r SET state = 'running', attempt = least(r.attempt, 2147483646) + 1, node = $2, term = $1,
+           token = gen_random_uuid(), started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
       FROM fence, first WHERE r.id = first.id AND coalesce(r.state, '') = 'queued' AND r.policies IS NULL
        AND r.on_time_until IS NULL
     RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
@@ -164,7 +165,7 @@ WITH o AS (
            on_time_until = CASE WHEN o.unbegun AND EXISTS (  -- late, and counted: it is not to count again
                                      SELECT 1 FROM sereno.slot s WHERE s.schedule_id = r.schedule_id AND s.slot = r.slot
                                         AND s.run_id = r.id AND s.verdict = 'late') THEN NULL ELSE r.on_time_until END,
-           losses = CASE WHEN 'lost' IN (o.state, o.became) THEN r.losses + 1 ELSE r.losses END,
+           losses = CASE WHEN 'lost' IN (o.state, o.became) THEN least(r.losses, 2147483646) + 1 ELSE r.losses END,
            node = CASE WHEN o.state = 'queued' THEN NULL ELSE r.node END
       FROM mine AS o WHERE r.id = o.id
     RETURNING r.id, r.token, r.job, o.attempt, r.term, o.state, r.started_at, o.finished_at, o.error, o.traceback,
@@ -231,7 +232,7 @@ WITH d AS (
       JOIN sereno.run r ON r.id = d.run_id JOIN sereno.job j ON j.name = d.job
 ), made AS (
     INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
-    SELECT job, 'chain', coalesce((policies ->> 'priority')::integer, 0), '{}', jsonb_build_object(upstream, result),
+    SELECT job, 'chain', coalesce(sereno.priority(policies), 0), '{}', jsonb_build_object(upstream, result),
            policies ->> 'concurrency_key', 'run ' || run_id, trace
       FROM d WHERE alone
 )
@@ -263,7 +264,7 @@ WITH known AS (
     RETURNING a.upstream, a.run_id, a.result, a.trace_context
 )
 INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
-SELECT $1, 'chain', coalesce((SELECT (policies ->> 'priority')::integer FROM known), 0), '{}',
+SELECT $1, 'chain', coalesce((SELECT sereno.priority(policies) FROM known), 0), '{}',
        jsonb_object_agg(upstream, result), (SELECT policies ->> 'concurrency_key' FROM known),
        'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id),
        string_agg(trace_context, ' ' ORDER BY upstream <> $2, upstream)
@@ -367,7 +368,7 @@ WITH fence AS (
       JOIN sereno.run r ON r.id = u.id AND r.attempt = u.attempt AND r.token IS NOT DISTINCT FROM u.token
      WHERE r.node = $2 AND coalesce(r.state, '') = 'running' FOR UPDATE OF r SKIP LOCKED
 ), gone AS (
-    UPDATE sereno.run r SET state = CASE WHEN p.again THEN 'queued' ELSE 'lost' END, losses = r.losses + 1,
+    UPDATE sereno.run r SET state = CASE WHEN p.again THEN 'queued' ELSE 'lost' END, losses = least(r.losses, 2147483646) + 1,
            finished_at = CASE WHEN p.again THEN NULL ELSE clock_timestamp() END,
            error = $7, node = CASE WHEN p.again THEN NULL ELSE r.node END
       FROM picked p, fence WHERE r.id = p.id
@@ -387,4 +388,4 @@ WITH fence AS (
                    (array_agg(finished_at - started_at ORDER BY finished_at DESC, id DESC))[1] AS last_duration
               FROM gone WHERE state = 'lost' GROUP BY job) c WHERE j.job = c.job
 )
-SELECT id, job, attempt, state, schedule_id, slot, clock_timestamp() - started_at AS lasted FROM gone;
+SELECT id, job, attempt, state, schedule_id, slot, CASE WHEN isfinite(started_at) THEN clock_timestamp() - started_at ELSE interval '0' END AS lasted FROM gone;

@@ -1,12 +1,13 @@
 -- name: watch_jobs
 -- $1 class, $2 the leader's number. Who leads, and `jobs`: the facts about every present job as a JSON list of lists in
--- the order of JobFacts, instants and durations in seconds (read so, ten thousand jobs cost a tenth of what rows cost).
+-- the order of JobFacts, instants and durations in seconds (read so, ten thousand jobs cost a tenth of what rows cost;
+-- and numbers are added up, as instants that a row may hold would fail the statement, for all).
 -- Reads queued and running runs through their partial indexes, and no other run. The ledger is asked only for jobs
 -- whose last success is older than it may be: for `resumed_at`, since when a schedule of theirs is active, and
 -- `unmet_slot`, their first due slot since.
 WITH policy AS (
     SELECT j.name, coalesce(sereno.grace(j.policies), interval '1 minute') AS grace,
-           CASE WHEN j.policies ->> 'timeout' LIKE 'P%' THEN (j.policies ->> 'timeout')::interval END AS timeout
+           sereno.duration(j.policies ->> 'timeout') AS timeout
       FROM sereno.job j WHERE j.present
 ), queued AS (
     SELECT job, count(*) AS runs, min(slot) FILTER (WHERE attempt = 0 AND cause = 'slot') AS first_slot
@@ -17,7 +18,8 @@ WITH policy AS (
 ), known AS MATERIALIZED (
     SELECT j.name, j.plugin, j.description, j.severity, j.after, j.overdue_after, p.grace, p.timeout,
            greatest(t.last_success_at, j.registered_at) AS fresh_at,
-           greatest(t.last_success_at, j.registered_at) + j.overdue_after <= statement_timestamp() AS old,
+           date_part('epoch', greatest(t.last_success_at, j.registered_at)) + date_part('epoch', j.overdue_after)
+               <= date_part('epoch', statement_timestamp()) AS old,
            t.succeeded, t.failed, t.timed_out, t.cancelled, t.lost, t.retried, t.late, t.coalesced, t.skipped, t.missed,
            t.last_success_at, t.last_end_at, t.last_state, t.last_run, t.last_duration,
            (SELECT coalesce(s.resumed_at, s.created_at) FROM sereno.schedule s WHERE s.job = j.name AND s.state = 'active'
@@ -41,7 +43,7 @@ WITH policy AS (
         date_part('epoch', least(j.next_slot, CASE WHEN j.own_due_by IS NOT NULL THEN (
             SELECT w.next_slot FROM sereno.watermark w
              WHERE w.job = j.name AND w.due_by IS NOT NULL ORDER BY w.next_slot LIMIT 1) END)),
-        date_part('epoch', least(j.next_slot + j.grace, j.own_due_by)),
+        least(date_part('epoch', j.next_slot) + date_part('epoch', j.grace), date_part('epoch', j.own_due_by)),
         coalesce(q.runs, 0), date_part('epoch', q.first_slot), coalesce(r.runs, 0), date_part('epoch', r.since),
         CASE WHEN j.old THEN date_part('epoch', j.active_since) END,
         CASE WHEN j.old THEN date_part('epoch',

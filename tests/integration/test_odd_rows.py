@@ -1,0 +1,363 @@
+"""What PostgreSQL holds and Python cannot costs its own row alone: the cluster goes on."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sereno import RunContext, every, job
+from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT, LONGEST
+from sereno.model.unreadable import Unreadable
+from sereno.store.pool import Database
+
+from .cli_scene import Scene as CliScene
+from .http_scene import served
+from .node import Eye, looking, running
+from .odd_values import plant
+
+Run = RunContext[dict[str, Any]]
+
+
+def nested(levels: int) -> str:
+    """Return JSON of so many lists in one another."""
+    return "[" * levels + "]" * levels
+
+
+@pytest.fixture
+async def db(database: str) -> Any:
+    found = Database(database, size=2)
+    await found.open()
+    yield found
+    await found.close()
+
+
+async def read(db: Database, expression: str) -> Any:
+    async with db.connection() as connection:
+        return await connection.fetchval(f"SELECT {expression}")
+
+
+# --- one value --------------------------------------------------------------------------------
+
+INSTANTS = [
+    ("'infinity'", LAST_INSTANT),
+    ("'-infinity'", FIRST_INSTANT),
+    ("'294276-12-31T23:59:59.999999Z'", LAST_INSTANT),
+    ("'9999-12-31T23:59:59.999999Z'", LAST_INSTANT),
+    ("'4713-01-01T00:00:00Z BC'", FIRST_INSTANT),
+    ("'0001-01-01T00:00:00Z'", FIRST_INSTANT),
+    ("'1999-12-31T23:59:59.999999Z'", datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+    ("'2026-07-01T08:00:00.000001+02'", datetime(2026, 7, 1, 6, 0, 0, 1, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize(("text", "instant"), INSTANTS)
+async def test_any_instant_is_read_as_one_that_every_zone_can_show(
+    db: Database, text: str, instant: datetime
+) -> None:
+    found = await read(db, f"{text}::timestamptz")
+    assert found == instant
+    assert [found.astimezone(zone) for zone in ZONES]
+    assert await read(db, f"ARRAY[{text}, NULL]::timestamptz[]") == [instant, None]
+
+
+ZONES = [UTC, *(datetime.strptime(z, "%z").tzinfo for z in ("+1400", "-1200"))]
+
+
+async def test_what_stands_for_the_infinities_is_written_as_them(db: Database) -> None:
+    async with db.connection() as connection:
+        for instant, text in ((LAST_INSTANT, "infinity"), (FIRST_INSTANT, "-infinity")):
+            assert await connection.fetchval("SELECT $1::timestamptz::text", instant) == text
+
+
+DURATIONS = [
+    ("'178000000 years'", LONGEST),
+    ("'-178000000 years'", -LONGEST),
+    ("make_interval(secs => 9e12)", timedelta(seconds=9e12)),
+    ("'1 year 2 months -3 days 4.5 s'", timedelta(days=365 + 60 - 3, seconds=4.5)),
+    ("'-1 year -2 months'", -timedelta(days=365 + 60)),
+    ("'-0.000001 s'", -timedelta(microseconds=1)),
+]
+
+
+@pytest.mark.parametrize(("text", "duration"), DURATIONS)
+async def test_any_interval_is_read_as_a_duration(
+    db: Database, text: str, duration: timedelta
+) -> None:
+    assert await read(db, f"{text}::interval") == duration
+
+
+@pytest.mark.every_postgres
+async def test_the_longest_interval_that_there_is_is_read(
+    db: Database, postgres_version: int
+) -> None:
+    text = "'infinity'" if postgres_version >= 17 else "make_interval(months => 2147483647)"
+    assert await read(db, f"{text}::interval") == LONGEST
+
+
+UNREADABLE = [
+    (nested(1_000), "is more than 510 levels deep"),
+    (nested(520), "is more than 510 levels deep"),
+    (nested(5_000), "is more than 510 levels deep"),
+    ("1" + "0" * 5_000, "cannot be held by Python: Integer value out of range"),
+    ("1" + "0" * 400 + ".5", "cannot be held by Python: Number out of range"),
+    (f'["{"x" * 16_000_001}"]', "is of 16,000,005 bytes, at most 16,000,000 are read"),
+]
+
+
+@pytest.mark.parametrize(("text", "why"), UNREADABLE, ids=range(len(UNREADABLE)))
+async def test_json_that_python_cannot_hold_is_read_as_an_object_that_says_why(
+    db: Database, text: str, why: str
+) -> None:
+    async with db.connection() as connection:
+        found = await connection.fetchval("SELECT $1::text::jsonb", text)
+    assert isinstance(found, Unreadable)
+    assert (found.why[: len(why)], found) == (why, {"unreadable": f"this JSON {found.why}"})
+
+
+async def test_json_that_python_can_hold_is_read_as_it_is(db: Database) -> None:
+    wide = "[" + ",".join(["[]"] * 2_000) + "]"
+    for text in (wide, nested(510), '{"n": 123456789012345678901234567890}', '"[[[[\\u00e9"'):
+        async with db.connection() as connection:
+            found = await connection.fetchval("SELECT $1::text::jsonb", text)
+        assert not isinstance(found, Unreadable)
+
+
+# --- one row ----------------------------------------------------------------------------------
+
+
+@job("t.plain")
+async def plain(run: Run) -> dict[str, Any]:
+    return run.params
+
+
+async def _queue(eye: Eye, params: str, *, run_at: str = "now()") -> int:
+    """Write a run as a version did that looked at less."""
+    found = await eye.value(
+        "INSERT INTO sereno.run (job, cause, params, run_at) VALUES ('t.plain', 'program',"
+        " $1::text::jsonb, $2::text::timestamptz) RETURNING id",
+        params,
+        run_at,
+    )
+    return int(found)
+
+
+@pytest.mark.parametrize("run_at", ["infinity", "294276-12-31T00:00:00Z"])
+async def test_a_run_for_an_instant_that_never_comes_waits_alone(
+    database: str, eye: Eye, run_at: str
+) -> None:
+    async with running(database, plain) as node:
+        term = await node.leads()
+        odd = await _queue(eye, "{}", run_at=run_at)
+        for _ in range(2):  # each makes the leader look at what comes next
+            assert (await eye.ran("t.plain"))["state"] == "succeeded"
+        scene = CliScene(database)
+        listed = await asyncio.to_thread(scene.json, "runs")
+        assert (node.status.term, node.fault) == (term, None)
+        assert [r["run_at"] for r in listed if r["run"] == odd] == ["9999-12-30T23:59:59.999999Z"]
+        shown = await asyncio.to_thread(scene.call, "show", str(odd))
+        assert (shown.exit_code, "9999-12-3" in shown.output) == (0, True)
+        assert (await asyncio.to_thread(scene.call, "cancel", str(odd))).exit_code == 0
+    assert await eye.value("SELECT state FROM sereno.run WHERE id = $1", odd) == "cancelled"
+
+
+async def test_a_run_for_an_instant_before_all_others_is_due(database: str, eye: Eye) -> None:
+    async with running(database, plain) as node:
+        await node.leads()
+        odd = await _queue(eye, "{}", run_at="-infinity")
+        assert (await eye.over(odd))["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        (nested(1_000), "its params cannot be read: the JSON is a list, it must be an object"),
+        (f'{{"a": {nested(1_000)}}}', "its params cannot be read: the JSON is more than 510"),
+        ('{"a": 1e5000}', "its params cannot be read: the JSON cannot be held by Python"),
+        ('"text"', "its params cannot be read: the JSON is a str, it must be an object"),
+    ],
+    ids=["list", "deep", "large", "text"],
+)
+async def test_params_that_cannot_be_read_fail_their_run_and_no_other_of_the_batch(
+    database: str, eye: Eye, params: str, why: str
+) -> None:
+    async with running(database, plain) as node:
+        term = await node.leads()
+        async with eye.connection.transaction():
+            runs = [await _queue(eye, p) for p in ('{"n": 1}', params, '{"n": 2}')]
+            await eye.value("SELECT pg_notify('sereno', 'run')")
+        good, odd, last = [await eye.over(run) for run in runs]
+        assert (good["state"], last["state"], odd["state"]) == ("succeeded", "succeeded", "failed")
+        assert odd["error"].removeprefix(f"run {odd['id']}: ")[: len(why)] == why[:70] or (
+            "the JSON is more than 510 levels deep" in odd["error"]
+        )
+        assert (node.status.term, node.fault) == (term, None)
+        scene = CliScene(database)
+        for command in ("show", str(odd["id"])), ("show", str(odd["id"]), "--json"), ("runs",):
+            assert (await asyncio.to_thread(scene.call, *command)).exit_code == 0
+
+
+async def test_a_run_with_the_greatest_attempt_number_is_claimed(database: str, eye: Eye) -> None:
+    odd = await _queue(eye, "{}")
+    await eye.value("UPDATE sereno.run SET attempt = 2147483647, losses = 2147483647")
+    async with running(database, plain) as node:
+        await node.leads()
+        assert (await eye.over(odd))["state"] == "succeeded"
+
+
+async def test_slots_whose_params_cannot_be_read_are_missed_and_say_why(
+    database: str, eye: Eye
+) -> None:
+    @job("t.slots", schedule=every("250ms"))
+    async def slots(run: Run) -> None: ...
+
+    async with running(database, slots) as node:
+        await node.leads()
+        await eye.until("SELECT count(*) > 0 FROM sereno.slot")
+        await eye.value(
+            "UPDATE sereno.schedule_version SET params = $1::text::jsonb", nested(1_000)
+        )
+        await eye.value("SELECT pg_notify('sereno', 'schedule')")
+        reason = await eye.until("SELECT max(reason) FROM sereno.slot WHERE verdict = 'missed'")
+        assert reason.startswith("its params cannot be read: the JSON is ")
+        await eye.value("UPDATE sereno.schedule_version SET params = '{}'")
+        await eye.value("SELECT pg_notify('sereno', 'schedule')")
+        await eye.until(
+            "SELECT count(*) > 0 FROM sereno.slot WHERE verdict = 'ran'"
+            " AND slot > (SELECT max(slot) FROM sereno.slot WHERE verdict = 'missed')"
+        )
+
+
+@pytest.mark.parametrize("levels", [400, 500])
+async def test_a_deep_result_is_kept_shown_and_handed_on(
+    database: str, eye: Eye, levels: int
+) -> None:
+    @job("t.deep")
+    async def deep(run: Run) -> Any:
+        found: list[Any] = []
+        for _ in range(levels - 1):
+            found = [found]
+        return found
+
+    @job("t.after", after="t.deep")
+    async def after(run: Run) -> int:
+        return len(run.upstream)
+
+    async with running(database, deep, after):
+        row = await eye.ran("t.deep")
+        await eye.until(
+            "SELECT result = '1' FROM sereno.run WHERE job = 't.after' AND state <> 'queued'"
+        )
+        assert row["result"].replace(" ", "") == nested(levels)
+        scene = CliScene(database)
+        for command in ((), ("--json",)):
+            shown = await asyncio.to_thread(scene.call, "show", str(row["id"]), *command)
+            assert (shown.exit_code, shown.output.count("[") >= levels) == (0, True)
+        async with served(database, token="t" * 20) as (client, _):
+            found = await client.get(
+                f"/runs/{row['id']}", headers={"Authorization": f"Bearer {'t' * 20}"}
+            )
+            assert (found.status_code, found.text.count("[")) == (200, levels)
+
+
+async def test_a_result_that_no_reader_could_hold_is_not_kept_and_says_so(
+    database: str, eye: Eye
+) -> None:
+    @job("t.deep")
+    async def deep(run: Run) -> Any:
+        found: list[Any] = []
+        for _ in range(600):
+            found = [found]
+        return found
+
+    async with running(database, deep):
+        row = await eye.ran("t.deep")
+    assert (row["state"], row["result"]) == ("succeeded", None)
+    assert row["error"].startswith("its result was not kept: it is more than 500 levels deep")
+
+
+# --- any value in any column ------------------------------------------------------------------
+
+
+@given(data=st.data())
+@settings(
+    max_examples=2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_whatever_a_row_holds_the_cluster_goes_on(database: str, data: st.DataObject) -> None:
+    asyncio.run(_goes_on(database, data))
+
+
+async def _goes_on(database: str, data: st.DataObject) -> None:
+    @job("t.healthy", schedule=every("250ms"))
+    async def healthy(run: Run) -> None: ...
+
+    @job("t.odd", after="t.nothing")
+    async def odd(run: Run) -> None: ...
+
+    @job("t.nothing")
+    async def nothing(run: Run) -> None: ...
+
+    async with looking(database) as eye:
+        number = await eye.value("SELECT count(*) FROM sereno.schedule")
+        async with running(database, healthy, odd, nothing) as node:
+            term = await node.leads()
+            await eye.ran("t.healthy")
+            async with eye.connection.transaction():  # none is seen before all are there
+                assert await plant(eye.connection, data.draw, number) > 60
+            await eye.value("SELECT pg_notify('sereno', 'schedule')")
+            await _works_on(eye)
+            assert (node.status.term, node.status.leading, node.fault) == (term, True, None)
+            scene = CliScene(database)
+            for command in await _commands(eye):
+                result = await asyncio.to_thread(scene.call, *command)
+                assert result.exit_code == 0, (command, result.output)
+            await _pages(database)
+        async with running(database, healthy, odd, nothing) as node:  # and it can be led anew
+            await _works_on(eye)
+            assert (node.status.leading, node.fault) == (True, None)
+
+
+async def _works_on(eye: Eye) -> None:
+    """Return once the healthy job was run from the queue, and twice for new slots."""
+    now = await eye.value("SELECT clock_timestamp()")
+    assert (await eye.ran("t.healthy"))["state"] == "succeeded"
+    await eye.until(
+        "SELECT count(*) > 1 FROM sereno.slot s JOIN sereno.run r ON r.id = s.run_id"
+        " WHERE s.slot > $1 AND s.verdict = 'ran' AND r.job = 't.healthy'"
+        " AND r.state = 'succeeded'",
+        now,
+    )
+
+
+async def _commands(eye: Eye) -> list[tuple[str, ...]]:
+    runs = await eye.rows(
+        "SELECT id::text FROM sereno.run WHERE job <> 't.healthy' ORDER BY id DESC LIMIT 7"
+    )
+    shown = [("show", run, *more) for (run,) in runs for more in ((), ("--json",))]
+    listed = [
+        ("jobs",),
+        ("jobs", "--all"),
+        ("runs", "--limit", "500"),
+        ("schedule", "list"),
+        ("cluster",),
+    ]
+    cancelled = await eye.rows(
+        "SELECT id::text FROM sereno.run WHERE job = 't.odd' AND state = 'queued' LIMIT 1"
+    )
+    return [
+        *shown,
+        *listed,
+        *((*c, "--json") for c in listed),
+        *(("cancel", r) for (r,) in cancelled),
+    ]
+
+
+async def _pages(database: str) -> None:
+    async with served(database) as (client, _):
+        for path in ("/health", "/health/tasks", "/metrics"):
+            answer = await client.get(path)
+            assert (answer.status_code, "t.healthy" in answer.text) == (200, True), answer.text
