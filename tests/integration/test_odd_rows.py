@@ -344,6 +344,7 @@ async def _commands(eye: Eye) -> list[tuple[str, ...]]:
         ("runs", "--limit", "500"),
         ("schedule", "list"),
         ("cluster",),
+        ("audit", "--limit", "9999"),
     ]
     cancelled = await eye.rows(
         "SELECT id::text FROM sereno.run WHERE job = 't.odd' AND state = 'queued' LIMIT 1"

@@ -28,6 +28,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("pause", "pause", "Stop a job's schedules from firing."),
         Entry("resume", "resume", "Let them fire again."),
         Entry("schedule", "schedule", "Add, change, remove and list schedules."),
+        Entry("audit", "audit", "List who changed what, and why."),
     ),
     "Runs": (
         Entry("runs", "runs", "List the runs, the newest first."),

@@ -130,3 +130,17 @@ SELECT s.name, w.settled_to, v.version AS v_version, v.valid_from, v.state, v.tr
   JOIN LATERAL (SELECT * FROM sereno.schedule_version v WHERE v.schedule_id = s.id AND v.valid_from < $2
                  ORDER BY v.version DESC LIMIT 1) v ON true
  WHERE s.job = $1 ORDER BY s.name;
+
+-- name: view_changes
+-- $1 subject, $2 since, $3 by (each null: any), $4 at most. The newest first. A job's name stands for its schedules too, and
+-- the part before an @ for who asks from any host.
+SELECT id, at, by, subject, action, reason, before, after FROM sereno.change
+ WHERE ($1::text IS NULL OR subject = $1 OR split_part(subject, '@', 1) = $1)
+   AND ($2::timestamptz IS NULL OR at >= $2)
+   AND ($3::text IS NULL OR by = $3 OR split_part(by, '@', 1) = $3)
+ ORDER BY id DESC LIMIT $4;
+
+-- name: view_subjects
+-- $1 a name. Whether it is one of which changes are kept, or could be.
+SELECT EXISTS (SELECT 1 FROM sereno.change WHERE subject = $1 OR split_part(subject, '@', 1) = $1)
+    OR EXISTS (SELECT 1 FROM sereno.schedule WHERE name = $1) OR EXISTS (SELECT 1 FROM sereno.job WHERE name = $1);
