@@ -194,7 +194,7 @@ async def test_a_failure_that_no_node_lived_to_tell_is_told_by_the_leader(world:
     await world.node(chat)
     await chat.wait("run_failed etl.sync")
     assert chat.sent[0].severity == "critical"
-    assert chat.sent[0].title == "etl.sync was lost with its node"
+    assert chat.sent[0].title == "etl.sync was lost"
 
 
 async def test_an_overdue_job_is_told_once_and_so_is_its_end(world: World) -> None:

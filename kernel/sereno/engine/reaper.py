@@ -48,25 +48,29 @@ class Reaper:
         schedule of what was taken; LeaseLostError and StoreError come through.
         """
         now = steady()
-        sessions = await runs.absent_owners(self._db)
-        self._absent = {
-            node: self._absent.get(node, now) for node in sessions if node != self._node
-        }
+        owners = {owner.node: owner for owner in await runs.absent_owners(self._db)}
+        self._absent = {node: self._absent.get(node, now) for node in owners if node != self._node}
         taken: list[tuple[int, str, int | None]] = []
         for node, since in self._absent.items():
             # Were we connected before it went, then so was the server: it is the node that died.
-            crashed = sessions[node] == 0 and now - session_since > self._lease
+            crashed = owners[node].sessions == 0 and now - session_since > self._lease
             if now - since >= (min(DEAD_AFTER, self._lease) if crashed else self._lease):
-                taken += await self._take(term, node)
+                taken += await self._take(term, node, self._why(owners[node], crashed))
         return taken
 
-    async def _take(self, term: int, node: UUID) -> list[tuple[int, str, int | None]]:
+    def _why(self, owner: runs.AbsentOwner, crashed: bool) -> str:
+        how = "died: it has no session any more"
+        if not crashed:
+            how = f"died or was cut off: it was not there for {self._lease:g} s"
+        return f"its node '{owner.label}' ({owner.node}) {how}"
+
+    async def _take(self, term: int, node: UUID, why: str) -> list[tuple[int, str, int | None]]:
         owned = await runs.owned(self._db, node)
         if not owned:
             return []
         blocking = await stragglers.blocking(self._db, node)
         taken = []
-        for error, of_it in _grouped(node, owned, blocking).items():
+        for error, of_it in _grouped(node, why, owned, blocking).items():
             verdicts = [
                 (
                     *(r["id"], r["attempt"], r["token"]),
@@ -96,9 +100,12 @@ class Reaper:
 
 
 def _grouped(
-    node: UUID, owned: Iterable[Record], blocking: Mapping[UUID, tuple[int, str, float]]
+    node: UUID,
+    why: str,
+    owned: Iterable[Record],
+    blocking: Mapping[UUID, tuple[int, str, float]],
 ) -> dict[str, list[Record]]:
-    """Return the runs that `node` owned, by what is said of their loss.
+    """Return the runs that `node` owned, by what is said of their loss: `why` it is gone, or more.
 
     `blocking`: what has held its event loop to the last, by token: run, job, seconds.
     """
@@ -115,8 +122,7 @@ def _grouped(
                 " was cut off: what does not await belongs into a thread or a process (executor=)"
             )
         else:
-            why = "".join(f": {other}" for other in others[:1])
-            error = f"its node {node} died or was cut off{why}"
+            error = "; ".join([why, *others[:1]])
         found.setdefault(error, []).append(row)
     return found
 

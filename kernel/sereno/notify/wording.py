@@ -16,7 +16,7 @@ _MAX_ERROR = 1000
 _ENDED: dict[RunState, str] = {
     "failed": "failed",
     "timed_out": "timed out",
-    "lost": "was lost with its node",
+    "lost": "was lost",
 }
 
 

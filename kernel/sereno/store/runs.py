@@ -285,9 +285,18 @@ async def cancel(db: Database, term: int, runs: Sequence[int], by: str) -> None:
             await connection.fetchval(sql("cancel_request"), run_id, by, None)
 
 
-async def absent_owners(db: Database) -> dict[UUID, int]:
-    """Return the nodes that own runs but lack their presence lock, and their sessions."""
-    return {r["id"]: r["sessions"] for r in await db.fetch("absent_owners", LOCK_CLASS)}
+class AbsentOwner(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that owns runs and lacks its presence lock. `sessions`: connections it still has."""
+
+    node: UUID
+    label: str
+    sessions: int
+
+
+async def absent_owners(db: Database) -> list[AbsentOwner]:
+    """Return the nodes that own runs but lack their presence lock."""
+    found = await db.fetch("absent_owners", LOCK_CLASS)
+    return [AbsentOwner(node=r["id"], label=r["label"], sessions=r["sessions"]) for r in found]
 
 
 async def owned(db: Database, node: UUID) -> list[asyncpg.Record]:

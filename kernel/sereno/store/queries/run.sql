@@ -345,7 +345,7 @@ SELECT r.token, c.requested_by, c.reason FROM sereno.cancel_request c
 -- name: absent_owners
 -- $1 class. Nodes that own runs though their presence lock is gone, or kept by a session that does not bear their name
 -- while they have not been seen for a minute; `sessions`: connections they still have.
-SELECT n.id, (SELECT count(*) FROM pg_stat_activity a WHERE a.application_name = 'sereno ' || n.id) AS sessions
+SELECT n.id, n.label, (SELECT count(*) FROM pg_stat_activity a WHERE a.application_name = 'sereno ' || n.id) AS sessions
   FROM (SELECT DISTINCT node FROM sereno.run WHERE state = 'running') r JOIN sereno.node n ON n.id = r.node
  WHERE NOT EXISTS (SELECT 1 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
                     WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
