@@ -1,5 +1,6 @@
 """A replica as a systemd service: what it says on the notification socket, and how it ends."""
 
+import json
 import os
 import re
 import shutil
@@ -125,6 +126,32 @@ def test_a_wrong_setting_ends_it_with_code_2_which_the_unit_does_not_restart(
     assert ended.returncode == 2
     assert "database_url" in ended.stderr
     assert "RestartPreventExitStatus=2" in UNIT.read_text()
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"SERENO_DATABASE_URL": "mysql://nobody/none"}, "database_url"),
+        ({"SERENO_LEASE": "soon"}, "lease"),
+        ({"SERENO_HTTP__PORT": "80", "SERENO_HTTP__HOST": "192.0.2.1"}, "http.host"),
+    ],
+)
+def test_what_ends_a_replica_is_json_where_its_log_is(
+    database: str, tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
+    known = {"SERENO_DATABASE_URL": database, "SERENO_LOG__FORMAT": "json", **environment}
+    ended = subprocess.run(
+        [sys.executable, "-m", "sereno", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **known},
+    )
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert ended.returncode == lines[-1]["exit_code"] == 2
+    assert (lines[-1]["level"], lines[-1]["event"]) == ("critical", "this node cannot run")
+    assert words in lines[-1]["error"]
 
 
 def test_the_unit_starts_it_again_however_it_ended() -> None:

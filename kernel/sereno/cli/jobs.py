@@ -11,10 +11,10 @@ from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import said, word, write_json, write_table
+from sereno.cli.output import said, word, write, write_json, write_table
 from sereno.cli.table import Cell, Column
 from sereno.model.errors import StoreUnavailableError
-from sereno.observe.overdue import overdue_at, overdue_seconds
+from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import JobView, ScheduleView
@@ -33,6 +33,13 @@ _COLUMNS = (
 )
 
 
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """By how much a job is overdue, and why."""
+
+    by: timedelta
+    because: str
+
+
 @click.command("jobs")
 @click.option("--plugin", metavar="NAME", help="Only the jobs of this plugin.")
 @click.option("--all", "everything", is_flag=True, help="Also jobs that are declared no more.")
@@ -41,7 +48,7 @@ _COLUMNS = (
 def command(invocation: Invocation, plugin: str | None, everything: bool, as_json: bool) -> None:
     """List the jobs: schedule, next slot, last run."""
 
-    async def question(db: Database) -> tuple[list[JobView], dict[str, timedelta]]:
+    async def question(db: Database) -> tuple[list[JobView], dict[str, Late]]:
         return await views.jobs(db), await _overdue(db)
 
     found, overdue = ask(invocation, question)
@@ -56,6 +63,9 @@ def command(invocation: Invocation, plugin: str | None, everything: bool, as_jso
     if not overdue:
         rows, columns = [row[:-1] for row in rows], columns[:-1]
     write_table(columns, rows, _none(plugin))
+    for job in found:
+        if job.name in overdue:
+            write(said(f"overdue: job '{job.name}', {overdue[job.name].because}", "red"), wrap=True)
 
 
 def _none(plugin: str | None) -> str:
@@ -64,28 +74,36 @@ def _none(plugin: str | None) -> str:
     return "no job is known to this database yet; `sereno run` brings them"
 
 
-async def _overdue(db: Database) -> dict[str, timedelta]:
-    """Return by how much jobs are overdue, of those that are."""
+async def _overdue(db: Database) -> dict[str, Late]:
+    """Return by how much jobs are overdue, and why, of those that are."""
     glance = await Watch(db, patience=10.0).look()
     if glance.snapshot is None:
         raise StoreUnavailableError(glance.error or "the database does not answer")
     now, jobs = glance.snapshot.now.timestamp(), glance.jobs
     found = {n: overdue_seconds(overdue_at(job, jobs, now), now) for n, job in jobs.items()}
-    return {name: timedelta(seconds=late) for name, late in found.items() if late > 0}
+    return {
+        name: Late(by=timedelta(seconds=late), because=overdue_because(jobs[name], jobs, now) or "")
+        for name, late in found.items()
+        if late > 0
+    }
 
 
-def _as_json(job: JobView, overdue: dict[str, timedelta]) -> dict[str, object]:
+def _as_json(job: JobView, overdue: dict[str, Late]) -> dict[str, object]:
     found: dict[str, object] = msgspec.to_builtins(job, builtin_types=(timedelta, datetime))
-    return found | {"overdue": overdue.get(job.name, timedelta(0))}
+    late = overdue.get(job.name)
+    return found | {
+        "overdue": timedelta(0) if late is None else late.by,
+        "overdue_because": None if late is None else late.because,
+    }
 
 
-def _rows(job: JobView, overdue: dict[str, timedelta]) -> Iterator[list[Cell]]:
+def _rows(job: JobView, overdue: dict[str, Late]) -> Iterator[list[Cell]]:
     last: list[Cell] = [
         word(job.last_state or ("running" if job.running else None)),
         moment(job.last_end_at, job.now),
         lasting(job.last_duration),
         job.plugin if job.present else said(f"{job.plugin} (gone)", "yellow"),
-        Text(lasting(overdue[job.name]), style="bold red") if job.name in overdue else "",
+        Text(lasting(overdue[job.name].by), style="bold red") if job.name in overdue else "",
     ]
     first: list[Cell] = [
         job.name,

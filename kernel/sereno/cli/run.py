@@ -5,6 +5,7 @@ import asyncio
 import click
 
 from sereno.app import serve
+from sereno.cli.ending import ends_in_the_log
 from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
 from sereno.cli.loop import new_event_loop
@@ -19,10 +20,9 @@ from sereno.cli.options import flag, pass_invocation
 @pass_invocation
 def command(invocation: Invocation) -> None:
     """Run a replica: lead or stand by, until SIGTERM or Ctrl-C; its runs may end first."""
-    settings = invocation.settings
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            code = runner.run(serve(settings))
+        with ends_in_the_log(invocation), asyncio.Runner(loop_factory=new_event_loop) as runner:
+            code = runner.run(serve(invocation.settings))
     except SystemExit:  # a callback of a job: the log has named the runs
         code = FAILED
     raise click.exceptions.Exit(code)

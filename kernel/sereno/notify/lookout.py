@@ -21,7 +21,7 @@ from sereno.model.run import RunState
 from sereno.notify import wording
 from sereno.notify.teller import Teller
 from sereno.observe.health import unled
-from sereno.observe.overdue import overdue_at, overdue_seconds
+from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.store import notifications
 from sereno.store.notifications import Open
 from sereno.store.pool import Database
@@ -130,7 +130,10 @@ class Lookout:
         for name, since in self._late.items():
             known = opened.get(wording.overdue_key(name))
             if steady() - since >= self._patience and self._wanted(known):
-                await self._overdue(snapshot.jobs[name], late[name], again=known is not None)
+                because = overdue_because(snapshot.jobs[name], snapshot.jobs, now)
+                await self._overdue(
+                    snapshot.jobs[name], late[name], because, again=known is not None
+                )
         for known in opened.values():
             if known.kind == "job_overdue" and known.job is not None and known.job not in late:
                 await self._on_time(known.job, snapshot)
@@ -143,12 +146,17 @@ class Lookout:
             self._teller.now() - known.told_at >= self._repeat_every
         )
 
-    async def _overdue(self, job: JobFacts, seconds: float, *, again: bool) -> None:
+    async def _overdue(
+        self, job: JobFacts, seconds: float, because: str | None, *, again: bool
+    ) -> None:
         severity, late = cast(Severity, job.severity), timedelta(seconds=seconds)
         draft = wording.overdue(job.name, severity, late, self._teller.now())
         told = await self._teller.tell(draft, hooks=not again)
         if notifications.HOOKS in told:
-            log.warning("job overdue", extra={"job": job.name, "seconds": round(seconds)})
+            log.warning(
+                "job overdue",
+                extra={"job": job.name, "seconds": round(seconds), "because": because},
+            )
             self._publish(JobOverdue(job=job.name, severity=severity, overdue=late, resolved=False))
 
     async def _on_time(self, name: str, snapshot: Snapshot) -> None:

@@ -14,7 +14,7 @@ from sereno.engine.status import Status
 from sereno.model.duration import format_duration, parse_duration
 from sereno.observe.leadership import why_nobody_leads
 from sereno.observe.metrics import PluginFacts
-from sereno.observe.overdue import overdue_at, overdue_seconds
+from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.settings import redact
 from sereno.store.watch import Glance, JobFacts, Snapshot
 
@@ -86,6 +86,7 @@ def _task(
         "state": _state(job, overdue),
         "severity": job.severity,
         "overdue_seconds": round(overdue, 3),
+        "overdue_because": overdue_because(job, jobs, now) if overdue else None,
         "paused": job.paused,
         "running": job.running,
         "queued": job.queued,

@@ -13,7 +13,9 @@ scheduled.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
+from sereno.model.duration import format_duration
 from sereno.store.watch import JobFacts
 
 _TIMEOUT = 300.0
@@ -39,6 +41,46 @@ def overdue_at(job: JobFacts, jobs: Mapping[str, JobFacts], now: float) -> float
 def overdue_seconds(at: float | None, now: float) -> float:
     """Return for how long a job has been overdue that is so from `at` on, 0 when it is not."""
     return 0.0 if at is None else max(0.0, now - at)
+
+
+def overdue_because(job: JobFacts, jobs: Mapping[str, JobFacts], now: float) -> str | None:
+    """Say why `job` is overdue at `now`, a sentence; None when it is not."""
+    reasons = []
+    if job.due_by is not None and job.due_by < now:
+        reasons.append(f"nobody has fired its slot of {_at(job.next_slot or job.due_by)}")
+    if job.queued_slot is not None and job.queued_slot + job.grace < now:
+        reasons.append(f"its run of the slot {_at(job.queued_slot)} still waits in the queue")
+    old = None if job.overdue_after is None else _too_old_at(job, job.overdue_after, jobs, now)
+    if old is not None and old < now and job.overdue_after is not None:
+        last = job.last_success_at
+        since = f"its last success was at {_at(last)}" if last else "it has never succeeded"
+        reasons.append(f"{since}, and may be {_lasting(job.overdue_after)} old")
+    if reasons:
+        reasons += _hindrances(job, jobs)
+    return "; ".join(reasons) or None
+
+
+def _hindrances(job: JobFacts, jobs: Mapping[str, JobFacts]) -> list[str]:
+    """Say what may have kept `job` from succeeding."""
+    found = []
+    if job.running and job.running_since is not None:
+        found.append(f"a run has been under way since {_at(job.running_since)}")
+    if job.last_run is not None and job.last_state not in (None, "succeeded"):
+        found.append(f"its last run, {job.last_run}, is {job.last_state}")
+    if job.paused:
+        found.append("it is paused")
+    if not job.active:
+        late = [u.name for u in _upstream(job, jobs) if u.last_state not in (None, "succeeded")]
+        found += [f"it follows '{name}', which did not succeed" for name in sorted(late)]
+    return found
+
+
+def _at(instant: float) -> str:
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _lasting(seconds: float) -> str:
+    return format_duration(timedelta(seconds=round(seconds)))
 
 
 def _too_old_at(

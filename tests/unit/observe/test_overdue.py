@@ -1,6 +1,8 @@
+from typing import Any
+
 import pytest
 
-from sereno.observe.overdue import overdue_at, overdue_seconds
+from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.store.watch import JobFacts
 
 from .facts import DAY, HOUR, MINUTE, NOW, ago, ahead, job
@@ -153,3 +155,42 @@ def test_while_the_database_is_away_a_job_that_failed_last_becomes_overdue_by_ag
 def test_overdue_is_never_negative() -> None:
     assert overdue_seconds(ahead(10), NOW.timestamp()) == 0
     assert overdue_seconds(None, NOW.timestamp()) == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (
+            {"due_by": ago(90), "next_slot": ago(150)},
+            "nobody has fired its slot of 2026-03-06T11:57:30Z",
+        ),
+        (
+            {"queued_slot": ago(600), "running": 1, "running_since": ago(700)},
+            (
+                "its run of the slot 2026-03-06T11:50:00Z still waits in the queue; "
+                "a run has been under way since 2026-03-06T11:48:20Z"
+            ),
+        ),
+        (
+            {
+                "overdue_after": HOUR,
+                "last_success_at": ago(2 * HOUR),
+                "last_state": "failed",
+                "last_run": 12,
+                "unmet_slot": ago(1.5 * HOUR),
+            },
+            (
+                "its last success was at 2026-03-06T10:00:00Z, and may be 1h old; "
+                "its last run, 12, is failed"
+            ),
+        ),
+        (
+            {"overdue_after": HOUR, "unmet_slot": ago(2 * HOUR)},
+            "it has never succeeded, and may be 1h old",
+        ),
+        ({}, None),
+    ],
+)
+def test_it_is_said_why_a_job_is_overdue(facts: dict[str, Any], words: str | None) -> None:
+    one = job(**facts)
+    assert overdue_because(one, {one.name: one}, NOW.timestamp()) == words
