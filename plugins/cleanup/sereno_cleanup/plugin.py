@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import Any
 
 from sereno import Collector, Demo, Job, cron, hookimpl, parse
+from sereno_cleanup.caches import caches
 from sereno_cleanup.checks.record import CheckResults
+from sereno_cleanup.figures import CacheSizes
 from sereno_cleanup.history import history
 from sereno_cleanup.integrity import integrity
 from sereno_cleanup.logs import logs
@@ -34,6 +36,7 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
             weekly,
             settings.verify_archive_schedule,
         ),
+        (settings.caches_enabled and bool(settings.caches), caches, settings.caches_schedule),
         (settings.checks_enabled and bool(settings.checks), integrity, settings.checks_schedule),
         (settings.history_enabled, history, settings.history_schedule),
     )
@@ -46,8 +49,9 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
 
 @hookimpl
 def sereno_register_collectors(settings: Settings) -> list[Collector]:
-    """Return what reads the results of checks, where there are any."""
-    return [CheckResults(settings)] if settings.checks else []
+    """Return what reads the results of checks and the sizes of caches, where there are any."""
+    checks: list[Collector] = [CheckResults(settings)] if settings.checks else []
+    return checks + ([CacheSizes(settings)] if settings.caches else [])
 
 
 @hookimpl

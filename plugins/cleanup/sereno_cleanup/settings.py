@@ -78,6 +78,27 @@ class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(f"archive is '{self.archive}', it must be absolute and without '..'")
 
 
+class CacheRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table that serves as a cache, whose rows have expired when `column` has passed.
+
+    `capacity`: how many entries it is made for; above `full_above` of it, and below a hit rate of
+    `hit_rate_below`, a warning is given. `statistics`: a statement whose one row has `hits`,
+    `misses` and `evictions`, as the application counts them.
+    """
+
+    table: str
+    column: str = "expires"
+    capacity: Annotated[int, Meta(ge=1)] | None = None
+    full_above: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    hit_rate_below: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    statistics: str | None = None
+    batch: Batch = 2000
+    database_url: str | None = None
+
+    def __post_init__(self) -> None:
+        quoted(self.table)
+
+
 class CheckRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to be true of some data, as one of five `kind`s.
 
@@ -161,6 +182,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tables: tuple[TableRule, ...] = ()
     verify_archive_enabled: bool = True
     verify_archive_schedule: str | None = None
+    caches_enabled: bool = True
+    caches_schedule: str | None = None
+    caches: tuple[CacheRule, ...] = ()
     checks_enabled: bool = True
     checks_schedule: str | None = None
     checks: tuple[CheckRule, ...] = ()
@@ -205,6 +229,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             self.logs_schedule,
             self.tables_schedule,
             self.verify_archive_schedule,
+            self.caches_schedule,
             self.checks_schedule,
             self.history_schedule,
         )

@@ -1,0 +1,140 @@
+"""The job that clears cache tables of what has expired, and tells how well they serve."""
+
+import time
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from sereno import RunContext, cron, job, retry
+from sereno_cleanup.database import connected
+from sereno_cleanup.expiry.rows import ExpiredRows
+from sereno_cleanup.expiry.shape import ShapeError, shape_of
+from sereno_cleanup.limit import out_of_time
+from sereno_cleanup.logs import CleanupFailedError
+from sereno_cleanup.queries import filled
+from sereno_cleanup.settings import CacheRule, Settings
+
+
+class CacheCleared(msgspec.Struct):
+    """What became of one cache. `hit_rate` (percent), `evictions`: None where nobody counts."""
+
+    table: str
+    timestamp: str
+    entries_before: int
+    entries_after: int
+    entries_removed: int
+    memory_freed_kb: int
+    duration_ms: float
+    hit_rate: float | None
+    evictions: int | None
+    warnings: list[str]
+
+
+class Sizes:
+    """Adds up what the rows that go have taken."""
+
+    columns = "pg_column_size(expired.*)"
+
+    def __init__(self) -> None:
+        self.total_bytes = 0
+
+    async def keep(self, rows: list[Any]) -> None:
+        """Count `rows`."""
+        self.total_bytes += sum(row[0] for row in rows)
+
+
+@job(
+    "cleanup.caches",
+    schedule=cron("0 * * * *"),
+    timeout="10m",
+    retry=retry(3, delay="30s"),
+    overdue_after="2h",
+    severity="warning",
+)
+async def caches(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
+    """Delete expired entries of each cache table.
+
+    Warnings (too full, too few hits) are logged and stand in the result. Raises CleanupFailedError,
+    after every cache had its turn, when one could not be cleared.
+    """
+    settings: Settings = run.settings
+    cleared: list[CacheCleared] = []
+    failures: list[str] = []
+    for rule in settings.caches:
+        url = rule.database_url or settings.database_url or run.database_url
+        try:
+            async with connected(url, "cleanup.caches") as database:
+                cleared.append(await _clear(run, database, rule))
+        except (ShapeError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            failures.append(f"{rule.table}: {error}")
+        except OSError as error:
+            failures.append(f"{rule.table}: {error.strerror or error}")
+    if failures:
+        raise CleanupFailedError("; ".join(failures))
+    return {"caches": msgspec.to_builtins(cleared)}
+
+
+async def _clear(run: RunContext[dict[str, Any]], database: Any, rule: CacheRule) -> CacheCleared:
+    began = time.perf_counter()
+    shape = await shape_of(database, rule.table, rule.column, timedelta(0), "UTC", cascade=True)
+    if shape is None:
+        raise ShapeError("there is no such table")
+    count = filled("count_rows", table=shape.table)
+    before = await database.fetchval(count)
+    removed, sizes = 0, Sizes()
+    for leaf in shape.leaves:
+        rows = ExpiredRows(database, shape, leaf.name, "true", rule.batch)
+        async with aclosing(rows.delete(sizes)) as batches:
+            async for gone in batches:
+                removed += gone
+                run.progress(removed, note=rule.table)
+                if out_of_time(run):
+                    break
+    after = await database.fetchval(count)
+    hit_rate, evictions = await _statistics(database, rule)
+    cleared = CacheCleared(
+        table=rule.table,
+        timestamp=run.now().isoformat(),
+        entries_before=before,
+        entries_after=after,
+        entries_removed=removed,
+        memory_freed_kb=sizes.total_bytes // 1024,
+        duration_ms=round(1000 * (time.perf_counter() - began), 2),
+        hit_rate=hit_rate,
+        evictions=evictions,
+        warnings=_warnings(rule, after, hit_rate),
+    )
+    run.log.info("cache cleared", extra=msgspec.to_builtins(cleared))
+    for warning in cleared.warnings:
+        run.log.warning("cache needs a look", extra={"table": rule.table, "warning": warning})
+    return cleared
+
+
+async def _statistics(database: Any, rule: CacheRule) -> tuple[float | None, int | None]:
+    """Return hit rate in percent and evictions, as the application's own numbers say."""
+    if rule.statistics is None:
+        return None, None
+    row = await database.fetchrow(rule.statistics)
+    if row is None:
+        return None, None
+    found = dict(row)
+    hits, misses = found.get("hits"), found.get("misses")
+    asked = None if hits is None or misses is None else hits + misses
+    rate = round(100 * float(hits or 0) / float(asked), 1) if asked else None
+    evictions = found.get("evictions")
+    return rate, None if evictions is None else int(evictions)
+
+
+def _warnings(rule: CacheRule, entries: int, hit_rate: float | None) -> list[str]:
+    found = []
+    if rule.capacity is not None and entries > rule.full_above * rule.capacity:
+        found.append(
+            f"{100 * entries / rule.capacity:.1f} % of its capacity is taken ({entries} of "
+            f"{rule.capacity}): make it larger, or its entries shorter-lived"
+        )
+    if hit_rate is not None and hit_rate < 100 * rule.hit_rate_below:
+        found.append(f"only {hit_rate} % of what is asked of it is there")
+    return found

@@ -1,0 +1,42 @@
+"""Shows on every replica how full cache tables are."""
+
+import asyncpg
+
+from sereno import Collector, Metric, Sample
+from sereno_cleanup.database import connected
+from sereno_cleanup.queries import filled, query
+from sereno_cleanup.settings import Settings
+from sereno_cleanup.table import quoted
+
+ENTRIES = Metric("cleanup_cache_entries", "gauge", "Entries of the cache, expired ones too.")
+CAPACITY = Metric("cleanup_cache_capacity", "gauge", "How many entries the cache is made for.")
+
+
+class CacheSizes(Collector):
+    """Counts the entries of each cache; a table that is not there has none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Return both families."""
+        return ENTRIES, CAPACITY
+
+    async def collect(self, database_url: str) -> list[Sample]:
+        """Return the samples of each cache."""
+        samples = []
+        for rule in self._settings.caches:
+            url = rule.database_url or self._settings.database_url or database_url
+            labels = {"table": rule.table}
+            async with connected(url, "cleanup caches") as database:
+                samples.append(Sample(ENTRIES, await _count(database, quoted(rule.table)), labels))
+            if rule.capacity is not None:
+                samples.append(Sample(CAPACITY, rule.capacity, labels))
+        return samples
+
+
+async def _count(database: asyncpg.Connection, table: str) -> int:
+    if await database.fetchval(query("table_exists"), table) is None:
+        return 0
+    return int(await database.fetchval(filled("count_rows", table=table)))

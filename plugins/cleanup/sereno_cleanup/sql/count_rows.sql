@@ -1,0 +1,2 @@
+-- {table}: the quoted name of a table.
+SELECT count(*) FROM {table}
