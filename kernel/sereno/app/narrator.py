@@ -1,11 +1,15 @@
 """Says in the log what the engine's events tell: what went wrong always, what went well where it is
 asked for."""
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 
+from sereno.engine.clock import steady
 from sereno.model.events import RunFinished, SlotSettled
 
 log = logging.getLogger("sereno.runs")
@@ -13,12 +17,23 @@ log = logging.getLogger("sereno.runs")
 _MAX_RESULT = 4_000
 _MAX_FIGURES = 6
 
+TOLD = 50
+"""Runs that went well told one by one within a second: a line costs as much as a short run does,
+and of a thousand nobody reads each. The others are counted, by job."""
+
 
 class Narrator:
-    """An observer of the bus. `success`: the level at which a run that went well is told."""
+    """An observer of the bus. `success`: the level at which a run that went well is told.
 
-    def __init__(self, success: int = logging.INFO) -> None:
+    `steady`: a clock in seconds that only grows.
+    """
+
+    def __init__(self, success: int = logging.INFO, steady: Callable[[], float] = steady) -> None:
         self._success = success
+        self._steady = steady
+        self._since = float("-inf")
+        self._told = 0
+        self._more: Counter[str] = Counter()
 
     def __call__(self, event: object) -> None:
         """Tell `event`, if it is one worth a line."""
@@ -37,13 +52,34 @@ class Narrator:
     def _finished(self, event: RunFinished) -> None:
         if event.state == "succeeded":
             if log.isEnabledFor(self._success):
-                log.log(self._success, "run succeeded", extra=_facts(event))
+                self._succeeded(event)
         elif event.state == "queued":
             log.warning("run failed, it will be tried again", extra=_failure(event))
         elif event.state == "cancelled":
             log.warning("run cancelled", extra=_facts(event))
         else:
             log.error("run ended badly", extra={**_failure(event), "state": event.state})
+
+    def _succeeded(self, event: RunFinished) -> None:
+        now = self._steady()
+        if now - self._since >= 1:
+            self.tell_more()
+            self._since, self._told = now, 0
+        self._told += 1
+        if self._told <= TOLD:
+            log.log(self._success, "run succeeded", extra=_facts(event))
+            return
+        if not self._more:
+            with suppress(RuntimeError):  # no loop runs here: the next one tells of them
+                asyncio.get_running_loop().call_later(1, self.tell_more)
+        self._more[event.job] += 1
+
+    def tell_more(self) -> None:
+        """Tell how many more went well than were told."""
+        if self._more:
+            facts = {"runs": self._more.total(), "jobs": dict(self._more.most_common(10))}
+            self._more.clear()
+            log.log(self._success, "more runs succeeded", extra=facts)
 
 
 def _failure(event: RunFinished) -> dict[str, object]:
