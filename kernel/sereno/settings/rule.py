@@ -42,6 +42,9 @@ def _prepared(value: Any, kind: inspect.Type, lax: bool) -> Any:
         value = msgspec.json.decode(value)
     if isinstance(kind, inspect.DictType) and isinstance(value, dict):
         return {k: _prepared(v, kind.value_type, lax) for k, v in value.items()}
+    if isinstance(kind, inspect.StructType) and isinstance(value, dict):
+        types = {field.encode_name: field.type for field in kind.fields}
+        return {k: _prepared(v, types[k], lax) if k in types else v for k, v in value.items()}
     return value
 
 
@@ -95,6 +98,8 @@ def _sentence(value: Any, kind: inspect.Type, error: Exception) -> str:
         near = nearest(str(value), [str(v) for v in bare.values])
         hint = f", did you mean '{near}'?" if near else ""
         return f"it must be one of {', '.join(map(str, bare.values))}{hint}"
+    if isinstance(bare, _SEQUENCES) and _is_many(value):  # it is one: a part of it does not fit
+        return f"it must be a list whose parts fit: {error}"
     for known, words in _WORDS.items():
         if isinstance(bare, known):
             return f"it must be {words(bare)}"

@@ -12,6 +12,7 @@ from sereno.settings import load_settings, plugin_settings
 class Source(msgspec.Struct, frozen=True):
     url: str
     weight: int = 1
+    patience: timedelta = timedelta(0)
 
 
 class PbxSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,3 +136,43 @@ def test_a_struct_that_asks_for_the_impossible_is_told(tmp_path: Path) -> None:
     settings = load_settings(file=None, environ={"SERENO_PLUGINS__PBX__WHERE": "/y"}, flags={})
 
     assert plugin_settings(settings, "pbx", Odd).where == Path("/y")
+
+
+def test_durations_are_read_within_a_list_of_tables_too(tmp_path: Path) -> None:
+    toml = """[plugins.pbx]
+    source = "a"
+
+    [[plugins.pbx.sources]]
+    url = "b"
+    patience = "1h30m"
+
+    [[plugins.pbx.sources]]
+    url = "c"
+    """
+
+    assert read(tmp_path, toml).sources == (
+        Source("b", patience=timedelta(hours=1.5)),
+        Source("c"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('patience = "soon"', "duration 'soon': it cannot be read"),
+        ('weight = "much"', "Expected `int`, got `str` - at `$[1].weight`"),
+        ("weight = 1.5", "at `$[1].weight`"),
+    ],
+)
+def test_what_does_not_fit_within_a_list_of_tables_is_named(
+    line: str, sentence: str, tmp_path: Path
+) -> None:
+    toml = f"""[plugins.pbx]
+    source = "a"
+    sources = [{{ url = "b" }}, {{ url = "c", {line} }}]
+    """
+
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path, toml)
+
+    assert sentence in str(caught.value)

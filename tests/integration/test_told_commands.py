@@ -1,0 +1,217 @@
+"""Every command that docs, rules, banners, templates and errors name runs, on a real replica."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sereno.cli import main
+from sereno.cli.catalogue import ENTRIES
+from sereno_etl_ivr.demo import write_calls
+
+from ..servers.waiting import wait_until
+from .cli_scene import Scene, scene
+from .told_commands import told
+
+__all__ = ["scene"]
+
+SETTINGS = """
+[http]
+port = 0
+
+[plugins.etl_ivr]
+source_url = "{dsn}"
+source_table = "demo_pbx.cdr"
+
+[plugins.reports]
+calls_required = false
+
+[plugins.cleanup]
+logs_roots = ["{place}/logs"]
+logs_max_ratio = 1.0
+
+[[plugins.cleanup.logs]]
+path = "{place}/logs/audit-*.log"
+category = "audit"
+archive = "{place}/archive"
+
+[[plugins.cleanup.tables]]
+table = "demo_pbx.cdr"
+column = "calldate"
+keep = "3650d"
+"""
+_LASTING = ("run", "demo")
+_NAMED_ALONE = ("missing argument", "requires an argument", "nothing to change is named")
+_ISO = re.compile(r"(?<=--until )\S+|(?<=--at )(?!TIME)\S+")
+
+
+class Stage:
+    """A replica with jobs, runs and a report, and ``sereno`` beside it."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.today = datetime.now(UTC).date().isoformat()
+        self.names = iter(range(1000))
+
+    def call(self, *args: str) -> Result:
+        return CliRunner().invoke(main, args, env={"SERENO_DATABASE_URL": self.scene.dsn})
+
+    def run(self, *args: str) -> str:
+        """Queue a run and return its number."""
+        result = self.call("trigger", "etl_ivr.sync", "--json", *args)
+        assert result.exit_code == 0, result.output
+        return str(json.loads(result.stdout)["run"])
+
+    def schedule(self) -> str:
+        """Return the name of a schedule that a person has made."""
+        label = f"told_{next(self.names)}"
+        result = self.call("schedule", "add", "etl_ivr.sync", "every 6h", "--label", label)
+        assert result.exit_code == 0, result.output
+        return f"etl_ivr.sync@{label}"
+
+    def filled(self, words: str) -> list[str]:
+        """Return a told command as a person would type it here."""
+        command = words.split()[0]
+        words = _ISO.sub("-1m" if command == "show" else "+1h", words)
+        words = re.sub(
+            r"\{\{ ?\$labels\.job ?\}\}|\$name\.greet|\{(self\.)?job[^}]*\}", "JOB", words
+        )
+        words = re.sub(r"\{name\}", "JOB", words)
+        words = re.sub(r"\{[^}]*run[^}]*\}|\b1234\b", "RUN", words)
+        words = re.sub(r"\betl\.sync\b", "etl_ivr.sync", words)
+        words = re.sub(r"\b20\d\d-\d\d-\d\d\b", self.today, words)
+        words = words.replace("/srv/archive/ivr-audit", str(Path.cwd() / "archive"))
+        words = re.sub(r"^schedule add JOB (?=')", "schedule add etl_ivr.retry_rejects ", words)
+        words = words.replace(" times=5", " dry_run=true").replace(" ...", " jobs")
+        return [word for part in shlex.split(words) for word in self._word(command, part)]
+
+    def _word(self, command: str, word: str) -> Iterator[str]:
+        word = re.split(r"(?<=[A-Z])\|(?=[A-Z])|(?<=[a-z])\|(?=[a-z])", word)[0]
+        match word:
+            case "JOB":
+                yield "etl_ivr.sync"
+            case "RUN":
+                yield self.run("--at", "+1h") if command == "cancel" else self.ended
+            case "SCHEDULE":
+                yield self.schedule()
+            case "TRIGGER":
+                yield "every 6h"
+                yield from ("--label", f"told_{next(self.names)}")
+            case "NAME":
+                yield f"told-{next(self.names)}"
+            case "TIME":
+                yield "-1m"
+            case "month_end":  # told more than once
+                yield f"month_end_{next(self.names)}"
+            case _:
+                yield word
+
+    @property
+    def ended(self) -> str:
+        """Return the number of a run that is over."""
+        found = self.scene.sql("SELECT min(id) FROM sereno.run WHERE finished_at IS NOT NULL")
+        return str(found[0][0])
+
+
+@pytest.fixture
+def stage(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    _old_logs(tmp_path / "logs")
+    settings = SETTINGS.format(dsn=scene.dsn, place=tmp_path)
+    (tmp_path / "sereno.toml").write_text(settings)
+    monkeypatch.setenv("SERENO_DATABASE_URL", scene.dsn)
+
+    async def calls() -> None:
+        over = asyncio.Event()
+        writing = write_calls(scene.dsn, per_second=1, stop=over, history=50)
+        asyncio.get_running_loop().call_later(1, over.set)
+        await writing
+
+    asyncio.run(calls())
+    found = Stage(scene)
+    with scene.started("run", "--node-name", "blue-1") as replica:
+        for job in ("etl_ivr.sync", "reports.daily", "cleanup.logs"):
+            params = ["-p", "include_today=true"] if job == "reports.daily" else []
+            result = found.call("trigger", job, "--wait", "--timeout", "30s", *params)
+            assert result.exit_code == 0, result.output
+        yield found
+        replica.send_signal(signal.SIGTERM)
+        replica.communicate(timeout=30)
+
+
+def _old_logs(place: Path) -> None:
+    """Leave log files of which all but the newest are to be archived."""
+    place.mkdir()
+    for day in ("2024-01-01", "2024-01-02", "2024-01-03"):
+        path = place / f"audit-{day}.log"
+        path.write_text("what was said\n")
+        at = datetime.fromisoformat(f"{day}T12:00:00Z").timestamp()
+        os.utime(path, (at, at))
+
+
+def lasting(stage: Stage, args: list[str]) -> str:
+    """Start a replica, wait until it stands, and stop it; return what went wrong."""
+    with stage.scene.started(*args, "--http-port", "0", "--log-format", "json") as process:
+        assert process.stderr is not None
+        said = any('"ready"' in line for line in process.stderr)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    return "" if said and process.returncode == 0 else f"it ended with {process.returncode}"
+
+
+@pytest.mark.timeout(180)
+def test_every_command_that_people_are_told_to_type_runs(stage: Stage) -> None:
+    commands = {words: place for place, words in told() if not words.startswith("COMMAND")}
+    failed = []
+    for words, place in commands.items():
+        args = stage.filled(words)
+        if args[0] in _LASTING and "--help" not in args:
+            fault = lasting(stage, args)
+        else:
+            result = stage.call(*args)
+            alone = any(sign in result.stderr for sign in _NAMED_ALONE) or "Usage:" in result.output
+            if result.exit_code == 2 and alone:  # the command is named, and not its arguments
+                result = stage.call(*args[:1], "--help")
+            fault = "" if result.exit_code == 0 else result.output
+        if fault:
+            failed.append(f"{place}: sereno {words}\n    ({shlex.join(args)}) {fault.strip()}")
+        if args[0] == "pause":
+            stage.call("resume", *args[1:2])
+    assert len(commands) > 60
+    assert not failed, "\n".join(failed)
+
+
+def test_every_command_is_named_somewhere() -> None:
+    assert {words.split()[0] for _, words in told()} >= set(ENTRIES)
+
+
+def test_commands_are_found_wherever_they_stand() -> None:
+    found = set(told())
+    template = "kernel/sereno/cli/plugin_template"
+    for place, words in (
+        ("README.md", "trigger etl_ivr.sync --wait"),
+        ("docs/alerts.md", "runs --state failed"),
+        ("docs/cli.md", "schedule remove SCHEDULE"),
+        ("conf/prometheus/sereno.rules.yml", "runs {{ $labels.job }}"),
+        (
+            f"{template}/README.md.txt",
+            "trigger $name.greet -p times=5 --wait",
+        ),
+        ("kernel/sereno/cli/waiting.py", "cancel {run_id}"),
+        ("plugins/reports/sereno_reports/commands.py", "trigger reports.daily --wait"),
+    ):
+        assert (place, words) in found
+
+
+def test_failures_would_be_seen(stage: Stage) -> None:
+    stage.scene.sql("SELECT 1")
+    wait_until(lambda: stage.ended, "a run that is over")
+    assert stage.call(*stage.filled("runs --job nosuch")).exit_code == 2
+    assert stage.call(*stage.filled("nosuch")).exit_code == 2
