@@ -362,3 +362,38 @@ async def _pages(database: str) -> None:
         for path in ("/health", "/health/tasks", "/metrics"):
             answer = await client.get(path)
             assert (answer.status_code, "t.healthy" in answer.text) == (200, True), answer.text
+
+
+# --- what statements over all rows make of one --------------------------------------------------
+
+SAID = [
+    ("PT60S", timedelta(minutes=1)),
+    ("PT99999999999S", timedelta(seconds=99_999_999_999)),
+    ("P2DT3600.5S", timedelta(days=2, seconds=3600.5)),
+    ("P9999999D", timedelta(days=9_999_999)),
+    *((said, None) for said in ("", "P", "PT", "PTS", "PT S", "P1X", "-PT5S", "PT1e9S", "5 min")),
+    *((said, None) for said in ("PT999999999999S", "P99999999D", "P1DT", "PT1.S", "PT\n1S")),
+]
+
+
+@pytest.mark.parametrize(("said", "duration"), SAID)
+async def test_a_policy_that_is_no_duration_is_none_and_no_error(
+    db: Database, said: str, duration: timedelta | None
+) -> None:
+    async with db.connection() as connection:
+        assert await connection.fetchval("SELECT sereno.duration($1)", said) == duration
+        policies = {"grace": said, "priority": said}
+        assert await connection.fetchval("SELECT sereno.grace($1)", policies) == duration
+        assert await connection.fetchval("SELECT sereno.priority($1)", policies) is None
+
+
+@pytest.mark.parametrize(
+    ("priority", "found"),
+    [(5, 5), (-32768, -32768), (32768, None), (1.5, None), ("7", 7), (None, None), (10**30, None)],
+)
+async def test_a_priority_that_no_run_can_have_is_none(
+    db: Database, priority: object, found: int | None
+) -> None:
+    async with db.connection() as connection:
+        policies = {"priority": priority}
+        assert await connection.fetchval("SELECT sereno.priority($1)", policies) == found
