@@ -22,6 +22,7 @@ from sereno.model.metric import Collector, Metric, Sample
 from sereno.model.notification import Notification, Notifier
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
+from sereno.model.secret import Secret
 from sereno.model.zone import find_zone
 from sereno.triggers import Arguments as TriggerArguments
 from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, once, parse, within
@@ -51,6 +52,7 @@ __all__ = [
     "RunSuperseded",
     "Sample",
     "Schedule",
+    "Secret",
     "SerenoError",
     "SlotSettled",
     "Trigger",

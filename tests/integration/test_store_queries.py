@@ -95,7 +95,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "run_fence": (1, 1, uuid4(), uuid4()),
     "outcomes_write": (
         uuid4(), [1], [1], [uuid4()], ["failed"], [NOW], [NOW], [None], [None], [None], [None],
-        [False], ["failed"],
+        [False], ["failed"], [True],
     ),
     "progress_write": (uuid4(), [1], [1], [uuid4()], [1.0], [None], ["x"], [None]),
     "settle": (

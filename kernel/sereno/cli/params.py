@@ -16,13 +16,20 @@ def read_params(pairs: Sequence[str], document: str | None, job: Job | None) -> 
     in ``-p site=12``. Raises ParamsError, and click.UsageError on what cannot be read.
     """
     found = _object(document) if document is not None else {}
+    found |= read_some(pairs, job)
+    return found if job is None else job.checked_params(found)
+
+
+def read_some(pairs: Sequence[str], job: Job | None) -> dict[str, Any]:
+    """Return `pairs` as `read_params` does, which are not all that `job` wants."""
+    found = {}
     wanted = _types(job)
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
             raise click.UsageError(f"param '{pair}': write it as key=value, as in -p full=true")
         found[key] = _value(text, wanted.get(key, Any))
-    return found if job is None else job.checked_params(found)
+    return found
 
 
 def _object(document: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sereno.cli.failure import FAILED, complain
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import RUN, as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
+from sereno.cli.params import read_some
 from sereno.cli.waiting import check_waiting, follow, waiting_options
 from sereno.store import queue, views
 from sereno.store.pool import Database
@@ -17,12 +18,21 @@ from sereno.store.views import RunDetail
 
 @click.command("retry")
 @click.argument("run", type=RUN)
+@click.option(
+    "-p",
+    "--param",
+    "pairs",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A secret param, which was not kept; repeat.",
+)
 @waiting_options
 @as_json
 @pass_invocation
 def command(
     invocation: Invocation,
     run: int,
+    pairs: tuple[str, ...],
     wait: bool,
     timeout: timedelta | None,
     reveal: bool,
@@ -38,7 +48,8 @@ def command(
     async def question(db: Database) -> tuple[RunDetail, RunDetail | None]:
         old = await views.run(db, run, lines=0)
         by = f"{requester()}, run {run} again"
-        new = await queue.repeat(db, run, requested_by=by)
+        given = read_some(pairs, invocation.registry.jobs.get(old.job) if pairs else None)
+        new = await queue.repeat(db, run, requested_by=by, params=given)
         return old, None if new is None else await views.run(db, new, lines=0)
 
     old, new = ask(invocation, question)

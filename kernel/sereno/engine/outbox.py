@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -48,10 +48,12 @@ class Outbox:
         chains: Chains,
         written: Callable[[Outcome, bool], None],
         leading: Callable[[], bool],
+        secret: Collection[str] = (),
     ) -> None:
         self._db = db
         self._node = node
         self._chains = chains
+        self._secret = secret
         self._written = written
         self._leading = leading
         self._waiting: list[Outcome] = []
@@ -105,7 +107,9 @@ class Outbox:
     async def _write(self, group: list[Outcome]) -> list[Outcome]:
         """Write `group` whole, and return those that have to wait; raises StoreError."""
         try:
-            written = await runs.write_outcomes(self._db, self._node, group, self._chains)
+            written = await runs.write_outcomes(
+                self._db, self._node, group, self._chains, self._secret
+            )
         except StoreUnavailableError:
             raise
         except StoreError as error:
@@ -136,7 +140,9 @@ class Outbox:
         )
         for less in (_bare(outcome, error), failed):
             try:
-                found = await runs.write_outcomes(self._db, self._node, [less], self._chains)
+                found = await runs.write_outcomes(
+                    self._db, self._node, [less], self._chains, self._secret
+                )
                 return found, less
             except StoreUnavailableError:
                 raise

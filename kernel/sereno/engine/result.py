@@ -6,6 +6,7 @@ import msgspec
 
 from sereno.model import fault
 from sereno.model.bounds import MAX_LEVELS, holds_nul, is_deep
+from sereno.model.secret import secret_fields
 
 MAX_RESULT_BYTES = 1_000_000
 _DEEP = "which no reader could be sure to hold"
@@ -37,7 +38,7 @@ def encode_result(value: Any) -> Encoded:
     if isinstance(value, Encoded):
         return value
     try:
-        text = msgspec.json.encode(value)
+        text = msgspec.json.encode(_without_secrets(value))
     except Exception as error:  # what the value's own code raises, too
         return Encoded(error=f"its result is not JSON: {fault.message(error, 1_000)}")
     if len(text) > MAX_RESULT_BYTES:
@@ -53,3 +54,13 @@ def encode_result(value: Any) -> Encoded:
             note="its result was not kept: it holds U+0000, which PostgreSQL cannot keep"
         )
     return Encoded(text=text)
+
+
+def _without_secrets(value: Any) -> Any:
+    """Return a result without what its Struct declares secret: a result is kept, and passed on."""
+    kind: Any = type(value)
+    secrets = secret_fields(kind)
+    if not secrets:
+        return value
+    found = msgspec.to_builtins(value)
+    return {name: None if name in secrets else item for name, item in found.items()}

@@ -79,7 +79,9 @@ class Runner:
         self._idle.set()
         self._loggers: dict[str, logging.Logger] = {}
         self._scribe = Scribe(db, node)
-        self._outbox = Outbox(db, node, chains, self._written, leading)
+        self._outbox = Outbox(
+            db, node, chains, self._written, leading, {n for n, j in jobs.items() if j.secrets}
+        )
 
     @property
     def attempts(self) -> Mapping[UUID, Attempt]:

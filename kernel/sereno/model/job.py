@@ -18,6 +18,7 @@ from sereno.model.params_rule import params_rule
 from sereno.model.policies import EXECUTORS, Policies, checked, checked_of_schedule
 from sereno.model.registrable import check_json, check_text
 from sereno.model.schedule import Schedule, Trigger, is_trigger
+from sereno.model.secret import secret_fields
 from sereno.model.text import shortened
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -112,6 +113,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         _check_executor(self.function, self.policies.executor, subject)
         if self.after:  # a run after another is queued without params
             self.check_turn({}, {}, f"{subject}, after {', '.join(self.after)}")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the names of the params that are secret."""
+        return secret_fields(self.params)
 
     def _check_parts(self, subject: str) -> None:
         """Look at each part as if nobody had: a Job may be made without `job`."""

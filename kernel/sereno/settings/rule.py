@@ -84,7 +84,7 @@ def _foreign(wanted: type, value: Any) -> Any:
 
 def _check_bounds(found: Any, kind: inspect.Type) -> None:
     extra = (kind.extra or {}) if isinstance(kind, inspect.Metadata) else {}
-    if extra and not extra["min"] <= found <= extra["max"]:
+    if "min" in extra and not extra["min"] <= found <= extra["max"]:
         low, high = format_duration(extra["min"]), format_duration(extra["max"])
         raise ValueError(f"it must be from {low} to {high}")
 

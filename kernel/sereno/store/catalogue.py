@@ -133,7 +133,7 @@ async def _register_jobs(connection: asyncpg.Connection, jobs: Sequence[Declared
 
 def _columns(jobs: Sequence[DeclaredJob]) -> list[list[Any]]:
     rows = [_job_row(j) for j in jobs]
-    return [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(8)]
+    return [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(9)]
 
 
 def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
@@ -147,6 +147,7 @@ def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
         job.params_rule(),
         job.policies.overdue_after,
         job.policies.severity,
+        msgspec.json.encode(job.secrets),
     )
 
 

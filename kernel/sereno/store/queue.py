@@ -62,17 +62,32 @@ async def enqueue_many(
     return [int(r[0]) for r in found]
 
 
-async def repeat(db: Database, run_id: int, *, requested_by: str) -> int | None:
+async def repeat(
+    db: Database, run_id: int, *, requested_by: str, params: Mapping[str, Any] | None = None
+) -> int | None:
     """Queue a run again that is over, as a run of its own; return its id, None when it is not over.
 
     It carries slot, schedule, params, policies, upstream and trace of the first, and says of which
-    run it is the repetition. Raises NotFoundError when its job is gone, ParamsError when that takes
-    other params by now.
+    run it is the repetition. `params`: those that ended with the run, being secret, given anew.
+    Raises NotFoundError when its job is gone, ParamsError when that takes other params by now, when
+    a secret one is missing, and when one is given that was kept.
     """
+    given = dict(params or {})
     async with db.transaction() as connection:
-        if await connection.fetchrow(sql("run_repeatable"), run_id) is None:
+        emptied = await connection.fetchval(sql("run_emptied"), run_id) or []
+        if missing := sorted(set(emptied).difference(given)):
+            raise ParamsError(
+                f"run {run_id} was given {', '.join(missing)}, which is secret and was not kept "
+                f"when it was over; give it again: {' '.join(f'-p {name}=...' for name in missing)}"
+            )
+        if others := sorted(set(given).difference(emptied)):
+            raise ParamsError(
+                f"run {run_id}: param '{others[0]}' is kept, and given again as it was; "
+                "`sereno trigger` queues a run with others"
+            )
+        if await connection.fetchrow(sql("run_repeatable"), run_id, given) is None:
             return None
-        return int(await connection.fetchval(sql("run_repeat"), run_id, requested_by))
+        return int(await connection.fetchval(sql("run_repeat"), run_id, requested_by, given))
 
 
 class Requested(msgspec.Struct, frozen=True, kw_only=True):

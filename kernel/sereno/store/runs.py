@@ -1,6 +1,6 @@
 """Reads and writes runs: claims, outcomes, chains, progress, losses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -93,24 +93,26 @@ async def write_outcomes(
     node: UUID,
     outcomes: Sequence[Outcome],
     chains: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
+    secret: Collection[str] = (),
 ) -> Written:
     """Write how attempts ended, and queue what is chained after them, all in one transaction.
 
     `chains`: by upstream job, its downstream jobs, each with all of its upstreams, as this node's
     code has them; where the leader has registered others since, those hold. An outcome that
-    is written already, by a call of which nobody saw the answer, counts as this node's.
+    is written already, by a call of which nobody saw the answer, counts as this node's. `secret`:
+    jobs with secret params, which are emptied when the run is over.
     """
     chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
     words = [o.words for o in outcomes if o.words is not None]
     said = [o for o in outcomes if o.lines]
     again = [o for o in outcomes if o.state == "queued" and o.trace_context and not o.released]
     if not (chained or words or said or again):
-        rows = await db.fetch("outcomes_write", node, *_columns(outcomes))
+        rows = await db.fetch("outcomes_write", node, *_columns(outcomes, secret))
     else:
         async with db.transaction() as connection:
             if words:
                 await _progress(connection, node, words)
-            rows = await connection.fetch(sql("outcomes_write"), node, *_columns(outcomes))
+            rows = await connection.fetch(sql("outcomes_write"), node, *_columns(outcomes, secret))
             if chained:
                 await _chain(connection, rows, chains, {o.token: o.trace_context for o in outcomes})
             done = {r["token"] for r in rows}
@@ -125,7 +127,7 @@ async def write_outcomes(
     return Written(ours=ours) if not left else await _left(db, node, left, ours)
 
 
-def _columns(outcomes: Sequence[Outcome]) -> list[list[Any] | None]:
+def _columns(outcomes: Sequence[Outcome], secret: Collection[str]) -> list[list[Any] | None]:
     return [
         [o.run_id for o in outcomes],
         [o.attempt for o in outcomes],
@@ -139,6 +141,7 @@ def _columns(outcomes: Sequence[Outcome]) -> list[list[Any] | None]:
         _sparse([o.retry_at for o in outcomes]),
         _sparse([None if o.begun else True for o in outcomes]),
         _sparse([o.became for o in outcomes]),
+        _sparse([o.job in secret or None for o in outcomes]) if secret else None,
     ]
 
 

@@ -348,6 +348,10 @@ def _picked(
         found["after"] = [name for name in found["after"] if isinstance(name, str)]
     if reveal:
         return found
+    secrets = row["secrets"] if "secrets" in known else None
+    if secrets and found.get("params"):  # by the job's word, whatever their names
+        masked = {n: "***" for n in secrets if found["params"].get(n) is not None}
+        found["params"] = found["params"] | masked
     found |= {name: redact(found[name]) for name in _SPOKEN if isinstance(found.get(name), str)}
     return found | {
         name: hidden(name, found[name], depth=_DEPTH) for name in _GIVEN if found.get(name)

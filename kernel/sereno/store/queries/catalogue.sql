@@ -11,14 +11,16 @@ ON CONFLICT (one) DO UPDATE SET fingerprint = $1, term = $2, at = clock_timestam
 SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE;
 
 -- name: jobs_register
--- $1 names, $2 plugins, $3 descriptions, $4 policies, $5 after (JSON lists), $6 params, $7 overdue_after, $8 severities
-INSERT INTO sereno.job AS j (name, plugin, description, policies, after, params, overdue_after, severity)
-SELECT n, p, d, pol, ARRAY(SELECT jsonb_array_elements_text(a)), par, o, s
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::interval[], $8::text[])
-       AS u(n, p, d, pol, a, par, o, s)
+-- $1 names, $2 plugins, $3 descriptions, $4 policies, $5 after (JSON lists), $6 params, $7 overdue_after, $8 severities,
+-- $9 names of secret params (JSON lists)
+INSERT INTO sereno.job AS j (name, plugin, description, policies, after, params, overdue_after, severity, secrets)
+SELECT n, p, d, pol, ARRAY(SELECT jsonb_array_elements_text(a)), par, o, s,
+       nullif(ARRAY(SELECT jsonb_array_elements_text(sec)), '{}')
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::interval[], $8::text[],
+              $9::jsonb[]) AS u(n, p, d, pol, a, par, o, s, sec)
 ON CONFLICT (name) DO UPDATE SET plugin = excluded.plugin, description = excluded.description,
     policies = excluded.policies, after = excluded.after, params = excluded.params,
-    overdue_after = excluded.overdue_after, severity = excluded.severity, present = true,
+    overdue_after = excluded.overdue_after, severity = excluded.severity, secrets = excluded.secrets, present = true,
     registered_at = CASE WHEN j.present THEN j.registered_at ELSE clock_timestamp() END;
 
 -- name: job_stats_create

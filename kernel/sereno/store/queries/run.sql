@@ -6,18 +6,23 @@ SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
 -- $1 job, $2 params of each, $3 run_at, $4 priority, $5 requested_by, $6 cause, $7 trace_context
 SELECT sereno.enqueue_many($1, $2, $3, $4, $5, $6, $7);
 
+-- name: run_emptied
+-- $1 run. The params that ended with it, where its job has secret ones; no row when there is no such run.
+SELECT ARRAY(SELECT k FROM unnest(j.secrets) AS k WHERE r.params -> k = 'null' ORDER BY k) AS emptied
+  FROM sereno.run r LEFT JOIN sereno.job j ON j.name = r.job WHERE r.id = $1;
+
 -- name: run_repeatable
--- $1 run. Raises a sentence when its job is gone, or does not take its params any more; no row when it is not over.
-SELECT sereno.check_params(sereno.known_job(r.job), ARRAY[r.params], false) FROM sereno.run r
+-- $1 run, $2 params that are given anew. Raises a sentence when its job is gone, or does not take its params any more; no row when it is not over.
+SELECT sereno.check_params(sereno.known_job(r.job), ARRAY[r.params || $2::jsonb], false) FROM sereno.run r
  WHERE r.id = $1 AND r.state NOT IN ('queued', 'running');
 
 -- name: run_repeat
--- $1 run, $2 by. Queues it again, as a run of its own that is all that the first was: of its slot, with what it was given.
+-- $1 run, $2 by, $3 params that are given anew. Queues it again, as a run of its own that is all that the first was: of its slot, with what it was given.
 -- (Not its unique_key: who repeats it asks for another.)
 WITH again AS (
     INSERT INTO sereno.run (job, cause, schedule_id, slot, priority, params, policies, concurrency_key, upstream, requested_by,
                             trace_context, repeats)
-    SELECT r.job, 'retry', r.schedule_id, r.slot, r.priority, r.params, r.policies, r.concurrency_key, r.upstream, $2,
+    SELECT r.job, 'retry', r.schedule_id, r.slot, r.priority, r.params || $3::jsonb, r.policies, r.concurrency_key, r.upstream, $2,
            r.trace_context, r.id FROM sereno.run r WHERE r.id = $1
     RETURNING id
 )
@@ -82,7 +87,8 @@ WITH fence AS (
 ), ended AS (
     UPDATE sereno.run r SET state = 'cancelled', finished_at = clock_timestamp(),
            error = 'it was to begin by ' || to_char(r.start_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS')
-                   || ' UTC, and waited for its place until then'
+                   || ' UTC, and waited for its place until then',
+           params = sereno.without_secrets(r.params, (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job))
       FROM fence WHERE r.id = ANY($2::bigint[]) AND coalesce(r.state, '') = 'queued' AND r.attempt = 0
        AND r.start_by < clock_timestamp()
     RETURNING r.id, r.job, r.schedule_id, r.slot, r.finished_at
@@ -139,15 +145,15 @@ SELECT i AS id, r.state FROM unnest($1::bigint[]) AS i LEFT JOIN sereno.run r ON
 
 -- name: outcomes_write
 -- $1 node, $2 runs, $3 attempts, $4 tokens, $5 states, $6 started, $7 finished, $8 results, $9 errors, $10 tracebacks,
--- $11 retry instants, $12 unbegun, $13 what an attempt became whose run is queued again (null for any of the last six:
--- none has it). What was never begun has no attempt, and its slot waits again or, when it is over, was skipped. Each only while this node owns that attempt, and nobody holds its row: a transaction that a job left open
+-- $11 retry instants, $12 unbegun, $13 what an attempt became whose run is queued again, $14 true where the job has secret
+-- params, which end with the run (null for any of the last seven: none has it). What was never begun has no attempt, and its slot waits again or, when it is over, was skipped. Each only while this node owns that attempt, and nobody holds its row: a transaction that a job left open
 -- may hold up its own run's outcome, but no other's. Returns what was written.
 WITH o AS (
     SELECT id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at,
-           coalesce(unbegun, false) AS unbegun, coalesce(became, 'failed') AS became
+           coalesce(unbegun, false) AS unbegun, coalesce(became, 'failed') AS became, secret
       FROM unnest($2::bigint[], $3::integer[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[],
-                  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $13::text[])
-        AS o(id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at, unbegun, became)
+                  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $13::text[], $14::boolean[])
+        AS o(id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at, unbegun, became, secret)
 ), mine AS MATERIALIZED (  -- lateral: by the primary key, one after another, whatever the planner believes
     SELECT o.* FROM o, LATERAL (
         SELECT r.id FROM sereno.run r
@@ -160,6 +166,8 @@ WITH o AS (
        SET state = o.state, started_at = CASE WHEN o.unbegun THEN NULL ELSE o.started_at END,
            finished_at = CASE WHEN o.state = 'queued' THEN NULL ELSE o.finished_at END,
            result = o.result, error = o.error, traceback = o.traceback,
+           params = CASE WHEN o.secret AND o.state <> 'queued'
+                         THEN sereno.without_secrets(r.params, (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job)) ELSE r.params END,
            run_at = coalesce(o.retry_at, r.run_at),
            attempt = CASE WHEN o.unbegun THEN r.attempt - 1 ELSE r.attempt END,
            on_time_until = CASE WHEN o.unbegun AND EXISTS (  -- late, and counted: it is not to count again
@@ -311,8 +319,9 @@ SELECT id FROM sereno.run WHERE id = $1 AND attempt = $2 AND node = $3 AND token
 WITH target AS (
     SELECT id, state FROM sereno.run WHERE id = $1
 ), queued AS (
-    UPDATE sereno.run SET state = 'cancelled', finished_at = clock_timestamp(),
-           error = 'cancelled by ' || $2::text || coalesce(': ' || nullif($3::text, ''), '')
+    UPDATE sereno.run r SET state = 'cancelled', finished_at = clock_timestamp(),
+           error = 'cancelled by ' || $2::text || coalesce(': ' || nullif($3::text, ''), ''),
+           params = sereno.without_secrets(r.params, (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job))
      WHERE id = $1 AND state = 'queued' RETURNING id, job, schedule_id, slot, attempt, finished_at, error
 ), skipped AS (
     UPDATE sereno.slot s SET verdict = 'skipped', reason = q.error || ', before it began', decided_at = q.finished_at
@@ -370,7 +379,8 @@ WITH fence AS (
 ), gone AS (
     UPDATE sereno.run r SET state = CASE WHEN p.again THEN 'queued' ELSE 'lost' END, losses = least(r.losses, 2147483646) + 1,
            finished_at = CASE WHEN p.again THEN NULL ELSE clock_timestamp() END,
-           error = $7, node = CASE WHEN p.again THEN NULL ELSE r.node END
+           error = $7, node = CASE WHEN p.again THEN NULL ELSE r.node END,
+           params = CASE WHEN p.again THEN r.params ELSE sereno.without_secrets(r.params, (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job)) END
       FROM picked p, fence WHERE r.id = p.id
     RETURNING r.id, r.token, r.job, r.attempt, r.started_at, r.finished_at, r.state, r.term AS old_term, r.schedule_id, r.slot
 ), ended AS (

@@ -35,7 +35,8 @@ WITH fence AS (
        AND coalesce(r.policies ->> 'on_lost', j.policies ->> 'on_lost') = 'fail'
      LIMIT $5 FOR NO KEY UPDATE OF r SKIP LOCKED
 ), gone AS (
-    UPDATE sereno.run r SET state = 'lost', finished_at = clock_timestamp(), error = $4
+    UPDATE sereno.run r SET state = 'lost', finished_at = clock_timestamp(), error = $4,
+           params = sereno.without_secrets(r.params, (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job))
       FROM picked, fence WHERE r.id = picked.id AND r.state = 'queued'
     RETURNING r.id, r.job, r.attempt, r.slot, r.schedule_id, r.finished_at
 ), missed AS (

@@ -72,7 +72,8 @@ SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.
        r.losses, r.trace_context, p.checkpoint, c.requested_by AS cancelled_by, c.requested_at AS cancelled_at,
        c.reason AS cancel_reason, k.reason AS verdict_reason, clock_timestamp() AS now,
        CASE WHEN k.run_id = r.id AND k.verdict = 'ran' AND r.state = 'queued' AND r.attempt = 0 THEN 'waiting'
-            ELSE k.verdict END AS verdict
+            ELSE k.verdict END AS verdict,
+       (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job) AS secrets
   FROM sereno.run r
   LEFT JOIN sereno.schedule s ON s.id = r.schedule_id
   LEFT JOIN sereno.node n ON n.id = r.node
