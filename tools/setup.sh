@@ -139,7 +139,14 @@ extras() {
 
 pip_install() {
     "$python" -m pip install -qq --no-input --disable-pip-version-check --compile \
-        --constraint constraints.txt "$@"
+        --constraint constraints.txt "$@" || not_installed
+}
+
+# pip speaks of conflicts where it could not ask anybody: the last word is ours.
+not_installed() {
+    fail "pip could not install the packages, its own words stand above. The first setup needs a" \
+        "network: look at it, and at HTTPS_PROXY and pip's configuration (pip config list), then" \
+        "call make setup again, which goes on from here"
 }
 
 install() {
