@@ -10,6 +10,7 @@ from sereno_cleanup.figures import CacheSizes
 from sereno_cleanup.history import history
 from sereno_cleanup.integrity import integrity
 from sereno_cleanup.logs import logs
+from sereno_cleanup.rotate import rotate
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.tables import tables
@@ -30,6 +31,7 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
     chosen = (
         (settings.sessions_enabled, sessions, settings.sessions_schedule),
         (settings.logs_enabled, daily, settings.logs_schedule),
+        (settings.rotate_enabled and bool(settings.rotations), rotate, settings.rotate_schedule),
         (settings.tables_enabled and bool(settings.tables), tables, settings.tables_schedule),
         (
             settings.verify_archive_enabled and bool(settings.archives()),

@@ -1,6 +1,7 @@
 """The settings under ``[plugins.cleanup]``, checked before anything starts."""
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -45,6 +46,37 @@ class LogRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def days(self) -> int:
         """Return the retention in calendar days."""
         return KEEP_DAYS[self.category] if self.keep_days is None else self.keep_days
+
+
+class RotationRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which log files are put aside when they have `max_bytes`, or `max_age` after the last time.
+
+    `path`: an absolute glob inside one of `logs_roots`. `method`: "rename", or "copy" for a program
+    that cannot reopen its file. After a rename the program is told: `reopen_signal` to the process
+    whose number stands in `reopen_pid_file`, or `reopen_command` (a program and its arguments).
+    """
+
+    path: str
+    max_bytes: Annotated[int, Meta(ge=1)] | None = None
+    max_age: timedelta | None = None
+    method: Literal["rename", "copy"] = "rename"
+    compress: Literal["gzip", "zstd", "none"] = "gzip"
+    reopen_pid_file: str | None = None
+    reopen_signal: Literal["HUP", "USR1", "USR2"] = "HUP"
+    reopen_command: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _is_plain(self.path):
+            raise ValueError(f"path is '{self.path}', it must be absolute and without '..'")
+        if self.max_bytes is None and self.max_age is None:
+            raise ValueError(f"rotation of '{self.path}': max_bytes, max_age or both must be set")
+        if self.max_age is not None and self.max_age <= timedelta(0):
+            raise ValueError(f"rotation of '{self.path}': max_age must be longer than nothing")
+        if self.compress == "zstd" and find_spec("zstandard") is None:
+            raise ValueError(
+                f"rotation of '{self.path}': zstd needs the package zstandard; install "
+                "sereno-cleanup[zstd], or set compress to gzip"
+            )
 
 
 class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,6 +209,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     logs_max_files: Annotated[int, Meta(ge=1)] = 10_000
     logs_max_bytes: Annotated[int, Meta(ge=1)] = 100 * 2**30
     logs_max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    rotate_enabled: bool = True
+    rotate_schedule: str | None = None
+    rotations: tuple[RotationRule, ...] = ()
     tables_enabled: bool = True
     tables_schedule: str | None = None
     tables: tuple[TableRule, ...] = ()
@@ -207,6 +242,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"logs_zone: {error}") from error
         for rule in self.logs:
             self.root_of(rule)
+        for rotation in self.rotations:
+            self.root_around(rotation.path)
         names = [check.name for check in self.checks]
         for name in names:
             if names.count(name) > 1:
@@ -227,6 +264,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (
             self.sessions_schedule,
             self.logs_schedule,
+            self.rotate_schedule,
             self.tables_schedule,
             self.verify_archive_schedule,
             self.caches_schedule,
@@ -236,12 +274,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def root_of(self, rule: LogRule) -> str:
         """Return the innermost allowed root around `rule`; raise ValueError when there is none."""
-        path = PurePosixPath(rule.path)
+        return self.root_around(rule.path)
+
+    def root_around(self, glob: str) -> str:
+        """Return the innermost allowed root around `glob`; raise ValueError when there is none."""
+        path = PurePosixPath(glob)
         found = [root for root in self.logs_roots if PurePosixPath(root) in path.parents]
         if not found:
             allowed = ", ".join(self.logs_roots) or "none"
             raise ValueError(
-                f"logs: path '{rule.path}' is in none of logs_roots ({allowed}); "
+                f"logs: path '{glob}' is in none of logs_roots ({allowed}); "
                 "name the directory in which files may be deleted there"
             )
         return max(found, key=len)

@@ -12,7 +12,7 @@ from sereno_cleanup import plugin
 from sereno_cleanup.demo import DEMO, DIRECTORY
 from sereno_cleanup.logs import logs
 from sereno_cleanup.sessions import sessions
-from sereno_cleanup.settings import CacheRule, CheckRule, LogRule, Settings, TableRule
+from sereno_cleanup.settings import CacheRule, CheckRule, LogRule, RotationRule, Settings, TableRule
 
 
 def jobs(**settings: Any) -> dict[str, str]:
@@ -82,7 +82,9 @@ async def test_the_demo_makes_sessions_and_files_that_the_jobs_delete(
     assert not DIRECTORY.exists()
 
 
-@pytest.mark.parametrize("struct", [Settings, LogRule, TableRule, CheckRule, CacheRule])
+@pytest.mark.parametrize(
+    "struct", [Settings, LogRule, TableRule, CheckRule, CacheRule, RotationRule]
+)
 def test_every_setting_is_documented(struct: type[msgspec.Struct]) -> None:
     page = (Path(__file__).parents[3] / "docs/cleanup.md").read_text()
     assert [name for name in struct.__struct_fields__ if f"| `{name}`" not in page] == []

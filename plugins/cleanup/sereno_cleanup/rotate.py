@@ -1,0 +1,33 @@
+"""The job that rotates log files; a plain function, so it runs in a thread."""
+
+import socket
+from typing import Any
+
+import msgspec
+
+from sereno import RunContext, cron, job
+from sereno_cleanup.logs import CleanupFailedError
+from sereno_cleanup.rotation.rotation import Rotation
+from sereno_cleanup.settings import Settings
+
+
+@job(
+    "cleanup.rotate",
+    schedule=cron("*/15 * * * *"),
+    timeout="30m",
+    overdue_after="2h",
+    severity="warning",
+)
+def rotate(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
+    """Put aside log files that have become large or old, of the machine that runs this.
+
+    Raises CleanupFailedError, after every rule had its turn, when something went wrong.
+    """
+    settings: Settings = run.settings
+    rotation = Rotation(run, settings)
+    done = [rotation.rule(rule) for rule in settings.rotations]
+    failures = [failure for one in done for failure in one.failures]
+    if failures:
+        rotated = sum(len(one.rotated) for one in done)
+        raise CleanupFailedError(f"{'; '.join(failures)} (rotated all the same: {rotated} files)")
+    return {"host": socket.gethostname(), "rules": msgspec.to_builtins(done)}
