@@ -46,6 +46,9 @@ VERSION = version("sereno")
 
 _SEEN_EVERY = 15.0
 
+_LOCK_PATIENCE = 0.5
+"""Seconds for which a statement waits for a lock: a leader that waits for longer could not beat."""
+
 _SILENT = 30.0
 """Seconds for which the loop may be silent before the process counts as dead."""
 
@@ -66,7 +69,8 @@ class Kernel:
         self.registry = registry
         self.status = status
         self.clock = Clock()
-        self.db = Database(dsn, application=f"sereno {status.node}")
+        patience = min(_LOCK_PATIENCE, settings.lease.total_seconds() / 10)
+        self.db = Database(dsn, application=f"sereno {status.node}", lock_timeout=patience)
         self._dsn = dsn
         self._bus = bus
         self._tracer = tracer

@@ -19,14 +19,20 @@ from sereno.engine.clock import Clock, steady
 from sereno.engine.occupancy import Occupancy, Occupant
 from sereno.engine.planner import plan, waits
 from sereno.engine.runner import Runner
-from sereno.model.errors import DeclarationError, SerenoError, StoreError, StoreUnavailableError
+from sereno.model.errors import (
+    DeclarationError,
+    SerenoError,
+    StoreError,
+    StoreLockedError,
+    StoreUnavailableError,
+)
 from sereno.model.events import SlotSettled
 from sereno.model.job import Job
 from sereno.model.ledger import Claim, Entry, NewRun, Settlement
 from sereno.model.policies import Policies
 from sereno.model.run import Verdict
 from sereno.model.unreadable import unreadable
-from sereno.store import ledger, runs, schedules
+from sereno.store import holder, ledger, runs, schedules
 from sereno.store.pool import Database
 from sereno.store.session import Node
 from sereno.triggers.coming import next_slot
@@ -47,6 +53,11 @@ BATCH_SLOTS = 1_000
 """Slots after which a batch is settled though more schedules are due: to plan them takes time."""
 
 AGENDA_LIMIT = 20_000
+
+LOCKED_AGAIN = 1.0
+"""Seconds between looks whether schedules are still locked by another session."""
+
+NAMED = 10
 
 
 class Firing:
@@ -86,6 +97,8 @@ class Firing:
         self._held: list[int] = []
         self._unforeseen: deque[Entry] = deque()
         self._next_refill = 0.0
+        self._locked: set[int] = set()
+        self._next_locked = 0.0
 
     def reread(self) -> None:
         """A schedule has changed: read the agenda again, at the next turn."""
@@ -96,6 +109,8 @@ class Firing:
         if self._unforeseen:
             return 0.0
         wait = self._next_refill - steady()
+        if self._locked:
+            wait = min(wait, self._next_locked - steady())
         wake = self._agenda.next_wake()
         return wait if wake is None else min(wait, self._clock.until(wake - LOOKAHEAD))
 
@@ -106,9 +121,15 @@ class Firing:
         """
         if steady() >= self._next_refill:
             await self._refill()
+        if self._locked and steady() >= self._next_locked:
+            await self._take_up_locked()
+        await self._resume()  # what a lock was in the way of, the last time
+        await self._cancel_previous()
         batch: list[Settlement] = []
         slots = 0
         for entry in self._agenda.due(self._clock.now() + LOOKAHEAD, AGENDA_LIMIT):
+            if entry.schedule_id in self._locked:
+                continue
             settlement = self._plan(entry)
             if settlement is not None:
                 batch.append(settlement)
@@ -124,8 +145,9 @@ class Firing:
 
     async def _refill(self) -> None:
         """Read what comes up to the horizon; the agenda holds nothing else."""
-        self._next_refill = steady() + REFILL_EVERY
+        began = steady()
         entries = await ledger.agenda(self._db, self._clock.now() + HORIZON, AGENDA_LIMIT)
+        self._next_refill = began + REFILL_EVERY
         self._agenda.clear()
         self._agenda.put(entries)
         soon = self._clock.now() + FORESIGHT
@@ -207,6 +229,8 @@ class Firing:
             return set(), {}
         try:
             settled, made = await ledger.settle(self._db, self._term, self._node.id, settlements)
+        except StoreLockedError:
+            return await self._write_unlocked(settlements)
         except StoreUnavailableError:
             raise
         except StoreError as error:
@@ -224,6 +248,41 @@ class Firing:
         if again:
             self._agenda.put(await ledger.agenda_of(self._db, again))
         return settled, made
+
+    async def _write_unlocked(self, settlements: list[Settlement]) -> tuple[set[int], ledger.Made]:
+        """Write those of `settlements` whose watermark nobody keeps locked; the others wait.
+
+        Raises StoreLockedError when it is not the watermarks.
+        """
+        numbers = {s.entry.schedule_id for s in settlements}
+        self._next_refill = 0.0  # whatever is not written now is read again
+        found = await ledger.free(self._db, numbers)
+        locked = numbers - found
+        if not locked:
+            raise StoreLockedError("a lock is in the way of settling slots that is no watermark's")
+        self._locked |= locked
+        self._next_locked = steady() + LOCKED_AGAIN
+        names = sorted(s.entry.name for s in settlements if s.entry.schedule_id in locked)
+        log.warning(
+            "schedules wait: another session keeps them locked",
+            extra={
+                "schedules": names[:NAMED],
+                "count": len(names),
+                "sessions": await holder.users(self._db),
+            },
+        )
+        rest = [s for s in settlements if s.entry.schedule_id not in locked]
+        if not rest:
+            return set(), {}
+        return await ledger.settle(self._db, self._term, self._node.id, rest)
+
+    async def _take_up_locked(self) -> None:
+        """Read again what is no longer locked."""
+        self._next_locked = steady() + LOCKED_AGAIN
+        found = await ledger.free(self._db, self._locked)
+        if found:
+            self._locked -= found
+            self._agenda.put(await ledger.agenda_of(self._db, sorted(found)))
 
     def _follow(self, settlement: Settlement, made: ledger.Made) -> None:
         entry = settlement.entry
@@ -316,23 +375,25 @@ class Firing:
 
     async def _resume(self) -> None:
         while self._to_resume:
-            name = self._to_resume.pop()
+            name = self._to_resume[-1]
             try:
                 await schedules.end_pause(self._db, self._term, name)
             except DeclarationError as error:
                 log.error(
                     "a schedule cannot be resumed", extra={"schedule": name, "error": str(error)}
                 )
+                self._to_resume.pop()
                 continue
+            self._to_resume.pop()
             self._next_refill = 0.0
 
     async def _cancel_previous(self) -> None:
         """Cancel runs that a later slot of their schedule takes the place of, wherever they are."""
         by = "its schedule's next slot"
         others = [r for r in self._to_cancel if not self._stopped(r, by)]
-        self._to_cancel.clear()
         if others:
             await runs.cancel(self._db, self._term, others, by)
+        self._to_cancel.clear()
 
     def _stopped(self, run_id: int, by: str) -> bool:
         token = self._occupancy.token(run_id)

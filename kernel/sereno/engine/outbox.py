@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from sereno.engine.backoff import Backoff
-from sereno.model.errors import StoreError, StoreUnavailableError
+from sereno.model.errors import StoreError, StoreLockedError, StoreUnavailableError
 from sereno.model.job import Job
 from sereno.model.run import Outcome
 from sereno.store import runs
@@ -84,6 +84,14 @@ class Outbox:
             group = self._waiting[:size]
             try:
                 held = await self._write(group)
+            except StoreLockedError:
+                # One at a time, and who is in the way of the first goes to the end: another keeps
+                # its run locked, and the others are not to wait for that.
+                if size == 1:
+                    self._waiting.append(self._waiting.pop(0))
+                    await asyncio.sleep(_HELD_AGAIN)
+                size = 1
+                continue
             except StoreUnavailableError as error:
                 log.warning(
                     "outcomes wait: the database is away",

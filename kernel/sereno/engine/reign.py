@@ -13,6 +13,7 @@ from sereno.engine.clock import Clock, steady
 from sereno.engine.firing import Firing
 from sereno.engine.intake import Intake
 from sereno.engine.lookout import Lookout
+from sereno.engine.patience import AGAIN, Patience
 from sereno.engine.status import Status
 from sereno.engine.trust import Trust
 from sereno.engine.wakeup import Wakeup
@@ -57,6 +58,7 @@ class Reign:
         self._firing = firing
         self._intake = intake
         self._lookout = Lookout(db, term, firing.reread)
+        self._patience = Patience(db)
         self._lease = lease
         self._beat_every = lease / 3
         self._alive = alive
@@ -102,20 +104,36 @@ class Reign:
         declared: Iterable[NamedSchedule],
         leaving: asyncio.Event,
     ) -> None:
-        await self._while_beating(self._before())
-        await self._while_beating(catalogue.register(self._db, self._term, jobs, declared))
-        await self._while_beating(self._intake.load())
+        await self._at_the_beginning(self._before)
+        await self._at_the_beginning(
+            lambda: catalogue.register(self._db, self._term, jobs, declared)
+        )
+        await self._at_the_beginning(self._intake.load)
         while not leaving.is_set():
             self._alive()
             await self._check()
-            await self._firing.turn(self._check)
-            await self._intake.turn(self._check)
-            await self._lookout.turn()
+            await self._patience.have(lambda: self._firing.turn(self._check))
+            await self._patience.have(lambda: self._intake.turn(self._check))
+            await self._patience.have(self._lookout.turn)
             self._status.store_up, self._status.store_error = True, None
             reasons = await self._wakeup.wait(self._pause())
             if "schedule" in reasons:
                 self._firing.reread()
             self._intake.hear(reasons)
+
+    async def _at_the_beginning(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Do `work`, and beat meanwhile, as often as it takes while others keep a lock that it
+        needs."""
+        done = asyncio.Event()
+
+        async def once() -> None:
+            await work()
+            done.set()
+
+        while not done.is_set():
+            await self._while_beating(self._patience.have(once))
+            if not done.is_set():
+                await self._while_beating(asyncio.sleep(AGAIN))
 
     async def _while_beating(self, work: Coroutine[Any, Any, object]) -> None:
         """Do `work`, and beat meanwhile: with many schedules it may take longer than the lease."""
@@ -154,7 +172,7 @@ class Reign:
         """Return the seconds until something is due again."""
         own = self._next_beat - steady()
         waits = (own, self._firing.pause(), self._intake.pause(), self._lookout.pause())
-        return max(0.0, min(waits))
+        return max(self._patience.rest(), min(own, *waits), 0.0)
 
 
 def _swallow(task: asyncio.Task[object]) -> None:

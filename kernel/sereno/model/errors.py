@@ -9,7 +9,8 @@ SerenoError
 ├── PluginError             a plugin that cannot be loaded
 ├── StoreError              the database refused or failed
 │   ├── StoreUnavailableError   no connection: worth another try
-│   │   └── StoreRightsError        the role may not do it: worth one once it may
+│   │   ├── StoreRightsError        the role may not do it: worth one once it may
+│   │   └── StoreLockedError        others keep a lock that it needs: worth one in a moment
 │   ├── SchemaError             migrations missing, changed or newer than the code
 │   └── PoolerError             a session lock was asked for through a transaction pooler
 ├── LeaseLostError          this node is not the leader (any more): the term has moved on
@@ -63,6 +64,10 @@ class StoreUnavailableError(StoreError):
 
 class StoreRightsError(StoreUnavailableError):
     """The database's role may not do what sereno does; nothing works until it may."""
+
+
+class StoreLockedError(StoreUnavailableError):
+    """Others keep a row or a table locked that a statement needs; nothing of it was done."""
 
 
 class SchemaError(StoreError):

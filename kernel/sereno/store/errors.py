@@ -12,6 +12,7 @@ from sereno.model.errors import (
     SchemaError,
     SerenoError,
     StoreError,
+    StoreLockedError,
     StoreRightsError,
     StoreUnavailableError,
 )
@@ -52,6 +53,12 @@ def translated() -> Iterator[None]:
         raise ParamsError(str(error)) from error
     except asyncpg.NoDataFoundError as error:  # as sereno.enqueue says it of a job
         raise NotFoundError(str(error)) from error
+    except asyncpg.LockNotAvailableError as error:
+        raise StoreLockedError(
+            "the database did not do it: another session keeps a row or table of schema 'sereno' "
+            "locked; SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity WHERE "
+            "cardinality(pg_blocking_pids(pid)) > 0 shows which one while somebody waits"
+        ) from error
     except LATER as error:
         if isinstance(error, ValueError):  # the driver cannot encode an argument: a fault of ours
             raise StoreError(_sentence(error)) from error

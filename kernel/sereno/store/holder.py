@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sereno.store.backend import Backend, backend
+from sereno.store.backend import Backend, backend, named
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database
 
@@ -28,3 +28,10 @@ async def doubtful_holder(
     if held and beat_at is not None and now - beat_at < _OF_LATE:
         return None
     return await lock_holder(db, LEADER_LOCK)
+
+
+async def users(db: Database) -> str:
+    """Return who else works on our tables, whoever has for longest first, as a part of a sentence;
+    empty when there is nobody."""
+    rows = await db.fetch("schema_users")
+    return named([r for r in rows if not (r["application"] or "").startswith("sereno ")], 3)

@@ -1,7 +1,7 @@
 """Reads what is due and writes what became of it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, cast
@@ -53,6 +53,12 @@ async def settle(
         if r["run_id"] is not None
     }
     return {r["schedule_id"] for r in rows}, made
+
+
+async def free(db: Database, schedules: Collection[int]) -> set[int]:
+    """Return those of `schedules` whose watermark nobody keeps locked."""
+    rows = await db.fetch("watermarks_free", list(schedules))
+    return {row["schedule_id"] for row in rows}
 
 
 def _columns(settlements: Sequence[Settlement]) -> list[list[Any]]:

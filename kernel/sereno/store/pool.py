@@ -70,11 +70,18 @@ class Database:
     """A pool of connections to `dsn`; every statement has a time limit (seconds) and a name.
 
     Works through a transaction pooler: no session state, and no prepared statements where one is
-    seen. Of several hosts it is connected with the one that may be written.
+    seen. Of several hosts it is connected with the one that may be written. `lock_timeout`: seconds
+    for which a statement waits for a lock, but behind a pooler; 0: as long as for anything else.
     """
 
     def __init__(
-        self, dsn: str, *, size: int = 8, timeout: float = 10.0, application: str = "sereno"
+        self,
+        dsn: str,
+        *,
+        size: int = 8,
+        timeout: float = 10.0,
+        application: str = "sereno",
+        lock_timeout: float = 0.0,
     ) -> None:
         self.dsn = writable(dsn)
         self.pooled = False
@@ -83,6 +90,7 @@ class Database:
         self._size = size
         self._timeout = timeout
         self._application = application
+        self._lock_timeout = lock_timeout
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
@@ -111,7 +119,8 @@ class Database:
         Our statements touch few rows, or are short: compiling them took ten times as long.
         """
         name = {"application_name": self._application}
-        return name if way.pooled else {**name, **way.settings, "jit": "off"}
+        wait = {"lock_timeout": str(round(self._lock_timeout * 1000))}
+        return name if way.pooled else {**name, **way.settings, **wait, "jit": "off"}
 
     async def close(self) -> None:
         """Drop every connection; never waits for a server that is gone."""

@@ -23,6 +23,10 @@ SELECT s.id, s.name, s.job, s.paused_until, d.settled_to, d.next_slot, d.wake_at
  WHERE d.schedule_id = ANY($1::bigint[]) AND d.wake_at IS NOT NULL
  ORDER BY s.id, v.version;
 
+-- name: watermarks_free
+-- $1 schedules. Those of them whose watermark nobody keeps locked.
+SELECT schedule_id FROM sereno.watermark WHERE schedule_id = ANY($1::bigint[]) FOR UPDATE SKIP LOCKED;
+
 -- name: settle
 -- $1 term, $2 node
 -- marks: $3 schedules, $4 old settled_to, $5 new settled_to, $6 next slots, $7 wake_at, $8 versions, $9 jobs,

@@ -1,0 +1,54 @@
+"""Bears with others that keep a lock which the leader's work needs: that is no reason to give the
+lead up, for the next leader would need the same lock.
+
+The pool's statements wait for a lock for a part of the lease only, so that the leader goes on
+beating, and what could not be done is done at a later turn.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from sereno.engine.clock import steady
+from sereno.model.errors import StoreError, StoreLockedError
+from sereno.store import holder
+from sereno.store.pool import Database
+
+log = logging.getLogger("sereno.leader")
+
+AGAIN = 0.25
+"""Seconds until the next try."""
+
+_SAID_EVERY = 30.0
+
+
+class Patience:
+    """One term's."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._until = 0.0
+        self._say_at = 0.0
+
+    def rest(self) -> float:
+        """Return for how many seconds the leader rests, for it has met a lock."""
+        return max(0.0, self._until - steady())
+
+    async def have(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do `work`; when a lock is in its way, say whose, and leave it for the next turn."""
+        try:
+            await work()
+        except StoreLockedError as error:
+            self._until = steady() + AGAIN
+            if steady() >= self._say_at:
+                self._say_at = steady() + _SAID_EVERY
+                await self._tell(str(error))
+
+    async def _tell(self, error: str) -> None:
+        sessions = ""
+        with suppress(StoreError):
+            sessions = await holder.users(self._db)
+        log.warning(
+            "others keep locked what the leader needs; it leads on, and tries again",
+            extra={"error": error, "sessions": sessions},
+        )
