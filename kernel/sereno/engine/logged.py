@@ -9,6 +9,7 @@ from sereno.model.text import cut, shortened
 
 _LARGE = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
 _SMALL = 100
+_SMALL_KINDS = (int, float, bool, type(None))
 
 
 class _Cut:
@@ -59,6 +60,8 @@ def whole(record: logging.LogRecord, limit: int) -> str:
 def _arguments(given: Any, limit: int) -> Any:
     if isinstance(given, Mapping):
         return {key: _bounded(value, limit) for key, value in given.items()}
+    if all(type(value) in _SMALL_KINDS for value in given):
+        return given
     return tuple(_bounded(value, limit) for value in given)
 
 

@@ -5,13 +5,10 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
-from sereno.model.errors import DeclarationError
+from sereno.model.bounds import checked_json
+from sereno.model.errors import DeclarationError, SerenoError
 
 _REFUSED = re.compile("[\x00\ud800-\udfff]")
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_MAX_JSON_BYTES = 1_000_000
 
 
 def check_text(subject: str, what: str, text: object, limit: int) -> None:
@@ -33,20 +30,13 @@ def check_text(subject: str, what: str, text: object, limit: int) -> None:
 def check_json(subject: str, what: str, value: Any) -> None:
     """Raise DeclarationError unless `value` is JSON that the database keeps and gives back."""
     try:
-        encoded = msgspec.json.encode(value)
-        msgspec.json.decode(encoded)
+        checked_json(value, f"{subject}: {what}")
+    except SerenoError as error:
+        raise DeclarationError(str(error)) from error
     except Exception as error:  # what the value's own code raises, too
         raise DeclarationError(
             f"{subject}: {what} cannot be kept as JSON: {error!s:.300}"
         ) from error
-    if len(encoded) > _MAX_JSON_BYTES:
-        raise DeclarationError(
-            f"{subject}: {what} takes {len(encoded)} bytes as JSON, the limit is {_MAX_JSON_BYTES}"
-        )
-    if b"\\u0000" in encoded and _NUL.search(encoded):
-        raise DeclarationError(
-            f"{subject}: {what} holds U+0000, which PostgreSQL cannot keep; leave it out"
-        )
 
 
 def check_instant(subject: str, what: str, instant: object) -> None:

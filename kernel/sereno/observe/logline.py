@@ -34,6 +34,7 @@ _MAX_TRACE = 20_000
 _MOST_VALUES = 1_000
 """Values of a record's fact, in all of its lists and tables; the rest is left out."""
 
+_PLAIN = (int, float, bool, type(None))
 _HEAD = ("time", "level", "logger", "event")
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
 
@@ -48,7 +49,7 @@ def line_of(record: logging.LogRecord, facts: Mapping[str, Any]) -> dict[str, An
     }
     extra = {key: value for key, value in vars(record).items() if key not in _OWN}
     for key, value in {**facts, **extra}.items():
-        line[f"{key}_" if key in _HEAD else key] = hidden(key, _fitted(value))
+        line[f"{key}_" if key in _HEAD else key] = _shown(key, value)
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
         line.setdefault("error", redact(fault.sentence(error, MAX_TEXT)))
@@ -113,9 +114,12 @@ def _event(record: logging.LogRecord) -> str:
     return redact(message(record, MAX_TEXT))
 
 
-def _fitted(value: Any) -> Any:
-    """Return `value` cut to what a line has room for."""
-    return _within(value, [_MOST_VALUES], 20)
+def _shown(key: str, value: Any) -> Any:
+    """Return a fact cut to what a line has room for, without its secrets."""
+    kind = type(value)
+    if kind in _PLAIN or (kind is str and len(value) <= MAX_TEXT):  # as nearly all are
+        return hidden(key, value)
+    return hidden(key, _within(value, [_MOST_VALUES], 20))
 
 
 def _within(value: Any, room: list[int], depth: int) -> Any:

@@ -86,7 +86,9 @@ def redact(text: str) -> str:
         text = _without_named_secrets(text)
     if _KEY_BLOCK in text:
         text = _without_keys(text)
-    return _BEARER.sub(rf"\1 {_MASK}", text)
+    if "Bearer" in text or "Basic" in text:
+        text = _BEARER.sub(rf"\1 {_MASK}", text)
+    return text
 
 
 @lru_cache(4_096)

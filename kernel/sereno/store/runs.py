@@ -10,12 +10,15 @@ import msgspec
 from sereno.model.errors import LeaseLostError, RunSuperseded
 from sereno.model.ledger import Claim, Queued
 from sereno.model.run import LogLine, Outcome, Progress, RunState, Verdict
+from sereno.model.text import shortened
 from sereno.model.unreadable import json_object, unreadable
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.pool import Database
 from sereno.store.queue import queued
 from sereno.store.sql import sql
+
+_MAX_REASON = 1_000
 
 
 async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> list[Claim]:
@@ -274,6 +277,7 @@ async def request_cancel(
     db: Database, run_id: int, by: str, reason: str | None = None
 ) -> str | None:
     """End a queued run, ask a running one to stop; return the state it is in, None if unknown."""
+    reason = None if reason is None else shortened(reason, _MAX_REASON)
     state = await db.fetchval("cancel_request", run_id, by, reason)
     return None if state is None else str(state)
 

@@ -125,7 +125,7 @@ class Told(Trigger):
         (lambda: declared(schedules=(schedule(every("1h"), params={"\x00": 1}),)), "U+0000"),
         (lambda: declared(schedules=(schedule(every("1h"), params={"a": "\ud800"}),)), "as JSON"),
         (lambda: declared(schedules=(schedule(every("1h"), params={"a": object()}),)), "as JSON"),
-        (lambda: declared(schedules=(schedule(every("1h"), params={"a": DEEP}),)), "as JSON"),
+        (lambda: declared(schedules=(schedule(every("1h"), params={"a": DEEP}),)), "levels deep"),
         (lambda: declared(schedules=(schedule(every("1h"), params={"a": LARGE}),)), "bytes"),
         (lambda: declared(schedules=(Schedule(trigger=every("1h"), start=datetime(2026, 1, 1)),)),  # noqa: DTZ001
          "start is"),
