@@ -1,16 +1,15 @@
 """Puts originals back from their copies, verified on the way."""
 
-import gzip
 import hashlib
 import os
 import shutil
-import zlib
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sereno_cleanup.archives.manifest import Kept, read
 from sereno_cleanup.names import readable
+from sereno_cleanup.packed import gzip, unreadable
 
 _CHUNK = 1 << 20
 
@@ -52,7 +51,7 @@ def restore(directory: Path, one: Kept, into: Path) -> Path:
         if one.modified is not None:
             os.utime(part, (one.modified.timestamp(),) * 2)
         part.rename(target)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except unreadable() as error:
         raise RestoreError(f"the copy '{one.copy}' cannot be unpacked: {error}") from error
     except OSError as error:
         why = error.strerror or error
@@ -65,7 +64,7 @@ def restore(directory: Path, one: Kept, into: Path) -> Path:
 def _unpack(copy: Path, part: Path, *, packed: bool) -> str:
     found = hashlib.sha256()
     with copy.open("rb") as source, part.open("xb") as target:
-        content: Any = gzip.GzipFile(fileobj=source) if packed else source
+        content: Any = gzip().GzipFile(fileobj=source) if packed else source
         while chunk := content.read(_CHUNK):
             found.update(chunk)
             target.write(chunk)

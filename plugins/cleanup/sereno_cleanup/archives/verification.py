@@ -1,8 +1,6 @@
 """Reads each copy of an archive again, says which are not what they were, and lets old ones go."""
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -13,6 +11,7 @@ import msgspec
 from sereno_cleanup.archives import manifest
 from sereno_cleanup.archives.manifest import Kept
 from sereno_cleanup.names import readable
+from sereno_cleanup.packed import gzip, unreadable
 
 _CHUNK = 1 << 20
 _MARK = ".verified"
@@ -117,10 +116,10 @@ def digest_of(copy: BinaryIO, packed: bool, check: Callable[[], None]) -> str:
     """Return the SHA-256 of the original in `copy`; "broken" where it cannot be unpacked."""
     found = hashlib.sha256()
     try:
-        content = gzip.GzipFile(fileobj=copy) if packed else copy
+        content = gzip().GzipFile(fileobj=copy) if packed else copy
         while chunk := content.read(_CHUNK):
             check()
             found.update(chunk)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
+    except unreadable():
         return "broken"
     return found.hexdigest()

@@ -11,7 +11,6 @@ An empty cell that is not quoted is NULL, as PostgreSQL's ``COPY ... FROM ... CS
 
 import asyncio
 import contextlib
-import gzip
 import hashlib
 import os
 import socket
@@ -23,6 +22,7 @@ from typing import Any, BinaryIO
 
 from sereno_cleanup.archives import manifest
 from sereno_cleanup.expiry.shape import plain
+from sereno_cleanup.packed import gzip
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = 1 << 20
@@ -78,7 +78,7 @@ class Vault:
         text = "" if place else _line(self._names)
         text += "".join(_line(list(row)) for row in rows)
         try:
-            file.write(gzip.compress(text.encode(), mtime=0))
+            file.write(gzip().compress(text.encode(), mtime=0))
             file.flush()
             os.fsync(file.fileno())
         except OSError:

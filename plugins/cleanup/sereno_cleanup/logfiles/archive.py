@@ -10,15 +10,15 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
 from sereno_cleanup.archives import manifest
 from sereno_cleanup.logfiles.entry import Entry
 from sereno_cleanup.names import readable
+from sereno_cleanup.packed import gzip, unreadable
 
 _CHUNK = 1 << 20
 
@@ -70,7 +70,7 @@ class Archive(msgspec.Struct, frozen=True):
             source.seek(0)
             with open(os.open(part, _CREATE, 0o640), "wb") as file:
                 if packed:
-                    with _gzip().GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as zipped:
+                    with gzip().GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as zipped:
                         self._copy(source, zipped)
                 else:
                     self._copy(source, file)
@@ -93,9 +93,9 @@ class Archive(msgspec.Struct, frozen=True):
 
     def _copied(self, path: Path, packed: bool) -> str:
         try:
-            with _gzip().open(path) if packed else path.open("rb") as file:
+            with gzip().open(path) if packed else path.open("rb") as file:
                 return self._digest(file)
-        except (_gzip().BadGzipFile, EOFError):
+        except unreadable():
             return "broken"
 
     def _digest(self, file: BinaryIO) -> str:
@@ -120,11 +120,6 @@ class Archive(msgspec.Struct, frozen=True):
 
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def _gzip() -> Any:
-    """Return the module, which the first file that is packed loads."""
-    return import_module("gzip")
 
 
 def _sync_directory(path: Path) -> None:

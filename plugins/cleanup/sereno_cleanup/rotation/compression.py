@@ -1,11 +1,12 @@
 """Compresses a file in place, so that a crash leaves it or its copy, and never less than one."""
 
-import gzip
 import hashlib
 import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, BinaryIO
+
+from sereno_cleanup.packed import gzip
 
 _CHUNK = 1 << 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -68,13 +69,13 @@ def _content(directory: int, name: str, method: str, check: Callable[[], None]) 
 
 def _writer(file: BinaryIO, method: str) -> Any:
     if method == "gzip":
-        return gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0)
+        return gzip().GzipFile(filename="", fileobj=file, mode="wb", mtime=0)
     return zstandard().ZstdCompressor().stream_writer(file, closefd=False)
 
 
 def _reader(file: BinaryIO, method: str) -> Any:
     if method == "gzip":
-        return gzip.GzipFile(fileobj=file)
+        return gzip().GzipFile(fileobj=file)
     return zstandard().ZstdDecompressor().stream_reader(file, closefd=False)
 
 

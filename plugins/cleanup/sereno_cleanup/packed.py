@@ -1,0 +1,16 @@
+"""gzip, which the first file that is packed or read loads: a replica that waits does without it."""
+
+import zlib
+from importlib import import_module
+from typing import Any
+
+
+def gzip() -> Any:
+    """Return the module of the standard library."""
+    return import_module("gzip")
+
+
+def unreadable() -> tuple[type[Exception], ...]:
+    """Return what reading a gzip raises that is none, is torn, or was changed."""
+    bad: type[Exception] = gzip().BadGzipFile
+    return bad, EOFError, zlib.error
