@@ -115,6 +115,12 @@ def fork(run: Run) -> int:
     return WITH_FORKS[run.params["how"]]()
 
 
+@job("meddling.fork_in_process", executor="process")
+def fork_in_process(run: Run) -> int:
+    """Fork in a process of the run's own."""
+    return WITH_FORKS[run.params["how"]]()
+
+
 @job("meddling.fork_in_loop")
 async def fork_in_loop(run: Run) -> int:
     """Fork in the loop's own thread; the child goes on in the loop's copy unless it ends."""
@@ -209,6 +215,7 @@ def sereno_register_jobs() -> list[Any]:
         timer,
         fork,
         fork_in_loop,
+        fork_in_process,
         heir,
         deaf,
         stuck,

@@ -106,7 +106,9 @@ def test_a_callback_that_ends_the_process_ends_it_with_the_runs_named(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("job", ["meddling.fork", "meddling.fork_in_loop"])
+@pytest.mark.parametrize(
+    "job", ["meddling.fork", "meddling.fork_in_loop", "meddling.fork_in_process"]
+)
 @pytest.mark.parametrize(
     ("how", "code"),
     [("terminated", -15), ("interrupted", -2), ("exits", 7), ("comes back", 0), ("raises", 1)],

@@ -23,6 +23,7 @@ NODE_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class _Node:
     """The node in this process, once there is one. `forked`: this process is a child of it."""
 
+    hooked = False
     loop: asyncio.AbstractEventLoop | None = None
     thread = 0
     forked = False
@@ -35,11 +36,12 @@ class _Mask(threading.local):
 _mask = _Mask()
 
 
-def own_forks(loop: asyncio.AbstractEventLoop) -> None:
-    """Have each child that this process forks from now on be no node; `loop`: this thread's."""
-    first = _Node.loop is None
+def own_forks(loop: asyncio.AbstractEventLoop | None = None) -> None:
+    """Have each child that this process forks from now on be no node, nor work for its run; `loop`:
+    this thread's, if it has one."""
     _Node.loop, _Node.thread = loop, threading.get_ident()
-    if first:
+    if not _Node.hooked:
+        _Node.hooked = True
         os.register_at_fork(
             before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_be_no_node
         )

@@ -41,6 +41,7 @@ from sereno.engine.executors.wire import (
     decode_order,
     framed,
 )
+from sereno.engine.forks import end_if_forked, own_forks
 from sereno.engine.logged import whole
 from sereno.engine.own_logging import keep_logging, put_logging_back
 from sereno.engine.result import encode_checkpoint, encode_result
@@ -166,11 +167,14 @@ def main() -> None:
     root.setLevel(start.log_level)
     keep_logging(*root.handlers, told=_told)
     take_streams(everybody=True)
+    own_forks()
     tracer = _traced(start)
+    raised: BaseException | None = None
     try:
         report: Report = Returned(encode_result(_call(start, line)))
     except BaseException as error:  # whatever it is, the parent is to hear of it
-        report = _raised(error)
+        report, raised = _raised(error), error
+    end_if_forked(raised)  # a child of the job's has nothing to report
     say_rest()
     if tracer is not None:
         tracer.close(_SPANS_LIMIT)  # before the report: its parent ends us once it has that
