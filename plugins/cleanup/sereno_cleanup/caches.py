@@ -16,6 +16,7 @@ from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.queries import filled
 from sereno_cleanup.settings import CacheRule, Settings
+from sereno_cleanup.tally import Count, add
 
 
 class CacheCleared(msgspec.Struct):
@@ -72,6 +73,11 @@ async def caches(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
             failures.append(f"{rule.table}: {error}")
         except OSError as error:
             failures.append(f"{rule.table}: {error.strerror or error}")
+    counts = [
+        Count(one.table, "deleted", one.entries_removed, 1024 * one.memory_freed_kb)
+        for one in cleared
+    ]
+    await add(run.database_url, run.job, counts)
     if failures:
         raise CleanupFailedError("; ".join(failures))
     return {"caches": msgspec.to_builtins(cleared)}

@@ -8,6 +8,7 @@ import msgspec
 from sereno import RunContext, cron, job
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.sweep import Sweep, Swept
+from sereno_cleanup.tally import Count, add_from_thread
 
 
 class LogsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +39,7 @@ def logs(run: RunContext[LogsParams]) -> dict[str, Any]:
     dry = run.params.dry_run or settings.logs_dry_run
     sweep = Sweep(run, settings, dry, run.params.confirm)
     swept = [sweep.rule(rule) for rule in settings.logs]
+    add_from_thread(run.database_url, run.job, [c for one in swept for c in _counted(one)])
     failures = [one.failure for one in swept if one.failure is not None]
     if failures:
         deleted = sum(one.deleted for one in swept)
@@ -50,6 +52,11 @@ def logs(run: RunContext[LogsParams]) -> dict[str, Any]:
         "dry_run": dry,
         "rules": [_told(one) for one in swept],
     }
+
+
+def _counted(swept: Swept) -> list[Count]:
+    gone = Count(swept.path, "deleted", swept.deleted, swept.bytes)
+    return [gone, *(Count(swept.path, reason, n) for reason, n in swept.kept.items())]
 
 
 def _told(swept: Swept) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from sereno import Collector, Demo, Job, cron, hookimpl, parse
 from sereno_cleanup.caches import caches
 from sereno_cleanup.checks.record import CheckResults
+from sereno_cleanup.disks import Disks
 from sereno_cleanup.figures import CacheSizes
 from sereno_cleanup.history import history
 from sereno_cleanup.integrity import integrity
@@ -14,6 +15,7 @@ from sereno_cleanup.rotate import rotate
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.tables import tables
+from sereno_cleanup.tally import Tally
 from sereno_cleanup.verify_archive import verify_archive
 
 
@@ -51,9 +53,14 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
 
 @hookimpl
 def sereno_register_collectors(settings: Settings) -> list[Collector]:
-    """Return what reads the results of checks and the sizes of caches, where there are any."""
-    checks: list[Collector] = [CheckResults(settings)] if settings.checks else []
-    return checks + ([CacheSizes(settings)] if settings.caches else [])
+    """Return what counts, and what reads disks, checks and caches where there are any."""
+    chosen: tuple[tuple[bool, Collector], ...] = (
+        (True, Tally()),
+        (bool(settings.logs_roots or settings.archives()), Disks(settings)),
+        (bool(settings.checks), CheckResults(settings)),
+        (bool(settings.caches), CacheSizes(settings)),
+    )
+    return [collector for wanted, collector in chosen if wanted]
 
 
 @hookimpl

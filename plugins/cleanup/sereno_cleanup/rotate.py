@@ -7,8 +7,9 @@ import msgspec
 
 from sereno import RunContext, cron, job
 from sereno_cleanup.logs import CleanupFailedError
-from sereno_cleanup.rotation.rotation import Rotation
+from sereno_cleanup.rotation.rotation import Rotated, Rotation
 from sereno_cleanup.settings import Settings
+from sereno_cleanup.tally import Count, add_from_thread
 
 
 @job(
@@ -26,8 +27,17 @@ def rotate(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
     settings: Settings = run.settings
     rotation = Rotation(run, settings)
     done = [rotation.rule(rule) for rule in settings.rotations]
+    add_from_thread(run.database_url, run.job, [c for one in done for c in _counted(one)])
     failures = [failure for one in done for failure in one.failures]
     if failures:
         rotated = sum(len(one.rotated) for one in done)
         raise CleanupFailedError(f"{'; '.join(failures)} (rotated all the same: {rotated} files)")
     return {"host": socket.gethostname(), "rules": msgspec.to_builtins(done)}
+
+
+def _counted(done: Rotated) -> list[Count]:
+    return [
+        Count(done.path, "rotated", len(done.rotated)),
+        Count(done.path, "compressed", done.compressed, max(0, done.saved_bytes)),
+        Count(done.path, "failed", len(done.failures)),
+    ]

@@ -1,0 +1,1 @@
+SELECT to_regclass('cleanup.tally') IS NOT NULL
