@@ -65,7 +65,8 @@ WITH fence AS (
            reason = CASE WHEN m.started_at <= m.on_time_until OR NOT isfinite(m.slot) THEN NULL
                          ELSE sereno.lateness(m.started_at - m.slot) END,
            term = $1, decided_at = m.started_at
-      FROM mine m WHERE s.schedule_id = m.schedule_id AND s.slot = m.slot AND s.run_id = m.id AND s.verdict = 'waiting'
+      FROM mine m
+     WHERE m.cause = 'slot' AND s.schedule_id = m.schedule_id AND s.slot = m.slot AND s.run_id = m.id AND s.verdict = 'waiting'
     RETURNING s.run_id, s.verdict, s.reason, m.job, m.on_time_until
 ), counted AS (
     UPDATE sereno.job_stat j SET late = j.late + c.n
