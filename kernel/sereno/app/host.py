@@ -280,6 +280,7 @@ async def _pages(
         records,
         alive=kernel.dead,
         token=token,
+        hosts=(settings.http.host, *settings.http.hosts),
         routes=run_pages(kernel.db, kernel.registry.jobs, token=bool(token)),
     )
     server = HttpServer(app, settings.http.host, settings.http.port, next_ports=next_ports)

@@ -16,6 +16,7 @@ import msgspec
 
 from sereno.engine.agenda import Agenda
 from sereno.engine.clock import Clock, steady
+from sereno.engine.locked import Locked
 from sereno.engine.occupancy import Occupancy, Occupant
 from sereno.engine.planner import plan, waits
 from sereno.engine.runner import Runner
@@ -32,7 +33,7 @@ from sereno.model.ledger import Claim, Entry, NewRun, Settlement
 from sereno.model.policies import Policies
 from sereno.model.run import Verdict
 from sereno.model.unreadable import unreadable
-from sereno.store import holder, ledger, runs, schedules
+from sereno.store import ledger, runs, schedules
 from sereno.store.pool import Database
 from sereno.store.session import Node
 from sereno.triggers.coming import next_slot
@@ -53,11 +54,6 @@ BATCH_SLOTS = 1_000
 """Slots after which a batch is settled though more schedules are due: to plan them takes time."""
 
 AGENDA_LIMIT = 20_000
-
-LOCKED_AGAIN = 1.0
-"""Seconds between looks whether schedules are still locked by another session."""
-
-NAMED = 10
 
 
 class Firing:
@@ -97,8 +93,7 @@ class Firing:
         self._held: list[int] = []
         self._unforeseen: deque[Entry] = deque()
         self._next_refill = 0.0
-        self._locked: set[int] = set()
-        self._next_locked = 0.0
+        self._locked = Locked(db)
 
     def reread(self) -> None:
         """A schedule has changed: read the agenda again, at the next turn."""
@@ -108,9 +103,7 @@ class Firing:
         """Return the seconds until something is due, negative when it is overdue."""
         if self._unforeseen:
             return 0.0
-        wait = self._next_refill - steady()
-        if self._locked:
-            wait = min(wait, self._next_locked - steady())
+        wait = min(self._next_refill - steady(), self._locked.pause())
         wake = self._agenda.next_wake()
         return wait if wake is None else min(wait, self._clock.until(wake - LOOKAHEAD))
 
@@ -121,8 +114,8 @@ class Firing:
         """
         if steady() >= self._next_refill:
             await self._refill()
-        if self._locked and steady() >= self._next_locked:
-            await self._take_up_locked()
+        if self._locked.pause() <= 0:
+            self._agenda.put(await self._locked.let_go())
         await self._resume()  # what a lock was in the way of, the last time
         await self._cancel_previous()
         batch: list[Settlement] = []
@@ -254,35 +247,11 @@ class Firing:
 
         Raises StoreLockedError when it is not the watermarks.
         """
-        numbers = {s.entry.schedule_id for s in settlements}
         self._next_refill = 0.0  # whatever is not written now is read again
-        found = await ledger.free(self._db, numbers)
-        locked = numbers - found
-        if not locked:
-            raise StoreLockedError("a lock is in the way of settling slots that is no watermark's")
-        self._locked |= locked
-        self._next_locked = steady() + LOCKED_AGAIN
-        names = sorted(s.entry.name for s in settlements if s.entry.schedule_id in locked)
-        log.warning(
-            "schedules wait: another session keeps them locked",
-            extra={
-                "schedules": names[:NAMED],
-                "count": len(names),
-                "sessions": await holder.users(self._db),
-            },
-        )
-        rest = [s for s in settlements if s.entry.schedule_id not in locked]
+        rest = await self._locked.apart(settlements)
         if not rest:
             return set(), {}
         return await ledger.settle(self._db, self._term, self._node.id, rest)
-
-    async def _take_up_locked(self) -> None:
-        """Read again what is no longer locked."""
-        self._next_locked = steady() + LOCKED_AGAIN
-        found = await ledger.free(self._db, self._locked)
-        if found:
-            self._locked -= found
-            self._agenda.put(await ledger.agenda_of(self._db, sorted(found)))
 
     def _follow(self, settlement: Settlement, made: ledger.Made) -> None:
         entry = settlement.entry

@@ -16,6 +16,7 @@ from sereno.engine.status import Status
 from sereno.http.answer import Answer, json
 from sereno.http.auth import guarded
 from sereno.http.front import front_page
+from sereno.http.hosts import meant_for
 from sereno.http.request import Page, Request
 from sereno.http.site import Route, Site
 from sereno.observe.health import health, readiness, tasks
@@ -31,12 +32,13 @@ def build_app(
     *,
     alive: Callable[[], str | None] = lambda: None,
     token: str | None = None,
+    hosts: Sequence[str] = (),
     routes: Sequence[Route] = (),
 ) -> Page:
     """Return what answers every request.
 
     `alive`: says why the firing loop is dead, None while it lives. `token`: wanted from all but the
-    probes. `routes`: more pages, as those of runs.
+    probes; without one, `hosts` are names that this server answers to beside its own. `routes`: more pages, as those of runs.
     """
     pages = _Pages(status, watch, metrics, plugins, alive)
     site = Site(
@@ -50,7 +52,7 @@ def build_app(
             *routes,
         ]
     )
-    return guarded(site.answer, token) if token else site.answer
+    return guarded(site.answer, token) if token else meant_for(site.answer, hosts)
 
 
 class _Pages:

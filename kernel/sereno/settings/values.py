@@ -53,14 +53,16 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 class HttpSettings(Table, frozen=True, kw_only=True):
     """``[http]``: the metrics and health pages. Port 0 takes a free one.
 
-    `token`: a bearer token that all pages but the probes demand. `metrics_job_limit`: with more
-    jobs than that, metrics tell of each plugin's jobs together.
+    `token`: a bearer token that all pages but the probes demand. `hosts`: names that requests may
+    be addressed to while there is none, beside this machine's own; "*" for any.
+    `metrics_job_limit`: with more jobs than that, metrics tell of each plugin's jobs together.
     """
 
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Port = 8765
     token: str | None = None
+    hosts: tuple[str, ...] = ()
     metrics_job_limit: Count = 1000
 
 
