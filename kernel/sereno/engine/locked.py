@@ -1,4 +1,4 @@
-"""Keeps apart the schedules whose watermark another session keeps locked, so that the others fire."""
+"""Keeps apart the schedules whose watermark another session has locked: the others fire."""
 
 import logging
 import math

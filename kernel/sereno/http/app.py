@@ -38,7 +38,8 @@ def build_app(
     """Return what answers every request.
 
     `alive`: says why the firing loop is dead, None while it lives. `token`: wanted from all but the
-    probes; without one, `hosts` are names that this server answers to beside its own. `routes`: more pages, as those of runs.
+    probes; without one, `hosts` are names that this server answers to beside its own. `routes`:
+    more pages, as those of runs.
     """
     pages = _Pages(status, watch, metrics, plugins, alive)
     site = Site(

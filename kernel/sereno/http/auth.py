@@ -1,4 +1,4 @@
-"""Lets in who shows the token: as a bearer, or, to read in a browser, by a cookie that a form gives.
+"""Lets in who shows the token: as a bearer, or, to read in a browser, by a cookie from a form.
 
 The cookie holds a digest of the token, so that it is worth nothing elsewhere and ends when the
 token is changed; it goes with no request that another site's page causes, and reads alone.
