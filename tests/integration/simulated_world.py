@@ -20,6 +20,8 @@ from sereno.engine.intake import Intake
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.planner import QUIET
 from sereno.engine.runner import Runner
+from sereno.engine.status import Status
+from sereno.engine.stragglers import Stragglers
 from sereno.engine.verify import Account, expected, verify
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
@@ -141,6 +143,9 @@ class Hands(Runner):
             ended=lambda outcome: None,
             leading=lambda: True,
             trusted_until=lambda: float("inf"),
+            stragglers=Stragglers(
+                db, Status(node=node, label="", version=""), Occupancy(0, {}), lambda: None
+            ),
         )
         self.claims: dict[UUID, Claim] = {}
         self.stopped: dict[UUID, str] = {}
