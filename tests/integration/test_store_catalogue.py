@@ -320,7 +320,8 @@ async def test_what_the_database_refuses_costs_its_plugin_alone(
         ("good.job", "active"),
         ("late.job", "active"),
     ]
-    assert [r.plugin for r in caplog.records] == ["ill"]  # type: ignore[attr-defined]
+    errors = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert [r.plugin for r in errors] == ["ill"]  # type: ignore[attr-defined]
 
 
 async def test_a_plugin_that_was_refused_is_registered_once_it_is_well(scene: Scene) -> None:
@@ -333,3 +334,19 @@ async def test_a_plugin_that_was_refused_is_registered_once_it_is_well(scene: Sc
     )
     await scene.declare("good.job", well, named("ill.job"))
     assert await scene.value("SELECT state FROM sereno.schedule WHERE job = 'ill.job'") == "active"
+
+
+async def test_jobs_that_were_declared_until_now_are_told_by_plugin(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[tuple[str, list[str]]]:
+        return [(r.plugin, r.jobs) for r in caplog.records if "declared no longer" in r.message]
+
+    await scene.declare("a.x", "b.x", "c.x")
+    assert told() == []
+    await scene.declare("b.x")
+    assert told() == [("tests", ["a.x", "c.x"])]
+    assert {r.levelname for r in caplog.records if "declared no longer" in r.message} == {"WARNING"}
+    await scene.declare("b.x", "d.x")
+    await scene.declare("b.x", "d.x")
+    assert len(told()) == 1

@@ -13,7 +13,7 @@ from sereno.app.host import Standing, configured_process, database, host
 from sereno.app.narrator import Narrator
 from sereno.model.demo import Demo
 from sereno.plugins import collect, demos, load_plugins
-from sereno.settings import Settings
+from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings
 
 NEXT_PORTS = 20
 """Several demonstrations may run on one machine: each takes the next free port."""
@@ -29,6 +29,8 @@ async def demonstrate(settings: Settings, *, tell: Callable[[Standing], None]) -
     status, watch = configured_process(settings, everybody=False)
     plugins = load_plugins(settings, importing=watch.importing)
     parts = demos(plugins)
+    if settings.database_url == EMBEDDED:  # what else there is on this machine is not for show
+        settings = msgspec.structs.replace(settings, database_url=EMBEDDED_DEMO)
     async with database(settings) as dsn:
         chosen = msgspec.structs.replace(
             settings,

@@ -32,7 +32,7 @@ from sereno.observe.log_watch import LogWatch, own_stderr
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
 from sereno.plugins import Dispatcher, PluginRecord, Registry
-from sereno.settings import Settings
+from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings
 from sereno.store.watch import Watch
 from sereno.tracing import can_trace, open_tracer
 
@@ -235,12 +235,13 @@ async def _joined(kernel: Kernel, address: str | None, stop: asyncio.Event) -> b
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[str]:
     """Give the database's address; the embedded one is started, and started again when it dies."""
-    if settings.database_url != "embedded":
+    if settings.database_url not in (EMBEDDED, EMBEDDED_DEMO):
         yield settings.database_url
         return
     # Loaded by who wants it: it is a tenth of a megabyte.
     keeper = import_module("sereno.app.keeper")
-    async with keeper.kept(settings.data_dir) as dsn:
+    demo = settings.database_url == EMBEDDED_DEMO
+    async with keeper.kept(settings.data_dir, demo=demo) as dsn:
         yield dsn
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sereno.embedded import EmbeddedPostgres
+from sereno.store.demo import make_demo_database
 
 log = logging.getLogger("sereno.kernel")
 
@@ -14,13 +15,16 @@ _EVERY = 2.0
 
 
 @asynccontextmanager
-async def kept(directory: Path | None) -> AsyncIterator[str]:
-    """Give the address of the server whose data are in `directory`; start it again when it dies."""
+async def kept(directory: Path | None, *, demo: bool = False) -> AsyncIterator[str]:
+    """Give the address of a database of the server whose data are in `directory`: its own, or that
+    of demonstrations; start it again when it dies."""
     embedded = EmbeddedPostgres(directory)
     await asyncio.to_thread(embedded.__enter__)
     watching = asyncio.ensure_future(_keep(embedded))
     try:
-        yield embedded.dsn
+        if demo:
+            await make_demo_database(embedded.dsn)
+        yield embedded.demo_dsn if demo else embedded.dsn
     finally:
         watching.cancel()
         await asyncio.to_thread(embedded.__exit__, None, None, None)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import click
 
 from sereno.app import Standing, demonstrate
-from sereno.cli.invocation import EMBEDDED, Invocation
+from sereno.cli.invocation import Invocation
 from sereno.cli.loop import new_event_loop
 from sereno.cli.options import flag, pass_invocation
 from sereno.cli.output import write, write_facts
 from sereno.cli.program import spoken_program
-from sereno.settings import redact
+from sereno.settings import EMBEDDED_DEMO, redact
 
 
 @click.command("demo")
@@ -25,10 +25,10 @@ def command(invocation: Invocation) -> None:
     A second one in another terminal joins the first as a standby.
     """
     settings = invocation.settings
+    own = invocation.is_embedded
 
     def tell(standing: Standing) -> None:
-        embedded = settings.database_url == EMBEDDED
-        place = "the embedded PostgreSQL: " if embedded else ""
+        place = "its own on the embedded PostgreSQL: " if own else ""
         write()
         write_facts(
             (
@@ -36,7 +36,7 @@ def command(invocation: Invocation) -> None:
                 ("metrics", f"{standing.http}/metrics" if standing.http else None),
                 ("health", f"{standing.http}/health" if standing.http else None),
                 ("database", f"{place}{redact(standing.dsn)}"),
-                *_to_try(spoken_program()),
+                *_to_try(spoken_program(), f" --database-url {EMBEDDED_DEMO}" if own else ""),
                 ("stop", "Ctrl-C"),
             )
         )
@@ -47,13 +47,14 @@ def command(invocation: Invocation) -> None:
     raise click.exceptions.Exit(code)
 
 
-def _to_try(sereno: str) -> Iterator[tuple[str, str]]:
-    """Yield what to type in another terminal, and what it shows."""
-    yield "in another terminal", f"{sereno} jobs  (or: runs, cluster, --help)"
+def _to_try(sereno: str, where: str) -> Iterator[tuple[str, str]]:
+    """Yield what to type in another terminal, and what it shows; `where`: the demonstration's
+    database, where it is not the one that commands ask by default."""
+    yield "in another terminal", f"{sereno} jobs{where}  (or: runs, cluster, --help)"
     yield "a standby", f"{sereno} demo  (once more; it leads as soon as this one stops)"
     yield "try: kill it", f"kill -9 {os.getpid()}  (the standby leads within a second)"
     yield (
         "try: pause a job",
-        f"{sereno} pause cleanup.logs --until +1m  (its slots are skipped)",
+        f"{sereno} pause cleanup.logs --until +1m{where}  (its slots are skipped)",
     )
-    yield "try: the proof", f"{sereno} verify  (no slot was lost, none doubled)"
+    yield "try: the proof", f"{sereno} verify{where}  (no slot was lost, none doubled)"

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sereno.plugins import Plugins, Registry, collect, load_plugins
-from sereno.settings import Settings, load_settings
-
-EMBEDDED = "embedded"
+from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings, load_settings
 
 
 @dataclass
@@ -47,10 +45,16 @@ class Invocation:
     def database_url(self) -> str:
         """Return the database's URL; where it is the embedded one, join it until the call ends."""
         url = self.settings.database_url
-        if url != EMBEDDED:
+        if not self.is_embedded:
             return url
-        dsn: str = self.resources.enter_context(self.embedded).dsn
+        server = self.resources.enter_context(self.embedded)
+        dsn: str = server.demo_dsn if url == EMBEDDED_DEMO else server.dsn
         return dsn
+
+    @property
+    def is_embedded(self) -> bool:
+        """Tell whether the database is on the embedded PostgreSQL."""
+        return self.settings.database_url in (EMBEDDED, EMBEDDED_DEMO)
 
     @cached_property
     def embedded(self) -> Any:

@@ -8,7 +8,7 @@ import click
 from sereno.cli.asking import ask
 from sereno.cli.failure import remark
 from sereno.cli.forecast import Forecast, forecasts, slots
-from sereno.cli.invocation import EMBEDDED, Invocation
+from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, exact, system_time
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import title, write, write_json, write_table
@@ -79,7 +79,7 @@ def _stored(invocation: Invocation, name: str) -> _Stored | None:
     async def question(db: Database) -> _Stored:
         return _Stored(await views.schedules(db, name), await db.fetchval("watch"))
 
-    if invocation.settings.database_url == EMBEDDED and not invocation.embedded.is_running():
+    if invocation.is_embedded and not invocation.embedded.is_running():
         return None  # nothing is worth starting a server for this
     try:
         return ask(invocation, question)

@@ -61,6 +61,9 @@ _SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"  # what a server answers first, in 
 _TEMPORARY_PREFIX = "sereno-temporary-"
 _LOG_BYTES = 5_000_000
 
+DEMO = "demo"
+"""The database of demonstrations."""
+
 
 class EmbeddedPostgres:
     """A user of the server that all processes of this machine and user share, from enter to exit.
@@ -86,7 +89,16 @@ class EmbeddedPostgres:
     @property
     def dsn(self) -> str:
         """The address of the database ``postgres`` as its superuser, over a Unix socket."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self._sockets))}&port={_PORT}"
+        return self.address("postgres")
+
+    @property
+    def demo_dsn(self) -> str:
+        """The address of the database of demonstrations, which is made by the first of them."""
+        return self.address(DEMO)
+
+    def address(self, database: str) -> str:
+        """Return the address of a database."""
+        return f"postgresql://postgres@/{database}?host={quote(str(self._sockets))}&port={_PORT}"
 
     @property
     def log(self) -> Path:

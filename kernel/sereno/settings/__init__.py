@@ -4,6 +4,8 @@ from sereno.settings.load import FILES, find_file, load_settings, plugin_key, pl
 from sereno.settings.place import Origin, Place, dotted
 from sereno.settings.secret import hidden, is_secret, redact
 from sereno.settings.values import (
+    EMBEDDED,
+    EMBEDDED_DEMO,
     HttpSettings,
     JobSettings,
     LogSettings,
@@ -15,6 +17,8 @@ from sereno.settings.values import (
 )
 
 __all__ = [
+    "EMBEDDED",
+    "EMBEDDED_DEMO",
     "FILES",
     "HttpSettings",
     "JobSettings",

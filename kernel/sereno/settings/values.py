@@ -15,11 +15,17 @@ from sereno.settings.database_url import check_database_url
 from sereno.settings.place import Key, Origin
 from sereno.settings.secret import hidden
 
+EMBEDDED = "embedded"
+"""The embedded PostgreSQL's own database."""
+
+EMBEDDED_DEMO = "embedded/demo"
+"""The database of its demonstrations, which take no part in what the other one holds."""
+
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 DatabaseUrl = Annotated[
     str,
     Meta(
-        pattern=r"^(embedded$|postgres(ql)?://)",
+        pattern=r"^(embedded(/demo)?$|postgres(ql)?://)",
         description="'embedded' or a URL that begins with postgresql://",
     ),
 ]
@@ -170,7 +176,7 @@ class Settings(Table, frozen=True, kw_only=True):
     `plugin_settings`. `origin`: where each key was set.
     """
 
-    database_url: DatabaseUrl = "embedded"
+    database_url: DatabaseUrl = EMBEDDED
     leader_database_url: LeaderUrl | None = None
     data_dir: Path | None = None
     node_name: str | None = None

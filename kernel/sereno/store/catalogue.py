@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 BY_CODE = "the code"
 
+_NAMED = 20
+
 FORESEEN_AT_ONCE = 100
 """New schedules whose slots are computed at once: some milliseconds in which no node can beat."""
 
@@ -72,13 +74,14 @@ async def register(
     for twice. Returns False when nothing has changed since the last time. Raises LeaseLostError.
     """
     mark = _mark(jobs, schedules)
+    gone: list[asyncpg.Record] = []
     async with db.transaction() as connection:
         if await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over before its jobs were registered")
         if mark and await connection.fetchval(sql("catalogue_fingerprint")) == mark:
             return False
         try:
-            await _register(connection, jobs, schedules)
+            gone = await _register(connection, jobs, schedules)
         except Exception as error:
             if not is_of_data(error):
                 raise
@@ -93,10 +96,24 @@ async def register(
             left = [j for j in jobs if j.plugin in fit]
             if len(left) == len(jobs):
                 raise
-            await _register(connection, left, _of(left, schedules))
+            gone = await _register(connection, left, _of(left, schedules))
             mark = None  # what is at fault is tried again by the next leader
         await connection.execute(sql("catalogue_record"), mark or "", term)
+    _tell_gone(gone)
     return True
+
+
+def _tell_gone(rows: Sequence[asyncpg.Record]) -> None:
+    """Warn of jobs that nobody fires from now on: a deploy without a plugin, or the wrong database,
+    looks no different from one that is meant."""
+    plugins: dict[str, list[str]] = {}
+    for row in rows:
+        plugins.setdefault(row["plugin"], []).append(row["name"])
+    for plugin, names in sorted(plugins.items()):
+        log.warning(
+            "jobs that were declared until now are declared no longer: nothing fires them",
+            extra={"plugin": plugin, "jobs": sorted(names)[:_NAMED], "count": len(names)},
+        )
 
 
 def _mark(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> str | None:
@@ -111,12 +128,13 @@ def _mark(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> st
 
 async def _register(
     connection: asyncpg.Connection, jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]
-) -> None:
-    """Register all or none."""
+) -> list[asyncpg.Record]:
+    """Register all or none; return the jobs that were declared until now."""
     async with connection.transaction():
-        await _register_jobs(connection, jobs)
+        gone = await _register_jobs(connection, jobs)
         await _register_schedules(connection, {s.name: s for s in schedules})
         await _follow_users(connection, {j.job.name for j in jobs})
+    return gone
 
 
 def _of(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> list[NamedSchedule]:
@@ -124,11 +142,14 @@ def _of(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> list
     return [s for s in schedules if s.job in names]
 
 
-async def _register_jobs(connection: asyncpg.Connection, jobs: Sequence[DeclaredJob]) -> None:
+async def _register_jobs(
+    connection: asyncpg.Connection, jobs: Sequence[DeclaredJob]
+) -> list[asyncpg.Record]:
     await connection.execute(sql("jobs_register"), *_columns(jobs))
-    await connection.execute(sql("jobs_absent"), [j.job.name for j in jobs])
+    gone = await connection.fetch(sql("jobs_absent"), [j.job.name for j in jobs])
     await connection.execute(sql("chains_forget"))
     await connection.execute(sql("job_stats_create"))
+    return list(gone)
 
 
 def _columns(jobs: Sequence[DeclaredJob]) -> list[list[Any]]:

@@ -32,8 +32,8 @@ DELETE FROM sereno.chain_arrival a USING sereno.job j
  WHERE j.name = a.downstream AND j.present AND (cardinality(j.after) < 2 OR a.upstream <> ALL(j.after));
 
 -- name: jobs_absent
--- $1 names that are declared now
-UPDATE sereno.job SET present = false WHERE present AND name <> ALL($1::text[]);
+-- $1 names that are declared now. Returns the jobs that were until now, and are no longer.
+UPDATE sereno.job SET present = false WHERE present AND name <> ALL($1::text[]) RETURNING name, plugin;
 
 -- name: schedules_declared
 -- Every schedule that was not made by a user, with its newest version, locked.

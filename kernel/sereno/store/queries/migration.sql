@@ -69,3 +69,6 @@ SELECT a.pid, a.usename AS role, a.application_name AS application
             WHERE l.pid = a.pid AND l.granted AND c.relnamespace = to_regnamespace('sereno')
               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
  ORDER BY a.xact_start NULLS LAST;
+
+-- name: demo_database
+CREATE DATABASE demo;
