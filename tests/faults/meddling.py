@@ -27,6 +27,7 @@ async def tick(run: Run) -> None:
 @job("meddling.long")
 async def long(run: Run) -> str:
     """Take as long as asked, and say so."""
+    run.log.info("at work")
     await asyncio.sleep(float(run.params.get("seconds", 1)))
     return "whole"
 
@@ -143,6 +144,7 @@ def heir(run: Run) -> int:
 @job("meddling.deaf")
 async def deaf(run: Run) -> None:
     """Swallow every cancellation."""
+    run.log.info("at work")
     while True:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
@@ -151,12 +153,14 @@ async def deaf(run: Run) -> None:
 @job("meddling.stuck")
 def stuck(run: Run) -> None:
     """Hold a thread for ever."""
+    run.log.info("at work")
     threading.Event().wait()
 
 
 @job("meddling.blocks")
 async def blocks(run: Run) -> None:
     """Hold the loop for ever."""
+    run.log.info("at work")
     threading.Event().wait()
 
 

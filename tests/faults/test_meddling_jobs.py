@@ -34,10 +34,12 @@ def ended(dsn: str, run: int) -> str:
     return state(dsn, run)
 
 
-def begun(dsn: str, job: str, **params: Any) -> int:
-    """Return a new run once it has begun."""
+def begun(dsn: str, replica: Process, job: str, **params: Any) -> int:
+    """Return a new run once its function is at work."""
     run = enqueue(dsn, job, json.dumps(params))
-    wait_until(lambda: state(dsn, run) == "running", f"run {run} to begin")
+    wait_until(
+        lambda: any(line["run"] == run for line in replica.lines("at work")), f"run {run} to begin"
+    )
     return run
 
 
@@ -52,7 +54,7 @@ def test_an_exit_in_a_task_of_a_run_ends_that_task_alone(
     database: str, tmp_path: Path, how: str, loop: str
 ) -> None:
     with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
-        other = begun(database, "meddling.long", seconds=2)
+        other = begun(database, replica, "meddling.long", seconds=2)
         run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
         assert ended(database, run) == "succeeded"
         told = replica.said("a task of a run raised what would have ended the node")
@@ -68,7 +70,7 @@ def test_a_run_that_cancels_every_task_cancels_its_own_alone(
     database: str, tmp_path: Path, how: str, loop: str
 ) -> None:
     with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
-        other = begun(database, "meddling.long", seconds=2)
+        other = begun(database, replica, "meddling.long", seconds=2)
         run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
         assert ended(database, run) == "cancelled"
         told = replica.said("a run may cancel no task but its own")
@@ -147,7 +149,7 @@ def test_a_run_that_does_not_stop_is_left_at_the_drain_s_limit_and_named(
     database: str, tmp_path: Path, job: str
 ) -> None:
     with process(database, tmp_path, JOBS, SERENO_DRAIN_TIMEOUT="1s") as replica:
-        run = begun(database, job)
+        run = begun(database, replica, job)
         replica.signal(signal.SIGTERM)
         replica.end(1 + 5 + 6)
         waits = replica.lines("told to stop: waiting for runs to end")[0]
@@ -164,7 +166,7 @@ def test_a_run_that_holds_the_loop_does_not_hold_up_the_end(database: str, tmp_p
     with process(
         database, tmp_path, JOBS, SERENO_DRAIN_TIMEOUT="250ms", SERENO_LEASE="60s"
     ) as replica:
-        run = begun(database, "meddling.blocks")
+        run = begun(database, replica, "meddling.blocks")
         replica.said("the event loop is blocked")
         replica.signal(signal.SIGTERM)
         assert replica.end(30) == 1
@@ -188,7 +190,7 @@ def test_the_first_ctrl_c_says_what_it_waits_for_and_the_second_forces(
     database: str, tmp_path: Path
 ) -> None:
     with process(database, tmp_path, JOBS, SERENO_DRAIN_TIMEOUT="5m") as replica:
-        runs = [begun(database, job) for job in ("meddling.stuck", "meddling.deaf")]
+        runs = [begun(database, replica, job) for job in ("meddling.stuck", "meddling.deaf")]
         replica.signal(signal.SIGINT)
         told = replica.said("told to stop: waiting for runs to end")
         assert told["runs"] == [

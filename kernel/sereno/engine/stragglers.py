@@ -69,9 +69,9 @@ class Stragglers:
         claim = attempt.claim
         if self._mine.pop(claim.token, None) is None:
             return
-        log.warning(
-            "a run that was left behind is over", extra={"job": claim.job, "run": claim.run_id}
-        )
+        if not self._status.leaving:  # else it is the waiting for it that is over
+            facts = {"job": claim.job, "run": claim.run_id}
+            log.warning("a run that was left behind is over", extra=facts)
         self._status.told.pop(f"straggler {claim.token}", None)
         self._status.overstaying.pop(claim.token, None)
         self._gone.append(claim.token)
