@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -61,9 +61,12 @@ class MariaDb:
         self._numbers = itertools.count(1)
 
     @classmethod
-    def start(cls) -> "MariaDb":
-        """Start a server of our own, or use the one that SERENO_TEST_MARIADB_URL names."""
-        if url := os.environ.get("SERENO_TEST_MARIADB_URL"):
+    def start(cls, *options: str) -> "MariaDb":
+        """Start a server of our own, or use the one that SERENO_TEST_MARIADB_URL names.
+
+        With `options` it is always our own.
+        """
+        if not options and (url := os.environ.get("SERENO_TEST_MARIADB_URL")):
             return cls(url)
         programs = MariaDbPrograms.find()
         if programs is None:
@@ -74,7 +77,7 @@ class MariaDb:
             for _ in range(10):
                 port = free_port()
                 try:
-                    _launch(programs, supervised, port)
+                    _launch(programs, supervised, port, options)
                 except ServerError as error:
                     if "Address already in use" not in str(error):
                         raise
@@ -139,7 +142,9 @@ def _create(programs: MariaDbPrograms, supervised: Supervised) -> None:
     )
 
 
-def _launch(programs: MariaDbPrograms, supervised: Supervised, port: int) -> None:
+def _launch(
+    programs: MariaDbPrograms, supervised: Supervised, port: int, options: Sequence[str]
+) -> None:
     place = supervised.place
     grant = place / "grant.sql"
     grant.write_text(
@@ -165,6 +170,7 @@ def _launch(programs: MariaDbPrograms, supervised: Supervised, port: int) -> Non
         "--innodb-log-file-size=48M",
         "--performance-schema=OFF",
         "--character-set-server=utf8mb4",
+        *options,
         *_as_whom(),
         *([f"--basedir={unpacked}", f"--lc-messages-dir={messages}"] if unpacked else []),
         stop_signal="TERM",

@@ -57,6 +57,8 @@ def _feed(name: str, chosen: TableSettings, settings: Settings) -> Feed:
     table = KNOWN[chosen.kind] if chosen.kind != "other" else _other(name, chosen)
     if chosen.target is not None:
         table = msgspec.structs.replace(table, target=chosen.target)
+    if chosen.time_format is not None:
+        table = msgspec.structs.replace(table, time_format=chosen.time_format)
     zone = ZoneInfo(chosen.timezone) if chosen.timezone else settings.zone
     return Feed(name, chosen.source or settings.source, chosen.source_table or name, table, zone)
 
@@ -77,6 +79,7 @@ def _other(name: str, chosen: TableSettings) -> Table:
         columns=columns,
         keys=(tuple(chosen.key),) if chosen.key else (),
         required=(chosen.cursor, *chosen.key),
+        time_format=None,
     )
 
 

@@ -1,20 +1,25 @@
 """Decides how the columns that a source has today become the columns of the target: pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
 
 from sereno import RunError
-from sereno_etl_ivr.table import Kind, Table
+from sereno_etl_ivr.table import KNOWN, Column, Kind, Table
 
-Family = Literal["text", "binary", "bits", "number", "moment", "instant", "other"]
+Family = Literal["text", "binary", "hex", "bits", "number", "moment", "instant", "shape", "other"]
+"""How a source's type is read. `hex`: bytes that the target takes as digits. `shape`: a geometry.
+`other`: any type that is not known here, which is read as the text that the source makes of it."""
+
+_NUMBERS = {"integer", "bigint", "numeric"}
 
 
 class SourceColumn(msgspec.Struct, frozen=True):
     """A column as the source's catalogue describes it. `unicode`: its text is UTF-8 there.
 
-    `fine`: a time with fractions of a second.
+    `fine`: a time with fractions of a second. `fractions`: a number that may have some.
+    `reading`: the SQL that makes a time of it.
     """
 
     name: str
@@ -23,6 +28,8 @@ class SourceColumn(msgspec.Struct, frozen=True):
     nullable: bool
     unicode: bool = True
     fine: bool = True
+    fractions: bool = False
+    reading: str = ""
 
 
 class SourceTable(msgspec.Struct, frozen=True):
@@ -73,17 +80,25 @@ class Layout(msgspec.Struct, frozen=True):
         return tuple(cell for cell in self.cells if cell.extra)
 
 
-def match(table: Table, source: SourceTable, name: str) -> Layout:
+AsTime = Callable[[SourceColumn, str], SourceColumn]
+"""Makes a time of a text or a number, by a format, in the SQL of a source."""
+
+
+def match(table: Table, source: SourceTable, name: str, as_time: AsTime | None = None) -> Layout:
     """Lay `table` over what the source has; raise RunError when the source lacks what it needs.
 
-    `name`: the source's table, for the error. The order of the source's columns does not matter.
+    `name`: the source's table, for the error. `as_time`: of the source. The
+    order of the source's columns does not matter.
     """
     by_name = {column.name.lower(): column for column in source.columns}
     cells: dict[str, LayoutCell] = {}
     for column in table.columns:
         found = next((by_name[n] for n in column.known_as if n in by_name), None)
-        if found is not None:
-            cells[found.name] = LayoutCell(found, column.name, column.kind)
+        if found is not None and _holds(column, found, table):
+            read = _read_as(found, column.kind)
+            if column.name == table.cursor and as_time is not None:
+                read = _timed(read, table.time_format, as_time)
+            cells[found.name] = LayoutCell(read, column.name, column.kind)
     _check(table, cells.values(), name, source)
     for n, other in enumerate(source.columns):
         if other.name not in cells:  # the blank: no column of a target has one
@@ -93,15 +108,41 @@ def match(table: Table, source: SourceTable, name: str) -> Layout:
     if cursor.source.family not in {"moment", "instant"}:
         raise RunError(
             f"source table '{name}': column '{cursor.source.name}' is {cursor.source.type}, and "
-            "rows are found by it; it must be a datetime or timestamp"
+            "rows are found by it; it must be a datetime or timestamp, or time_format say how a "
+            "text or a number of seconds is one"
         )
     return Layout(
         table=table,
         cells=ordered,
         cursor=cursor,
         key=_key(table, source, ordered),
-        indexed=cursor.source.name in source.indexed,
+        indexed=cursor.source.name in source.indexed and not cursor.source.reading,
     )
+
+
+def _timed(column: SourceColumn, time_format: str | None, as_time: AsTime) -> SourceColumn:
+    if time_format is None or column.family in {"moment", "instant"}:
+        return column
+    if column.family == "number":
+        return as_time(column, "epoch")
+    return as_time(column, "iso" if time_format == "epoch" else time_format)
+
+
+def _holds(column: Column, source: SourceColumn, table: Table) -> bool:
+    """Tell whether the target's column may hold what the source has under its name.
+
+    A number that is none by its type goes into `extra`, and costs no row.
+    """
+    if table.name not in KNOWN or column.kind not in _NUMBERS:
+        return True
+    return source.family in {"number", "bits", "text"}
+
+
+def _read_as(source: SourceColumn, kind: Kind) -> SourceColumn:
+    """Return the column as it is to be read for a column of `kind`."""
+    if kind == "uuid" and source.family == "binary":
+        return msgspec.structs.replace(source, family="hex")
+    return source
 
 
 def _check(table: Table, cells: Iterable[LayoutCell], name: str, source: SourceTable) -> None:

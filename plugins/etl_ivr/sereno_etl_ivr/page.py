@@ -56,7 +56,8 @@ class Page(msgspec.Struct, frozen=True):
 
     `place`: where a line has its position; 14 digits from `position.OLDEST` on. `text`: makes COPY
     text of lines, and gives their hashes. A line is there: content, position, the layout's cells,
-    and the cursor's time to the second, as 20260301T100000; NULL is written as `null`.
+    and the cursor's time to the second, as 20260301T100000; NULL is written as `null`. `fault`:
+    at some row the source's server raised, with these words, and there is no line.
     """
 
     range: Range
@@ -65,6 +66,12 @@ class Page(msgspec.Struct, frozen=True):
     place: slice
     text: Callable[[Sequence[bytes]], tuple[bytes, set[bytes]]]
     null: str
+    fault: str | None = None
+
+    @classmethod
+    def faulty(cls, within: Range, fault: str) -> "Page":
+        """Return a page that could not be read: its rows must be read with care."""
+        return cls(within, 0, (), slice(0), lambda _: (b"", set()), "", fault)
 
     @property
     def is_whole(self) -> bool:
@@ -103,11 +110,15 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One row as the source shows it, when its page could not be copied as a whole."""
+    """One row as the source shows it, when its page could not be copied as a whole.
+
+    `fault`: why it cannot be read; then cells may be missing.
+    """
 
     content: str
     position: int
     cells: tuple[Cell, ...]
+    fault: str | None = None
 
 
 class PageDamaged(Exception):  # noqa: N818 - no error of the run: the page is read again, row by row

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from sereno_etl_ivr import position
+from sereno_etl_ivr.errors import SourceRowError
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import Page, Range
 from sereno_etl_ivr.plan import Segment, day_range
@@ -95,13 +96,22 @@ async def _read(
 async def _pages_of(source: Source, layout: Layout, within: Range, cut: int | None) -> list[Page]:
     """Read a range by one statement, `cut` into pages of so many rows; where that is not whole,
     again a page at a time."""
-    page = await source.page(layout, within)
-    if cut is None or page.rows <= cut or within.parts > 1:
+    page = await _page_of(source, layout, within)
+    if cut is None or within.parts > 1 or (page.fault is None and page.rows <= cut):
         return [page]
     await asyncio.sleep(0)
-    if page.is_whole:
+    if page.fault is None and page.is_whole:
         return list(page.cut(cut))
-    return [await source.page(layout, part) async for part in ranges(source, layout, within, cut)]
+    return [
+        await _page_of(source, layout, part) async for part in ranges(source, layout, within, cut)
+    ]
+
+
+async def _page_of(source: Source, layout: Layout, within: Range) -> Page:
+    try:
+        return await source.page(layout, within)
+    except SourceRowError as error:
+        return Page.faulty(within, str(error))
 
 
 async def ranges(source: Source, layout: Layout, within: Range, rows: int) -> AsyncIterator[Range]:

@@ -23,6 +23,7 @@ from sereno_etl_ivr.page import Range
 from sereno_etl_ivr.pager import pages
 from sereno_etl_ivr.plan import Digest, Segment, day_range, differing, is_purge, unsettled
 from sereno_etl_ivr.session import Session, opened, patiently
+from sereno_etl_ivr.source.careful import careful_digests
 from sereno_etl_ivr.tally import Tally
 
 _AT_ONCE = 7
@@ -85,7 +86,7 @@ async def _reconciled(session: Session) -> Result:
     repaired: list[Result] = []
     compared, cleared, partial = 0, 0, False
     for within in _weeks(span, span.end if extent.first is None else extent.first):
-        theirs = await session.source.digests(layout, within)
+        theirs = await careful_digests(session.source, layout, within)
         ours = await session.target.digests(layout, within)
         compared += len(theirs.keys() | ours.keys())
         for day in differing(theirs, ours):

@@ -18,6 +18,7 @@ from sereno_etl_ivr.page import Copy, Page, PageDamaged
 from sereno_etl_ivr.pager import ahead, each
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import Source, open_source
+from sereno_etl_ivr.source.careful import careful_rows
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target import AGGREGATED, Batch, Place, Target
 
@@ -53,7 +54,9 @@ class Session(msgspec.Struct):
 
     async def describe(self) -> tuple[Layout, ZoneInfo]:
         """Return how the source's table is laid out today, and the zone of its cursor."""
-        layout = match(self.feed.table, await self.source.describe(), self.feed.source_table)
+        source = self.source
+        found = await source.describe()
+        layout = match(self.feed.table, found, self.feed.source_table, source.as_time)
         is_utc = layout.cursor.source.family == "instant"  # a column with a zone shows UTC
         return layout, ZoneInfo("UTC") if is_utc else self.feed.zone
 
@@ -136,11 +139,16 @@ class Session(msgspec.Struct):
             await target.prepare(layout, zone, self.since, self.present)
             self.prepared.append(target)
         try:
+            if page.fault is not None:
+                raise PageDamaged(page.fault)
             tally = await target.load(page, copy, batch, self.run.run_id, turn)
         except PageDamaged as fault:
             await turn()
             self.run.log.info("a page is read again cell by cell", extra={"fault": str(fault)})
-            async with aclosing(self.source.rows(layout, batch.range)) as rows:
+            reading = self.source.rows(layout, batch.range)
+            if page.fault is not None:
+                reading = careful_rows(self.source, layout, batch.range)
+            async with aclosing(reading) as rows:
                 tally = await target.load_rows(rows, batch, self.run.run_id)
         spent = time.monotonic() - begun
         self.write_seconds += spent
@@ -148,6 +156,15 @@ class Session(msgspec.Struct):
         self.slowest = max(self.slowest, timedelta(seconds=spent))
         self._report()
         self._check_rejects()
+
+    def check_loaded(self) -> None:
+        """Raise RejectsError when nothing of what was read could be loaded, be it one row."""
+        read, rejected = self.tally.read, self.tally.rejected + self.tally.still_rejected
+        if 0 < read <= rejected:
+            raise RejectsError(
+                f"source '{self.feed.source}': none of the {read} rows that were read could be "
+                "loaded; ivr.rejects says why"
+            )
 
     def is_late(self) -> bool:
         """Tell whether the next batch might not end before the run's time is up."""

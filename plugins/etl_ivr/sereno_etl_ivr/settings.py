@@ -1,14 +1,18 @@
 """The settings under ``[plugins.etl_ivr]``, checked before anything starts."""
 
+import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from sereno import TriggerError, find_zone, parse
+from sereno_etl_ivr.time_format import check as check_time_format
+from sereno_etl_ivr.tls import TlsSettings, check_postgres, mysql_tls
 
 SourceUrl = Annotated[
     str,
@@ -22,8 +26,17 @@ TargetUrl = Annotated[
 ]
 AGENT_CHANNEL = r"^(PJSIP|SIP|IAX2|SCCP|Local|Agent)/[0-9]{2,8}([-@/]|$)"
 OUTBOUND_CONTEXT = r"^(from-internal|outbound|outrt|macro-dialout)"
+N = TypeVar("N", int, float)
 _MYSQL = {"mysql", "mariadb"}
 _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
+# What the sessions of either end are set to, whatever a URL says.
+_OF_SESSIONS = {
+    *("application_name", "default_transaction_read_only", "timezone", "datestyle", "jit"),
+    *("intervalstyle", "extra_float_digits", "bytea_output", "statement_timeout", "lock_timeout"),
+    *("idle_in_transaction_session_timeout", "synchronous_commit", "plan_cache_mode"),
+    *("enable_seqscan", "enable_nestloop", "tcp_keepalives_idle", "tcp_keepalives_interval"),
+    "tcp_keepalives_count",
+}
 _NAME = r"^[a-z_][a-z0-9_]{0,39}$"
 _OWN = {"source", "position", "content", "ordinal", "loaded_at", "extra", "time_note", "aside"}
 Name = Annotated[str, Meta(pattern=_NAME, description="a lower-case name")]
@@ -34,9 +47,11 @@ class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Another table that is moved, by a job of its own: `etl_ivr.sync.<name>`.
 
     `kind`: what it is; `other` is described by `columns` (the target's name of each, and
-    ``"source_name type"`` of type text, integer, bigint or timestamp), `cursor` (one of them, a
+    ``"source_name type"`` of a type of `table.Kind`), `cursor` (one of them, a
     date and time by which rows come) and `key` (which tell what row a changed row was).
-    `source_table`: its own name when None. `target`: ``schema.table``, made where it is missing.
+    `time_format`: of a cursor that is a text (`iso`, or as `%d/%m/%Y %H:%M:%S`) or a number
+    (`epoch`); iso and epoch are found out for Asterisk's own tables. `source_table`: its own name
+    when None. `target`: ``schema.table``, made where it is missing.
     """
 
     kind: Literal["cdr", "cel", "queue_log", "other"] = "other"
@@ -47,9 +62,12 @@ class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cursor: str = ""
     key: list[str] = []
     timezone: str | None = None
+    time_format: str | None = None
     schedule: str | None = None
 
     def __post_init__(self) -> None:
+        if self.time_format is not None:
+            check_time_format(self.time_format)
         if self.schedule is not None:
             parse(self.schedule)
         if self.timezone is not None:
@@ -72,28 +90,34 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `schedule`: text of a trigger, in place of every `frequency_hours`. `batch_size`: rows per
     transaction. `overlap`: rows written so long after their `calldate` are still found by the next
     sync; a call's longest duration, and the delay of cdr.conf's batches. `source_timezone`: of
-    `calldate`, an IANA name. A run fails once more than `reject_limit` rows *and* more than
-    `reject_share` of those read could not be loaded. `max_rows_per_second`: read from the source,
-    None for as fast as it goes. `patience`: so long a run tries again when an end is away, before
-    it fails and the job's retry decides. `reconcile`: text of the trigger of `etl_ivr.reconcile`,
-    over the last `reconcile_days`. Rows that the source no longer has are taken out of a day unless
-    they are more than `delete_limit` *and* more than `delete_share` of it: then the source was
-    purged. `aggregate`: text of the trigger of `etl_ivr.aggregate`, empty for no figures.
-    `level_seconds`: a call answered within them is in the service level; one given up within
-    `short_abandon_seconds` is no abandoned one. `agent_channel`, `outbound_context`: PostgreSQL's
-    regular expressions for the channel of an agent, and for the context in which a call from
-    within begins. `tables`: what is moved beside the calls.
+    `calldate`, an IANA name. `source_tls`: how TLS is spoken to it; as the URL says when None. A
+    run fails once more than `reject_limit` rows *and* more than `reject_share` of those read could
+    not be loaded. `max_rows_per_second`: read from the source, None for as fast as it goes.
+    `patience`: so long a run tries again when an end is away, before it fails and the job's retry
+    decides. `reconcile`: text of the trigger of `etl_ivr.reconcile`, over the last
+    `reconcile_days`. Rows that the source no longer has are taken out of a day unless they are more
+    than `delete_limit` *and* more than `delete_share` of it: then the source was purged.
+    `aggregate`: text of the trigger of `etl_ivr.aggregate`, empty for no figures. `level_seconds`:
+    a call answered within them is in the service level; one given up within `short_abandon_seconds`
+    is no abandoned one. `agent_channel`, `outbound_context`: PostgreSQL's regular expressions for
+    the channel of an agent, and for the context in which a call from within begins. `tables`: what
+    is moved beside the calls.
     """
 
     source_url: SourceUrl | None = None
     source_table: Annotated[str, Meta(min_length=1)] = "cdr"
     source: Annotated[str, Meta(min_length=1, max_length=60)] = "pbx"
     source_timezone: str = "UTC"
+    source_tls: TlsSettings | None = None
     target_url: TargetUrl | None = None
-    frequency_hours: Annotated[float, Meta(gt=0, le=168)] = 6
+    frequency_hours: Annotated[float, Meta(gt=0, le=168)] = field(
+        default_factory=lambda: _of_environment("ETL_FREQUENCY_HOURS", float, 6.0, 168)
+    )
     schedule: str | None = None
     timeout: timedelta = timedelta(minutes=10)
-    batch_size: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    batch_size: Annotated[int, Meta(ge=1, le=10_000)] = field(
+        default_factory=lambda: _of_environment("ETL_BATCH_SIZE", int, 1000, 10_000)
+    )
     overlap: timedelta = timedelta(seconds=7500)
     reject_limit: Annotated[int, Meta(ge=0)] = 100
     reject_share: Annotated[float, Meta(ge=0, le=1)] = 0.01
@@ -124,6 +148,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parts = urlsplit(self.source_url or "")
         if parts.scheme in _MYSQL and not parts.path.strip("/") and "." not in self.source_table:
             raise ValueError("source_url names no database, as in mysql://user@host/asteriskcdrdb")
+        if parts.scheme in _MYSQL:
+            mysql_tls(self.source_url or "", self.source_tls)
+        elif self.source_url is not None:
+            check_postgres("source_url", self.source_url, self.source_tls, _OF_SESSIONS)
+        if self.target_url is not None:
+            check_postgres("target_url", self.target_url, None, _OF_SESSIONS)
         _checked_zone("source_timezone", self.source_timezone)
 
     def __repr__(self) -> str:
@@ -134,6 +164,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def zone(self) -> ZoneInfo:
         """Return the zone of the source's local times."""
         return ZoneInfo(self.source_timezone)
+
+
+def _of_environment(name: str, kind: Callable[[str], N], default: N, most: N) -> N:
+    """Return what a variable says that other programs of the site read too, else `default`."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not 0 < value <= most:
+        raise ValueError(f"{name} is '{text}', it must be a number above 0 and up to {most}")
+    return value
 
 
 def _shown(value: object) -> object:

@@ -76,6 +76,9 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
     layout, zone = await session.describe()
     extent = await session.source.extent(layout)
     before = await target.hold(zone)
+    if not await target.widen(layout, session.is_late):
+        session.run.log.info("ivr.calls gets columns with fractions; the next run goes on")
+        return _result(begun, session.tally, partial=True)
     open_from = unsettled(extent, settings.overlap, zone)
     planned = list(segments(extent, before.settled, zone))
     session.since = position.NULL if before.reached is None else before.reached
@@ -86,6 +89,7 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
         layout, zone, pages(session.source, layout, planned, *rows, open_from)
     )
     reached = await target.finish(None if partial else Mark(session.present, open_from))
+    session.check_loaded()
     return _result(
         begun,
         session.tally,

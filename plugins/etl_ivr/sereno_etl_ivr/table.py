@@ -4,7 +4,10 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["text", "integer", "bigint", "timestamp"]
+Kind = Literal[
+    "text", "integer", "bigint", "numeric", "boolean", "date", "timestamp", "json", "uuid"
+]
+"""What a column of the target is; each is PostgreSQL's type of that name, but json is jsonb."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -26,6 +29,7 @@ class Table(msgspec.Struct, frozen=True):
     `cursor`: the column by whose local time rows are paged. `instant`: the column that gets the
     cursor as an instant. `keys`: sets of columns that tell which row a changed row was, the best
     first, for sources without a primary key. `required`: a source without these is refused.
+    `time_format`: of a cursor that is no time by its type, None to refuse it.
     `epoch`: the column whose text begins with the second in UTC at which the channel began.
     """
 
@@ -37,6 +41,7 @@ class Table(msgspec.Struct, frozen=True):
     keys: tuple[tuple[str, ...], ...]
     required: tuple[str, ...]
     epoch: str | None = None
+    time_format: str | None = "iso"
 
 
 CDR = Table(
@@ -48,8 +53,8 @@ CDR = Table(
         Column("calldate", "timestamp", ("calldate", "start")),
         *map(Column, ("clid", "src", "dst", "dcontext", "channel", "dstchannel")),
         *map(Column, ("lastapp", "lastdata")),
-        Column("duration", "integer"),
-        Column("billsec", "integer"),
+        Column("duration", "numeric"),  # with fractions where cdr.conf has hrtime
+        Column("billsec", "numeric"),
         *map(Column, ("disposition", "amaflags", "accountcode", "peeraccount", "userfield")),
         *map(Column, ("uniqueid", "linkedid")),
         Column("sequence", "bigint"),

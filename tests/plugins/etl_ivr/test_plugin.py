@@ -163,3 +163,19 @@ async def test_the_demonstration_keeps_writing_calls_that_a_sync_finds(
     assert await loaded(database, *names) == {text: texts.count(text) for text in texts}
     newest = max(row["calldate"] for row in theirs)
     assert newest <= datetime.now(UTC).replace(tzinfo=None)
+
+
+def test_the_names_of_the_sites_own_variables_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETL_FREQUENCY_HOURS", "2")
+    monkeypatch.setenv("ETL_BATCH_SIZE", "500")
+    chosen = msgspec.convert({"source_url": "mysql://h/d"}, Settings)
+    assert (chosen.frequency_hours, chosen.batch_size) == (2, 500)
+    assert plugin.sereno_register_jobs(chosen)[0].schedules[0].trigger.text == "every 2h"
+    assert msgspec.convert({"batch_size": 7}, Settings).batch_size == 7
+
+
+@pytest.mark.parametrize("text", ["often", "0", "-1", "nan", "10001", "1e9"])
+def test_a_variable_that_is_no_size_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("ETL_BATCH_SIZE", text)
+    with pytest.raises((ValueError, msgspec.ValidationError), match=f"ETL_BATCH_SIZE is '{text}'"):
+        msgspec.convert({}, Settings)

@@ -9,31 +9,45 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiomysql
-from pymysql.converters import encoders
 
-from sereno_etl_ivr.errors import SourceAwayError, SourceError
+from sereno_etl_ivr.errors import SourceAwayError, SourceError, SourceRowError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.page import Cell, Page, Range, Row
 from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.source import mysql_copy
 from sereno_etl_ivr.source import mysql_text as text
+from sereno_etl_ivr.source.mysql_login import hang_up, log_in
+from sereno_etl_ivr.tls import Tls, TlsSettings, mysql_tls
 
-_CONNECT_SECONDS = 10
 _CALL_SECONDS = 90
 _LONGEST_PAGE = 64 * 2**20
 _LONGEST_CHARACTER = 4
 _ROWS_AT_ONCE = 100
 _UNICODE = {"utf8", "utf8mb3", "utf8mb4", "ascii"}
 # Who may not, or what is not there: the same will be so in a minute.
+_WHO = (
+    "check user and password in plugins.etl_ivr.source_url, and whether the account wants TLS "
+    "(source_tls)"
+)
 _PERMANENT = {
-    **dict.fromkeys((1045, 1698), "check user and password in plugins.etl_ivr.source_url"),
+    **dict.fromkeys((1045, 1698), _WHO),
     **dict.fromkeys(
         (1044, 1049), "check the database in plugins.etl_ivr.source_url, and its rights"
     ),
     **dict.fromkeys((1142, 1143, 1227, 1370), "the user needs SELECT on the table, and no more"),
     1146: "check plugins.etl_ivr.source_table",
+    3159: "the server takes none without TLS: set plugins.etl_ivr.source_tls",
 }
+# What passes (locks, load, a session that was ended, a table that was altered meanwhile), and what
+# is said of a statement, not of a row.
+_OF_NO_ROW = {
+    *(1023, 1040, 1053, 1054, 1060, 1064, 1077, 1129, 1130, 1152, 1154, 1155, 1156, 1157, 1158),
+    *(1159, 1160, 1161, 1182, 1184, 1203, 1205, 1213, 1226, 1290, 1295, 1305, 1317, 1356, 1412),
+    *(1568, 1637, 1792, 1836, 1927, 1969, 3024, 3058, 3101, 3572, 4031),
+}
+# What MariaDB 5.5 says to a statement that is younger: a syntax error, an unknown variable.
+_TOO_OLD = {1064, 1193}
 _FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext"), "text"),
     **dict.fromkeys(("enum", "set", "json"), "text"),
@@ -41,6 +55,9 @@ _FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("binary", "varbinary"), "binary"),
     **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "decimal"), "number"),
     **dict.fromkeys(("float", "double"), "number"),
+    **dict.fromkeys(("geometry", "point", "linestring", "polygon", "multipoint"), "shape"),
+    **dict.fromkeys(("multilinestring", "multipolygon", "geometrycollection"), "shape"),
+    **dict.fromkeys(("geomcollection",), "shape"),
     "bit": "bits",
     "datetime": "moment",
     "timestamp": "instant",
@@ -52,8 +69,9 @@ class MysqlSource:
 
     sessions = 2
 
-    def __init__(self, url: str, place: str, database: str, table: str) -> None:
+    def __init__(self, url: str, place: str, database: str, table: str, tls: Tls) -> None:
         self._url = url
+        self._tls = tls
         self._place = place
         schema, _, name = table.rpartition(".")
         self._schema = schema or database
@@ -68,18 +86,21 @@ class MysqlSource:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, url: str, table: str) -> AsyncIterator["MysqlSource"]:
+    async def connected(
+        cls, url: str, table: str, tls: TlsSettings | None = None
+    ) -> AsyncIterator["MysqlSource"]:
         """Connect, and make the session read-only."""
         parts = urlsplit(url)
         place = f"{parts.hostname or 'localhost'}:{parts.port or 3306}"
-        source = cls(url, place, unquote(parts.path.lstrip("/")), table)
+        database = unquote(parts.path.lstrip("/"))
+        source = cls(url, place, database, table, mysql_tls(url, tls))
         try:
             await source._connect()
             yield source
         finally:
             # Not ensure_closed(): it would wait for the rest of a result that nobody wants.
             for connection in source._connections:
-                connection.close()
+                await hang_up(connection)
 
     async def describe(self) -> SourceTable:
         """Read the table's columns, key and indexes from the catalogue."""
@@ -90,9 +111,13 @@ class MysqlSource:
         first = frozenset(_text(name) for _, number, name in indexes if int(number) == 1)
         return SourceTable(tuple(_column(*row) for row in columns), primary, first)
 
+    def as_time(self, column: SourceColumn, time_format: str) -> SourceColumn:
+        """Return a text or a number as the time that a format makes of it."""
+        return text.as_time(column, time_format)
+
     async def extent(self, layout: Layout) -> Extent:
         """Read the first and last position, and the source's clock."""
-        name = text.quoted(layout.cursor.source.name)
+        name = text.name_of(layout.cursor.source)
         nulls = query("mysql_has_nulls").format(table=self._table, cursor=name)
         first, last, has_nulls, clock = await self._one(
             query("mysql_extent").format(
@@ -114,7 +139,7 @@ class MysqlSource:
         found = await self._all(
             query("mysql_bound").format(
                 position=text.position_of(layout.cursor),
-                cursor=text.quoted(layout.cursor.source.name),
+                cursor=text.name_of(layout.cursor.source),
                 table=self._table,
                 where=text.where(layout, within),
                 rows=rows,
@@ -186,20 +211,8 @@ class MysqlSource:
 
     async def _connect(self) -> None:
         """Open one more session."""
-        parts = urlsplit(self._url)
         with _translated(self._place):
-            connection = await aiomysql.connect(
-                host=parts.hostname or "localhost",
-                port=parts.port or 3306,
-                user=unquote(parts.username or ""),
-                password=unquote(parts.password or ""),
-                db=unquote(parts.path.lstrip("/")) or None,
-                charset="utf8mb4",
-                use_unicode=False,
-                autocommit=True,
-                connect_timeout=_CONNECT_SECONDS,
-                conv=dict(encoders),  # no decoders: every cell stays the bytes that came
-            )
+            connection = await log_in(self._url, self._place, self._tls)
             self._connections.append(connection)
             await self._prepare(connection)
         self._free.put_nowait(connection)
@@ -209,16 +222,21 @@ class MysqlSource:
             await _limited(cursor.execute("SELECT @@max_allowed_packet, VERSION()"))
             packet, version = await cursor.fetchone()
             self._longest = min(int(packet) - 1024, _LONGEST_PAGE)
-            maria = "mariadb" in _text(version).lower()
-            for statement in (
-                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-                "SET SESSION TRANSACTION READ ONLY",
-                query("mysql_session").format(
-                    length=self._longest,
-                    limit="max_statement_time = 60" if maria else "max_execution_time = 60000",
-                ),
+            limit = "max_execution_time = 60000"
+            if "mariadb" in _text(version).lower():
+                limit = "max_statement_time = 60"
+            session = query("mysql_session").format(length=self._longest)
+            for statement, needed in (
+                ("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", True),
+                (session, True),
+                ("SET SESSION TRANSACTION READ ONLY", False),
+                (f"SET SESSION {limit}", False),
             ):
-                await _limited(cursor.execute(statement))
+                try:
+                    await _limited(cursor.execute(statement))
+                except aiomysql.Error as error:
+                    if needed or error.args[0] not in _TOO_OLD:
+                        raise
 
     async def _one(self, statement: str) -> tuple[Any, ...]:
         return (await self._all(statement))[0]
@@ -251,7 +269,12 @@ def _row(at: int, cells: tuple[Cell, ...]) -> Row:
 
 
 def _column(
-    name: bytes, kind: bytes, nullable: bytes, charset: bytes | None, precision: bytes | None
+    name: bytes,
+    kind: bytes,
+    nullable: bytes,
+    charset: bytes | None,
+    precision: bytes | None,
+    scale: bytes | None,
 ) -> SourceColumn:
     family = _FAMILIES.get(_text(kind).lower(), "other")
     return SourceColumn(
@@ -261,6 +284,7 @@ def _column(
         nullable=nullable.upper() == b"YES",
         unicode=charset is not None and _text(charset) in _UNICODE and kind.lower() != b"enum",
         fine=precision != b"0",
+        fractions=family == "number" and scale != b"0",
     )
 
 
@@ -281,9 +305,21 @@ def _translated(place: str) -> Iterator[None]:
         if error.args and error.args[0] in _PERMANENT:
             remedy = _PERMANENT[error.args[0]]
             raise SourceError(f"source {place}: {_sentence(error)}; {remedy}") from error
+        if _is_of_a_row(error):
+            raise SourceRowError(f"source {place}: {_sentence(error)}") from error
         raise SourceAwayError(f"source {place}: {_sentence(error)}") from error
     except aiomysql.Error as error:
+        if _is_of_a_row(error):
+            raise SourceRowError(f"source {place}: {_sentence(error)}") from error
         raise SourceError(f"source {place}: {_sentence(error)}") from error
+
+
+def _is_of_a_row(error: Exception) -> bool:
+    """Tell whether the server raised at what it read, and not at who asks, or how, or when."""
+    number = error.args[0] if error.args else None
+    if not isinstance(number, int) or number in _OF_NO_ROW:
+        return False
+    return 1000 <= number < 2000 or number >= 3000
 
 
 def _sentence(error: Exception) -> str:

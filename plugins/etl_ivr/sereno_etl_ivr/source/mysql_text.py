@@ -9,9 +9,12 @@ In each case the page is read again cell by cell. Where no column may be NULL no
 
 from collections.abc import Iterable
 
+import msgspec
+
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
 from sereno_etl_ivr.page import GIANT, LONGEST_CELL, Range
+from sereno_etl_ivr.time_format import mysql_time
 
 _NULL = "x'1a'"
 _DELIMITER = "x'1f'"
@@ -31,21 +34,54 @@ def quoted_table(name: str) -> str:
     return ".".join(map(quoted, name.split(".", 1)))
 
 
+def name_of(column: SourceColumn) -> str:
+    """Write a column's name, or the time that is made of it."""
+    return column.reading or quoted(column.name)
+
+
+def as_time(column: SourceColumn, time_format: str) -> SourceColumn:
+    """Return a text or a number as a time; an epoch's is UTC's."""
+    return msgspec.structs.replace(
+        column,
+        family="instant" if time_format == "epoch" else "moment",
+        reading=mysql_time(quoted(column.name), time_format),
+        nullable=True,
+        fine=True,
+    )
+
+
 def cell(column: SourceColumn) -> str:
     """Write a column's value as UTF-8 bytes, or NULL."""
-    name = quoted(column.name)
+    name = name_of(column)
     if column.family == "text":
         return f"CAST({name if column.unicode else f'CONVERT({name} USING utf8mb4)'} AS BINARY)"
+    if column.family == "hex":
+        return f"HEX({name})"
     if column.family == "binary":
-        return f"CONCAT(x'5c78',HEX({name}))"
+        return _text_or_hex(name)
     if column.family == "bits":
         return f"CAST({name}+0 AS BINARY)"
+    if column.family == "shape":
+        return f"CAST(ST_AsText({name}) AS BINARY)"
+    if column.family == "other":
+        return f"CAST(CONVERT(CAST({name} AS CHAR) USING utf8mb4) AS BINARY)"
     return f"CAST({name} AS BINARY)"
+
+
+def _text_or_hex(name: str) -> str:
+    """Write bytes as the text that they are, or as \\x and their digits where they are none.
+
+    Text is UTF-8 without what PostgreSQL cannot hold, and without what stands between cells.
+    """
+    again = f"CAST(CONVERT({name} USING utf8mb4) AS BINARY)"
+    controls = "+".join(f"LOCATE(x'{sign}',{name})" for sign in ("00", "1a", "1e", "1f"))
+    is_text = f"IFNULL({again}={name} AND OCTET_LENGTH({again})=OCTET_LENGTH({name}),0)"
+    return f"IF({is_text} AND {controls}=0,{again},CONCAT(x'5c78',HEX({name})))"
 
 
 def position_of(cursor: LayoutCell) -> str:
     """Write the position of a row."""
-    number = f"({quoted(cursor.source.name)}+0)"
+    number = f"({name_of(cursor.source)}+0)"
     if cursor.source.fine:
         number = f"TRUNCATE({number},0)"
     return f"IFNULL({number},{position.NULL})" if cursor.source.nullable else number
@@ -81,14 +117,14 @@ def single_cell(column: SourceColumn) -> str:
 
 def null_count(layout: Layout) -> str:
     """Write the number of NULLs in the rows of a group; NULL where there can be none."""
-    names = (quoted(c.source.name) for c in layout.cells if c.source.nullable)
+    names = (name_of(c.source) for c in layout.cells if c.source.nullable)
     nulls = "+".join(f"({name} IS NULL)" for name in names)
     return f"IFNULL(SUM({nulls}),0)" if nulls else "NULL"
 
 
 def where(layout: Layout, within: Range) -> str:
     """Write the condition of a range; the cursor stands alone, for its index."""
-    name = quoted(layout.cursor.source.name)
+    name = name_of(layout.cursor.source)
     if within.is_null:
         condition = f"{name} IS NULL"
     else:
@@ -110,7 +146,7 @@ def _cells(cells: Iterable[LayoutCell]) -> str:
 def _joined(column: SourceColumn) -> str:
     """Write a column as a part of a joined value: the separator makes UTF-8 bytes of the whole."""
     plain = column.family in _AS_THEY_ARE or (column.type in _UTF8 and column.unicode)
-    return quoted(column.name) if plain else cell(column)
+    return name_of(column) if plain else cell(column)
 
 
 def _part_key(layout: Layout) -> str:

@@ -21,15 +21,17 @@ async def open_source(settings: Settings, table: str | None = None) -> AsyncIter
             "plugins.etl_ivr.source_url is not set: name the database with the calls, as in "
             "mysql://user:password@host/asteriskcdrdb"
         )
-    async with await _connected(settings.source_url, table or settings.source_table) as source:
+    async with await _connected(settings, table or settings.source_table) as source:
         yield source
 
 
-async def _connected(url: str, table: str) -> AbstractAsyncContextManager[Source]:
+async def _connected(settings: Settings, table: str) -> AbstractAsyncContextManager[Source]:
     """Load the source's module, and with it the driver: 1 MB that only its users carry."""
+    url = settings.source_url or ""
     name, kind = (
         ("postgres", "PostgresSource") if url.startswith("postgres") else ("mysql", "MysqlSource")
     )
     module = await asyncio.to_thread(import_module, f"sereno_etl_ivr.source.{name}")
-    source: AbstractAsyncContextManager[Source] = getattr(module, kind).connected(url, table)
+    connected = getattr(module, kind).connected
+    source: AbstractAsyncContextManager[Source] = connected(url, table, settings.source_tls)
     return source

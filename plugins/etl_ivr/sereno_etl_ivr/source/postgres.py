@@ -1,6 +1,7 @@
 """Reads calls from PostgreSQL through asyncpg."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -8,12 +9,13 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from sereno_etl_ivr.errors import SourceAwayError, SourceError
+from sereno_etl_ivr.errors import SourceAwayError, SourceError, SourceRowError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.page import DELIMITER, Page, Range, Row
 from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.source import postgres_text as text
+from sereno_etl_ivr.tls import Tls, TlsSettings
 
 _CONNECT_SECONDS = 10
 _CALL_SECONDS = 90
@@ -29,7 +31,24 @@ _SESSION = {
     "statement_timeout": "60s",
     "jit": "off",
 }
-_FAMILIES: dict[str, Family] = {"timestamp": "moment", "timestamptz": "instant", "bytea": "binary"}
+_FAMILIES: dict[str, Family] = {
+    **dict.fromkeys(("int2", "int4", "int8", "numeric", "float4", "float8"), "number"),
+    **dict.fromkeys(
+        ("uuid", "inet", "cidr", "date", "time", "timetz", "interval", "bool"), "other"
+    ),
+    "timestamp": "moment",
+    "timestamptz": "instant",
+    "bytea": "binary",
+}
+
+_OF_A_ROW = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.PLPGSQLError,
+    asyncpg.ExternalRoutineError,
+    asyncpg.InternalServerError,
+)
+"""What the server raises at what it reads: a cast or a function in a view, a damaged block."""
 
 
 class PostgresSource:
@@ -45,7 +64,9 @@ class PostgresSource:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, url: str, table: str) -> AsyncIterator["PostgresSource"]:
+    async def connected(
+        cls, url: str, table: str, tls: TlsSettings | None = None
+    ) -> AsyncIterator["PostgresSource"]:
         """Connect with a read-only session."""
         parts = urlsplit(url)
         place = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
@@ -55,6 +76,7 @@ class PostgresSource:
                 timeout=_CONNECT_SECONDS,
                 command_timeout=_CALL_SECONDS,
                 server_settings=_SESSION,
+                **({} if tls is None else {"ssl": await _context(tls, place)}),
             )
         try:
             yield cls(connection, place, table)
@@ -67,19 +89,29 @@ class PostgresSource:
         indexes = await self._all(query("postgres_indexes"), self._table)
         return SourceTable(
             columns=tuple(
-                SourceColumn(c["name"], c["type"], _FAMILIES.get(c["type"], "text"), c["nullable"])
+                SourceColumn(
+                    c["name"],
+                    c["type"],
+                    _FAMILIES.get(c["type"], "text"),
+                    c["nullable"],
+                    fractions=c["fractions"],
+                )
                 for c in columns
             ),
             primary_key=tuple(i["name"] for i in indexes if i["is_primary"]),
             indexed=frozenset(i["name"] for i in indexes if i["number"] == 1),
         )
 
+    def as_time(self, column: SourceColumn, time_format: str) -> SourceColumn:
+        """Return a text or a number as the time that a format makes of it."""
+        return text.as_time(column, time_format)
+
     async def extent(self, layout: Layout) -> Extent:
         """Read the first and last position, and the source's clock."""
         (found,) = await self._all(
             query("postgres_extent").format(
                 position=text.position_of(layout.cursor),
-                cursor=text.quoted(layout.cursor.source.name),
+                cursor=text.name_of(layout.cursor.source),
                 table=self._table,
             )
         )
@@ -90,7 +122,7 @@ class PostgresSource:
         found = await self._all(
             query("postgres_bound").format(
                 position=text.position_of(layout.cursor),
-                cursor=text.quoted(layout.cursor.source.name),
+                cursor=text.name_of(layout.cursor.source),
                 table=self._table,
                 where=text.where(layout, within),
                 rows=rows,
@@ -166,6 +198,15 @@ class PostgresSource:
                 return list(await self._connection.fetch(statement, *arguments))
 
 
+async def _context(tls: TlsSettings, place: str) -> ssl.SSLContext | None:
+    try:
+        return await asyncio.to_thread(Tls(tls).context)
+    except OSError as error:
+        raise SourceError(
+            f"source {place}: TLS: {error}; check plugins.etl_ivr.source_tls"
+        ) from error
+
+
 def _row(record: Any) -> Row:
     content, at, *cells, _ = record
     return Row(content, at, tuple(None if cell is None else cell.encode() for cell in cells))
@@ -183,5 +224,7 @@ def _translated(place: str) -> Iterator[None]:
         asyncpg.OperatorInterventionError,
     ) as error:
         raise SourceAwayError(f"source {place}: {error or type(error).__name__}") from error
+    except _OF_A_ROW as error:
+        raise SourceRowError(f"source {place}: {error}") from error
     except asyncpg.PostgresError as error:
         raise SourceError(f"source {place}: {error}") from error

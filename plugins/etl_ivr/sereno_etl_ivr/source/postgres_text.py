@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
 from sereno_etl_ivr.page import Range
+from sereno_etl_ivr.time_format import postgres_time
 
 NULL_TEXT = "\\N"
 POSITION = slice(33, 47)
@@ -23,9 +26,30 @@ def quoted_table(name: str) -> str:
     return ".".join(map(quoted, name.split(".", 1)))
 
 
+def name_of(column: SourceColumn) -> str:
+    """Write a column's name, or the time that is made of it."""
+    return column.reading or quoted(column.name)
+
+
+def as_time(column: SourceColumn, time_format: str) -> SourceColumn:
+    """Return a text or a number as a time; an epoch's is UTC's."""
+    return msgspec.structs.replace(
+        column,
+        family="instant" if time_format == "epoch" else "moment",
+        reading=f"({postgres_time(quoted(column.name), time_format)})",
+        nullable=True,
+    )
+
+
 def cell(column: SourceColumn) -> str:
     """Write a column's value as text, or NULL."""
-    return f"{quoted(column.name)}::text"
+    name = name_of(column)
+    if column.family == "hex":
+        return f"encode({name},'hex')"
+    if column.family == "binary":  # text where it is ASCII: what is none has a backslash
+        escaped = f"encode({name},'escape')"
+        return f"CASE WHEN strpos({escaped},'\\')=0 THEN {escaped} ELSE {name}::text END"
+    return f"{name}::text"
 
 
 def copied(lines: Sequence[bytes]) -> tuple[bytes, set[bytes]]:
@@ -40,13 +64,13 @@ def content(layout: Layout) -> str:
 
 def position_of(cursor: LayoutCell) -> str:
     """Write the position of a row."""
-    name = quoted(cursor.source.name)
+    name = name_of(cursor.source)
     return f"coalesce(to_char({name},'YYYYMMDDHH24MISS')::bigint,{position.NULL})"
 
 
 def moment_of(cursor: LayoutCell) -> str:
     """Write the time of a row to the second, as PostgreSQL reads it."""
-    return f"to_char({quoted(cursor.source.name)},'YYYYMMDD\"T\"HH24MISS')"
+    return f"to_char({name_of(cursor.source)},'YYYYMMDD\"T\"HH24MISS')"
 
 
 def day_of(cursor: LayoutCell) -> str:
@@ -61,7 +85,7 @@ def checksum(layout: Layout) -> str:
 
 def where(layout: Layout, within: Range) -> str:
     """Write the condition of a range; the cursor stands alone, for its index."""
-    name = quoted(layout.cursor.source.name)
+    name = name_of(layout.cursor.source)
     if within.is_null:
         condition = f"{name} IS NULL"
     else:

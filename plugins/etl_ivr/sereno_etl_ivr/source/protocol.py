@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from sereno_etl_ivr.layout import Layout, SourceTable
+from sereno_etl_ivr.layout import Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.page import Page, Range, Row
 from sereno_etl_ivr.plan import Digest, Extent
 
@@ -20,6 +20,10 @@ class Source(Protocol):
 
     async def describe(self) -> SourceTable:
         """Read the table's columns, key and indexes from the catalogue."""
+        ...
+
+    def as_time(self, column: SourceColumn, time_format: str) -> SourceColumn:
+        """Return a text or a number as the time that a format makes of it."""
         ...
 
     async def extent(self, layout: Layout) -> Extent:

@@ -1,4 +1,3 @@
--- {limit}: the name and value of the setting that ends a statement after a minute.
 -- sql_mode: impossible dates may be compared with. max_error_count: warnings are counted, not sent.
 SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00', max_error_count = 0,
-  group_concat_max_len = {length}, net_write_timeout = 600, {limit}
+  group_concat_max_len = {length}, net_write_timeout = 600

@@ -14,6 +14,7 @@ from sereno_etl_ivr.queries import query
 from sereno_etl_ivr.target.statements import Statements
 
 _GIANT = GIANT.encode()
+_TIMES = ("timestamp", "date")
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ class Repair:
         async for some in rows:
             lines = []
             for row in some:
-                if reason := self._unwritable(row):
+                if reason := row.fault or self._unwritable(row):
                     rejects.append(self._reject(row, reason))
                 else:
                     lines.append(self._line(len(kept), row))
@@ -123,18 +124,9 @@ class Repair:
 
     def _unwritable(self, row: Row) -> str | None:
         for cell, value in zip(self._layout.cells, row.cells, strict=True):
-            if value is None:
-                continue
-            if value.startswith(_GIANT):
-                size = value[len(_GIANT) :].partition(b"\0")[0].decode()
-                most = LONGEST_CELL // 2**20
-                return f"column '{cell.source.name}' holds {size}, more than {most} MB"
-            if b"\0" in value:
-                return f"column '{cell.source.name}' holds U+0000, which PostgreSQL cannot keep"
-            try:
-                value.decode()
-            except UnicodeDecodeError as error:
-                return f"column '{cell.source.name}' is no UTF-8: {error.reason} at {error.start}"
+            fault = None if value is None or cell.extra else _fault(value)
+            if fault is not None:
+                return f"column '{cell.source.name}' {fault}"
         return None
 
     def _line(self, number: int, row: Row) -> bytes:
@@ -142,7 +134,9 @@ class Repair:
         aside: dict[str, str] = {}
         cells = [str(number).encode(), row.content.encode(), str(row.position).encode()]
         for cell, value in zip(self._layout.cells, row.cells, strict=True):
-            if cell.kind == "timestamp" and value is not None and not _is_time(value):
+            if value is not None and cell.extra and _fault(value) is not None:
+                value = _as_text(value)
+            if cell.kind in _TIMES and value is not None and not _is_time(value):
                 aside[cell.source.name] = value.decode()
                 value = None
             cells.append(_escaped(value))
@@ -153,6 +147,30 @@ class Repair:
         names = (cell.source.name for cell in self._layout.cells)
         raw = {name: _shown(value) for name, value in zip(names, row.cells, strict=True)}
         return Reject(row.content, row.position, reason, json.dumps(raw))
+
+
+def _fault(value: bytes) -> str | None:
+    """Return why a cell cannot be a text of PostgreSQL, None when it can."""
+    if value.startswith(_GIANT):
+        return f"holds {_size(value)}, more than {LONGEST_CELL // 2**20} MB"
+    if b"\0" in value:
+        return "holds U+0000, which PostgreSQL cannot keep"
+    try:
+        value.decode()
+    except UnicodeDecodeError as error:
+        return f"is no UTF-8: {error.reason} at {error.start}"
+    return None
+
+
+def _as_text(value: bytes) -> bytes:
+    """Return what stands in `extra` for a cell that is no text: nobody's call is lost by it."""
+    if value.startswith(_GIANT):
+        return f"({_size(value)})".encode()
+    return b"\\x" + value.hex().encode()
+
+
+def _size(giant: bytes) -> str:
+    return giant[len(_GIANT) :].partition(b"\0")[0].decode()
 
 
 async def _copy(connection: Any, lines: bytes) -> None:

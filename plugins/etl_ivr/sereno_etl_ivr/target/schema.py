@@ -9,7 +9,7 @@ from typing import Any
 from sereno_etl_ivr.queries import query
 
 VERSION = 3
-STEPS = ("aggregates",)
+STEPS = ("fractions", "aggregates")
 
 
 async def ensure_schema(connection: Any) -> None:
@@ -25,7 +25,8 @@ async def ensure_schema(connection: Any) -> None:
         done = await _done(connection)
         for step in STEPS:
             if step not in done:
-                await connection.execute(query(f"steps/{step}"))
+                text = query(f"steps/{step}").replace("{whole_calls}", query("whole_calls"))
+                await connection.execute(text)
                 await connection.execute(query("step_mark"), step)
 
 

@@ -1,5 +1,7 @@
 """Writes the target's SQL for one layout: pure."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from sereno_etl_ivr.layout import Layout, LayoutCell
@@ -10,8 +12,14 @@ _TYPES: dict[Kind, str] = {
     "text": "text",
     "integer": "integer",
     "bigint": "bigint",
+    "numeric": "numeric",
+    "boolean": "boolean",
+    "date": "date",
     "timestamp": "timestamp",
+    "json": "jsonb",
+    "uuid": "uuid",
 }
+_WHOLE = ("smallint", "integer", "bigint")
 
 
 class Statements(msgspec.Struct, frozen=True):
@@ -37,19 +45,23 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def statements(layout: Layout) -> Statements:
-    """Return the statements for `layout`."""
+def statements(layout: Layout, types: Mapping[str, str] | None = None) -> Statements:
+    """Return the statements for `layout`.
+
+    `types`: of the target's columns as they are there, where a number is narrower than ours.
+    """
     cells = layout.cells
+    held = types or {}
     names = [quoted(cell.name) for cell in cells]
     return Statements(
         stage=query("stage").format(
-            columns=", ".join(f"{quoted(c.name)} {_TYPES[c.kind]}" for c in cells)
+            columns=", ".join(f"{quoted(c.name)} {_staged(c, held)}" for c in cells)
         ),
         days=query("days").format(cursor=quoted(layout.cursor.name)),
         stage_raw=query("stage_raw").format(texts=", ".join(f"{name} text" for name in names)),
         pour=query("pour").format(
             cells=", ".join(names),
-            casts=", ".join(f"{quoted(c.name)}::{_TYPES[c.kind]}" for c in cells),
+            casts=", ".join(_cast(quoted(c.name), _staged(c, held)) for c in cells),
         ),
         merge=_merge(layout),
         fill=_fill(layout),
@@ -67,6 +79,19 @@ def statements(layout: Layout) -> Statements:
             index=quoted(f"{layout.table.target.rpartition('.')[2]}_{layout.table.instant}"),
         ),
     )
+
+
+def _staged(cell: LayoutCell, held: Mapping[str, str]) -> str:
+    """Return the type of a cell in the staging table."""
+    found = held.get(cell.name, "")
+    return found if cell.kind == "numeric" and found in _WHOLE else _TYPES[cell.kind]
+
+
+def _cast(name: str, kind: str) -> str:
+    """Write a text as a value; 12.000 is whole, and 12.5 is refused where only whole ones fit."""
+    if kind in _WHOLE:
+        return f"trim_scale({name}::numeric)::text::{kind}"
+    return f"{name}::{kind}"
 
 
 def _fill(layout: Layout) -> str:

@@ -25,6 +25,7 @@ from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
 from sereno_etl_ivr.target.statements import Statements, statements
 from sereno_etl_ivr.target.watermark import Place, Watermark
+from sereno_etl_ivr.target.widening import needs_widening, widen
 
 _PATIENCE = timedelta(seconds=5)
 _LONG = timedelta(days=1000)
@@ -94,8 +95,8 @@ class Target:
 
         `since` to `present`: where rows may lie behind all that the target holds.
         """
-        written = statements(layout)
-        await self._ensure(layout, written)
+        held = await self._ensure(layout, statements(layout))
+        written = statements(layout, held)
         self._layout = layout
         self._written = written
         self._repair = Repair(layout, written)
@@ -164,6 +165,14 @@ class Target:
             )
         return [row["position"] for row in found]
 
+    async def widen(self, layout: Layout, is_late: Callable[[], bool]) -> bool:
+        """Make room for fractions of a second where they are needed; False when time was up."""
+        with translated(self._url):
+            has = await self._connection.fetch(query("target_columns"), layout.table.target)
+            if not needs_widening(layout, {row[0]: row[1] for row in has}):
+                return True
+            return await widen(self._connection, is_late)
+
     async def digests(self, layout: Layout, within: Range) -> dict[int, Digest]:
         """Digest what the target holds of each day, rejects included."""
         await self._ensure(layout, statements(layout))
@@ -212,8 +221,11 @@ class Target:
             )
         return found
 
-    async def _ensure(self, layout: Layout, written: Statements) -> None:
-        """Make the target's table where it is missing; refuse one that lacks a column."""
+    async def _ensure(self, layout: Layout, written: Statements) -> dict[str, str]:
+        """Make the target's table where it is missing; refuse one that lacks a column.
+
+        Returns the types of its columns; none where it was made.
+        """
         target = layout.table.target
         with translated(self._url):
             has = await self._connection.fetch(query("target_columns"), target)
@@ -221,13 +233,14 @@ class Target:
                 async with self._connection.transaction():
                     await self._connection.execute(query("schema_lock"))
                     await self._connection.execute(written.made)
-                return
+                return {}
         missing = set(written.needs) - {row[0] for row in has}
         if missing:
             raise TargetError(
                 f"target {target}: column '{min(missing)}' is missing; add what is missing, as in "
                 f"the table that the plugin would make: {' '.join(written.made.split())}"
             )
+        return {row[0]: row[1] for row in has}
 
     async def finish(self, mark: Mark | None) -> int | None:
         """Move the watermark a last time, wait until all is on disk, and return how far it is."""

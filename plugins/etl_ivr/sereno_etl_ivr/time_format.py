@@ -1,0 +1,72 @@
+"""Decides how a text or a number becomes a local time, in each server's SQL: pure.
+
+A format is written as Python's `strftime` has it; `iso` is 2026-03-01 10:00:00.25, `epoch` the
+seconds since 1970 in UTC. What is no such time counts as none.
+"""
+
+import re
+
+_PARTS = {
+    # part: MySQL's, PostgreSQL's, what it looks like
+    "%Y": ("%Y", "YYYY", "[0-9]{4}"),
+    "%y": ("%y", "YY", "[0-9]{2}"),
+    "%m": ("%m", "MM", "(0[1-9]|1[0-2])"),
+    "%d": ("%d", "DD", "(0[1-9]|[12][0-9]|3[01])"),
+    "%H": ("%H", "HH24", "([01][0-9]|2[0-3])"),
+    "%M": ("%i", "MI", "[0-5][0-9]"),
+    "%S": ("%s", "SS", "[0-5][0-9]"),
+    "%f": ("%f", "US", "[0-9]{1,6}"),
+}
+_LITERAL = re.compile(r"[-/.:, T]")
+_ISO = (
+    "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+)
+_HIGHEST_EPOCH = 253_402_300_799
+
+
+def check(time_format: str) -> None:
+    """Raise ValueError, naming the part that is not understood."""
+    if time_format not in {"iso", "epoch"}:
+        parts = [part for part in _split(time_format) if part in _PARTS]
+        if not {"%d", "%m"} <= set(parts) or not {"%Y", "%y"} & set(parts):
+            raise ValueError(
+                f"time_format is '{time_format}', it must be iso, epoch, or have a year, a month "
+                "and a day as in %d/%m/%Y %H:%M:%S"
+            )
+
+
+def mysql_time(name: str, time_format: str) -> str:
+    """Write the time in the column `name` (quoted) for MariaDB and MySQL."""
+    if time_format == "iso":
+        return f"CAST(IF({name} REGEXP '{_ISO}',{name},NULL) AS DATETIME(6))"
+    if time_format == "epoch":
+        return f"FROM_UNIXTIME(IF({name} BETWEEN 0 AND 2147483647,{name},NULL))"
+    written = "".join(_PARTS[p][0] if p in _PARTS else p for p in _split(time_format))
+    return f"STR_TO_DATE({name},'{written}')"
+
+
+def postgres_time(name: str, time_format: str) -> str:
+    """Write the time in the column `name` (quoted) for PostgreSQL; an epoch's as UTC shows it."""
+    if time_format == "iso":
+        return f"CASE WHEN {name} ~ '{_ISO}' THEN left({name},26)::timestamp END"
+    if time_format == "epoch":
+        number = f"CASE WHEN {name} BETWEEN 0 AND {_HIGHEST_EPOCH} THEN {name} END"
+        return f"(to_timestamp(({number})::double precision) AT TIME ZONE 'UTC')"
+    parts = _split(time_format)
+    written = "".join(_PARTS[p][1] if p in _PARTS else f'"{p}"' for p in parts)
+    looks = "".join(_PARTS[p][2] if p in _PARTS else f"[{p}]" for p in parts)
+    return f"CASE WHEN {name} ~ '^{looks}' THEN to_timestamp({name},'{written}')::timestamp END"
+
+
+def _split(time_format: str) -> list[str]:
+    found, at = [], 0
+    while at < len(time_format):
+        part = time_format[at : at + 2] if time_format[at] == "%" else time_format[at]
+        if part not in _PARTS and not _LITERAL.fullmatch(part):
+            raise ValueError(
+                f"time_format is '{time_format}', and '{part}' is not understood; there are "
+                f"{' '.join(_PARTS)} and - / . : , T and blanks between them"
+            )
+        found.append(part)
+        at += len(part)
+    return found
