@@ -78,7 +78,7 @@ async def log_in(url: str, place: str, tls: Tls) -> Any:
 
 
 async def hang_up(connection: Any) -> None:
-    """End a session at once: TLS would wait for the server's farewell, and for what nobody reads."""
+    """End a session at once: TLS would wait for the server's farewell."""
     writer = connection._writer
     if writer is not None:
         writer.transport.abort()
