@@ -54,9 +54,9 @@ async def long(run: Run) -> None:
 
 @job("faults.open")
 def open_files(run: Run) -> int:
-    """Hold a hundred files open."""
+    """Hold twenty files open."""
     with ExitStack() as stack:
-        return len([stack.enter_context(Path(os.devnull).open()) for _ in range(100)])
+        return len([stack.enter_context(Path(os.devnull).open()) for _ in range(20)])
 
 
 @job("faults.fenced")
