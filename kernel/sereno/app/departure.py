@@ -39,7 +39,7 @@ _CLOSING = 5.0
 _LEFT = 0.5
 """The same where a run has been left behind: nothing but it could still be waited for."""
 
-_LAST_LINE = 1.0
+_LAST_LINE = 3.0
 
 
 class Departure:
