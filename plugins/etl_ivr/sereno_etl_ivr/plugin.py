@@ -6,7 +6,7 @@ from importlib import import_module
 from sereno import Collector, Demo, Job, every, hookimpl, parse
 from sereno_etl_ivr.aggregate import aggregate
 from sereno_etl_ivr.backfill import backfill
-from sereno_etl_ivr.figures import LoadedRows
+from sereno_etl_ivr.figures import CallsToday, LoadedRows
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.rejects import retry_rejects
 from sereno_etl_ivr.settings import Settings
@@ -61,8 +61,10 @@ def _scheduled(moving: Job, settings: Settings, text: str | None) -> Job:
 
 @hookimpl
 def sereno_register_collectors(settings: Settings) -> list[Collector]:
-    """Return what reads rows by outcome, watermark and newest row; nothing without a source."""
-    return [] if settings.source_url is None else [LoadedRows(settings)]
+    """Return what reads rows by outcome, lag and today's calls; nothing without a source."""
+    if settings.source_url is None:
+        return []
+    return [LoadedRows(settings), *([CallsToday(settings)] if settings.aggregate else [])]
 
 
 @hookimpl

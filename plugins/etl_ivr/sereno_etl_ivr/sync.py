@@ -88,7 +88,9 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
     partial = await session.move(
         layout, zone, pages(session.source, layout, planned, *rows, open_from)
     )
-    reached = await target.finish(None if partial else Mark(session.present, open_from))
+    reached = await target.finish(
+        None if partial else Mark(session.present, open_from), session.tally
+    )
     session.check_loaded()
     return _result(
         begun,

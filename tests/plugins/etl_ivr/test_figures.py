@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -9,12 +10,15 @@ import pytest
 from sereno.observe.collected import Collected
 from sereno.observe.exposition import Page
 from sereno_etl_ivr import plugin
-from sereno_etl_ivr.errors import TargetError
+from sereno_etl_ivr.aggregate import aggregate
+from sereno_etl_ivr.errors import RejectsError, TargetError
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.settings import Settings
+from sereno_etl_ivr.sync import sync, sync_of
 from sereno_etl_ivr.target import Watermark
 
 from .conftest import Sync
+from .exchange import QUEUES, Exchange
 from .pbx import Pbx, call, fetch
 
 PBX = '{source="pbx",table="calls"'
@@ -42,7 +46,7 @@ async def failing(*_: Any) -> None:
 async def test_every_series_is_there_before_the_first_run(pbx: Pbx, database: str) -> None:
     series = await shown(database, pbx, tables={"cel": {"kind": "cel"}})
 
-    assert len(series) == 2 * 7
+    assert len(series) == 2 * 9 + 9 + 1  # of two tables; of no queue, by outcome; the counting
     assert set(series.values()) == {0}
 
 
@@ -110,3 +114,69 @@ async def test_the_tables_of_an_earlier_version_get_what_they_lack(
 
 def test_without_a_source_there_are_no_series() -> None:
     assert not plugin.sereno_register_collectors(Settings())
+
+
+async def test_the_share_of_rejects_counts_from_the_first_row(
+    pbx: Pbx, synced: Sync, database: str
+) -> None:
+    pbx.insert(call("2026-03-01 10:00:00", "1.1", userfield="a\0b"))
+    with pytest.raises(RejectsError):
+        await synced(pbx, overlap="P900D")
+    share = f"etl_ivr_reject_share{PBX}}}"
+    assert (await shown(database, pbx))[share] == 1
+
+    pbx.insert(*(call("2026-03-01 10:00:00", f"2.{n}") for n in range(3)))
+    await synced(pbx, overlap="P900D")
+    assert (await shown(database, pbx))[share] == 0.25
+
+    await synced(pbx, source_table="cdr", overlap="PT0S")
+    assert (await shown(database, pbx))[share] == 0.25  # the last that read anything
+
+
+async def test_the_calls_of_today_are_shown_by_queue_and_outcome(
+    empty_pbx: Pbx, synced: Sync, database: str
+) -> None:
+    exchange = Exchange(empty_pbx)
+    exchange.create()
+    zone = "Pacific/Kiritimati"  # far from UTC: today is the source's
+    midnight = datetime.now(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = midnight.replace(tzinfo=None)
+    exchange.queued(today, wait=3, talk=20)
+    exchange.queued(today, wait=60)
+    exchange.queued(today, wait=2, queue="410")
+    exchange.queued(today - timedelta(seconds=1), wait=9, talk=20)
+    exchange.queued(today + timedelta(days=1), wait=9, talk=20)
+    settings = {"tables": QUEUES, "source_timezone": zone}
+    for job in (sync_of("queues"), sync, aggregate):
+        await synced(empty_pbx, job, **settings)
+
+    series = await shown(database, empty_pbx, **settings)
+
+    assert {name: value for name, value in series.items() if value and "calls_today" in name} == {
+        'ivr_calls_today{queue="400",outcome="answered"}': 1,
+        'ivr_calls_today{queue="400",outcome="abandoned"}': 1,
+        'ivr_calls_today{queue="410",outcome="short_abandon"}': 1,
+    }
+    assert series["ivr_calls_counted_timestamp_seconds"] > 0
+
+
+async def test_very_many_queues_are_shown_together(database: str, pbx: Pbx, synced: Sync) -> None:
+    await synced(pbx)
+    await synced(pbx, aggregate)
+    await fetch(
+        database,
+        "INSERT INTO ivr.quarter_hours SELECT (jsonb_populate_record(NULL::ivr.quarter_hours,"
+        " (SELECT jsonb_object_agg(attname, 1) FROM pg_attribute WHERE attrelid ="
+        " 'ivr.quarter_hours'::regclass AND attnum > 0 AND atttypid = 'int'::regtype)"
+        " || jsonb_build_object('source', 'pbx', 'queue', 'q' || n, 'direction', 'inbound',"
+        " 'origin', 'calls', 'wait_seconds', 1, 'talk_seconds', 1, 'answered_waits', '{}',"
+        " 'abandoned_waits', '{}', 'quarter', now() - interval '1 second'))).*"
+        " FROM generate_series(1, 80) AS n",
+    )
+
+    series = await shown(database, pbx)
+
+    counted = {name: v for name, v in series.items() if 'outcome="answered"' in name}
+    assert len(counted) == 52
+    assert counted['ivr_calls_today{queue="others",outcome="answered"}'] == 30
+    assert sum(counted.values()) == 80

@@ -2,12 +2,13 @@
 
 from sereno_etl_ivr.target.aggregates import AGGREGATED, Aggregates, Rules
 from sereno_etl_ivr.target.batch import Batch, Mark
-from sereno_etl_ivr.target.figures import Figures, read_figures
+from sereno_etl_ivr.target.figures import CALL_OUTCOMES, Figures, read_figures, read_today
 from sereno_etl_ivr.target.target import Target
 from sereno_etl_ivr.target.watermark import Place, Watermark
 
 __all__ = [
     "AGGREGATED",
+    "CALL_OUTCOMES",
     "Aggregates",
     "Batch",
     "Figures",
@@ -17,4 +18,5 @@ __all__ = [
     "Target",
     "Watermark",
     "read_figures",
+    "read_today",
 ]

@@ -16,17 +16,49 @@ from sereno_etl_ivr.target.connection import connected, translated
 class Figures(msgspec.Struct, frozen=True):
     """Of one feed: rows by outcome since the first run, rejects that wait, and two instants.
 
-    `reached`: the watermark. `newest`: when the newest row began that is not of the future.
+    `reject_share`: of what the last sync read. `reached`: the watermark, and `lag` its age in
+    seconds. `newest`: when the newest row began that is not of the future.
     """
 
     outcomes: dict[str, int]
     waiting: int = 0
     reached: datetime | None = None
     newest: datetime | None = None
+    reject_share: float = 0.0
+    lag: float = 0.0
+
+
+class Today(msgspec.Struct, frozen=True):
+    """The calls of today by queue and outcome, and up to which instant they are counted."""
+
+    calls: dict[str, dict[str, int]] = {}
+    reached: datetime | None = None
 
 
 OUTCOMES = ("inserted", "updated", "rejected", "deleted")
 NOTHING = Figures(dict.fromkeys(OUTCOMES, 0))
+
+
+CALL_OUTCOMES = (
+    *("answered", "abandoned", "short_abandon", "ivr", "voicemail", "rejected", "overflowed"),
+    *("unanswered", "open"),
+)
+
+
+async def read_today(url: str, sources: Iterable[str], zone: ZoneInfo) -> Today:
+    """Return the calls that came in since midnight in `zone`; none where nothing is aggregated."""
+    async with connected(url) as connection:
+        with translated(url):
+            if not await connection.fetchval(query("steps_exist")):
+                return Today()
+            done = {row["name"] for row in await connection.fetch(query("steps_done"))}
+            if "aggregates" not in done:
+                return Today()
+            named = list(sources)
+            rows = await connection.fetch(query("calls_today"), named, zone.key)
+            reached = await connection.fetchval(query("aggregated"), named)
+    calls = {row["queue"]: {name: int(row[name]) for name in CALL_OUTCOMES} for row in rows}
+    return Today(calls, reached)
 
 
 async def read_figures(url: str, feeds: Iterable[Feed]) -> dict[str, Figures]:
@@ -34,7 +66,7 @@ async def read_figures(url: str, feeds: Iterable[Feed]) -> dict[str, Figures]:
     async with connected(url) as connection:
         with translated(url):
             found = {}
-            if await connection.fetchval(query("schema_exists")):
+            if await connection.fetchval(query("has_figures")):
                 found = {
                     (row["source"], row["table_name"]): row
                     for row in await connection.fetch(query("figures"))
@@ -51,8 +83,9 @@ async def _figures(connection: Any, feed: Feed, row: Any) -> Figures:
     if row is None:
         return NOTHING
     outcomes = {name: row[name] for name in OUTCOMES}
+    share = row["last_rejected"] / max(row["last_read"], 1)
     if row["position"] is None:
-        return Figures(outcomes, row["waiting"])
+        return Figures(outcomes, row["waiting"], reject_share=share)
     newest = await connection.fetchval(
         query("newest").format(target=feed.table.target, instant=feed.table.instant),
         feed.source,
@@ -60,4 +93,5 @@ async def _figures(connection: Any, feed: Feed, row: Any) -> Figures:
     )
     zone = ZoneInfo(row["zone"] or "UTC")
     reached = position.moment(row["position"]).replace(tzinfo=zone)
-    return Figures(outcomes, row["waiting"], reached, newest)
+    lag = max((row["now"] - reached).total_seconds(), 0)
+    return Figures(outcomes, row["waiting"], reached, newest, share, lag)

@@ -242,9 +242,14 @@ class Target:
             )
         return {row[0]: row[1] for row in has}
 
-    async def finish(self, mark: Mark | None) -> int | None:
-        """Move the watermark a last time, wait until all is on disk, and return how far it is."""
+    async def finish(self, mark: Mark | None, tally: Tally | None = None) -> int | None:
+        """Move the watermark a last time, wait until all is on disk, and return how far it is.
+
+        `tally`: of a sync, whose share of rejects is kept.
+        """
         async with self._transaction(mark, durable=True) as reached:
+            if tally is not None:
+                await self._watermark.tell(tally)
             return reached
 
     @asynccontextmanager

@@ -73,6 +73,11 @@ class Watermark:
         found: int | None = await self._connection.fetchval(query("settled"), *self._names)
         return found
 
+    async def tell(self, tally: Tally) -> None:
+        """Keep what a sync read, and what of it could not be loaded."""
+        rejected = tally.rejected + tally.still_rejected
+        await self._connection.execute(query("last_sync"), *self._names, tally.read, rejected)
+
     async def claim(
         self,
         mark: Mark | None,
