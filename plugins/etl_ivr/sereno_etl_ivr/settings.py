@@ -82,6 +82,23 @@ class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"key names '{min(missing)}', it must be one of columns")
 
 
+class NameTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the source with names: `id` and `name` are its columns."""
+
+    table: Annotated[str, Meta(min_length=1)]
+    id: Annotated[str, Meta(min_length=1)]
+    name: Annotated[str, Meta(min_length=1)]
+
+
+class NamesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How people call agents and queues: by id, or a table of the source that says it."""
+
+    agents: dict[str, str] = {}
+    queues: dict[str, str] = {}
+    agents_table: NameTable | None = None
+    queues_table: NameTable | None = None
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that an operator may choose; `repr` shows no password.
 
@@ -100,8 +117,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `aggregate`: text of the trigger of `etl_ivr.aggregate`, empty for no figures. `level_seconds`:
     a call answered within them is in the service level; one given up within `short_abandon_seconds`
     is no abandoned one. `agent_channel`, `outbound_context`: PostgreSQL's regular expressions for
-    the channel of an agent, and for the context in which a call from within begins. `tables`: what
-    is moved beside the calls.
+    the channel of an agent, and for the context in which a call from within begins. `names`: of
+    agents and queues. `tables`: what is moved beside the calls.
     """
 
     source_url: SourceUrl | None = None
@@ -132,6 +149,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     short_abandon_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5
     agent_channel: str = AGENT_CHANNEL
     outbound_context: str = OUTBOUND_CONTEXT
+    names: NamesSettings = NamesSettings()
     tables: dict[Name, TableSettings] = {}
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from sereno import Job, RunContext, job, retry
 from sereno_etl_ivr import position
 from sereno_etl_ivr.feed import CALLS, Feed, chosen_feed
 from sereno_etl_ivr.layout import Layout
+from sereno_etl_ivr.names import keep_names
 from sereno_etl_ivr.pager import pages
 from sereno_etl_ivr.plan import Extent, Segment, segments, unsettled, wall
 from sereno_etl_ivr.session import Session, opened, patiently
@@ -92,6 +93,8 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
         None if partial else Mark(session.present, open_from), session.tally
     )
     session.check_loaded()
+    if session.feed.name == CALLS:
+        await keep_names(session)
     return _result(
         begun,
         session.tally,

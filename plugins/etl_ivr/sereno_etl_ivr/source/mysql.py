@@ -12,6 +12,7 @@ import aiomysql
 
 from sereno_etl_ivr.errors import SourceAwayError, SourceError, SourceRowError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
+from sereno_etl_ivr.names import MOST_NAMES
 from sereno_etl_ivr.page import Cell, Page, Range, Row
 from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.queries import query
@@ -166,6 +167,18 @@ class MysqlSource:
             )
         )
         return {int(day): Digest(int(rows), int(total)) for day, rows, total in found}
+
+    async def names(self, table: str, key: str, name: str) -> dict[str, str]:
+        """Read names from a table of the source, by their keys."""
+        found = await self._all(
+            query("source_names").format(
+                id=f"CONVERT(CAST({text.quoted(key)} AS CHAR) USING utf8mb4)",
+                name=f"CONVERT(CAST({text.quoted(name)} AS CHAR) USING utf8mb4)",
+                table=text.quoted_table(table),
+                limit=MOST_NAMES,
+            )
+        )
+        return {_text(one): _text(other) for one, other in found}
 
     async def page(self, layout: Layout, within: Range) -> Page:
         """Read all rows of a range, in one statement and so of one instant.

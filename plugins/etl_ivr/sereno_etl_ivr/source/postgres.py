@@ -11,6 +11,7 @@ import asyncpg
 
 from sereno_etl_ivr.errors import SourceAwayError, SourceError, SourceRowError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
+from sereno_etl_ivr.names import MOST_NAMES
 from sereno_etl_ivr.page import DELIMITER, Page, Range, Row
 from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.queries import query
@@ -149,6 +150,18 @@ class PostgresSource:
             )
         )
         return {f["day"]: Digest(f["rows"], int(f["checksum"])) for f in found}
+
+    async def names(self, table: str, key: str, name: str) -> dict[str, str]:
+        """Read names from a table of the source, by their keys."""
+        found = await self._all(
+            query("source_names").format(
+                id=f"{text.quoted(key)}::text",
+                name=f"{text.quoted(name)}::text",
+                table=text.quoted_table(table),
+                limit=MOST_NAMES,
+            )
+        )
+        return dict(map(tuple, found))
 
     async def page(self, layout: Layout, within: Range) -> Page:
         """Read all rows of a range as COPY text, in one statement and so of one instant."""

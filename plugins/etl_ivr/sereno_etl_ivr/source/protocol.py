@@ -44,6 +44,10 @@ class Source(Protocol):
         """Digest the rows of each day; without `checksums` only their number is right."""
         ...
 
+    async def names(self, table: str, key: str, name: str) -> dict[str, str]:
+        """Read names from a table of the source, by their keys."""
+        ...
+
     async def page(self, layout: Layout, within: Range) -> Page:
         """Read all rows of a range as COPY text, in one statement and so of one instant."""
         ...

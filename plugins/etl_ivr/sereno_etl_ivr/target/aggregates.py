@@ -19,7 +19,17 @@ from sereno_etl_ivr.target.schema import ensure_schema
 AGGREGATED = (CDR.target, QUEUE_LOG.target)
 """The tables of the target that figures are made of."""
 
-_STEPS = ("affected", "legs", "old", "visits", "visits_of_calls", "agents", "calls", "quarters")
+_STEPS = (
+    "affected",
+    "legs",
+    "old",
+    "visits",
+    "visits_of_calls",
+    "agents",
+    "calls",
+    "quarters",
+    "names",
+)
 _INDEXES = (
     ("calls_linkedid", CDR.target, "linkedid"),
     ("calls_uniqueid", CDR.target, "uniqueid"),

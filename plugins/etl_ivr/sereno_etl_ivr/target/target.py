@@ -1,7 +1,7 @@
 """Writes pages into the target, each in one transaction with its rejects and its watermark."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -198,6 +198,17 @@ class Target:
         """Return where the next sync starts, and hold nothing."""
         with translated(self._url):
             return await self._watermark.settled()
+
+    async def put_names(self, kind: str, names: Mapping[str, str], origin: str) -> None:
+        """Keep how agents or queues are called; what `origin` gives no more is forgotten."""
+        clean = {k: v.replace("\0", "").strip() for k, v in names.items() if "\0" not in k}
+        with translated(self._url):
+            async with self._connection.transaction():
+                ids = list(clean)
+                await self._connection.execute(query("names_drop"), self._source, kind, ids, origin)
+                await self._connection.execute(
+                    query("names_put"), self._source, kind, ids, list(clean.values()), origin
+                )
 
     async def unlock(self) -> None:
         """Give the lock back; the session stays."""

@@ -3,7 +3,7 @@
 -- that cannot be named: `half`.
 INSERT INTO pg_temp.leg
 SELECT source, call, uniqueid, sequence, started_at, started_at + duration * interval '1 second',
-       channel, dstchannel, dst, dcontext, app, queue, src, did, duration, billsec,
+       channel, dstchannel, dst, dcontext, app, queue, src, did, src_name, dst_name, duration, billsec,
        disposition = 'ANSWERED',
        CASE WHEN dstchannel ~ rule.agent_channel THEN substring(dstchannel FROM '/([^-@/;]+)') END,
        half, linked, false, position
@@ -14,7 +14,7 @@ FROM (
     coalesce(c.dstchannel, '') AS dstchannel, coalesce(c.dst, '') AS dst,
     coalesce(c.dcontext, '') AS dcontext, lower(coalesce(c.lastapp, '')) AS app,
     coalesce(nullif(split_part(replace(c.lastdata, '|', ','), ',', 1), ''), c.dst, '') AS queue,
-    c.src, nullif(c.did, '') AS did,
+    c.src, nullif(c.did, '') AS did, nullif(c.cnam, '') AS src_name, nullif(c.dst_cnam, '') AS dst_name,
     least(greatest(coalesce(c.duration, 0), 0), 86400)::numeric AS duration,
     least(greatest(coalesce(c.billsec, 0), 0), 86400)::numeric AS billsec,
     coalesce(c.disposition, '') AS disposition,

@@ -10,7 +10,7 @@ CREATE TEMP TABLE caller (source text, callid text, call text, PRIMARY KEY (sour
 CREATE TEMP TABLE quarter (source text, quarter timestamptz) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE leg (
   source text, call text, uniqueid text, sequence bigint, started_at timestamptz, ended_at timestamptz,
-  channel text, dstchannel text, dst text, dcontext text, app text, queue text, src text, did text,
+  channel text, dstchannel text, dst text, dcontext text, app text, queue text, src text, did text, src_name text, dst_name text,
   duration numeric, billsec numeric, answered boolean, agent text, half boolean, linked boolean, first_leg boolean,
   position bigint
 ) ON COMMIT DELETE ROWS;
