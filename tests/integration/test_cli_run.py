@@ -98,5 +98,7 @@ def test_a_setting_at_fault_stops_the_start_with_a_sentence(scene: Scene) -> Non
     with scene.started("run", "--lease", "1h") as replica:
         _, err = replica.communicate(timeout=30)
     assert replica.returncode == 2
-    assert err.startswith("sereno: --lease: ")
-    assert err.count("\n") == 1
+    [line] = err.splitlines()  # as all of its log: a machine reads it
+    said = json.loads(line)
+    assert said["error"] == "--lease: lease is '1h', it must be from 1s to 5m"
+    assert (said["event"], said["exit_code"]) == ("this node cannot run", 2)
