@@ -42,7 +42,7 @@ def exchange(empty_pbx: Pbx) -> Exchange:
 async def test_a_table_of_the_source_names_agents_and_calls_the_others(
     exchange: Exchange, synced: Sync, database: str
 ) -> None:
-    chosen: dict[str, Any] = {"names": {"agents": USERS, "queues": {"400": "Ventas"}}}
+    chosen: dict[str, Any] = {"names": {"agents_table": USERS, "queues": {"400": "Ventas"}}}
     await synced(exchange.pbx, **chosen)
     await synced(exchange.pbx, aggregate, **chosen)
 
@@ -54,8 +54,8 @@ async def test_a_table_of_the_source_names_agents_and_calls_the_others(
     (row,) = await fetch(database, "SELECT DISTINCT caller_name FROM ivr.call_facts")
     assert row["caller_name"] == "Caller"
 
-    exchange.pbx.execute("UPDATE users SET extension = 205")
-    await synced(exchange.pbx, names={"agents": USERS, "queues": {"400": "Sales"}})
+    exchange.pbx.execute("UPDATE users SET extension = 205 WHERE extension = 202")
+    await synced(exchange.pbx, names={"agents_table": USERS, "queues": {"400": "Sales"}})
 
     assert await names(database) == {
         ("agent", "201", "Agente 201", "calls"),
@@ -68,7 +68,7 @@ async def test_a_table_of_names_that_cannot_be_read_costs_no_call(
     exchange: Exchange, synced: Sync, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        result = await synced(exchange.pbx, names={"agents": {**USERS, "table": "nobody"}})
+        result = await synced(exchange.pbx, names={"agents_table": {**USERS, "table": "nobody"}})
 
     assert result["inserted"] == 4
     assert [r.message for r in caplog.records] == ["names cannot be read"]
