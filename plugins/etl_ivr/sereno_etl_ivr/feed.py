@@ -1,5 +1,6 @@
 """Decides what each sync moves: one source's table into one of the target's, from the settings."""
 
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import get_args
 from zoneinfo import ZoneInfo
@@ -7,8 +8,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sereno import ConfigurationError
+from sereno_etl_ivr import position
+from sereno_etl_ivr.plan import floor
 from sereno_etl_ivr.settings import Settings, TableSettings
-from sereno_etl_ivr.table import CDR, KNOWN, Column, Kind, Table
+from sereno_etl_ivr.table import CDR, KNOWN, QUEUE_LOG, Column, Kind, Table
 
 CALLS = "calls"
 """The name of the feed that `source_table` makes; others have the names of their settings."""
@@ -17,18 +20,33 @@ _KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """One table that is moved. `source`: what its rows are called after in the target."""
+    """One table that is moved. `source`: what its rows are called after in the target.
+
+    `keep`: for how long its rows stay there, for ever when None.
+    """
 
     name: str
     source: str
     source_table: str
     table: Table
     zone: ZoneInfo
+    keep: timedelta | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Tell whether figures of quarter hours are made of its rows."""
+        return self.table.target in {CDR.target, QUEUE_LOG.target}
+
+    def kept_from(self, clock: datetime, zone: ZoneInfo) -> int:
+        """Return the position before which nothing is kept, nor loaded."""
+        return position.OLDEST if self.keep is None else floor(clock, self.keep, zone)[0]
 
 
 def feeds(settings: Settings) -> dict[str, Feed]:
     """Return what is moved, by name; raise ConfigurationError on two that share their rows."""
-    calls = Feed(CALLS, settings.source, settings.source_table, CDR, settings.zone)
+    calls = Feed(
+        CALLS, settings.source, settings.source_table, CDR, settings.zone, settings.keep_calls
+    )
     found = {CALLS: calls}
     for name, chosen in settings.tables.items():
         found[name] = _feed(name, chosen, settings)
@@ -60,7 +78,8 @@ def _feed(name: str, chosen: TableSettings, settings: Settings) -> Feed:
     if chosen.time_format is not None:
         table = msgspec.structs.replace(table, time_format=chosen.time_format)
     zone = ZoneInfo(chosen.timezone) if chosen.timezone else settings.zone
-    return Feed(name, chosen.source or settings.source, chosen.source_table or name, table, zone)
+    source = chosen.source or settings.source
+    return Feed(name, source, chosen.source_table or name, table, zone, chosen.keep)
 
 
 def _other(name: str, chosen: TableSettings) -> Table:

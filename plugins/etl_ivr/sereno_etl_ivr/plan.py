@@ -1,7 +1,7 @@
 """Decides which ranges a sync reads, from the watermark and the source's own clock: pure."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -35,15 +35,17 @@ def wall(clock: datetime, zone: ZoneInfo) -> int:
     return position.position(clock.astimezone(zone).replace(tzinfo=None))
 
 
-def segments(extent: Extent, settled: int | None, zone: ZoneInfo) -> Iterator[Segment]:
-    """Yield what to read, in the order to read it.
+def segments(
+    extent: Extent, settled: int | None, zone: ZoneInfo, kept_from: int = position.OLDEST
+) -> Iterator[Segment]:
+    """Yield what to read, in the order to read it. `kept_from`: what is older is kept no more.
 
     The flow of time comes first, from `settled` up to the source's present. Then what lies outside
     of it, which may have come at any time.
     """
     present = wall(extent.clock, zone)
     if extent.first is not None and extent.last is not None:
-        start = max(extent.first, position.OLDEST if settled is None else settled)
+        start = max(extent.first, kept_from, position.OLDEST if settled is None else settled)
         if start < present:
             yield Segment(Range(start, present), advances=True)
         if extent.first < position.OLDEST:
@@ -64,6 +66,13 @@ def unsettled(extent: Extent, overlap: timedelta, zone: ZoneInfo) -> int:
     present = wall(extent.clock, zone)
     back = furthest_back(zone, position.moment(present))
     return position.earlier(present, overlap + back)
+
+
+def floor(clock: datetime, keep: timedelta, zone: ZoneInfo) -> tuple[int, datetime]:
+    """Return the position before which nothing is kept, and its instant: a day's beginning."""
+    day = position.moment(position.earlier(wall(clock, zone), keep)).date()
+    midnight = datetime.combine(day, time())
+    return position.position(midnight), midnight.replace(tzinfo=zone).astimezone(UTC)
 
 
 class Digest(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from sereno_etl_ivr.backfill import backfill
 from sereno_etl_ivr.figures import CallsToday, LoadedRows
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.rejects import retry_rejects
+from sereno_etl_ivr.retain import retain
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.sync import sync, sync_of
 
@@ -28,7 +29,7 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
     if settings.source_url is None:
         idle = [
             one.changed(overdue_after=None, unscheduled="plugins.etl_ivr.source_url is not set")
-            for one in (*moving, reconcile, aggregate)
+            for one in (*moving, reconcile, aggregate, retain)
         ]
         return [*idle, *others]
     schedules = [settings.schedule, *(table.schedule for table in settings.tables.values())]
@@ -39,8 +40,17 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
         *scheduled,
         reconcile.changed(schedule=parse(settings.reconcile)),
         _aggregating(settings),
+        _retaining(settings),
         *others,
     ]
+
+
+def _retaining(settings: Settings) -> Job:
+    keeps = (settings.keep_calls, settings.keep_rejects, settings.keep_deleted)
+    tables = (table.keep for table in settings.tables.values())
+    if any(keep is not None for keep in (*keeps, settings.keep_figures, *tables)):
+        return retain.changed(schedule=parse(settings.retain))
+    return retain.changed(overdue_after=None, unscheduled="plugins.etl_ivr keeps all for ever")
 
 
 def _aggregating(settings: Settings) -> Job:

@@ -83,6 +83,8 @@ async def _reconciled(session: Session) -> Result:
     extent = await session.source.extent(layout)
     await session.target.hold(zone)
     span = _span(session, unsettled(extent, session.settings.overlap, zone))
+    kept_from = session.feed.kept_from(extent.clock, zone)
+    span = Range(max(span.start, kept_from), max(span.end, kept_from))
     repaired: list[Result] = []
     compared, cleared, partial = 0, 0, False
     for within in _weeks(span, span.end if extent.first is None else extent.first):

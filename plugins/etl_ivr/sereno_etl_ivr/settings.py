@@ -26,6 +26,8 @@ TargetUrl = Annotated[
 ]
 AGENT_CHANNEL = r"^(PJSIP|SIP|IAX2|SCCP|Local|Agent)/[0-9]{2,8}([-@/]|$)"
 OUTBOUND_CONTEXT = r"^(from-internal|outbound|outrt|macro-dialout)"
+Keep = timedelta
+LEAST_KEPT = timedelta(days=2)
 N = TypeVar("N", int, float)
 _MYSQL = {"mysql", "mariadb"}
 _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
@@ -64,6 +66,7 @@ class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     timezone: str | None = None
     time_format: str | None = None
     schedule: str | None = None
+    keep: Keep | None = None
 
     def __post_init__(self) -> None:
         if self.time_format is not None:
@@ -118,7 +121,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     a call answered within them is in the service level; one given up within `short_abandon_seconds`
     is no abandoned one. `agent_channel`, `outbound_context`: PostgreSQL's regular expressions for
     the channel of an agent, and for the context in which a call from within begins. `names`: of
-    agents and queues. `tables`: what is moved beside the calls.
+    agents and queues. `retain`: text of the trigger of `etl_ivr.retain`; `keep_calls` and the
+    next: for how long it lets them stay, for ever when None. `tables`: what is moved beside the
+    calls.
     """
 
     source_url: SourceUrl | None = None
@@ -150,12 +155,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agent_channel: str = AGENT_CHANNEL
     outbound_context: str = OUTBOUND_CONTEXT
     names: NamesSettings = NamesSettings()
+    retain: str = "15 4 * * *"
+    keep_calls: Keep | None = None
+    keep_rejects: Keep | None = None
+    keep_deleted: Keep | None = None
+    keep_figures: Keep | None = None
     tables: dict[Name, TableSettings] = {}
 
     def __post_init__(self) -> None:
         if self.schedule is not None:
             parse(self.schedule)
         parse(self.reconcile)
+        parse(self.retain)
+        self._check_keeps()
         if self.aggregate:
             parse(self.aggregate)
         for name in ("agent_channel", "outbound_context"):
@@ -173,6 +185,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.target_url is not None:
             check_postgres("target_url", self.target_url, None, _OF_SESSIONS)
         _checked_zone("source_timezone", self.source_timezone)
+
+    def _check_keeps(self) -> None:
+        keeps = [self.keep_calls, self.keep_rejects, self.keep_deleted, self.keep_figures]
+        for keep in (*keeps, *(table.keep for table in self.tables.values())):
+            if keep is not None and keep < LEAST_KEPT + self.overlap:
+                raise ValueError(
+                    f"what is kept for {keep} would go before it has settled: keep it for "
+                    f"{LEAST_KEPT} and the overlap ({self.overlap}) at least"
+                )
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{n}={_shown(getattr(self, n))!r}" for n in self.__struct_fields__)

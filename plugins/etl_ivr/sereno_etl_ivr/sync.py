@@ -81,7 +81,8 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
         session.run.log.info("ivr.calls gets columns with fractions; the next run goes on")
         return _result(begun, session.tally, partial=True)
     open_from = unsettled(extent, settings.overlap, zone)
-    planned = list(segments(extent, before.settled, zone))
+    kept_from = session.feed.kept_from(extent.clock, zone)
+    planned = list(segments(extent, before.settled, zone, kept_from))
     session.since = position.NULL if before.reached is None else before.reached
     session.present = wall(extent.clock, zone)
     session.total = await _count(session, layout, planned)
@@ -135,13 +136,14 @@ async def _planned(session: Session) -> dict[str, Any]:
     layout, zone = await session.describe()
     extent = await session.source.extent(layout)
     settled = await session.target.settled()
+    kept_from = session.feed.kept_from(extent.clock, zone)
     ranges = [
         {
             "from": _shown(segment.range.start),
             "to": _shown(segment.range.end),
             "rows": await session.source.count(layout, segment.range, _COUNTED),
         }
-        for segment in segments(extent, settled, zone)
+        for segment in segments(extent, settled, zone, kept_from)
     ]
     return {"dry_run": True, "source_clock": str(extent.clock), "ranges": ranges}
 

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS deleted_at ON ivr.deleted (deleted_at)
