@@ -22,7 +22,7 @@ _KINDS: tuple[Kind, ...] = get_args(Kind)
 class Feed(msgspec.Struct, frozen=True):
     """One table that is moved. `source`: what its rows are called after in the target.
 
-    `keep`: for how long its rows stay there, for ever when None.
+    `keep`: for how long its rows stay there, zero for ever.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Feed(msgspec.Struct, frozen=True):
     source_table: str
     table: Table
     zone: ZoneInfo
-    keep: timedelta | None = None
+    keep: timedelta = timedelta(0)
 
     @property
     def counted(self) -> bool:
@@ -39,7 +39,7 @@ class Feed(msgspec.Struct, frozen=True):
 
     def kept_from(self, clock: datetime, zone: ZoneInfo) -> int:
         """Return the position before which nothing is kept, nor loaded."""
-        return position.OLDEST if self.keep is None else floor(clock, self.keep, zone)[0]
+        return floor(clock, self.keep, zone)[0] if self.keep else position.OLDEST
 
 
 def feeds(settings: Settings) -> dict[str, Feed]:

@@ -48,7 +48,7 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
 def _retaining(settings: Settings) -> Job:
     keeps = (settings.keep_calls, settings.keep_rejects, settings.keep_deleted)
     tables = (table.keep for table in settings.tables.values())
-    if any(keep is not None for keep in (*keeps, settings.keep_figures, *tables)):
+    if any((*keeps, settings.keep_figures, *tables)):
         return retain.changed(schedule=parse(settings.retain))
     return retain.changed(overdue_after=None, unscheduled="plugins.etl_ivr keeps all for ever")
 

@@ -52,7 +52,7 @@ async def _attempted(run: RunContext[RetainParams]) -> dict[str, Any]:
                 run, retention, feed, now, list(moved.values())
             )
             result["partial"] |= found.pop("partial")
-        if settings.keep_figures is not None:
+        if settings.keep_figures:
             before = now - settings.keep_figures
             sources = {feed.source for feed in moved.values()}
             counts = [
@@ -75,7 +75,7 @@ async def _table(
     settings: Settings = run.settings
     found: dict[str, Any] = {"rows": 0, "partial": False}
     keep = feed.keep
-    if keep is not None:
+    if keep:
         cutoff, instant = floor(now, keep, feed.zone)
         counted = feed.table.target in AGGREGATED and bool(settings.aggregate)
         if counted and not await retention.is_counted(feed.source, cutoff, moved):
@@ -92,7 +92,7 @@ async def _table(
             found["rows"], late = await _all(run, rows)
             found["partial"] |= late
     for name, kept in (("rejects", settings.keep_rejects), ("deleted", settings.keep_deleted)):
-        if kept is not None:
+        if kept:
             before = now - kept
             found[name], late = await _all(
                 run,

@@ -26,7 +26,7 @@ TargetUrl = Annotated[
 ]
 AGENT_CHANNEL = r"^(PJSIP|SIP|IAX2|SCCP|Local|Agent)/[0-9]{2,8}([-@/]|$)"
 OUTBOUND_CONTEXT = r"^(from-internal|outbound|outrt|macro-dialout)"
-Keep = timedelta
+FOR_EVER = timedelta(0)
 LEAST_KEPT = timedelta(days=2)
 N = TypeVar("N", int, float)
 _MYSQL = {"mysql", "mariadb"}
@@ -66,7 +66,7 @@ class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     timezone: str | None = None
     time_format: str | None = None
     schedule: str | None = None
-    keep: Keep | None = None
+    keep: timedelta = FOR_EVER
 
     def __post_init__(self) -> None:
         if self.time_format is not None:
@@ -122,7 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     is no abandoned one. `agent_channel`, `outbound_context`: PostgreSQL's regular expressions for
     the channel of an agent, and for the context in which a call from within begins. `names`: of
     agents and queues. `retain`: text of the trigger of `etl_ivr.retain`; `keep_calls` and the
-    next: for how long it lets them stay, for ever when None. `tables`: what is moved beside the
+    next: for how long it lets them stay, zero for ever. `tables`: what is moved beside the
     calls.
     """
 
@@ -156,10 +156,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     outbound_context: str = OUTBOUND_CONTEXT
     names: NamesSettings = NamesSettings()
     retain: str = "15 4 * * *"
-    keep_calls: Keep | None = None
-    keep_rejects: Keep | None = None
-    keep_deleted: Keep | None = None
-    keep_figures: Keep | None = None
+    keep_calls: timedelta = FOR_EVER
+    keep_rejects: timedelta = timedelta(days=365)
+    keep_deleted: timedelta = timedelta(days=365)
+    keep_figures: timedelta = FOR_EVER
     tables: dict[Name, TableSettings] = {}
 
     def __post_init__(self) -> None:
@@ -189,7 +189,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def _check_keeps(self) -> None:
         keeps = [self.keep_calls, self.keep_rejects, self.keep_deleted, self.keep_figures]
         for keep in (*keeps, *(table.keep for table in self.tables.values())):
-            if keep is not None and keep < LEAST_KEPT + self.overlap:
+            if keep and keep < LEAST_KEPT + self.overlap:
                 raise ValueError(
                     f"what is kept for {keep} would go before it has settled: keep it for "
                     f"{LEAST_KEPT} and the overlap ({self.overlap}) at least"

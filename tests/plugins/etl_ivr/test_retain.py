@@ -23,6 +23,8 @@ from .pbx import Pbx, call, fetch, loaded
 
 KEPT: dict[str, Any] = {
     "keep_calls": "P100D",
+    "keep_rejects": "PT0S",
+    "keep_deleted": "PT0S",
     "tables": {"queues": {"kind": "queue_log", "source_table": "queue_log", "keep": "P100D"}},
 }
 
@@ -160,8 +162,10 @@ def test_retention_is_scheduled_where_something_is_to_go() -> None:
         chosen = msgspec.convert({"source_url": "mysql://h/d", **settings}, Settings)
         return {one.name: one for one in plugin.sereno_register_jobs(chosen)}["etl_ivr.retain"]
 
-    assert not job().schedules
+    for_ever = {"keep_deleted": "PT0S", "keep_rejects": "PT0S"}
+    assert not job(**for_ever).schedules
+    assert job().schedules[0].trigger.text.startswith("cron 15 4")
     assert job(keep_deleted="P90D").schedules
-    assert job(tables={"q": {"kind": "cel", "keep": "P90D"}}).schedules
+    assert job(tables={"q": {"kind": "cel", "keep": "P90D"}}, **for_ever).schedules
     with pytest.raises(msgspec.ValidationError, match="would go before it has settled"):
         job(keep_calls="P1D")
