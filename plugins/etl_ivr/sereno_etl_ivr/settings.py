@@ -187,12 +187,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _checked_zone("source_timezone", self.source_timezone)
 
     def _check_keeps(self) -> None:
-        keeps = [self.keep_calls, self.keep_rejects, self.keep_deleted, self.keep_figures]
-        for keep in (*keeps, *(table.keep for table in self.tables.values())):
-            if keep and keep < LEAST_KEPT + self.overlap:
+        settled = LEAST_KEPT + self.overlap
+        least = {
+            "keep_calls": settled,
+            **dict.fromkeys(("keep_rejects", "keep_deleted", "keep_figures"), LEAST_KEPT),
+        }
+        found = [(name, getattr(self, name), most) for name, most in least.items()]
+        found += [(f"tables.{name}.keep", t.keep, settled) for name, t in self.tables.items()]
+        for name, keep, most in found:
+            if keep and keep < most:
                 raise ValueError(
-                    f"what is kept for {keep} would go before it has settled: keep it for "
-                    f"{LEAST_KEPT} and the overlap ({self.overlap}) at least"
+                    f"{name} is {keep}, and what has not settled yet would go: {most} at least"
                 )
 
     def __repr__(self) -> str:

@@ -167,5 +167,7 @@ def test_retention_is_scheduled_where_something_is_to_go() -> None:
     assert job().schedules[0].trigger.text.startswith("cron 15 4")
     assert job(keep_deleted="P90D").schedules
     assert job(tables={"q": {"kind": "cel", "keep": "P90D"}}, **for_ever).schedules
-    with pytest.raises(msgspec.ValidationError, match="would go before it has settled"):
+    with pytest.raises(
+        msgspec.ValidationError, match="keep_calls is 1 day, 0:00:00, and what has not settled"
+    ):
         job(keep_calls="P1D")
