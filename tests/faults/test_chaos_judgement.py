@@ -18,7 +18,7 @@ from .chaos.program import SECTION, _write, chosen, main
 from .chaos.replicas import Harm
 from .chaos.report import Trial, rows_of, table
 from .chaos.stage import Promotion
-from .chaos.trust import overlaps, reigns
+from .chaos.trust import overlaps, trust_spans
 
 AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def trusted(term: int, since: float, until: float) -> dict[str, Any]:
 def test_two_that_trusted_themselves_at_once_are_found(tmp_path: Path) -> None:
     log(tmp_path, "a1", trusted(1, 10.0, 12.7), trusted(1, 11.0, 13.7))
     log(tmp_path, "b1", trusted(2, 13.5, 16.0))
-    (found,) = overlaps(reigns(tmp_path, {}))
+    (found,) = overlaps(trust_spans(tmp_path, {}))
     assert (found.one.label, found.other.label) == ("a1", "b1")
     assert found.seconds == pytest.approx(0.2)
 
@@ -49,7 +49,7 @@ def test_one_that_ended_its_trust_or_died_in_time_is_not(
 ) -> None:
     log(tmp_path, "a1", trusted(1, 11.0, 13.7), *said)
     log(tmp_path, "b1", trusted(2, 13.5, 16.0))
-    assert overlaps(reigns(tmp_path, deaths)) == []
+    assert overlaps(trust_spans(tmp_path, deaths)) == []
 
 
 def attempt(number: int, replica: str, at: float) -> list[dict[str, Any]]:

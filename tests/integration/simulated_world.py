@@ -15,11 +15,11 @@ from uuid import UUID
 
 import asyncpg
 
-from sereno.engine.firing import Firing
-from sereno.engine.intake import Intake
+from sereno.engine.dispatcher import Dispatcher
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.planner import QUIET
 from sereno.engine.runner import Runner
+from sereno.engine.scheduler import Scheduler
 from sereno.engine.status import Status
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.verify import Account, expected, verify
@@ -170,8 +170,8 @@ class Leader:
     term: int
     hands: Hands
     occupancy: Occupancy
-    firing: Firing
-    intake: Intake
+    scheduler: Scheduler
+    dispatcher: Dispatcher
     events: list[object] = field(default_factory=list)
 
 
@@ -216,25 +216,25 @@ class World:
         known = {n: j for n, j in self.jobs.items() if n not in self.absent}
         occupancy = Occupancy(MAX_RUNNING, {})
         hands = Hands(self.db, node.id, self.clock, known)
-        intake = Intake(
+        dispatcher = Dispatcher(
             *(self.db, node, term, self.clock, hands, occupancy, known),
             lease=5.0,
             session_since=0.0,
             publish=events.append,
         )
-        firing = Firing(
+        scheduler = Scheduler(
             *(self.db, node, term, self.clock, hands, occupancy, known),
             publish=events.append,
-            queued=intake.wait,
+            queued=dispatcher.wait,
         )
-        self.leader = Leader(node, term, hands, occupancy, firing, intake, events)
+        self.leader = Leader(node, term, hands, occupancy, scheduler, dispatcher, events)
         await register(
             self.db,
             term,
             [DeclaredJob(job=j, plugin=n.partition(".")[0]) for n, j in known.items()],
             [s for s in self.schedules.values() if s.job in known],
         )
-        await intake.load()
+        await dispatcher.load()
         return self.leader
 
     async def resign(self) -> None:
@@ -250,15 +250,15 @@ class World:
 
     async def _turn(self, leader: Leader, reread: bool) -> None:
         if reread:
-            leader.firing.reread()
+            leader.scheduler.reread()
         for _ in range(100):
-            await leader.firing.turn(_nobody)
-            if leader.firing.pause() > 0:
+            await leader.scheduler.turn(_nobody)
+            if leader.scheduler.pause() > 0:
                 break
         else:
             raise AssertionError("the firing loop turns for ever")
-        leader.intake.hear({"run", "over", "cancel"})
-        await leader.intake.turn(_nobody)
+        leader.dispatcher.hear({"run", "over", "cancel"})
+        await leader.dispatcher.turn(_nobody)
 
     async def usurp(self) -> None:
         """Let those who led before try to go on; whatever they do, nothing of it is written."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sereno.engine import lookout
+from sereno.engine import drift_watch
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
 from sereno.model.ledger import Definition
@@ -258,7 +258,7 @@ async def test_a_leader_rests_after_each_step_in_proportion_to_it(
     in_haste: int,
     at_leisure: int,
 ) -> None:
-    await scene.declare("a", *(named(f"a@{n}", "every 1h") for n in range(3 * lookout.AT_ONCE)))
+    await scene.declare("a", *(named(f"a@{n}", "every 1h") for n in range(3 * drift_watch.AT_ONCE)))
     await look(scene)
     await scene.eye.execute(f"UPDATE sereno.schedule SET drift = {drift_before}")
     time = 1_000.0
@@ -268,20 +268,20 @@ async def test_a_leader_rests_after_each_step_in_proportion_to_it(
         time += 0.004
         return await notice(*args, **options)
 
-    monkeypatch.setattr(lookout, "steady", lambda: time)
+    monkeypatch.setattr(drift_watch, "steady", lambda: time)
     monkeypatch.setattr(drift, "notice", taking)
-    ahead, rests = lookout.Lookout(scene.db, scene.term, lambda: None), []
+    ahead, rests = drift_watch.DriftWatch(scene.db, scene.term, lambda: None), []
     for _ in range(5):
         await ahead.turn()
         rests.append(ahead.pause())
         time += ahead.pause() / 2
         await ahead.turn()  # too early: it does nothing
         time += ahead.pause()
-    hasty, leisurely = 0.004 * lookout.REST, 0.004 * lookout.LEISURE
+    hasty, leisurely = 0.004 * drift_watch.REST, 0.004 * drift_watch.LEISURE
     steps = [*[hasty] * in_haste, *[leisurely] * at_leisure]
-    assert rests == [pytest.approx(seconds) for seconds in [*steps, lookout.EVERY]]
+    assert rests == [pytest.approx(seconds) for seconds in [*steps, drift_watch.EVERY]]
     done = "SELECT count(*) FROM sereno.schedule WHERE state = 'active' AND drift ->> 'rules' = $1"
-    assert await scene.value(done, rules()) == 3 * lookout.AT_ONCE
+    assert await scene.value(done, rules()) == 3 * drift_watch.AT_ONCE
 
 
 async def test_a_trigger_that_fails_costs_the_others_nothing(

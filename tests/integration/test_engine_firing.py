@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sereno import RunContext, cron, every, job, once, schedule
-from sereno.engine import firing
+from sereno.engine import scheduler
 from sereno.model.errors import StoreUnavailableError
 from sereno.store import ledger, runs, schedules
 from sereno.triggers.coming import next_slot
@@ -54,8 +54,8 @@ async def test_a_trigger_that_raises_holds_up_no_other_schedule(
             raise ZeroDivisionError("a plugin's trigger")
         return real(entry, *args, **kwargs)
 
-    real = firing.plan
-    monkeypatch.setattr(firing, "plan", plan)
+    real = scheduler.plan
+    monkeypatch.setattr(scheduler, "plan", plan)
     async with running(database, ticking(), ticking("t.other")) as node:
         await eye.until(SUCCEEDED, "t.tick", 5)
         assert node.status.leader_changes == 1
@@ -274,15 +274,15 @@ async def test_what_follows_a_slot_is_computed_before_the_slot_is_due(
         foreseen.append((node.kernel.clock.now(), slot))
         return next_slot(definition, name, slot)
 
-    monkeypatch.setattr(firing, "next_slot", foresee)
+    monkeypatch.setattr(scheduler, "next_slot", foresee)
     soon = job("t.soon", schedule=every("5s"))(nothing)
     later = job("t.later", schedule=every("7d"))(nothing)
     async with running(database, soon, later) as node:
         await eye.until(SUCCEEDED, "t.soon", 1)
     slots = {slot for (slot,) in await eye.connection.fetch("SELECT slot FROM sereno.slot")}
     (asked,) = {slot for _, slot in foreseen} & slots
-    assert min(when for when, slot in foreseen if slot == asked) < asked - firing.LOOKAHEAD
-    assert all(slot - when < firing.FORESIGHT for when, slot in foreseen)
+    assert min(when for when, slot in foreseen if slot == asked) < asked - scheduler.LOOKAHEAD
+    assert all(slot - when < scheduler.FORESIGHT for when, slot in foreseen)
 
 
 async def test_several_schedules_of_one_job_run_with_their_own_params(

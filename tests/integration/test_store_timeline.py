@@ -49,7 +49,7 @@ async def leading(dsn: str) -> AsyncIterator[NodeSession]:
         session.terminate()
 
 
-async def reign(scene: Scene, remembered: int = 0, dsn: str = "") -> Entered:
+async def take_the_lead(scene: Scene, remembered: int = 0, dsn: str = "") -> Entered:
     """Begin a term as a new leader does, and end it; return what it found."""
     async with leading(dsn or scene.db.dsn) as session:
         found = await session.enter_timeline(NODE, remembered, scene.db)
@@ -59,12 +59,12 @@ async def reign(scene: Scene, remembered: int = 0, dsn: str = "") -> Entered:
 
 
 async def test_the_first_leader_notes_the_history_and_numbers_begin_at_one(scene: Scene) -> None:
-    found = await reign(scene)
+    found = await take_the_lead(scene)
     assert (found.changed, found.numbers, scene.term) == (False, {}, 1)
     assert found.timeline.doubtful_until is None
     await scene.declare("a")
     assert await scene.enqueue("a") == 1
-    assert not (await reign(scene)).changed
+    assert not (await take_the_lead(scene)).changed
     assert await scene.value("SELECT count(*) FROM sereno.timeline") == 1
     assert await scene.value("SELECT timeline > 0 AND system <> '' FROM sereno.timeline")
 
@@ -73,43 +73,43 @@ async def test_the_first_leader_notes_the_history_and_numbers_begin_at_one(scene
 async def test_on_another_history_terms_and_numbers_go_far_ahead_once(
     scene: Scene, what: str
 ) -> None:
-    await reign(scene)
+    await take_the_lead(scene)
     await scene.declare("a")
     assert await scene.enqueue("a") == 1
     await scene.eye.execute(CHANGES[what])
-    found = await reign(scene)
+    found = await take_the_lead(scene)
     assert found.changed
     assert scene.term == TERMS + 2
     assert found.timeline.term == TERMS + 1
     assert found.numbers["run.id"] == FAR + 1
     assert await scene.enqueue("a") == FAR + 2
     assert found.timeline.doubtful_until is not None
-    assert not (await reign(scene)).changed
+    assert not (await take_the_lead(scene)).changed
     assert scene.term == TERMS + 3
     assert await scene.enqueue("a") == FAR + 3
 
 
 async def test_every_column_that_counts_goes_ahead(scene: Scene) -> None:
-    await reign(scene)
+    await take_the_lead(scene)
     await scene.eye.execute(CHANGES["a return"])
     counted = await scene.rows(
         "SELECT table_name || '.' || column_name FROM information_schema.columns"
         " WHERE table_schema = 'sereno' AND (is_identity = 'YES' OR column_default LIKE 'nextval%')"
     )
-    assert set((await reign(scene)).numbers) == {name for (name,) in counted}
+    assert set((await take_the_lead(scene)).numbers) == {name for (name,) in counted}
 
 
 async def test_who_knows_of_a_newer_term_than_the_database_hears_of_it(scene: Scene) -> None:
-    await reign(scene)
-    found = await reign(scene, remembered=41)
+    await take_the_lead(scene)
+    found = await take_the_lead(scene, remembered=41)
     assert found.changed
     assert scene.term == 41 + TERMS + 1
 
 
 async def test_terms_are_never_behind_those_that_have_begun(scene: Scene) -> None:
-    await reign(scene)
+    await take_the_lead(scene)
     await scene.eye.execute("UPDATE sereno.term SET term = 9")
-    assert not (await reign(scene)).changed
+    assert not (await take_the_lead(scene)).changed
     assert scene.term == 10
 
 
@@ -125,7 +125,7 @@ async def test_numbers_do_not_run_out_however_often_the_history_changes(scene: S
 
 
 async def test_sequences_behind_their_rows_are_set_right_and_told(scene: Scene) -> None:
-    await reign(scene)
+    await take_the_lead(scene)
     await scene.declare("a")
     for _ in range(5):
         await scene.enqueue("a")
@@ -134,14 +134,14 @@ async def test_sequences_behind_their_rows_are_set_right_and_told(scene: Scene) 
         "INSERT INTO sereno.change (id, by, subject, action) OVERRIDING SYSTEM VALUE"
         " VALUES (70, 'x', 'x', 'x')"
     )
-    found = await reign(scene)
+    found = await take_the_lead(scene)
     assert (found.changed, found.numbers) == (False, {"run.id": 5, "change.id": 70})
     assert await scene.enqueue("a") == 6
-    assert (await reign(scene)).numbers == {}
+    assert (await take_the_lead(scene)).numbers == {}
 
 
 async def test_who_lacks_the_lock_changes_nothing(scene: Scene) -> None:
-    await reign(scene)
+    await take_the_lead(scene)
     await scene.eye.execute(CHANGES["system"])
     session = NodeSession(scene.db.dsn, lease=5.0, timeout=1.0, application="sereno test")
     await session.open(lambda word: None, lambda: None)
@@ -153,13 +153,13 @@ async def test_who_lacks_the_lock_changes_nothing(scene: Scene) -> None:
 
 
 async def test_a_new_history_waits_for_writers_of_the_old_term_or_ends_them(scene: Scene) -> None:
-    await reign(scene)
+    await take_the_lead(scene)
     await scene.eye.execute(CHANGES["system"])
     async with connected(scene.db.dsn) as writer:
         transaction = writer.transaction()
         await transaction.start()
         await writer.execute("SELECT 1 FROM sereno.leadership WHERE term = 1 FOR KEY SHARE")
-        assert (await reign(scene)).changed
+        assert (await take_the_lead(scene)).changed
         with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
             await writer.execute("SELECT 1")
 
@@ -193,26 +193,26 @@ async def humble(scene: Scene) -> AsyncIterator[str]:
 async def test_a_role_that_may_not_read_the_history_leads_and_learns_it_later(
     scene: Scene, humble: str
 ) -> None:
-    found = await reign(scene, dsn=humble)
+    found = await take_the_lead(scene, dsn=humble)
     assert (found.timeline.system, found.timeline.timeline, found.changed) == (None, None, False)
-    found = await reign(scene)
+    found = await take_the_lead(scene)
     assert found.timeline.system is not None
     assert found.timeline.timeline is not None
     assert not found.changed
-    found = await reign(scene, dsn=humble)
+    found = await take_the_lead(scene, dsn=humble)
     assert (found.changed, scene.term) == (False, 3)
 
 
 async def doubtful(scene: Scene, limit: int = 1000) -> tuple[set[int], int]:
     """Change the history, and end what may have run: return whose runs, and how many are left."""
     await scene.eye.execute("UPDATE sereno.timeline SET system = 'of another cluster'")
-    found = (await reign(scene)).timeline
+    found = (await take_the_lead(scene)).timeline
     gone, left = await timeline.lose_doubtful(scene.db, scene.term, found, limit)
     return {row["id"] for row in gone}, left
 
 
 async def declared(scene: Scene) -> None:
-    await reign(scene)
+    await take_the_lead(scene)
     await scene.declare(declared_job("once", on_lost="fail"), declared_job("again"))
 
 
@@ -254,7 +254,7 @@ async def test_many_are_lost_in_batches_and_one_that_is_held_is_waited_for(scene
         first, left = await doubtful(scene, limit=3)
         assert (len(first), left) == (3, 2)
         settled = "SELECT settled_at FROM sereno.timeline ORDER BY id DESC LIMIT 1"
-        found = (await reign(scene)).timeline
+        found = (await take_the_lead(scene)).timeline
         second, left = await timeline.lose_doubtful(scene.db, scene.term, found, 3)
         assert (len(second), left) == (1, 1)
         assert await scene.value(settled) is None
@@ -269,7 +269,7 @@ async def test_what_was_queued_after_the_last_commit_from_before_is_no_doubt(sce
     await scene.eye.execute("UPDATE sereno.run SET queued_at = queued_at - interval '1 h'")
     after = await scene.enqueue("once")
     await scene.eye.execute("UPDATE sereno.timeline SET timeline = 0")
-    found = (await reign(scene)).timeline
+    found = (await take_the_lead(scene)).timeline
     assert found.known_until is None  # this server never followed another
     now = await scene.value("SELECT clock_timestamp()")
     known: Any = found.__class__(
@@ -285,9 +285,9 @@ async def test_a_deposed_leader_loses_no_run(scene: Scene) -> None:
     await declared(scene)
     run = await scene.enqueue("once")
     await scene.eye.execute("UPDATE sereno.timeline SET timeline = 0")
-    found = (await reign(scene)).timeline
+    found = (await take_the_lead(scene)).timeline
     old = scene.term
-    await reign(scene)
+    await take_the_lead(scene)
     with pytest.raises(LeaseLostError):
         await timeline.lose_doubtful(scene.db, old, found, 10)
     assert await scene.state(run) == "queued"

@@ -15,13 +15,13 @@ from sereno.engine import history
 from sereno.engine.backoff import Backoff
 from sereno.engine.blockage import Blockage
 from sereno.engine.clock import Clock, steady
+from sereno.engine.completer import chains_of
 from sereno.engine.executors.executor import Executor
 from sereno.engine.executors.in_loop import InLoop
 from sereno.engine.executors.in_process import InProcess
 from sereno.engine.executors.in_thread import InThread
 from sereno.engine.leader import Leader
 from sereno.engine.occupancy import Occupancy
-from sereno.engine.outbox import chains_of
 from sereno.engine.runner import Runner
 from sereno.engine.status import Status
 from sereno.engine.stragglers import Stragglers

@@ -22,11 +22,11 @@ from typing import NoReturn
 from sereno.engine import history
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import Clock, steady
-from sereno.engine.firing import Firing
-from sereno.engine.intake import CANCEL_EVERY, Intake
+from sereno.engine.dispatcher import CANCEL_EVERY, Dispatcher
+from sereno.engine.firing_loop import FiringLoop, tell_trust
 from sereno.engine.occupancy import Occupancy
-from sereno.engine.reign import Reign, tell_trust
 from sereno.engine.runner import Runner
+from sereno.engine.scheduler import Scheduler
 from sereno.engine.status import Status
 from sereno.engine.trust import Trust
 from sereno.engine.wakeup import Wakeup
@@ -195,7 +195,7 @@ class Leader:
         runner.superseded(
             [r["token"] for r in owned] + [t for t in runner.attempts if runner.begins(t)]
         )
-        runner.lose(runner.unattended(owned))  # no claim is on its way: nobody reigns here
+        runner.lose(runner.unattended(owned))  # not leading, it has no claim on its way
         while not self._leaving.is_set():
             self.pulse = sent = steady()
             granted, now = await session.try_lead()
@@ -263,7 +263,7 @@ class Leader:
         entered = await session.enter_timeline(self._node, self._status.term, self._db)
         term = await session.begin_term(self._node, self._db)
         history.tell(entered, term)
-        intake = Intake(
+        dispatcher = Dispatcher(
             self._db,
             self._node,
             term,
@@ -275,7 +275,7 @@ class Leader:
             session_since=since,
             publish=self._publish,
         )
-        firing = Firing(
+        scheduler = Scheduler(
             self._db,
             self._node,
             term,
@@ -284,10 +284,10 @@ class Leader:
             self._occupancy,
             self._jobs,
             publish=self._publish,
-            queued=intake.wait,
+            queued=dispatcher.wait,
             doubtful_until=entered.timeline.doubtful_until,
         )
-        reign = Reign(
+        firing_loop = FiringLoop(
             self._db,
             session,
             self._node,
@@ -296,8 +296,8 @@ class Leader:
             self._trust,
             self._status,
             self._wakeup,
-            firing,
-            intake,
+            scheduler,
+            dispatcher,
             lease=self._lease,
             alive=self._alive,
             before=partial(
@@ -313,7 +313,7 @@ class Leader:
         )
         reason = "lost"
         try:
-            await reign.rule(self._declared, self._schedules, self._leaving)
+            await firing_loop.run(self._declared, self._schedules, self._leaving)
             reason = "handed over"
             self._distrust()
             await session.hand_over(term, reason)
@@ -327,7 +327,7 @@ class Leader:
             self._publish(
                 LeaderChanged(node=str(self._node.id), term=term, leading=False, reason=reason)
             )
-            await reign.over()
+            await firing_loop.over()
 
     async def _succeed(self, session: NodeSession) -> None:
         """Give a leader whose session was ended before its lease time to hear of it."""

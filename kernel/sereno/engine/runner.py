@@ -12,12 +12,12 @@ import msgspec
 from sereno.engine.attempt import Attempt, Why
 from sereno.engine.begun import Begun
 from sereno.engine.clock import Clock
+from sereno.engine.completer import Chains, Completer
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
 from sereno.engine.loss import may_run_twice, tried_again
-from sereno.engine.outbox import Chains, Outbox
+from sereno.engine.progress import ProgressWriter
 from sereno.engine.runlog import RunScope
-from sereno.engine.scribe import Scribe
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.unattempted import cancelled, refused, released, unknown
 from sereno.model import fault
@@ -78,8 +78,8 @@ class Runner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._loggers: dict[str, logging.Logger] = {}
-        self._scribe = Scribe(db, node)
-        self._outbox = Outbox(
+        self._progress = ProgressWriter(db, node)
+        self._completer = Completer(
             db, node, chains, self._written, leading, {n for n, j in jobs.items() if j.secrets}
         )
 
@@ -93,10 +93,10 @@ class Runner:
         try:
             attempt = self._attempt(claim)
         except SerenoError as error:
-            self._outbox.put(refused(claim, fault.message(error), self._clock.now()))
+            self._completer.put(refused(claim, fault.message(error), self._clock.now()))
             return
         except Exception as error:  # a plugin's Struct may raise anything
-            self._outbox.put(refused(claim, fault.sentence(error), self._clock.now()))
+            self._completer.put(refused(claim, fault.sentence(error), self._clock.now()))
             return
         self._attempts[claim.token] = attempt
         self._idle.clear()
@@ -138,7 +138,7 @@ class Runner:
         return [
             r
             for r in owned
-            if r["token"] not in self._attempts and not self._outbox.holds(r["token"])
+            if r["token"] not in self._attempts and not self._completer.holds(r["token"])
         ]
 
     def lose(self, unattended: Iterable[Record]) -> None:
@@ -154,14 +154,14 @@ class Runner:
                 row["token"], row["started_at"]
             ):
                 log.warning("a claimed run was not begun here, it is given back", extra=facts)
-                self._outbox.put(unknown(row, None, self._clock.now()))
+                self._completer.put(unknown(row, None, self._clock.now()))
                 continue
             again = tried_again(self._jobs, job, row["losses"], policies)
             log.warning(
                 "this node owns a run that it does not know; it may have run",
                 extra={**facts, "again": again},
             )
-            self._outbox.put(unknown(row, "queued" if again else "lost", self._clock.now()))
+            self._completer.put(unknown(row, "queued" if again else "lost", self._clock.now()))
 
     def superseded(self, owned: Iterable[UUID]) -> None:
         """Stop every attempt that is not among `owned` any more."""
@@ -199,13 +199,13 @@ class Runner:
         finally:
             idle.cancel()
             forced.cancel()
-        await self._outbox.drained()
+        await self._completer.drained()
 
     async def work(self) -> None:
         """Write outcomes and words for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._outbox.work())
-            group.create_task(self._scribe.work())
+            group.create_task(self._completer.work())
+            group.create_task(self._progress.work())
 
     def _wait_for(self, at: datetime) -> None:
         """Begin what starts at the instant `at`, once it has come: a timer may fire early."""
@@ -242,7 +242,7 @@ class Runner:
         self._forget(attempt.claim.token)
         stopped = attempt.why == "cancelled"
         claim, now = attempt.claim, self._clock.now()
-        self._outbox.put(cancelled(claim, attempt.who, now) if stopped else released(claim, now))
+        self._completer.put(cancelled(claim, attempt.who, now) if stopped else released(claim, now))
 
     def _over(self, attempt: Attempt) -> None:
         """Hear that an attempt has ended, or was left behind."""
@@ -262,10 +262,10 @@ class Runner:
         """Have an attempt's outcome written."""
         words = self._forget(attempt.claim.token)
         if attempt.too_late:
-            self._outbox.put(released(attempt.claim, self._clock.now()))
+            self._completer.put(released(attempt.claim, self._clock.now()))
             return
         outcome = attempt.outcome()
-        self._outbox.put(
+        self._completer.put(
             outcome if words is None else msgspec.structs.replace(outcome, words=words)
         )
 
@@ -279,7 +279,7 @@ class Runner:
         del self._attempts[token]
         if not self._attempts:
             self._idle.set()
-        return self._scribe.close(token)
+        return self._progress.close(token)
 
     def _attempt(self, claim: Claim) -> Attempt:
         if claim.fault is not None:
@@ -304,7 +304,7 @@ class Runner:
             params=params,
             settings=self._settings_of(claim.job),
             log=self._logger(claim.job),
-            reporter=self._scribe.open(scope),
+            reporter=self._progress.open(scope),
             slot=claim.slot,
             upstream=claim.upstream or {},
             saved=claim.saved,

@@ -24,7 +24,7 @@ from .account import Books
 from .faults import PROMOTION, Fault, all_faults
 from .report import Row, Trial, promotion_table, rows_of, table
 from .stage import Promotion, Stage, stage
-from .trust import Overlap, overlaps, reigns
+from .trust import Overlap, overlaps, trust_spans
 
 SECTION = "## A standby is promoted that lags behind"
 
@@ -128,7 +128,7 @@ def _played(
         replica.stop()
     codes = {label: c for r in scene.replicas for label, c in r.codes.items() if c not in (0, -9)}
     deaths = {label: at for r in scene.replicas for label, at in r.deaths.items()}
-    both = overlaps(reigns(scene.place, deaths))
+    both = overlaps(trust_spans(scene.place, deaths))
     wrong = [f"{f.kind}: {f.detail}" for f in books.findings]
     wrong += [f"two leaders for {o.seconds:.4f} s: {o.one}, {o.other}" for o in both]
     wrong += [f"replica {label} ended with code {code}" for label, code in codes.items()]

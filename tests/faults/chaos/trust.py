@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Reign:
+class TrustSpan:
     """From when until when a process believed that it leads, in steady seconds."""
 
     label: str
@@ -20,8 +20,8 @@ class Reign:
 class Overlap:
     """Two that led at once."""
 
-    one: Reign
-    other: Reign
+    one: TrustSpan
+    other: TrustSpan
 
     @property
     def since(self) -> float:
@@ -32,9 +32,9 @@ class Overlap:
         return min(self.one.until, self.other.until) - self.since
 
 
-def reigns(place: Path, deaths: Mapping[str, float]) -> list[Reign]:
+def trust_spans(place: Path, deaths: Mapping[str, float]) -> list[TrustSpan]:
     """Read the logs in `place`; who died trusted nobody any more from then on."""
-    found: list[Reign] = []
+    found: list[TrustSpan] = []
     for file in sorted(place.glob("*.log")):
         since: dict[int, float] = {}
         until: dict[int, float] = {}
@@ -51,12 +51,13 @@ def reigns(place: Path, deaths: Mapping[str, float]) -> list[Reign]:
         never = float("inf")
         death = deaths.get(file.stem, never)
         found += [
-            Reign(file.stem, t, since[t], min(until[t], ended.get(t, never), death)) for t in since
+            TrustSpan(file.stem, t, since[t], min(until[t], ended.get(t, never), death))
+            for t in since
         ]
     return sorted(found, key=lambda r: r.since)
 
 
-def overlaps(found: list[Reign]) -> list[Overlap]:
+def overlaps(found: list[TrustSpan]) -> list[Overlap]:
     """Return every pair that led at once."""
     pairs = [(one, other) for n, one in enumerate(found) for other in found[n + 1 :]]
     both = [Overlap(one, other) for one, other in pairs]

@@ -44,10 +44,10 @@ from sereno.engine.executors.wire import (
 from sereno.engine.forks import end_if_forked, own_forks
 from sereno.engine.logged import whole
 from sereno.engine.own_logging import keep_logging, put_logging_back
+from sereno.engine.progress import MAX_NOTE
 from sereno.engine.result import encode_checkpoint, encode_result
 from sereno.engine.run_streams import say_rest, take_streams
 from sereno.engine.runlog import MAX_MESSAGE
-from sereno.engine.scribe import MAX_NOTE
 from sereno.model import fault
 from sereno.model.errors import (
     ConfigurationError,

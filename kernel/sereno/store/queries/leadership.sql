@@ -23,18 +23,18 @@ WITH held AS (
      WHERE l.locktype = 'advisory' AND l.classid = $3::int::oid AND l.objid = $4::int::oid AND l.objsubid = 2
        AND l.granted AND l.pid = pg_backend_pid() AND l.pid = $2
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-), reign AS (
+), begun AS (
     UPDATE sereno.leadership SET term = term + 1, node = $1, acquired_at = clock_timestamp(),
            beat_at = clock_timestamp()
       FROM held RETURNING term
 ), ended AS (
     UPDATE sereno.term t SET ended_at = clock_timestamp(), reason = coalesce(t.reason, 'lost')
-      FROM reign WHERE t.ended_at IS NULL AND t.term < reign.term
+      FROM begun WHERE t.ended_at IS NULL AND t.term < begun.term
 )
-INSERT INTO sereno.term (term, node) SELECT term, $1 FROM reign RETURNING term;
+INSERT INTO sereno.term (term, node) SELECT term, $1 FROM begun RETURNING term;
 
 -- name: leader_unaware
--- $1 node, $2 class, $3 lease in seconds. Whether the last leader, another node, may trust itself still: its reign has
+-- $1 node, $2 class, $3 lease in seconds. Whether the last leader, another node, may trust itself still: its term has
 -- not been ended, its last heartbeat is younger than the lease, and it lacks its presence lock but no connections. Were
 -- we ourselves not connected when it last beat, as after a restart of the server, then its having none proves nothing.
 SELECT EXISTS (

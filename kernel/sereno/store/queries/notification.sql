@@ -9,7 +9,7 @@ RETURNING notifier, repeats;
 -- name: notification_raise
 -- $1 key, $2 kind, $3 severity, $4 job, $5 message, $6 node, notifiers: $7 names, $8 due at (null: now), $9 suppressed.
 -- A row for each notifier that was not told yet; for the others the message counts as repeated, unless it is of a run
--- that has been counted (the lookout finds the last failure again and again). `new`: it was not told yet.
+-- that has been counted (the monitor finds the last failure again and again). `new`: it was not told yet.
 INSERT INTO sereno.notification AS n (key, notifier, kind, severity, job, open, message, suppressed, state, due_at,
                                       raised_by, sent_at, sent_by)
 SELECT $1, u.notifier, $2, $3, $4, true, $5, u.suppressed, CASE u.notifier WHEN '' THEN 'sent' ELSE 'waiting' END,

@@ -56,7 +56,7 @@ BATCH_SLOTS = 1_000
 AGENDA_LIMIT = 20_000
 
 
-class Firing:
+class Scheduler:
     """The slots of one term. `queued`: called when a run has to wait for its place.
 
     `doubtful_until`: slots up to here may have run, by a history that the database has forgotten.

@@ -1,4 +1,4 @@
-"""Tells when a deploy has moved slots that are to come, little by little beside the firing.
+"""Tells when a deploy has moved slots that are to come, little by little beside the firing loop.
 
 A term begins with a walk over the schedules of which something is kept that its code may compute
 otherwise: none, where its code is as the last leader's. After it, at leisure, what is to come of
@@ -29,7 +29,7 @@ EVERY = 3600.0
 """Seconds between the end of such a walk and the next."""
 
 
-class Lookout:
+class DriftWatch:
     """The look ahead of one term. `moved`: called when schedules are to be read again."""
 
     def __init__(self, db: Database, term: int, moved: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ from sereno.model.run import Outcome
 from sereno.store import runs
 from sereno.store.pool import Database
 
-log = logging.getLogger("sereno.outbox")
+log = logging.getLogger("sereno.outbox")  # a name that logs are filtered by: it stays
 
 Chains = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
 _GROUP = 1000
@@ -33,7 +33,7 @@ def chains_of(jobs: Mapping[str, Job]) -> Chains:
     return found
 
 
-class Outbox:
+class Completer:
     """Writes what is put into it, oldest first; `written` hears of each and whose it was.
 
     `leading`: while this node does not lead, the leader is told that places are free.

@@ -33,7 +33,7 @@ CLAIMS = 250
 """Runs of a batch that are claimed at once: while they begin, the next ones are being claimed."""
 
 
-class Intake:
+class Dispatcher:
     """The queue of one term. `session_since`: the steady time from which our session has lasted.
 
     `publish`: hears of the runs that were lost with their node, and of slots whose run began late

@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from sereno.engine.clock import Clock, steady
-from sereno.engine.firing import Firing
-from sereno.engine.intake import Intake
-from sereno.engine.lookout import Lookout
+from sereno.engine.dispatcher import Dispatcher
+from sereno.engine.drift_watch import DriftWatch
 from sereno.engine.patience import AGAIN, Patience
+from sereno.engine.scheduler import Scheduler
 from sereno.engine.status import Status
 from sereno.engine.trust import Trust
 from sereno.engine.wakeup import Wakeup
@@ -26,7 +26,7 @@ from sereno.store.session import Node, NodeSession
 log = logging.getLogger("sereno.leader")
 
 
-class Reign:
+class FiringLoop:
     """One term of this node. `lease`: seconds; `alive` is called at every turn; `before` is done
     before anything begins."""
 
@@ -40,8 +40,8 @@ class Reign:
         trust: Trust,
         status: Status,
         wakeup: Wakeup,
-        firing: Firing,
-        intake: Intake,
+        scheduler: Scheduler,
+        dispatcher: Dispatcher,
         *,
         lease: float,
         alive: Callable[[], None],
@@ -55,9 +55,9 @@ class Reign:
         self._trust = trust
         self._status = status
         self._wakeup = wakeup
-        self._firing = firing
-        self._intake = intake
-        self._lookout = Lookout(db, term, firing.reread)
+        self._scheduler = scheduler
+        self._dispatcher = dispatcher
+        self._drift_watch = DriftWatch(db, term, scheduler.reread)
         self._patience = Patience(db)
         self._lease = lease
         self._beat_every = lease / 3
@@ -66,7 +66,7 @@ class Reign:
         self._next_beat = steady() + self._beat_every
         self._turns: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def rule(
+    async def run(
         self,
         jobs: Sequence[DeclaredJob],
         declared: Iterable[NamedSchedule],
@@ -108,18 +108,18 @@ class Reign:
         await self._at_the_beginning(
             lambda: catalogue.register(self._db, self._term, jobs, declared)
         )
-        await self._at_the_beginning(self._intake.load)
+        await self._at_the_beginning(self._dispatcher.load)
         while not leaving.is_set():
             self._alive()
             await self._check()
-            await self._patience.have(lambda: self._firing.turn(self._check))
-            await self._patience.have(lambda: self._intake.turn(self._check))
-            await self._patience.have(self._lookout.turn)
+            await self._patience.have(lambda: self._scheduler.turn(self._check))
+            await self._patience.have(lambda: self._dispatcher.turn(self._check))
+            await self._patience.have(self._drift_watch.turn)
             self._status.store_up, self._status.store_error = True, None
             reasons = await self._wakeup.wait(self._pause())
             if "schedule" in reasons:
-                self._firing.reread()
-            self._intake.hear(reasons)
+                self._scheduler.reread()
+            self._dispatcher.hear(reasons)
 
     async def _at_the_beginning(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Do `work`, and beat meanwhile, as often as it takes while others keep a lock that it
@@ -171,7 +171,7 @@ class Reign:
     def _pause(self) -> float:
         """Return the seconds until something is due again."""
         own = self._next_beat - steady()
-        waits = (own, self._firing.pause(), self._intake.pause(), self._lookout.pause())
+        waits = (own, self._scheduler.pause(), self._dispatcher.pause(), self._drift_watch.pause())
         return max(self._patience.rest(), min(own, *waits), 0.0)
 
 

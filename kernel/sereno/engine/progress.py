@@ -26,14 +26,14 @@ MAX_NOTE = 1_000
 """Characters kept of a note of progress."""
 
 
-class Words:
+class RunProgress:
     """The newest words of one attempt, until they are written."""
 
-    __slots__ = ("_new", "_scribe", "_words", "scope")
+    __slots__ = ("_new", "_progress", "_words", "scope")
 
-    def __init__(self, scribe: "Scribe", scope: RunScope) -> None:
+    def __init__(self, progress_writer: "ProgressWriter", scope: RunScope) -> None:
         self.scope = scope
-        self._scribe = scribe
+        self._progress = progress_writer
         self._words: Progress | None = None
         self._new = False
 
@@ -62,11 +62,11 @@ class Words:
 
     def flush(self) -> Awaitable[None]:
         """Write what is new."""
-        return self._scribe.write([self])
+        return self._progress.write([self])
 
     def fence(self, connection: Any) -> Awaitable[None]:
         """Hold the run's row in `connection`'s transaction."""
-        return self._scribe.fence(self.scope, connection)
+        return self._progress.fence(self.scope, connection)
 
     def _keep(self, **words: Any) -> None:
         before = self._words
@@ -77,17 +77,17 @@ class Words:
         self._new = True
 
 
-class Scribe:
+class ProgressWriter:
     """The words of every attempt that is under way on this node."""
 
     def __init__(self, db: Database, node: UUID) -> None:
         self._db = db
         self._node = node
-        self._words: dict[UUID, Words] = {}
+        self._words: dict[UUID, RunProgress] = {}
 
-    def open(self, scope: RunScope) -> Words:
+    def open(self, scope: RunScope) -> RunProgress:
         """Take up an attempt."""
-        words = self._words[scope.token] = Words(self, scope)
+        words = self._words[scope.token] = RunProgress(self, scope)
         return words
 
     def close(self, token: UUID) -> Progress | None:
@@ -95,7 +95,7 @@ class Scribe:
         words = self._words.pop(token, None)
         return None if words is None else words.last()
 
-    async def write(self, words: Iterable[Words]) -> None:
+    async def write(self, words: Iterable[RunProgress]) -> None:
         """Write progress and checkpoints; raises StoreError."""
         taken = [(w, p) for w in words if (p := w.take()) is not None]
         if not taken:
