@@ -13,7 +13,7 @@ import pytest
 from sereno import Job, RunContext, job
 from sereno.engine.clock import steady
 from sereno.store.pool import Database
-from sereno.store.session import Node, NodeSession
+from sereno.store.session import NodeIdentity, NodeSession
 
 from ..integration.node import looking, running
 
@@ -141,7 +141,7 @@ async def test_a_leader_that_lives_but_lost_its_lock_is_given_time_to_hear_of_it
     """Somebody terminated its backend: its lease is not over, and it may trust itself yet."""
     async with looking(database) as eye, _session(database, NEW) as new:
         key = await _led_by_old(eye.connection)
-        me = Node(NEW, key + 1)
+        me = NodeIdentity(NEW, key + 1)
         async with _session(database, NEW) as late:
             assert await late.predecessor_unaware(me)  # we came later: who knows if it is dead
         assert not await new.predecessor_unaware(me)  # it is dead: it has no connection
@@ -150,7 +150,7 @@ async def test_a_leader_that_lives_but_lost_its_lock_is_given_time_to_hear_of_it
         try:
             assert await new.predecessor_unaware(me)
             async with _session(database, OLD) as again:  # it came back, so it has heard
-                assert await again.claim_presence(Node(OLD, key))
+                assert await again.claim_presence(NodeIdentity(OLD, key))
                 assert not await new.predecessor_unaware(me)
             await eye.until("SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'")
             assert await new.predecessor_unaware(me)

@@ -11,11 +11,11 @@ import asyncpg
 
 from sereno.app.bus import Bus
 from sereno.app.host import configured
-from sereno.app.kernel import Kernel
+from sereno.app.node import Node
 from sereno.hookspecs import hookimpl
 from sereno.model.errors import StoreError
 from sereno.model.job import Job
-from sereno.plugins import Dispatcher, collect, load_plugins
+from sereno.plugins import HookDispatcher, collect, load_plugins
 from sereno.settings import HttpSettings, LogSettings, Settings
 from sereno.testing import Signals
 
@@ -35,7 +35,7 @@ def plugin(*jobs: Job) -> SimpleNamespace:
     return SimpleNamespace(__name__="tests_plugin", sereno_register_jobs=sereno_register_jobs)
 
 
-class Node:
+class LiveNode:
     """One node. `heard`: every event that it published, under the event's name."""
 
     def __init__(self, dsn: str, *jobs: Job, **settings: Any) -> None:
@@ -62,13 +62,13 @@ class Node:
         """The node's id."""
         return self.status.node
 
-    async def start(self) -> "Node":
+    async def start(self) -> "LiveNode":
         """Join the cluster and stand for the lead."""
-        dispatcher = Dispatcher(self.registry)
+        dispatcher = HookDispatcher(self.registry)
         bus = Bus(dispatcher)
         bus.observe(self._hear)
         opened = await self._stack.enter_async_context(dispatcher.lifespans())
-        self.kernel = Kernel(self.settings, opened, self.settings.database_url, self.status, bus)
+        self.kernel = Node(self.settings, opened, self.settings.database_url, self.status, bus)
         self._stack.push_async_callback(self.kernel.close)
         self._task = asyncio.create_task(self._work())
         return self
@@ -122,9 +122,9 @@ class Node:
 
 
 @asynccontextmanager
-async def running(dsn: str, *jobs: Job, **settings: Any) -> AsyncIterator[Node]:
+async def running(dsn: str, *jobs: Job, **settings: Any) -> AsyncIterator[LiveNode]:
     """Give a node that works, and stop it."""
-    node = Node(dsn, *jobs, **settings)
+    node = LiveNode(dsn, *jobs, **settings)
     await node.start()
     try:
         yield node

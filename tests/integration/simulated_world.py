@@ -33,7 +33,7 @@ from sereno.store import runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.ledger import definition
 from sereno.store.pool import Database
-from sereno.store.session import Node
+from sereno.store.session import NodeIdentity
 from sereno.store.sql import sql
 from sereno.testing import FakeClock
 from sereno.triggers import parse
@@ -166,7 +166,7 @@ class Hands(Runner):
 class Leader:
     """One term of one node."""
 
-    node: Node
+    node: NodeIdentity
     term: int
     hands: Hands
     occupancy: Occupancy
@@ -206,7 +206,7 @@ class World:
     async def crown(self) -> Leader:
         """Begin a new term, of a new node; who led before does not know it yet."""
         number = next(self._numbers)
-        node = Node(UUID(int=number), number)
+        node = NodeIdentity(UUID(int=number), number)
         term = await self.eye.fetchval(
             "UPDATE sereno.leadership SET term = term + 1, node = $1 RETURNING term", node.id
         )

@@ -15,7 +15,7 @@ from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.testing import Signals
 
 from ..servers.postgres import PostgresServer
-from .node import Eye, Node, looking, running
+from .node import Eye, LiveNode, looking, running
 
 Run = RunContext[dict[str, Any]]
 DOUBLED = "SELECT schedule_id, slot FROM sereno.run GROUP BY 1, 2 HAVING count(*) > 1"
@@ -120,7 +120,7 @@ async def test_the_runs_of_a_node_that_died_are_tried_again_or_lost_as_their_job
         return job(name, on_lost=on_lost)(work)
 
     jobs = [long("t.again", "retry"), long("t.gone", "fail")]
-    first = await Node(database, *jobs).start()
+    first = await LiveNode(database, *jobs).start()
     try:
         ids = [await eye.enqueue(j.name) for j in jobs]
         for j in jobs:
@@ -250,7 +250,7 @@ async def test_a_node_that_starts_while_the_database_is_away_waits_for_it(
 ) -> None:
     dsn = private_postgres.dsn()
     private_postgres.stop()
-    node = await Node(dsn, tick).start()
+    node = await LiveNode(dsn, tick).start()
     try:
         async with asyncio.timeout(10):
             while node.status.store_error in (None, "not connected yet"):  # noqa: ASYNC110

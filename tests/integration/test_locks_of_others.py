@@ -11,7 +11,7 @@ import pytest
 from sereno.model.job import job
 from sereno.triggers import every
 
-from .node import Eye, Node, running
+from .node import Eye, LiveNode, running
 from .scene import connected
 
 pytestmark = pytest.mark.timeout(90)
@@ -53,7 +53,7 @@ async def fired(eye: Eye, name: str, seconds: float) -> None:
     await eye.until(f"SELECT ({last}) > $2", name, now + timedelta(seconds=seconds), limit=40)
 
 
-async def whole(eye: Eye, node: Node, term: int) -> None:
+async def whole(eye: Eye, node: LiveNode, term: int) -> None:
     """Check that nobody else has led, and that both go on with no slot lost."""
     assert node.status.leading
     assert await eye.value("SELECT max(term) FROM sereno.term") == term

@@ -14,7 +14,7 @@ from sereno.store.connect import SESSION, session_settings
 from sereno.store.migrate import migrate
 from sereno.store.migration import migrations
 from sereno.store.pool import Database
-from sereno.store.session import Node, NodeSession
+from sereno.store.session import NodeIdentity, NodeSession
 
 from ..servers.pgbouncer import PgBouncer
 from ..servers.postgres import PostgresServer
@@ -118,7 +118,7 @@ async def test_a_term_begins_where_every_setting_is_against_it(
     database: str, postgres_server: PostgresServer
 ) -> None:
     await spoil(database, hostile(postgres_server.version))
-    node = Node(UUID(int=7), 7)
+    node = NodeIdentity(UUID(int=7), 7)
     async with pool(database) as db:
         async with db.connection() as connection:
             node_row = "INSERT INTO sereno.node (id, label, pid, version) VALUES ($1, 'x', 1, '1')"

@@ -11,13 +11,13 @@ import pytest
 from sereno.model.errors import LeaseLostError, StoreUnavailableError
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.pool import Database
-from sereno.store.session import Node, NodeSession
+from sereno.store.session import NodeIdentity, NodeSession
 from sereno.store.sql import sql
 from sereno.testing import Signals
 
 from .scene import Scene, opened
 
-FIRST, SECOND = Node(UUID(int=1), 1), Node(UUID(int=2), 2)
+FIRST, SECOND = NodeIdentity(UUID(int=1), 1), NodeIdentity(UUID(int=2), 2)
 
 
 @pytest.fixture

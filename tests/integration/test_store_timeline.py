@@ -12,14 +12,14 @@ import pytest
 from sereno.model.errors import LeaseLostError
 from sereno.store import nodes, timeline
 from sereno.store.nodes import NodeFacts
-from sereno.store.session import Node, NodeSession
+from sereno.store.session import NodeIdentity, NodeSession
 from sereno.store.timeline import Entered
 
 from .scene import Scene, connected, declared_job, opened
 
 pytestmark = pytest.mark.every_postgres
 
-NODE = Node(UUID(int=1), 1)
+NODE = NodeIdentity(UUID(int=1), 1)
 FAR = 1_000_000_000
 TERMS = 1_000_000
 CHANGES = {

@@ -17,7 +17,7 @@ from sereno.triggers import every
 
 from ..servers.postgres import PostgresServer
 from .cli_scene import Scene as Cli
-from .node import Eye, Node, looking, running
+from .node import Eye, LiveNode, looking, running
 
 pytestmark = [pytest.mark.every_postgres, pytest.mark.timeout(60)]
 
@@ -56,7 +56,7 @@ def named(connection: asyncpg.Connection) -> str:
     return f"pid {connection.get_server_pid()} (role 'guest', application 'nightly report')"
 
 
-async def problems(node: Node) -> list[str]:
+async def problems(node: LiveNode) -> list[str]:
     report = health(node.status, await Watch(node.kernel.db).look(), [])
     assert report["status"] == ("down" if report["problems"] else "ok")
     assert report["leader"]["alive"] is not bool(report["problems"])

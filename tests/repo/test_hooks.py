@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sereno.model import events
-from sereno.plugins.dispatch import hook_of
+from sereno.plugins.hook_dispatcher import hook_of
 from sereno.plugins.inspection import SPECS
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from sereno.plugins import Dispatcher
+from sereno.plugins import HookDispatcher
 
 log = logging.getLogger("sereno.events")
 
@@ -15,8 +15,8 @@ class Bus:
     """`publish` never blocks and never raises; hooks that cannot keep up lose events, and are
     named."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
+    def __init__(self, hooks: HookDispatcher) -> None:
+        self._dispatcher = hooks
         self._observers: list[Callable[[object], None]] = []
         self._queue: asyncio.Queue[object] = asyncio.Queue(_MAX_WAITING)
         self._dropped = 0

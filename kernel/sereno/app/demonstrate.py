@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from sereno.app.host import Standing, configured_process, database, host
-from sereno.app.narrator import Narrator
 from sereno.model.demo import Demo
+from sereno.observe.run_logger import RunLogger
 from sereno.plugins import collect, demos, load_plugins
 from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings
 
@@ -53,7 +53,7 @@ async def demonstrate(settings: Settings, *, tell: Callable[[Standing], None]) -
             collect(plugins, chosen),
             status,
             watch,
-            observers=[Narrator(logging.INFO)],
+            observers=[RunLogger(logging.INFO)],
             next_ports=NEXT_PORTS,
             beside=beside,
         )

@@ -14,7 +14,7 @@ import msgspec
 from sereno.app.bus import Bus
 from sereno.app.departure import Departure
 from sereno.app.descriptors import Descriptors
-from sereno.app.kernel import Kernel, new_status
+from sereno.app.node import Node, new_status
 from sereno.app.systemd import Systemd
 from sereno.engine.forks import own_forks
 from sereno.engine.loop_guard import guard, refusals
@@ -31,7 +31,7 @@ from sereno.observe.collected import Collected
 from sereno.observe.log_watch import LogWatch, own_stderr
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
-from sereno.plugins import Dispatcher, PluginRecord, Registry
+from sereno.plugins import HookDispatcher, PluginRecord, Registry
 from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings
 from sereno.store.watch import Watch
 from sereno.tracing import can_trace, open_tracer
@@ -45,7 +45,7 @@ _SPANS_LIMIT = 5.0
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What stands once a node is up. `http`: the pages' address, None when they are off."""
 
-    kernel: Kernel
+    node: Node
     dsn: str
     http: str | None
 
@@ -155,41 +155,41 @@ async def _hosting(
     systemd = Systemd()
     departure.on_stop(lambda: systemd.tell("STOPPING=1"))
     tracer = open_tracer(settings.tracing, str(status.node)) if can_trace(settings) else None
-    dispatcher = Dispatcher(registry)
-    bus = Bus(dispatcher)
+    hooks = HookDispatcher(registry)
+    bus = Bus(hooks)
     for observer in (watch.hear, *observers):
         bus.observe(observer)
-    watch.calling = lambda: dispatcher.calling
+    watch.calling = lambda: hooks.calling
     async with AsyncExitStack() as stack:
         if tracer is not None:
             stack.push_async_callback(asyncio.to_thread, tracer.close, _SPANS_LIMIT)
         dsn = await stack.enter_async_context(database(settings))
-        departure.hook = lambda: dispatcher.calling
+        departure.hook = lambda: hooks.calling
         departure.opening = True
         log.debug("opening plugins")
-        opened = await stack.enter_async_context(dispatcher.lifespans())
+        opened = await stack.enter_async_context(hooks.lifespans())
         departure.opening = False
         descriptors = Descriptors(status)
         descriptors.begin()
         looking = asyncio.ensure_future(_look(watch, descriptors))
         stack.callback(looking.cancel)
-        kernel = Kernel(settings, opened, dsn, status, bus, tracer)
-        stack.push_async_callback(kernel.close)
+        node = Node(settings, opened, dsn, status, bus, tracer)
+        stack.push_async_callback(node.close)
         telling = asyncio.ensure_future(
-            systemd.work(lambda: status.migrated, kernel.silent, lambda: _how(status))
+            systemd.work(lambda: status.migrated, node.silent, lambda: _how(status))
         )
         stack.callback(telling.cancel)
         tally = Tally(opened.notifiers)
-        address = await _pages(settings, kernel, bus, dsn, tally, next_ports, stack)
-        if not await _joined(kernel, address, departure.stop):
+        address = await _pages(settings, node, bus, dsn, tally, next_ports, stack)
+        if not await _joined(node, address, departure.stop):
             return 0
-        standing = Standing(kernel=kernel, dsn=dsn, http=address)
+        standing = Standing(node=node, dsn=dsn, http=address)
         if beside is not None:
             await stack.enter_async_context(beside(standing))
-        await stack.enter_async_context(_herald(settings, kernel, bus, tally).at_work())
+        await stack.enter_async_context(_herald(settings, node, bus, tally).at_work())
         log.info("ready", extra={"pages": address} if address else None)
         systemd.tell("READY=1", f"STATUS={_how(status)}")
-        await kernel.work(departure.stop, departure.force)
+        await node.work(departure.stop, departure.force)
     return 0
 
 
@@ -218,9 +218,9 @@ def _how(status: Status) -> str:
     return f"{status.role} of term {status.term}" if status.leading else status.role
 
 
-async def _joined(kernel: Kernel, address: str | None, stop: asyncio.Event) -> bool:
+async def _joined(node: Node, address: str | None, stop: asyncio.Event) -> bool:
     """Wait for the database; return False when the node was told to stop before it came."""
-    joining = asyncio.ensure_future(kernel.join(address))
+    joining = asyncio.ensure_future(node.join(address))
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({joining, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -239,15 +239,15 @@ async def database(settings: Settings) -> AsyncIterator[str]:
         yield settings.database_url
         return
     # Loaded by who wants it: it is a tenth of a megabyte.
-    keeper = import_module("sereno.app.keeper")
+    supervisor = import_module("sereno.embedded.supervisor")
     demo = settings.database_url == EMBEDDED_DEMO
-    async with keeper.kept(settings.data_dir, demo=demo) as dsn:
+    async with supervisor.kept(settings.data_dir, demo=demo) as dsn:
         yield dsn
 
 
 async def _pages(
     settings: Settings,
-    kernel: Kernel,
+    node: Node,
     bus: Bus,
     dsn: str,
     tally: Tally,
@@ -258,31 +258,31 @@ async def _pages(
         return None
 
     def records() -> list[PluginRecord]:
-        return list(kernel.registry.records.values())
+        return list(node.registry.records.values())
 
-    watch = Watch(kernel.db)
-    collected = Collected(kernel.registry.collectors, dsn)
+    watch = Watch(node.db)
+    collected = Collected(node.registry.collectors, dsn)
     stack.push_async_callback(collected.close)
     metrics = Metrics(
-        kernel.status,
+        node.status,
         watch,
         records,
         notified=tally,
-        unscheduled=lambda: _unscheduled(kernel.registry),
+        unscheduled=lambda: _unscheduled(node.registry),
         collected=collected,
         job_limit=settings.http.metrics_job_limit,
     )
     bus.observe(lambda event: _measure(metrics, event))
     token = settings.http.token
     app = build_app(
-        kernel.status,
+        node.status,
         watch,
         metrics,
         records,
-        alive=kernel.dead,
+        alive=node.dead,
         token=token,
         hosts=(settings.http.host, *settings.http.hosts),
-        routes=run_pages(kernel.db, kernel.registry.jobs, token=bool(token)),
+        routes=run_pages(node.db, node.registry.jobs, token=bool(token)),
     )
     server = HttpServer(app, settings.http.host, settings.http.port, next_ports=next_ports)
     await stack.enter_async_context(server)
@@ -295,14 +295,14 @@ def _unscheduled(registry: Registry) -> list[str]:
     return [n for n, job in registry.jobs.items() if job.unscheduled and n not in scheduled]
 
 
-def _herald(settings: Settings, kernel: Kernel, bus: Bus, tally: Tally) -> Herald:
+def _herald(settings: Settings, node: Node, bus: Bus, tally: Tally) -> Herald:
     herald = Herald(
-        kernel.db,
-        kernel.status,
+        node.db,
+        node.status,
         settings.notify,
-        kernel.registry.notifiers,
-        kernel.registry.jobs,
-        now=kernel.clock.now,
+        node.registry.notifiers,
+        node.registry.jobs,
+        now=node.clock.now,
         publish=bus.publish,
         tally=tally,
     )

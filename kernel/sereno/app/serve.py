@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sereno.app.host import configured_process, host
-from sereno.app.narrator import Narrator
+from sereno.observe.run_logger import RunLogger
 from sereno.plugins import collect, load_plugins
 from sereno.settings import Settings
 
@@ -27,5 +27,5 @@ async def serve(
         registry,
         status,
         watch,
-        observers=[Narrator(logging.getLevelNamesMapping()[settings.log.success_level.upper()])],
+        observers=[RunLogger(logging.getLevelNamesMapping()[settings.log.success_level.upper()])],
     )

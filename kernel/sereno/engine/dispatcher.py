@@ -17,7 +17,7 @@ from sereno.model.policies import Policies
 from sereno.model.run import FINAL
 from sereno.store import queue, runs
 from sereno.store.pool import Database
-from sereno.store.session import Node
+from sereno.store.session import NodeIdentity
 
 QUEUE_EVERY = 2.0
 """Seconds between looks at the queue: a notification brings one at once, this is for runs that were
@@ -43,7 +43,7 @@ class Dispatcher:
     def __init__(
         self,
         db: Database,
-        node: Node,
+        node: NodeIdentity,
         term: int,
         clock: Clock,
         runner: Runner,

@@ -21,7 +21,7 @@ from sereno.model.errors import LeaseLostError
 from sereno.store import catalogue
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.pool import Database
-from sereno.store.session import Node, NodeSession
+from sereno.store.session import NodeIdentity, NodeSession
 
 log = logging.getLogger("sereno.leader")
 
@@ -34,7 +34,7 @@ class FiringLoop:
         self,
         db: Database,
         session: NodeSession,
-        node: Node,
+        node: NodeIdentity,
         term: int,
         clock: Clock,
         trust: Trust,

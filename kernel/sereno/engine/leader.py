@@ -39,7 +39,7 @@ from sereno.store.backend import Backend
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.holder import lock_holder, stranger
 from sereno.store.pool import Database
-from sereno.store.session import Node, NodeSession
+from sereno.store.session import NodeIdentity, NodeSession
 
 log = logging.getLogger("sereno.leader")
 
@@ -82,7 +82,7 @@ class Leader:
         self,
         dsn: str,
         db: Database,
-        node: Node,
+        node: NodeIdentity,
         clock: Clock,
         status: Status,
         jobs: Sequence[DeclaredJob],
@@ -90,7 +90,7 @@ class Leader:
         *,
         lease: float,
         occupancy: Occupancy,
-        present: Callable[[], Awaitable[Node]],
+        present: Callable[[], Awaitable[NodeIdentity]],
         publish: Callable[[object], None],
     ) -> None:
         """`present`: makes sure that the database has this node's row, which failovers forget."""

@@ -35,7 +35,7 @@ from sereno.model.run import Verdict
 from sereno.model.unreadable import unreadable
 from sereno.store import ledger, runs, schedules
 from sereno.store.pool import Database
-from sereno.store.session import Node
+from sereno.store.session import NodeIdentity
 from sereno.triggers.coming import next_slot
 
 log = logging.getLogger("sereno.leader")
@@ -65,7 +65,7 @@ class Scheduler:
     def __init__(
         self,
         db: Database,
-        node: Node,
+        node: NodeIdentity,
         term: int,
         clock: Clock,
         runner: Runner,

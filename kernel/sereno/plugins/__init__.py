@@ -1,13 +1,13 @@
 """Finds, checks and asks plugins; beside `hookspecs` the only code that knows pluggy.
 
 The way of a plugin: `load_plugins` imports it and checks its hooks, `collect` asks it what it
-declares and settles clashes, a `Dispatcher` opens its lifespan and tells it events. A fault on the
-way fails that plugin alone, with its reason in its `PluginRecord`.
+declares and settles clashes, a `HookDispatcher` opens its lifespan and tells it events. A fault on
+the way fails that plugin alone, with its reason in its `PluginRecord`.
 """
 
 from sereno.plugins.collect import collect
 from sereno.plugins.demo import demos
-from sereno.plugins.dispatch import Dispatcher
+from sereno.plugins.hook_dispatcher import HookDispatcher
 from sereno.plugins.kinds import learn_all_kinds
 from sereno.plugins.loader import Plugins, load_plugins
 from sereno.plugins.record import PluginRecord
@@ -15,7 +15,7 @@ from sereno.plugins.registry import DeclaredSchedule, Registry
 
 __all__ = [
     "DeclaredSchedule",
-    "Dispatcher",
+    "HookDispatcher",
     "PluginRecord",
     "Plugins",
     "Registry",

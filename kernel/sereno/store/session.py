@@ -49,7 +49,7 @@ _FENCE_PATIENCE = 0.25
 """Seconds that a new term waits for the open fences of the old one, which take milliseconds."""
 
 
-class Node(msgspec.Struct, frozen=True):
+class NodeIdentity(msgspec.Struct, frozen=True):
     """Who this process is: `id` random per process, `key` the number of its presence lock."""
 
     id: UUID
@@ -161,7 +161,7 @@ class NodeSession:
             with suppress(OSError):
                 shared.shutdown(socket.SHUT_RDWR)
 
-    async def claim_presence(self, node: Node) -> bool:
+    async def claim_presence(self, node: NodeIdentity) -> bool:
         """Take the node's presence lock; an older session of this node that holds it is ended."""
         row = await self._call("presence_lock", LOCK_CLASS, node.key)
         return bool(row["granted"])
@@ -171,13 +171,15 @@ class NodeSession:
         row = await self._call("leader_try", LOCK_CLASS, LEADER_LOCK)
         return bool(row["granted"]), row["now"]
 
-    async def predecessor_unaware(self, node: Node) -> bool:
+    async def predecessor_unaware(self, node: NodeIdentity) -> bool:
         """Tell whether the last leader lives and may trust itself still: it has neither given the
         lead up, nor died, nor come back with a new session, nor outlived its lease."""
         row = await self._call("leader_unaware", node.id, LOCK_CLASS, self._lease)
         return bool(row["unaware"])
 
-    async def enter_timeline(self, node: Node, remembered: int, database: Database) -> Entered:
+    async def enter_timeline(
+        self, node: NodeIdentity, remembered: int, database: Database
+    ) -> Entered:
         """Note the history that the database is on; where it is another than at the term before,
         run and term numbers go on far ahead.
 
@@ -186,7 +188,7 @@ class NodeSession:
         """
         return entered(await self._succeed("timeline_enter", database, remembered, node.id))
 
-    async def begin_term(self, node: Node, database: Database) -> int:
+    async def begin_term(self, node: NodeIdentity, database: Database) -> int:
         """Begin a new term; writers of the old one who keep a fence open too long are ended."""
         return int((await self._succeed("term_begin", database, node.id))["term"])
 
@@ -205,7 +207,7 @@ class NodeSession:
             raise LeaseLostError("the leader's lock was gone before the term began")
         return row
 
-    async def beat(self, node: Node, term: int) -> datetime:
+    async def beat(self, node: NodeIdentity, term: int) -> datetime:
         """Prove that this backend still holds the lock of `term`; return the database's time.
 
         Raises LeaseLostError when it does not.

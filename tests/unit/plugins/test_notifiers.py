@@ -8,7 +8,7 @@ import pytest
 from sereno import ConfigurationError, Notifier, hookimpl
 from sereno.model.errors import PluginError
 from sereno.plugins import collect, load_plugins
-from sereno.plugins.dispatch import Dispatcher
+from sereno.plugins.hook_dispatcher import HookDispatcher
 from sereno.settings import NotifySettings, RouteSettings, Settings
 from sereno.testing import declared
 
@@ -90,7 +90,7 @@ def test_a_plugin_whose_lifespan_fails_takes_its_notifiers_along() -> None:
     )
 
     async def opened() -> set[str]:
-        async with Dispatcher(registry).lifespans() as found:
+        async with HookDispatcher(registry).lifespans() as found:
             return set(found.notifiers)
 
     assert asyncio.run(opened()) == set()

@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from sereno.app.narrator import TOLD, Narrator
 from sereno.model.events import RunFinished
+from sereno.observe.run_logger import TOLD, RunLogger
 
 
 def succeeded(run: int, job: str = "etl.sync") -> RunFinished:
@@ -23,12 +23,12 @@ def test_of_a_burst_some_runs_are_told_and_the_others_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 100.0
-    narrator = Narrator(logging.INFO, lambda: now)
+    logger = RunLogger(logging.INFO, lambda: now)
     with caplog.at_level(logging.INFO, "sereno.runs"):
         for n in range(1000):
-            narrator(succeeded(n, "etl.sync" if n % 2 else "etl.check"))
+            logger(succeeded(n, "etl.sync" if n % 2 else "etl.check"))
         now += 1
-        narrator(succeeded(1000))
+        logger(succeeded(1000))
 
     told = [r for r in caplog.records if r.message == "run succeeded"]
     (more,) = [r for r in caplog.records if r.message == "more runs succeeded"]
@@ -40,12 +40,12 @@ def test_of_a_burst_some_runs_are_told_and_the_others_counted(
 async def test_the_rest_of_a_burst_is_counted_though_nothing_follows(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    narrator = Narrator(logging.INFO, lambda: 100.0)
+    logger = RunLogger(logging.INFO, lambda: 100.0)
     with caplog.at_level(logging.INFO, "sereno.runs"):
         for n in range(TOLD + 3):
-            narrator(succeeded(n))
-        narrator.tell_more()
-        narrator.tell_more()
+            logger(succeeded(n))
+        logger.tell_more()
+        logger.tell_more()
 
     (more,) = [r for r in caplog.records if r.message == "more runs succeeded"]
     assert vars(more)["runs"] == 3

@@ -33,7 +33,7 @@ def hook_of(event: object) -> str:
     return name
 
 
-class Dispatcher(msgspec.Struct):
+class HookDispatcher(msgspec.Struct):
     """Calls the hooks of the plugins in `registry`. `limit`: how long one call may take."""
 
     registry: Registry

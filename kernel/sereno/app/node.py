@@ -37,7 +37,7 @@ from sereno.store.migrate import Migrated, confirm, migrate
 from sereno.store.migration import newest_known
 from sereno.store.nodes import NodeFacts
 from sereno.store.pool import Database
-from sereno.store.session import Node
+from sereno.store.session import NodeIdentity
 from sereno.tracing import Tracer
 
 log = logging.getLogger("sereno.kernel")
@@ -53,7 +53,7 @@ _SILENT = 30.0
 """Seconds for which the loop may be silent before the process counts as dead."""
 
 
-class Kernel:
+class Node:
     """A node from joining the cluster to leaving it. `dsn`: where the database is."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Kernel:
         self._dsn = dsn
         self._bus = bus
         self._tracer = tracer
-        self._node = Node(status.node, 0)
+        self._node = NodeIdentity(status.node, 0)
         self._facts = self._told(None)
         self.runner: Runner | None = None
         self.leader: Leader | None = None
@@ -109,11 +109,11 @@ class Kernel:
         node, label = self.status.node, self.status.label
         return NodeFacts(node, label, os.getpid(), VERSION, http, newest_known())
 
-    async def _present(self) -> Node:
+    async def _present(self) -> NodeIdentity:
         """Return this node with the key of its row, which may be another one after a failover."""
         joined = await nodes.join(self.db, self._facts, self._node.key or None)
         history.tell_numbers(joined.numbers)
-        self._node = Node(self.status.node, joined.key)
+        self._node = NodeIdentity(self.status.node, joined.key)
         return self._node
 
     def silent(self) -> float:

@@ -22,7 +22,7 @@ TOLD = 50
 and of a thousand nobody reads each. The others are counted, by job."""
 
 
-class Narrator:
+class RunLogger:
     """An observer of the bus. `success`: the level at which a run that went well is told.
 
     `steady`: a clock in seconds that only grows.

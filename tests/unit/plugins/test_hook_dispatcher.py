@@ -17,7 +17,7 @@ from sereno import (
     hookimpl,
     job,
 )
-from sereno.plugins import Dispatcher, Registry, collect, load_plugins
+from sereno.plugins import HookDispatcher, Registry, collect, load_plugins
 from sereno.settings import Settings
 
 EVENT = LeaderChanged(node="n", term=1, leading=True, reason="first")
@@ -64,7 +64,7 @@ async def test_each_plugin_hears_an_event_after_the_one_before_it() -> None:
     async def quick(event: LeaderChanged) -> None:
         order.append(f"quick hears of term {event.term}")
 
-    await Dispatcher(registry(("a", listener(slow)), ("b", listener(quick)))).emit(EVENT)
+    await HookDispatcher(registry(("a", listener(slow)), ("b", listener(quick)))).emit(EVENT)
 
     assert order == ["slow begins", "slow ends", "quick hears of term 1"]
 
@@ -83,7 +83,7 @@ async def test_a_hook_that_raises_reaches_no_other_plugin(
     async def good(event: LeaderChanged) -> None:
         heard.append(event)
 
-    await Dispatcher(registry(("bad", listener(bad)), ("good", listener(good)))).emit(EVENT)
+    await HookDispatcher(registry(("bad", listener(bad)), ("good", listener(good)))).emit(EVENT)
 
     assert heard == [EVENT]
     record = next(r for r in caplog.records if r.levelno == logging.ERROR)
@@ -102,7 +102,7 @@ async def test_a_hook_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture
         heard.append(event)
 
     plugins = registry(("a", listener(hang)), ("b", listener(good)))
-    await Dispatcher(plugins, limit=SHORT).emit(EVENT)
+    await HookDispatcher(plugins, limit=SHORT).emit(EVENT)
 
     assert heard == [EVENT]
     assert [r.message for r in caplog.records if r.levelno == logging.ERROR] == ["hook failed"]
@@ -115,7 +115,7 @@ async def test_cancelling_the_kernel_is_no_fault_of_a_plugin() -> None:
         began.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(Dispatcher(registry(("a", listener(hang)))).emit(EVENT))
+    task = asyncio.create_task(HookDispatcher(registry(("a", listener(hang)))).emit(EVENT))
     await began.wait()
     task.cancel()
 
@@ -141,9 +141,9 @@ async def test_each_event_is_heard_by_its_hook_alone(event: type, hook: str) -> 
         heard.append(event)
 
     said = _some(event)
-    dispatcher = Dispatcher(registry(("a", SimpleNamespace(listen=listen))))
+    hooks = HookDispatcher(registry(("a", SimpleNamespace(listen=listen))))
     for other in (RunStarted, RunFinished, SlotSettled, LeaderChanged, JobOverdue):
-        await dispatcher.emit(said if other is event else _some(other))
+        await hooks.emit(said if other is event else _some(other))
 
     assert len(heard) == 1
     assert heard[0] is said
@@ -155,7 +155,7 @@ def _some(event: Any) -> Any:
 
 async def test_an_event_that_no_hook_hears_is_an_error_of_the_kernel() -> None:
     with pytest.raises(TypeError, match="no hook hears a SimpleNamespace"):
-        await Dispatcher(registry()).emit(SimpleNamespace())
+        await HookDispatcher(registry()).emit(SimpleNamespace())
 
 
 async def test_lifespans_open_in_order_and_close_in_reverse() -> None:
@@ -171,7 +171,7 @@ async def test_lifespans_open_in_order_and_close_in_reverse() -> None:
         yield
         order.append("second closes")
 
-    async with Dispatcher(registry(("a", keeper(first)), ("b", keeper(second)))).lifespans():
+    async with HookDispatcher(registry(("a", keeper(first)), ("b", keeper(second)))).lifespans():
         order.append("work")
 
     assert order == ["first opens", "second opens", "work", "second closes", "first closes"]
@@ -193,15 +193,15 @@ async def test_a_lifespan_that_fails_takes_its_own_jobs_away_and_no_others() -> 
         yield
 
     plugins = registry(("a", keeper(bad)), ("b", keeper(good)), ("c", keeper(hang)))
-    dispatcher = Dispatcher(plugins, lifespan_limit=SHORT)
+    hooks = HookDispatcher(plugins, lifespan_limit=SHORT)
 
-    async with dispatcher.lifespans() as left:
+    async with hooks.lifespans() as left:
         assert set(left.jobs) == {"good.work"}
         assert left.records["a"].state == "failed"
         assert left.records["a"].reason == "sereno_lifespan: OSError: no route to the PBX"
         assert left.records["c"].reason == "sereno_lifespan: TimeoutError: no message"
         assert left.plugins.loaded == ["b"]
-        assert dispatcher.registry is left
+        assert hooks.registry is left
     assert closed == ["good"]
 
 
@@ -216,7 +216,7 @@ async def test_a_lifespan_that_cannot_be_closed_keeps_none_open() -> None:
         yield
         raise ValueError("x")
 
-    async with Dispatcher(registry(("a", keeper(good)), ("b", keeper(bad)))).lifespans():
+    async with HookDispatcher(registry(("a", keeper(good)), ("b", keeper(bad)))).lifespans():
         pass
 
     assert closed == ["good"]
@@ -232,7 +232,7 @@ async def test_lifespans_close_too_when_the_work_inside_fails() -> None:
             closed.append("good")
 
     with pytest.raises(KeyError):
-        async with Dispatcher(registry(("a", keeper(good)))).lifespans():
+        async with HookDispatcher(registry(("a", keeper(good)))).lifespans():
             raise KeyError
 
     assert closed == ["good"]
@@ -245,6 +245,6 @@ async def test_what_is_no_context_manager_fails_its_plugin() -> None:
 
     plugins = registry(("a", SimpleNamespace(sereno_lifespan=sereno_lifespan)))
 
-    async with Dispatcher(plugins).lifespans() as left:
+    async with HookDispatcher(plugins).lifespans() as left:
         assert left.records["a"].state == "failed"
         assert "__aenter__" in left.records["a"].reason
