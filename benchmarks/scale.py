@@ -29,7 +29,7 @@ from benchmarks.rig.report import Column, ms
 from benchmarks.rig.server import BenchServer, execute
 from sereno.store import views
 from sereno.store.pool import Database
-from sereno.triggers.rules import rules
+from sereno.triggers.rule_version import rules
 
 PATIENCE = 300.0
 SLICE = 1_000_000

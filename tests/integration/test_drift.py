@@ -11,11 +11,11 @@ import pytest
 from sereno.engine import drift_watch
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
-from sereno.model.ledger import Definition
+from sereno.model.ledger import ScheduleVersion
 from sereno.store import drift, schedules
 from sereno.store.drift import FIRST, Drift, Step, foresee, notice, recorded
-from sereno.triggers.coming import next_slot
-from sereno.triggers.rules import rules
+from sereno.triggers.occurrences import next_slot
+from sereno.triggers.rule_version import rules
 
 from .scene import OTHER, Scene, job_named, named, opened
 
@@ -65,7 +65,7 @@ async def test_what_other_rules_compute_alike_is_computed_once_and_kept_as_their
 ) -> None:
     asked: list[datetime] = []
 
-    def counting(held: Definition, name: str, after: datetime) -> datetime | None:
+    def counting(held: ScheduleVersion, name: str, after: datetime) -> datetime | None:
         asked.append(after)
         return next_slot(held, name, after)
 
@@ -287,7 +287,7 @@ async def test_a_leader_rests_after_each_step_in_proportion_to_it(
 async def test_a_trigger_that_fails_costs_the_others_nothing(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(held: Definition, name: str, after: datetime) -> datetime | None:
+    def failing(held: ScheduleVersion, name: str, after: datetime) -> datetime | None:
         if name == "a":
             raise ZeroDivisionError("a plugin's fault")
         return next_slot(held, name, after)

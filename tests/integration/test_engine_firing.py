@@ -10,7 +10,7 @@ from sereno import RunContext, cron, every, job, once, schedule
 from sereno.engine import scheduler
 from sereno.model.errors import StoreUnavailableError
 from sereno.store import ledger, runs, schedules
-from sereno.triggers.coming import next_slot
+from sereno.triggers.occurrences import next_slot
 
 from .node import Eye, failing_once, running
 

@@ -13,7 +13,7 @@ from sereno.model.schedule import Schedule
 from sereno.store import schedules
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.pool import Database
-from sereno.triggers.coming import coming
+from sereno.triggers.occurrences import coming
 
 from .cli_scene import Scene, scene
 
@@ -88,7 +88,7 @@ def test_the_account_of_a_removed_schedule_goes_by_the_name_that_its_jitter_went
     scene.sql("UPDATE sereno.watermark SET settled_to = now()")
     parts = Declared(trigger="every 1h", jitter=timedelta(minutes=50))
     now = datetime.now(UTC)
-    held = parts.definition(1, now, "active")
+    held = parts.as_version(1, now, "active")
     for slot in takewhile(lambda s: s < now, coming(held, "etl.sync@x", now - timedelta(hours=6))):
         scene.slot(1, slot.isoformat(), "skipped", "overlap")
     scene.call("schedule", "remove", "etl.sync@x")

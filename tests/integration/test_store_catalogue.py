@@ -11,11 +11,11 @@ import pytest
 
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
-from sereno.model.ledger import Definition
+from sereno.model.ledger import ScheduleVersion
 from sereno.store import catalogue, schedules, version
 from sereno.store.catalogue import register
 from sereno.triggers import parse
-from sereno.triggers.coming import next_slot
+from sereno.triggers.occurrences import next_slot
 
 from .scene import Scene, declared_job, job_named, named, opened
 
@@ -133,7 +133,7 @@ async def test_a_leader_can_beat_while_it_registers_many_schedules(
 ) -> None:
     since_turn, longest = 0, 0
 
-    def counted(definition: Definition, name: str, after: datetime) -> datetime | None:
+    def counted(definition: ScheduleVersion, name: str, after: datetime) -> datetime | None:
         nonlocal since_turn, longest
         since_turn += 1
         longest = max(longest, since_turn)

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sereno.cli import main
-from sereno.cli.catalogue import ENTRIES
+from sereno.cli.command_table import ENTRIES
 from sereno_etl_ivr.demo import write_calls
 
 from ..servers.waiting import wait_until
@@ -216,7 +216,7 @@ def test_commands_are_found_wherever_they_stand() -> None:
             f"{template}/README.md.txt",
             "trigger $name.greet -p times=5 --wait",
         ),
-        ("kernel/sereno/cli/waiting.py", "cancel {run_id}"),
+        ("kernel/sereno/cli/run_follower.py", "cancel {run_id}"),
         ("plugins/reports/sereno_reports/commands.py", "trigger reports.daily --wait"),
     ):
         assert (place, words) in found

@@ -6,11 +6,11 @@ from typing import Any
 import click
 import msgspec
 
-from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import moment
 from sereno.cli.options import DURATION, as_json, pass_invocation
 from sereno.cli.output import write_json, write_table
+from sereno.cli.query import ask
 from sereno.cli.table import Cell, Column
 from sereno.store import trail
 from sereno.store.pool import Database

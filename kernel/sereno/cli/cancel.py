@@ -2,11 +2,11 @@
 
 import click
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import FAILED, complain
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import RUN, as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
+from sereno.cli.query import ask
 from sereno.model.errors import NotFoundError
 from sereno.store import runs, views
 from sereno.store.pool import Database

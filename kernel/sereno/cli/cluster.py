@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 import click
 from rich.text import Text
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import said, word, write, write_json, write_table
+from sereno.cli.query import ask
 from sereno.cli.table import Cell, Column
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back

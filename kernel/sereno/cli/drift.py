@@ -4,11 +4,11 @@ from datetime import datetime
 
 import click
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.output import write, write_json, write_table
+from sereno.cli.query import ask
 from sereno.cli.table import Column
 from sereno.model.declared import Declared
 from sereno.store.drift import Drift, foresee

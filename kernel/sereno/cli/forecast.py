@@ -6,11 +6,11 @@ from datetime import datetime, timedelta, tzinfo
 
 from sereno.cli.moments import moment
 from sereno.model.declared import Declared
-from sereno.model.ledger import Definition, ScheduleState
+from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.zone import find_zone
 from sereno.plugins import DeclaredSchedule, Registry
 from sereno.store.views import ScheduleView
-from sereno.triggers.coming import next_slot, trigger_of
+from sereno.triggers.occurrences import next_slot, trigger_of
 from sereno.triggers.trigger import EPOCH
 
 _STEP = timedelta(microseconds=1)
@@ -31,7 +31,7 @@ class Forecast:
 
     name: str
     job: str
-    definition: Definition
+    definition: ScheduleVersion
     until: datetime | None = None
     reason: str | None = None
 
@@ -50,7 +50,7 @@ class Forecast:
     def declared(cls, schedule: DeclaredSchedule) -> "Forecast":
         """Return what a plugin or the configuration declares."""
         state: ScheduleState = "active" if schedule.enabled else "paused"
-        definition = Declared.of(schedule.schedule).definition(1, EPOCH, state)
+        definition = Declared.of(schedule.schedule).as_version(1, EPOCH, state)
         reason = None if schedule.enabled else "disabled by the configuration"
         return cls(name=schedule.name, job=schedule.job, definition=definition, reason=reason)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from sereno.cli.additions import plugin_commands
-from sereno.cli.catalogue import ENTRIES, SECTIONS
+from sereno.cli.command_table import ENTRIES, SECTIONS
 from sereno.cli.failure import told
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import global_options, global_parameters
+from sereno.cli.plugin_commands import plugin_commands
 from sereno.cli.streams import prepare_streams, read_arguments, undecodable
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 
 
 class SerenoGroup(click.Group):

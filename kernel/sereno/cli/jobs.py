@@ -7,11 +7,11 @@ import click
 import msgspec
 from rich.text import Text
 
-from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import said, word, write, write_json, write_table
+from sereno.cli.query import ask
 from sereno.cli.table import Cell, Column
 from sereno.model.errors import StoreUnavailableError
 from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds

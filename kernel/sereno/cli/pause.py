@@ -4,13 +4,13 @@ from datetime import datetime
 
 import click
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import remark
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
+from sereno.cli.query import ask
 from sereno.store import schedules, views
 from sereno.store.pool import Database
 

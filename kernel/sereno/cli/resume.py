@@ -4,10 +4,10 @@ from typing import Literal, cast
 
 import click
 
-from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
+from sereno.cli.query import ask
 from sereno.store import schedules
 from sereno.store.pool import Database
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import click
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import FAILED, complain
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import RUN, as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_some
-from sereno.cli.waiting import check_waiting, follow, waiting_options
+from sereno.cli.query import ask
+from sereno.cli.run_follower import check_waiting, follow, waiting_options
 from sereno.store import queue, views
 from sereno.store.pool import Database
 from sereno.store.views import RunDetail

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
 from sereno.cli.output import said, title, word, write, write_facts, write_json
+from sereno.cli.query import ask
 from sereno.cli.runs import progress
 from sereno.cli.table import Cell
 from sereno.model.run import LogLine

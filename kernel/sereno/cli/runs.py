@@ -3,11 +3,11 @@
 import click
 from rich.text import Text
 
-from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import said, word, write_json, write_table
+from sereno.cli.query import ask
 from sereno.cli.table import Cell, Column
 from sereno.model.text import visible
 from sereno.store import views

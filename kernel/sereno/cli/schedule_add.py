@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 import click
 
-from sereno.cli.asking import ask
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
+from sereno.cli.query import ask
 from sereno.cli.schedule_fit import declared_job, read_policies
 from sereno.cli.schedule_options import schedule_options
 from sereno.model.declared import Declared

@@ -8,7 +8,6 @@ import click
 import msgspec
 from msgspec import UNSET
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import remark
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
@@ -16,6 +15,7 @@ from sereno.cli.moments import exact
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
+from sereno.cli.query import ask
 from sereno.cli.schedule_fit import declared_job, read_policies
 from sereno.cli.schedule_options import schedule_options
 from sereno.model.declared import Declared

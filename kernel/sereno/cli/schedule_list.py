@@ -6,11 +6,11 @@ import click
 import msgspec
 from rich.text import Text
 
-from sereno.cli.asking import ask
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import word, write_json, write_table
+from sereno.cli.query import ask
 from sereno.cli.table import Cell, Column
 from sereno.settings import hidden
 from sereno.store import views

@@ -7,17 +7,17 @@ from typing import Any
 
 from rich.text import Text
 
-from sereno.cli.asking import ask
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
 from sereno.cli.output import said, title, word, write, write_json
+from sereno.cli.query import ask
 from sereno.cli.run_page import tell_outcome
 from sereno.model.run import FINAL
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import RuleView, RunDetail, SlotView
-from sereno.triggers.coming import next_slot, trigger_of
+from sereno.triggers.occurrences import next_slot, trigger_of
 
 _TICK = timedelta(microseconds=1)
 _MINUTE = timedelta(minutes=1)

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import remark
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
@@ -15,7 +14,8 @@ from sereno.cli.moments import exact
 from sereno.cli.options import as_json, pass_invocation, requester
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
-from sereno.cli.waiting import check_waiting, follow, waiting_options
+from sereno.cli.query import ask
+from sereno.cli.run_follower import check_waiting, follow, waiting_options
 from sereno.model.errors import NotFoundError, SchemaError
 from sereno.model.job import Job
 from sereno.model.trace import is_traceparent

@@ -6,12 +6,12 @@ from typing import Any
 import click
 import msgspec
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.options import DURATION, as_json, pass_invocation
 from sereno.cli.output import title, write, write_facts, write_json, write_table
+from sereno.cli.query import ask
 from sereno.cli.table import Column
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back

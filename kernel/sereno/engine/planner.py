@@ -31,17 +31,17 @@ from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import DeclarationError, SerenoError, TriggerError
 from sereno.model.history import may_have_run
 from sereno.model.ledger import (
-    Definition,
     Entry,
     NewRun,
     OpenRange,
+    ScheduleVersion,
     Settlement,
     SlotRange,
     SlotVerdict,
 )
 from sereno.model.policies import Policies
 from sereno.model.unreadable import unreadable
-from sereno.triggers.coming import next_slot, spans, trigger_of
+from sereno.triggers.occurrences import next_slot, spans, trigger_of
 
 MAX_SLOTS = 1_000
 """Slots settled at once: a longer outage takes several goes, so that nothing else waits for it."""
@@ -57,7 +57,7 @@ _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 class _Due(msgspec.Struct, frozen=True):
     slot: datetime
-    definition: Definition
+    definition: ScheduleVersion
     held: str | None  # why it may not run, None when it may
 
 
@@ -127,7 +127,7 @@ def _due(entry: Entry, until: datetime) -> Iterator[_Due]:
 
 
 def _slots(
-    entry: Entry, definition: Definition, after: datetime, last: datetime
+    entry: Entry, definition: ScheduleVersion, after: datetime, last: datetime
 ) -> Iterator[datetime]:
     trigger = trigger_of(definition.trigger, definition.jitter, entry.name)
     while (slot := trigger.next_after(after)) is not None and slot <= last:
@@ -247,7 +247,9 @@ def _after(slot: datetime, grace: timedelta) -> datetime:
     return slot + grace if grace < _LAST - slot else _LAST
 
 
-def _key(entry: Entry, policies: Policies, definition: Definition, in_turn: bool) -> str | None:
+def _key(
+    entry: Entry, policies: Policies, definition: ScheduleVersion, in_turn: bool
+) -> str | None:
     """Return what a run's turn goes by; raises SerenoError when it can have none."""
     if fault := unreadable({"params": definition.params, "policies": definition.policies}):
         raise DeclarationError(fault)

@@ -36,7 +36,7 @@ from sereno.model.unreadable import unreadable
 from sereno.store import ledger, runs, schedules
 from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity
-from sereno.triggers.coming import next_slot
+from sereno.triggers.occurrences import next_slot
 
 log = logging.getLogger("sereno.leader")
 

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from sereno.model.errors import SerenoError
-from sereno.model.ledger import Definition
+from sereno.model.ledger import ScheduleVersion
 from sereno.store.ledger import definition
 from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
 from sereno.store.timeline import Timeline
 from sereno.store.timeline import since as timelines_since
-from sereno.triggers.coming import dropped, spans, trigger_of
+from sereno.triggers.occurrences import dropped, spans, trigger_of
 
 MAX_FAULTS = 1_000
 _PREFETCH = 5_000
@@ -108,7 +108,9 @@ async def _schedule(connection: Connection, row: Record, account: Account) -> No
     account.unsettled += sum(1 for _ in expected(versions, name, until, account.until))
 
 
-def _hold_edits(versions: list[Definition], name: str, until: datetime, account: Account) -> None:
+def _hold_edits(
+    versions: list[ScheduleVersion], name: str, until: datetime, account: Account
+) -> None:
     """Find slots that jitter had put off beyond an edit that dropped them: by a version that did
     not keep them, and recorded nothing."""
     ruled = list(spans(versions, account.since, until))
@@ -122,7 +124,7 @@ def _hold_edits(versions: list[Definition], name: str, until: datetime, account:
 
 
 def expected(
-    versions: list[Definition], name: str, after: datetime, until: datetime
+    versions: list[ScheduleVersion], name: str, after: datetime, until: datetime
 ) -> Iterator[datetime]:
     """Yield every slot in (after, until] that `versions` made due, soonest first."""
     for version, first, last in spans(versions, after, until):

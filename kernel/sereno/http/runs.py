@@ -27,7 +27,7 @@ from sereno.model.errors import (
     TriggerError,
 )
 from sereno.model.job import Job
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 from sereno.model.trace import is_traceparent
 from sereno.settings import redact
 from sereno.store import queue, views

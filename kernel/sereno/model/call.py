@@ -6,7 +6,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from sereno.model.errors import DeclarationError
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 
 P = ParamSpec("P")
 T = TypeVar("T")

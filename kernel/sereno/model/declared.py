@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sereno.model.errors import DeclarationError
-from sereno.model.ledger import Definition, ScheduleState
+from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.schedule import Schedule
 from sereno.model.unreadable import json_object, unreadable
 
@@ -52,9 +52,11 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
         """Return plain JSON values that `from_json` reads back."""
         return dict(msgspec.to_builtins(self))
 
-    def definition(self, version: int, valid_from: datetime, state: ScheduleState) -> Definition:
+    def as_version(
+        self, version: int, valid_from: datetime, state: ScheduleState
+    ) -> ScheduleVersion:
         """Return this as a version of its schedule."""
-        return Definition(
+        return ScheduleVersion(
             version=version,
             valid_from=valid_from,
             state=state,

@@ -13,12 +13,12 @@ from sereno.model.call import explained
 from sereno.model.concurrency import concurrency_key
 from sereno.model.declaration import check_function, check_params, checked_upstream, spoken
 from sereno.model.errors import DeclarationError, ParamsError
-from sereno.model.nearest import nearest
 from sereno.model.params_rule import params_rule
 from sereno.model.policies import EXECUTORS, Policies, checked, checked_of_schedule
 from sereno.model.registrable import check_json, check_text
 from sereno.model.schedule import Schedule, Trigger, is_trigger
 from sereno.model.secret import secret_fields
+from sereno.model.suggestion import nearest
 from sereno.model.text import shortened
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")

@@ -11,7 +11,7 @@ from sereno.model.run import Cause, Verdict
 ScheduleState = Literal["active", "paused", "orphaned", "removed"]
 
 
-class Definition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ScheduleVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One version of a schedule: what its slots after `valid_from` follow."""
 
     version: int
@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     schedule_id: int
     name: str
     job: str
-    definitions: tuple[Definition, ...]
+    definitions: tuple[ScheduleVersion, ...]
     settled_to: datetime
     next_slot: datetime | None
     wake_at: datetime
@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     paused_until: datetime | None = None
 
     @property
-    def current(self) -> Definition:
+    def current(self) -> ScheduleVersion:
         """Return the newest version."""
         return self.definitions[-1]
 

@@ -9,9 +9,9 @@ from msgspec.structs import asdict, fields, replace
 
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
-from sereno.model.nearest import nearest
 from sereno.model.registrable import check_text
 from sereno.model.retry import Retry
+from sereno.model.suggestion import nearest
 
 Overlap = Literal["skip", "queue", "allow", "cancel_previous"]
 CatchUp = Literal["last", "none", "all"]

@@ -12,9 +12,9 @@ from sereno.model.call import explained
 from sereno.model.declaration import spoken
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
-from sereno.model.nearest import nearest
 from sereno.model.policies import POLICY_NAMES, checked_of_schedule
 from sereno.model.registrable import check_instant, check_json, check_span, check_text
+from sereno.model.suggestion import nearest
 from sereno.model.text import visible_line
 
 MAX_LABEL = 200

@@ -14,7 +14,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sereno.model.errors import TriggerError
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 
 _NO_ZONES = {
     "factory": "it stands for a machine whose zone nobody has set",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sereno.model.job import Job
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 
 
 def chain_faults(jobs: Mapping[str, Job]) -> dict[str, str]:

@@ -18,9 +18,9 @@ from sereno.model.declared import Declared
 from sereno.model.errors import ConfigurationError, ParamsError, PluginError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
-from sereno.model.nearest import nearest
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Schedule
+from sereno.model.suggestion import nearest
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
 from sereno.plugins.collectors import checked_collectors
@@ -29,8 +29,8 @@ from sereno.plugins.loader import Plugins
 from sereno.plugins.overrides import Overrides
 from sereno.plugins.registry import Registry
 from sereno.settings import Settings, plugin_key, plugin_settings
-from sereno.triggers.coming import next_slot
 from sereno.triggers.guarded import is_foreign
+from sereno.triggers.occurrences import next_slot
 
 _MOST_JOBS = 100_000
 _NOTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
@@ -247,7 +247,7 @@ def _check_trigger(schedule: Schedule, name: str) -> None:
     if type(schedule.trigger).__module__.startswith("sereno.triggers.") and not is_foreign(text):
         return
     now = datetime.now(UTC)  # noqa: TID251 - any instant would do, and no database is asked yet
-    definition = Declared.of(schedule).definition(1, now, "active")
+    definition = Declared.of(schedule).as_version(1, now, "active")
     first = next_slot(definition, name, now)
     if first is not None:
         next_slot(definition, name, first)

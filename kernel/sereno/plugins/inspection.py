@@ -6,7 +6,7 @@ from typing import Any
 
 from sereno import hookspecs
 from sereno.model.errors import PluginError
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 
 PREFIX = "sereno_"
 _MARK = "sereno_impl"

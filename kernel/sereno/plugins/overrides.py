@@ -6,8 +6,8 @@ import msgspec
 
 from sereno.model.errors import SerenoError
 from sereno.model.job import Job
-from sereno.model.nearest import nearest
 from sereno.model.schedule import Schedule
+from sereno.model.suggestion import nearest
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule
 from sereno.settings import JobSettings, ScheduleSettings, Settings, plugin_key

@@ -8,9 +8,9 @@ import msgspec
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
-from sereno.model.nearest import nearest
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Origin, Schedule
+from sereno.model.suggestion import nearest
 from sereno.plugins.loader import Plugins
 from sereno.plugins.record import PluginRecord
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 
 Key = tuple[str | int, ...]
 """A path through the tables, as ("http", "port"); an int counts in a list."""

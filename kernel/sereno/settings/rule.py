@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from sereno.model.duration import format_duration, parse_duration
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 
 _SEQUENCES = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
 _MANY = "a list, or texts with commas between them"

@@ -288,7 +288,7 @@ async def create(
         if n % FORESEEN_AT_ONCE == 0:
             await asyncio.sleep(0)
         if s.declared.enabled:
-            following[s.name] = foreseen(s.declared.definition(1, now, "active"), s.name, now)
+            following[s.name] = foreseen(s.declared.as_version(1, now, "active"), s.name, now)
     for n in range(0, len(schedules), _AT_ONCE):
         await _insert(connection, schedules[n : n + _AT_ONCE], following, by, now)
     for s in schedules:

@@ -13,15 +13,15 @@ from msgspec import Meta
 
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError
-from sereno.model.ledger import Definition
+from sereno.model.ledger import ScheduleVersion
 from sereno.store.catalogue import BY_CODE
 from sereno.store.ledger import definition
 from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
 from sereno.store.version import BY_CONFIG
-from sereno.triggers.coming import next_slot
-from sereno.triggers.passing import in_passing
-from sereno.triggers.rules import rules
+from sereno.triggers.occurrences import next_slot
+from sereno.triggers.rule_version import rules
+from sereno.triggers.step_cache import in_passing
 
 NEXT = 5
 MONTHS = 13
@@ -77,7 +77,7 @@ async def foresee(db: Database, declared: Mapping[str, Declared]) -> list[Drift]
                 effective = Declared.from_json(ours.to_json(), row["overrides"])
             except DeclarationError:
                 continue  # it keeps what it has, and says so when the code leads
-            held = effective.definition(held.version, held.valid_from, held.state)
+            held = effective.as_version(held.version, held.valid_from, held.state)
         moved = _moved(_as_changed(row), held)
         if moved is not None:
             found.append(_as_of_now(row, held, moved))
@@ -189,7 +189,7 @@ def _kept(row: Mapping[str, Any]) -> Outlook | None:
         return None
 
 
-def _moved(row: Mapping[str, Any], held: Definition) -> Drift | None:
+def _moved(row: Mapping[str, Any], held: ScheduleVersion) -> Drift | None:
     old = _kept(row)
     if old is None:
         return None
@@ -221,7 +221,7 @@ def _as_changed(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**row, "drift": msgspec.to_builtins(asked)}
 
 
-def _as_of_now(row: Record, held: Definition, moved: Drift) -> Drift:
+def _as_of_now(row: Record, held: ScheduleVersion, moved: Drift) -> Drift:
     """Return `moved` with the slots from now on, of which the kept ones may be few: where this code
     computes as the leader's does, it can tell what was to come."""
     old = _kept(row)
@@ -240,7 +240,7 @@ def _because(old: Outlook, new: Outlook) -> str:
     return "its window, its jitter or the code of its trigger has changed"
 
 
-def _outlook(held: Definition, name: str, at: datetime) -> Outlook:
+def _outlook(held: ScheduleVersion, name: str, at: datetime) -> Outlook:
     slots: list[datetime] = []
     try:
         with in_passing():

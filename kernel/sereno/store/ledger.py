@@ -11,7 +11,7 @@ import asyncpg
 
 from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT
 from sereno.model.errors import LeaseLostError, StoreError
-from sereno.model.ledger import Definition, Entry, NewRun, OpenRange, Settlement
+from sereno.model.ledger import Entry, NewRun, OpenRange, ScheduleVersion, Settlement
 from sereno.model.run import Verdict
 from sereno.model.unreadable import json_object
 from sereno.store.pool import Database
@@ -148,9 +148,9 @@ def _opened(row: asyncpg.Record) -> OpenRange | None:
     return OpenRange(first=row["open_first"], verdict=cast(Verdict, verdict), reason=reason)
 
 
-def definition(row: asyncpg.Record) -> Definition:
+def definition(row: asyncpg.Record) -> ScheduleVersion:
     """Return the version of a schedule that `row` holds, its number as ``v_version``."""
-    return Definition(
+    return ScheduleVersion(
         version=row["v_version"],
         valid_from=row["valid_from"],
         state=row["state"],

@@ -13,15 +13,15 @@ from sereno.model.concurrency import concurrency_key
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.job import Job
-from sereno.model.ledger import Definition
+from sereno.model.ledger import ScheduleVersion
 from sereno.model.unreadable import json_object
 from sereno.store.catalogue import NamedSchedule, create
 from sereno.store.ledger import definition as held_by
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 from sereno.store.version import change, lapse
-from sereno.triggers.coming import coming, next_slot, spans
-from sereno.triggers.fit import check_name, fitting
+from sereno.triggers.occurrences import coming, next_slot, spans
+from sereno.triggers.validation import check_name, fitting
 
 MAX_REPLAY = 1_000
 """Runs that a resume with ``run="all"`` may queue at most."""
@@ -126,7 +126,7 @@ async def end_pause(db: Database, term: int, name: str) -> None:
 async def _replay(
     connection: asyncpg.Connection,
     row: asyncpg.Record,
-    definition: Definition,
+    definition: ScheduleVersion,
     since: datetime,
     run: Literal["last", "all"],
     by: str,
@@ -161,7 +161,7 @@ async def _replay(
 
 
 def _slots(
-    versions: Sequence[Definition], name: str, after: datetime, until: datetime
+    versions: Sequence[ScheduleVersion], name: str, after: datetime, until: datetime
 ) -> Iterator[datetime]:
     """Yield the slots in (after, until], each as the version of its time made it due."""
     for version, first, last in spans(versions, after, until):
@@ -194,7 +194,7 @@ async def override(
     jobs: Callable[[str], Job],
     by: str,
     reason: str = "",
-) -> tuple[Definition, datetime]:
+) -> tuple[ScheduleVersion, datetime]:
     """Lay `changes` (fields of `Declared`) over one schedule: None takes one back, UNSET leaves the
     field empty. Return its new version, and the first slot that this would fire now (or, when a
     slot that jitter has put off stays with the version before, after that).

@@ -8,12 +8,12 @@ import asyncpg
 import msgspec
 
 from sereno.model.declared import Declared
-from sereno.model.ledger import Definition, ScheduleState
+from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.unreadable import json_object
 from sereno.store.ledger import definition as held_by
 from sereno.store.sql import sql
-from sereno.triggers.coming import dropped, next_slot
-from sereno.triggers.passing import in_passing
+from sereno.triggers.occurrences import dropped, next_slot
+from sereno.triggers.step_cache import in_passing
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def is_over(row: asyncpg.Record) -> bool:
     return until is not None and until - _TICK <= max(row["now"], row["settled_to"])
 
 
-def foreseen(definition: Definition, name: str, after: datetime) -> datetime | None:
+def foreseen(definition: ScheduleVersion, name: str, after: datetime) -> datetime | None:
     """Return the next slot; None also when the trigger cannot tell, as when its plugin is gone.
 
     The leader says so each time it looks at the schedule, and leads the others on.
@@ -71,7 +71,7 @@ async def change(
     state: ScheduleState | None = None,
     paused_until: datetime | None = None,
     since: datetime | None = None,
-) -> Definition:
+) -> ScheduleVersion:
     """Write a new version of the schedule that `row` (locked) holds; it rules slots after `since`,
     by default after this instant, and none that is settled.
 
@@ -83,7 +83,7 @@ async def change(
     overrides = row["overrides"] if overrides is None else overrides
     effective = Declared.from_json(declared, overrides)
     since = max(since or row["now"], row["settled_to"])
-    definition = effective.definition(row["version"] + 1, since, state)
+    definition = effective.as_version(row["version"] + 1, since, state)
     staying = await _staying(connection, row, definition)
     following: datetime | None = None
     if staying:
@@ -115,7 +115,7 @@ async def change(
 
 
 async def _staying(
-    connection: asyncpg.Connection, row: asyncpg.Record, definition: Definition
+    connection: asyncpg.Connection, row: asyncpg.Record, definition: ScheduleVersion
 ) -> list[datetime]:
     """Return the slots that are under way, put off by jitter, when `definition` is to rule."""
     if row["state"] in ("orphaned", "removed"):

@@ -9,9 +9,9 @@ import asyncpg
 import msgspec
 
 from sereno.model.errors import NotFoundError
-from sereno.model.ledger import Definition
-from sereno.model.nearest import nearest
+from sereno.model.ledger import ScheduleVersion
 from sereno.model.run import LogLine
+from sereno.model.suggestion import nearest
 from sereno.model.unreadable import json_object
 from sereno.settings import hidden, redact
 from sereno.store.backend import Backend
@@ -46,7 +46,7 @@ class ScheduleView(msgspec.Struct, kw_only=True):
     origin: str
     state: str
     overridden: bool
-    definition: Definition
+    definition: ScheduleVersion
     settled_to: datetime
     next_slot: datetime | None = None
     paused_until: datetime | None = None
@@ -193,7 +193,7 @@ class RuleView(msgspec.Struct, kw_only=True):
     """The version that a schedule's slots at some instant follow, and who made it."""
 
     name: str
-    definition: Definition
+    definition: ScheduleVersion
     settled_to: datetime
     changed_by: str
     changed_at: datetime
@@ -358,5 +358,5 @@ def _picked(
     }
 
 
-def _masked(found: Definition) -> Definition:
+def _masked(found: ScheduleVersion) -> ScheduleVersion:
     return msgspec.structs.replace(found, params=hidden("params", found.params))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sereno.model.errors import TriggerError
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 from sereno.triggers.trigger import Trigger
 
 

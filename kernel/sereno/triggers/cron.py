@@ -19,9 +19,9 @@ from sereno.model.zone import find_zone, iana_names
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.expression import canonical, is_field
 from sereno.triggers.mistaken import refuse_foreign
-from sereno.triggers.passing import in_passing
+from sereno.triggers.step_cache import in_passing
 from sereno.triggers.trigger import Trigger, in_utc
-from sereno.triggers.wall import WallClock, wall_clock
+from sereno.triggers.wall_clock import WallClock, wall_clock
 from sereno.triggers.zone import SECOND, jump, readings, zone_name
 
 Gap = Literal["debian", "run", "skip"]

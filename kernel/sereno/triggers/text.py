@@ -4,7 +4,7 @@ import json
 import re
 
 from sereno.model.errors import TriggerError
-from sereno.model.nearest import nearest
+from sereno.model.suggestion import nearest
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.cron import parse_cron
 from sereno.triggers.exclusion import parse_except_on

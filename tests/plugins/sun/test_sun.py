@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sereno import TriggerArguments, TriggerError, except_on, parse
-from sereno.model.ledger import Definition
+from sereno.model.ledger import ScheduleVersion
 from sereno.testing import declared
-from sereno.triggers.coming import next_slot
+from sereno.triggers.occurrences import next_slot
 from sereno_sun import Sun, plugin, sun
 
 SETTLED = settings(derandomize=True, deadline=None, database=None, max_examples=150)
@@ -117,7 +117,7 @@ def test_it_joins_with_other_kinds_and_stands_in_a_schedule() -> None:
     joined = except_on(sun("sunset", *MADRID), "2026-01-01", tz="Europe/Madrid")
     assert parse(joined.text) == joined
     slot = next_slot(
-        Definition(version=1, valid_from=NEW_YEAR, state="active", trigger=joined.text),
+        ScheduleVersion(version=1, valid_from=NEW_YEAR, state="active", trigger=joined.text),
         "lights.on",
         NEW_YEAR,
     )

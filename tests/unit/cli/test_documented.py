@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from sereno.cli.catalogue import ENTRIES
+from sereno.cli.command_table import ENTRIES
 from sereno.cli.options import GLOBAL_NAMES, global_parameters
 
 PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text("utf-8")

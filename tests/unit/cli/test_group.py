@@ -8,7 +8,7 @@ import click
 import pytest
 
 from sereno import hookimpl
-from sereno.cli.catalogue import ENTRIES
+from sereno.cli.command_table import ENTRIES
 
 from .conftest import Call
 

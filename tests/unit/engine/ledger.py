@@ -9,7 +9,7 @@ from hypothesis.strategies import DrawFn
 from msgspec.structs import replace
 
 from sereno.engine.planner import plan
-from sereno.model.ledger import Definition, Entry, NewRun, OpenRange, Settlement, SlotVerdict
+from sereno.model.ledger import Entry, NewRun, OpenRange, ScheduleVersion, Settlement, SlotVerdict
 from sereno.model.policies import Policies
 from sereno.triggers import parse
 
@@ -68,12 +68,18 @@ def schedule(
 ) -> Entry:
     """Return a schedule of one version that is settled up to START."""
     return entry_of(
-        (Definition(version=1, valid_from=START, trigger=trigger, **{"state": "active", **parts}),),  # type: ignore[arg-type]
+        (
+            ScheduleVersion(
+                version=1, valid_from=START, trigger=trigger, **{"state": "active", **parts}
+            ),
+        ),  # type: ignore[arg-type]
         paused_until=paused_until,
     )
 
 
-def entry_of(definitions: tuple[Definition, ...], *, paused_until: datetime | None = None) -> Entry:
+def entry_of(
+    definitions: tuple[ScheduleVersion, ...], *, paused_until: datetime | None = None
+) -> Entry:
     return Entry(
         schedule_id=1,
         name="a.b",
@@ -129,7 +135,9 @@ def settle(
     return ledger, entry
 
 
-def due(definitions: tuple[Definition, ...], until: datetime) -> dict[datetime, Definition]:
+def due(
+    definitions: tuple[ScheduleVersion, ...], until: datetime
+) -> dict[datetime, ScheduleVersion]:
     """Return, by brute force, every slot in (START, until] and the version that made it due."""
     found = {}
     for n, definition in enumerate(definitions):
@@ -145,7 +153,7 @@ def due(definitions: tuple[Definition, ...], until: datetime) -> dict[datetime, 
     return found
 
 
-def is_active(slot: datetime, definition: Definition) -> bool:
+def is_active(slot: datetime, definition: ScheduleVersion) -> bool:
     early = definition.starts_at is not None and slot < definition.starts_at
     return definition.state == "active" and not early
 
@@ -155,11 +163,11 @@ moments = seconds.map(lambda after: START + after)
 
 
 @st.composite
-def histories(draw: DrawFn) -> tuple[Definition, ...]:
+def histories(draw: DrawFn) -> tuple[ScheduleVersion, ...]:
     """Draw the versions of a schedule, in force one after another, the first from START."""
     turns = sorted(draw(st.lists(moments, max_size=3)))
     return tuple(
-        Definition(
+        ScheduleVersion(
             version=n + 1,
             valid_from=turn,
             state=draw(st.sampled_from(["active", "active", "paused", "orphaned"])),

@@ -9,7 +9,7 @@ from sereno.engine import planner
 from sereno.engine.planner import QUIET, plan
 from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import SerenoError
-from sereno.model.ledger import Definition, Entry, Settlement
+from sereno.model.ledger import Entry, ScheduleVersion, Settlement
 from sereno.model.policies import Policies
 
 from .ledger import START, at, entry_of, schedule, settle, verdicts
@@ -233,8 +233,8 @@ def test_a_tick_without_a_slot_does_not_end_a_range() -> None:
 def test_a_range_of_another_reason_does_not_grow() -> None:
     before = entry_of(
         (
-            Definition(version=1, valid_from=START, state="paused", trigger="every 1m"),
-            Definition(
+            ScheduleVersion(version=1, valid_from=START, state="paused", trigger="every 1m"),
+            ScheduleVersion(
                 version=2,
                 valid_from=at("10:01:30"),
                 state="active",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sereno.engine import planner
 from sereno.engine.planner import plan
 from sereno.model.errors import SerenoError
-from sereno.model.ledger import Definition
+from sereno.model.ledger import ScheduleVersion
 from sereno.model.policies import Policies
 
 from . import ledger as drawn
@@ -27,7 +27,7 @@ def chunks_of(size: int) -> pytest.MonkeyPatch:
 @SETTLED
 @given(drawn.histories(), drawn.policies, drawn.ticks, st.integers(2, 60), st.booleans())
 def test_every_slot_gets_exactly_one_verdict_however_it_is_cut_into_goes(
-    history: tuple[Definition, ...],
+    history: tuple[ScheduleVersion, ...],
     policies: Policies,
     ticks: list[datetime],
     chunk: int,
@@ -47,7 +47,7 @@ def test_every_slot_gets_exactly_one_verdict_however_it_is_cut_into_goes(
 @SETTLED
 @given(drawn.histories(), drawn.policies, drawn.ticks, st.integers(2, 60))
 def test_a_slot_has_a_run_if_and_only_if_its_verdict_says_that_it_ran_or_waits(
-    history: tuple[Definition, ...], policies: Policies, ticks: list[datetime], chunk: int
+    history: tuple[ScheduleVersion, ...], policies: Policies, ticks: list[datetime], chunk: int
 ) -> None:
     patch = chunks_of(chunk)
     try:
@@ -64,7 +64,7 @@ def test_a_slot_has_a_run_if_and_only_if_its_verdict_says_that_it_ran_or_waits(
 @SETTLED
 @given(drawn.histories(), drawn.policies, drawn.moments)
 def test_only_slots_that_were_neither_paused_nor_outside_the_window_run(
-    history: tuple[Definition, ...], policies: Policies, until: datetime
+    history: tuple[ScheduleVersion, ...], policies: Policies, until: datetime
 ) -> None:
     expected = due(history, until)
     ledger, _ = settle(entry_of(history), policies, [until])
@@ -76,7 +76,7 @@ def test_only_slots_that_were_neither_paused_nor_outside_the_window_run(
 @SETTLED
 @given(drawn.histories(), drawn.moments, st.integers(2, 60))
 def test_after_an_outage_the_newest_slot_runs_and_no_other(
-    history: tuple[Definition, ...], until: datetime, chunk: int
+    history: tuple[ScheduleVersion, ...], until: datetime, chunk: int
 ) -> None:
     active = [slot for slot, d in due(history, until).items() if is_active(slot, d)]
     patch = chunks_of(chunk)
@@ -90,7 +90,7 @@ def test_after_an_outage_the_newest_slot_runs_and_no_other(
 @SETTLED
 @given(drawn.histories(), drawn.moments, st.none() | st.integers(1, 40), st.integers(2, 60))
 def test_catch_up_all_runs_the_newest_so_many(
-    history: tuple[Definition, ...], until: datetime, most: int | None, chunk: int
+    history: tuple[ScheduleVersion, ...], until: datetime, most: int | None, chunk: int
 ) -> None:
     active = [slot for slot, d in due(history, until).items() if is_active(slot, d)]
     patch = chunks_of(chunk)
@@ -106,7 +106,7 @@ def test_catch_up_all_runs_the_newest_so_many(
 @SETTLED
 @given(drawn.histories(), drawn.moments, drawn.seconds)
 def test_catch_up_none_runs_those_within_their_grace_alone(
-    history: tuple[Definition, ...], until: datetime, grace: timedelta
+    history: tuple[ScheduleVersion, ...], until: datetime, grace: timedelta
 ) -> None:
     active = [slot for slot, d in due(history, until).items() if is_active(slot, d)]
     policies = Policies(catch_up="none", grace=grace, overlap="allow")
@@ -124,9 +124,9 @@ def test_versions_whose_instants_run_backwards_double_no_slot(
 ) -> None:
     """The database's clock can be set back between two changes of a schedule."""
     history = (
-        Definition(version=1, valid_from=START, state="active", trigger="every 7s"),
+        ScheduleVersion(version=1, valid_from=START, state="active", trigger="every 7s"),
         *(
-            Definition(version=n, valid_from=turn, state="active", trigger=trigger)
+            ScheduleVersion(version=n, valid_from=turn, state="active", trigger=trigger)
             for n, (turn, trigger) in enumerate(turns, 2)
         ),
     )
@@ -138,8 +138,8 @@ def test_versions_whose_instants_run_backwards_double_no_slot(
 def test_a_slot_at_the_instant_of_a_change_follows_the_older_version() -> None:
     change = at("10:05:00")
     history = (
-        Definition(version=1, valid_from=START, state="active", trigger="every 5m"),
-        Definition(version=2, valid_from=change, state="active", trigger="every 1h"),
+        ScheduleVersion(version=1, valid_from=START, state="active", trigger="every 5m"),
+        ScheduleVersion(version=2, valid_from=change, state="active", trigger="every 1h"),
     )
     found = plan(entry_of(history), Policies(catch_up="all"), change, change, occupied=False)
     assert verdicts(found) == {"10:00": "late", "10:05": "waiting"}
@@ -149,8 +149,8 @@ def test_a_slot_at_the_instant_of_a_change_follows_the_older_version() -> None:
 def test_a_version_to_come_is_looked_at_when_it_comes_into_force() -> None:
     change = at("10:05:30")
     history = (
-        Definition(version=1, valid_from=START, state="active", trigger="every 1m"),
-        Definition(version=2, valid_from=change, state="active", trigger="every 1h"),
+        ScheduleVersion(version=1, valid_from=START, state="active", trigger="every 1m"),
+        ScheduleVersion(version=2, valid_from=change, state="active", trigger="every 1h"),
     )
     found = plan(entry_of(history), Policies(), at("10:05:00"), at("10:05:00"), occupied=False)
     assert found.wake_at == change

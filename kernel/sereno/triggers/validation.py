@@ -9,7 +9,7 @@ from sereno.model.bounds import checked_instant, checked_json
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError
 from sereno.model.job import Job
-from sereno.triggers.coming import next_slot
+from sereno.triggers.occurrences import next_slot
 from sereno.triggers.text import parse
 
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
@@ -50,7 +50,7 @@ def fitting(declared: Declared, job: Job, name: str, now: datetime) -> tuple[Dec
         policies=job.checked_policies(declared.policies, subject),
     )
     job.check_turn(found.params, found.policies, subject)
-    first = next_slot(found.definition(1, now, "active"), name, now)
+    first = next_slot(found.as_version(1, now, "active"), name, now)
     if first is None:
         within = " within its window" if start or end else ""
         raise DeclarationError(

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sereno.model.ledger import Definition
+from sereno.model.ledger import ScheduleVersion
 from sereno.triggers.guarded import read
 from sereno.triggers.jitter import jitter
-from sereno.triggers.passing import kept
-from sereno.triggers.remembered import Remembered
+from sereno.triggers.step_cache import CachedTrigger, kept
 from sereno.triggers.trigger import Trigger
 
 _TICK = timedelta(microseconds=1)
@@ -17,10 +16,10 @@ _TICK = timedelta(microseconds=1)
 def trigger_of(text: str, spread: timedelta | None, name: str) -> Trigger:
     """Return the trigger of one version of the schedule `name`; it remembers its last steps."""
     trigger = read(text, name)
-    return Remembered(trigger if spread is None else jitter(trigger, spread, key=name))
+    return CachedTrigger(trigger if spread is None else jitter(trigger, spread, key=name))
 
 
-def next_slot(definition: Definition, name: str, after: datetime) -> datetime | None:
+def next_slot(definition: ScheduleVersion, name: str, after: datetime) -> datetime | None:
     """Return the first slot after `after` that lies in the definition's window."""
     trigger = trigger_of(definition.trigger, definition.jitter, name)
     if definition.starts_at is not None and after < definition.starts_at:
@@ -32,8 +31,8 @@ def next_slot(definition: Definition, name: str, after: datetime) -> datetime | 
 
 
 def spans(
-    versions: Sequence[Definition], after: datetime, until: datetime
-) -> Iterator[tuple[Definition, datetime, datetime]]:
+    versions: Sequence[ScheduleVersion], after: datetime, until: datetime
+) -> Iterator[tuple[ScheduleVersion, datetime, datetime]]:
     """Yield each of a schedule's `versions` with the instants (exclusive, inclusive) between which
     its slots are due, within (`after`, `until`].
 
@@ -48,7 +47,7 @@ def spans(
 
 
 def dropped(
-    versions: Sequence[Definition], following: Definition, name: str, at: datetime
+    versions: Sequence[ScheduleVersion], following: ScheduleVersion, name: str, at: datetime
 ) -> list[datetime]:
     """Return the slots after `at` that one of `versions` has put off, by its jitter, and that
     nobody would settle any more if `following` ruled from `at` on, soonest first.
@@ -73,7 +72,7 @@ def dropped(
     )
 
 
-def coming(definition: Definition, name: str, after: datetime) -> Iterator[datetime]:
+def coming(definition: ScheduleVersion, name: str, after: datetime) -> Iterator[datetime]:
     """Yield the slots after `after` in the definition's window, soonest first."""
     slot = next_slot(definition, name, after)
     while slot is not None:

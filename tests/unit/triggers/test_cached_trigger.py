@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sereno.triggers import Trigger, every
-from sereno.triggers.remembered import Remembered
+from sereno.triggers.step_cache import CachedTrigger
 
 from .drawn import instants, triggers
 
@@ -36,7 +36,7 @@ class Asked(Trigger):
 def test_it_answers_as_the_bare_trigger_in_whatever_order_it_is_asked(
     trigger: Trigger, start: datetime, steps: list[timedelta]
 ) -> None:
-    remembered = Remembered(trigger)
+    remembered = CachedTrigger(trigger)
     for step in steps:
         instant = start + step
         answer = trigger.next_after(instant)
@@ -49,7 +49,7 @@ def test_it_answers_as_the_bare_trigger_in_whatever_order_it_is_asked(
 
 def test_the_slot_that_is_due_and_the_one_after_it_are_each_computed_once() -> None:
     bare = Asked()
-    trigger = Remembered(bare)
+    trigger = CachedTrigger(bare)
     before = NOON - timedelta(minutes=1)
     for _ in range(3):
         assert trigger.next_after(before) == NOON
@@ -65,6 +65,6 @@ def test_an_answer_that_is_no_later_than_the_question_is_not_kept() -> None:
             return NOON
 
     bare = Stuck()
-    trigger = Remembered(bare)
+    trigger = CachedTrigger(bare)
     assert [trigger.next_after(NOON), trigger.next_after(NOON)] == [NOON, NOON]
     assert bare.instants == [NOON, NOON]

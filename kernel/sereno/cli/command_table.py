@@ -23,7 +23,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
     ),
     "Jobs and schedules": (
         Entry("jobs", "jobs", "List the jobs: schedule, next slot, last run."),
-        Entry("next", "upcoming", "Print the next slots of a job."),
+        Entry("next", "next_slots", "Print the next slots of a job."),
         Entry("trigger", "trigger", "Queue a run of a job, now or later."),
         Entry("pause", "pause", "Stop a job's schedules from firing."),
         Entry("resume", "resume", "Let them fire again."),

@@ -11,8 +11,7 @@ from threading import Lock
 from croniter import croniter
 
 from sereno.triggers.expression import for_croniter
-from sereno.triggers.passing import kept
-from sereno.triggers.steps import LastSteps
+from sereno.triggers.step_cache import LastSteps, kept
 
 
 class WallClock:

@@ -2,7 +2,7 @@
 
 import click
 
-from sereno.cli.catalogue import ENTRIES
+from sereno.cli.command_table import ENTRIES
 from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.model.errors import ConfigurationError

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from sereno.triggers import cron
-from sereno.triggers.passing import in_passing, kept
-from sereno.triggers.wall import WallClock
+from sereno.triggers.step_cache import in_passing, kept
+from sereno.triggers.wall_clock import WallClock
 
 
 def test_what_is_found_is_at_hand_the_next_time() -> None:

@@ -13,12 +13,12 @@ import click
 import msgspec
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import FAILED, INTERRUPTED, remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting
 from sereno.cli.options import DURATION, reveal_option
 from sereno.cli.output import console, said, write, write_json
+from sereno.cli.query import ask
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.run import FINAL
 from sereno.model.terminal import moves_its_cursor

@@ -5,13 +5,13 @@ from datetime import datetime
 
 import click
 
-from sereno.cli.asking import ask
 from sereno.cli.failure import remark
 from sereno.cli.forecast import Forecast, forecasts, slots
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, exact, system_time
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import title, write, write_json, write_table
+from sereno.cli.query import ask
 from sereno.cli.table import Column
 from sereno.model.errors import NotFoundError, StoreError
 from sereno.store import views
