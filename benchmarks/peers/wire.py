@@ -53,8 +53,10 @@ def _read() -> None:
 
 
 def say(event: str, **facts: Any) -> None:
-    """Tell the bench."""
-    print(json.dumps({"event": event, **facts}), flush=True)
+    """Tell the bench, past `sys.stdout`: a node takes what is printed there as a run's line."""
+    line = memoryview(json.dumps({"event": event, **facts}).encode() + b"\n")
+    while line:
+        line = line[os.write(1, line) :]
 
 
 def hear(word: str) -> None:
