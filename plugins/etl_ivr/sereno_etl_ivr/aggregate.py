@@ -33,7 +33,7 @@ class AggregateParams(Struct, frozen=True, forbid_unknown_fields=True):
 @job(
     "etl_ivr.aggregate",
     params=AggregateParams,
-    timeout="10m",
+    timeout="1h",  # the first time, over the whole history
     overdue_after="2h",
     retry=retry(2, delay="1m"),
 )

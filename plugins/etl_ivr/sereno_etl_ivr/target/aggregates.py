@@ -19,6 +19,7 @@ from sereno_etl_ivr.target.schema import ensure_schema
 AGGREGATED = (CDR.target, QUEUE_LOG.target)
 """The tables of the target that figures are made of."""
 
+_LONG_SECONDS = 3600
 _STEPS = (
     "affected",
     "legs",
@@ -94,7 +95,8 @@ class Aggregates:
                 await self._index(*index)
             async with self._connection.transaction():
                 names = self._sources, self._tables
-                await self._connection.execute(query("aggregate/lock_watermarks"), *names)
+                # Before the rows are looked at: what is written after it is noted twice, not never.
+                gaps = await self._connection.fetch(query("aggregate/gaps"), *names)
                 rules = json.dumps(msgspec.structs.astuple(self._rules))
                 stale = self._sources
                 if not rebuild:
@@ -104,9 +106,11 @@ class Aggregates:
                     stale = [row["source"] for row in found]
                 if stale:
                     noting = query("aggregate/note_all").format(null=position.NULL)
-                    await self._connection.execute(noting, stale)
+                    await self._connection.execute(noting, stale, timeout=_LONG_SECONDS)
+                    told = [gap for gap in gaps if gap["source"] in stale]
+                    columns = zip(*told, strict=True) if told else ((), (), ())
                     await self._connection.execute(
-                        query("aggregate/all_noted"), stale, self._tables, rules
+                        query("aggregate/all_noted"), stale, rules, *map(list, columns)
                     )
         return stale
 
@@ -123,7 +127,7 @@ class Aggregates:
                     query("aggregate/rule"), *msgspec.structs.astuple(self._rules)
                 )
                 for step in _STEPS:
-                    await self._connection.execute(_statement(step))
+                    await self._connection.execute(_statement(step), timeout=_LONG_SECONDS)
                 counts = await self._connection.fetchrow(query("aggregate/counts"))
         self.calls += counts["calls"]
         self.quarters += counts["quarters"]
@@ -156,9 +160,8 @@ class Aggregates:
             return
         if is_valid is False:  # a run was cut off while it made it
             await self._connection.execute(query("aggregate/index_drop").format(index=index))
-        await self._connection.execute(
-            query("aggregate/index_make").format(name=name, table=table, column=column)
-        )
+        making = query("aggregate/index_make").format(name=name, table=table, column=column)
+        await self._connection.execute(making, timeout=_LONG_SECONDS)
 
 
 def _statement(step: str) -> str:
