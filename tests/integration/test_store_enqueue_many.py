@@ -12,8 +12,6 @@ import psycopg
 import pytest
 
 from sereno.model.concurrency import concurrency_key
-from sereno.model.errors import NotFoundError, ParamsError
-from sereno.store import queue
 
 from .scene import Scene, connected, declared_job, opened
 
@@ -236,25 +234,3 @@ async def test_a_rollback_takes_all_runs_with_it(scene: Scene, database: str) ->
             connection.execute(query, ("shop.mail", ['{"id": 1}', '{"id": 2}']))
     kept = await scene.rows("SELECT params::text FROM sereno.run ORDER BY id")
     assert kept == [('{"id": 1}',), ('{"id": 2}',)]
-
-
-async def test_the_store_queues_many_and_gives_their_ids(scene: Scene) -> None:
-    params = [{"count": n} for n in (3, 1, 2)]
-    ids = await queue.enqueue_many(
-        scene.db, "shop.orders", params, requested_by="ann", run_at=LATER, priority=9
-    )
-    rows = await scene.rows(
-        "SELECT id, (params ->> 'count')::int, requested_by, cause, run_at, priority"
-        " FROM sereno.run ORDER BY id"
-    )
-    said = ("ann", "program", LATER, 9)
-    assert rows == [(i, n, *said) for i, n in zip(ids, (3, 1, 2), strict=True)]
-    assert await queue.enqueue_many(scene.db, "shop.orders", [], requested_by="ann") == []
-
-
-async def test_the_store_says_what_the_database_refuses(scene: Scene) -> None:
-    with pytest.raises(ParamsError, match=r"'shop\.orders': params 2: param 'count' is missing"):
-        await queue.enqueue_many(scene.db, "shop.orders", [{"count": 1}, {}], requested_by="ann")
-    with pytest.raises(NotFoundError, match=r"unknown job 'shop\.mial'"):
-        await queue.enqueue_many(scene.db, "shop.mial", [{}], requested_by="ann")
-    assert await count(scene) == 0

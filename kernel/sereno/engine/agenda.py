@@ -22,10 +22,6 @@ class Agenda:
             self._entries[entry.schedule_id] = (self._serial, entry)
             heapq.heappush(self._heap, (entry.wake_at, self._serial, entry.schedule_id))
 
-    def drop(self, schedule_id: int) -> None:
-        """Forget a schedule."""
-        self._entries.pop(schedule_id, None)
-
     def clear(self) -> None:
         """Forget everything."""
         self._heap.clear()

@@ -38,7 +38,6 @@ class Status(msgspec.Struct, kw_only=True):
     clock_offset: float = 0.0
     loop_lag: float = 0.0
     loop_blocked: int = 0
-    running: dict[str, int] = {}
     leaving: bool = False
     at_work: dict[UUID, str] = {}
     executors: Mapping[str, Executor] = {}

@@ -1,4 +1,4 @@
-"""States of a run, verdicts of a slot, and the one table of legal transitions.
+"""States of a run, verdicts of a slot, and what may follow what.
 
 queued ──► running ──► succeeded | failed | timed_out | cancelled | lost
   ▲           │
@@ -13,9 +13,8 @@ waiting ──► ran | late                 by the statement that claims the ru
   └─────────────┘
 """
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -25,41 +24,10 @@ Verdict = Literal["waiting", "ran", "late", "coalesced", "skipped", "missed"]
 Cause = Literal["slot", "person", "program", "chain", "retry"]
 
 FINAL: frozenset[RunState] = frozenset({"succeeded", "failed", "timed_out", "cancelled", "lost"})
-TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
-    "queued": frozenset({"running", "cancelled"}),
-    "running": FINAL | {"queued"},
-    **{state: frozenset[RunState]() for state in FINAL},
-}
 
 LOST_ATTEMPTS = 3
 """A run whose owner died is tried again at most so often, whatever its retry policy says: a job
 that kills its process may not depose one leader after another for ever."""
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution of a job, as the database keeps it. Instants are aware UTC."""
-
-    id: int
-    job: str
-    state: RunState
-    cause: Cause
-    attempt: int
-    params: dict[str, Any]
-    run_at: datetime
-    queued_at: datetime
-    priority: int = 0
-    schedule: str | None = None
-    slot: datetime | None = None
-    requested_by: str | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    node: str | None = None
-    term: int | None = None
-    result: Any = None
-    error: str | None = None
-    traceback: str | None = None
-    upstream: dict[str, Any] | None = None
-    progress: dict[str, Any] | None = None
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,31 +37,6 @@ async def enqueue(
     return int(found)
 
 
-async def enqueue_many(
-    db: Database,
-    job: str,
-    params: Sequence[Mapping[str, Any]],
-    *,
-    requested_by: str,
-    cause: str = "program",
-    run_at: datetime | None = None,
-    priority: int | None = None,
-    trace_context: str | None = None,
-) -> list[int]:
-    """Queue a run for each of `params`, all or none; return their ids in that order.
-
-    Raises as `enqueue`; the sentence counts `params` from 1.
-    """
-    _check(job, run_at, priority)
-    subject = f"job '{job}': params"
-    found = await db.fetch(
-        "enqueue_many",
-        *(job, [checked_json(dict(p), f"{subject} {n}: params") for n, p in enumerate(params, 1)]),
-        *(run_at, priority, requested_by, cause, trace_context),
-    )
-    return [int(r[0]) for r in found]
-
-
 async def repeat(
     db: Database, run_id: int, *, requested_by: str, params: Mapping[str, Any] | None = None
 ) -> int | None:

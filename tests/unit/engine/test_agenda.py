@@ -23,7 +23,6 @@ def entry(schedule_id: int, seconds: int) -> Entry:
     st.lists(
         st.one_of(
             st.tuples(st.just("put"), st.integers(1, 6), st.integers(0, 50)),
-            st.tuples(st.just("drop"), st.integers(1, 6), st.just(0)),
             st.tuples(st.just("due"), st.integers(1, 4), st.integers(0, 50)),
         ),
         max_size=40,
@@ -37,9 +36,6 @@ def test_it_gives_the_newest_entry_of_each_schedule_soonest_first(
         if step == "put":
             agenda.put([entry(number, seconds)])
             held[number] = START + timedelta(seconds=seconds)
-        elif step == "drop":
-            agenda.drop(number)
-            held.pop(number, None)
         else:
             until = START + timedelta(seconds=seconds)
             found = agenda.due(until, limit=number)

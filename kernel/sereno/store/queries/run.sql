@@ -2,10 +2,6 @@
 -- $1 job, $2 params, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 cause, $8 trace_context
 SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
 
--- name: enqueue_many
--- $1 job, $2 params of each, $3 run_at, $4 priority, $5 requested_by, $6 cause, $7 trace_context
-SELECT sereno.enqueue_many($1, $2, $3, $4, $5, $6, $7);
-
 -- name: run_emptied
 -- $1 run. The params that ended with it, where its job has secret ones; no row when there is no such run.
 SELECT ARRAY(SELECT k FROM unnest(j.secrets) AS k WHERE r.params -> k = 'null' ORDER BY k) AS emptied
