@@ -75,9 +75,31 @@ async def loop(run: Run) -> None:
 
 @job("meddling.timer")
 async def timer(run: Run) -> None:
-    """End the process from a callback, which belongs to no task."""
+    """End the process from callbacks, which belong to no task."""
     asyncio.get_running_loop().call_soon(sys.exit, 0)
-    await asyncio.sleep(60)
+    asyncio.get_running_loop().call_later(0.05, _interrupts)
+    await asyncio.sleep(0.2)
+
+
+def _interrupts() -> None:
+    raise KeyboardInterrupt
+
+
+WITH_SIGNALS: dict[str, Callable[[], object]] = {
+    "ignores": lambda: [signal.signal(n, signal.SIG_IGN) for n in (15, 2, 1)],
+    "handles": lambda: signal.signal(signal.SIGTERM, lambda *_: None),
+    "asks the loop": lambda: asyncio.get_running_loop().add_signal_handler(
+        signal.SIGTERM, lambda: None
+    ),
+    "blocks": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)),
+}
+
+
+@job("meddling.signals")
+async def signals(run: Run) -> None:
+    """Take the node's signals from it, and name itself at work."""
+    WITH_SIGNALS[run.params["how"]]()
+    run.log.info("at work")
 
 
 def _forks(in_child: Callable[[], object]) -> int:
@@ -217,6 +239,7 @@ def sereno_register_jobs() -> list[Any]:
         long,
         loop,
         timer,
+        signals,
         fork,
         fork_in_loop,
         fork_in_process,

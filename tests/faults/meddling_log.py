@@ -1,6 +1,7 @@
 """A plugin that sets logging anew: at its import as MEDDLING_IMPORT says, and in its jobs."""
 
 import asyncio
+import contextlib
 import io
 import logging
 import logging.config
@@ -91,6 +92,24 @@ async def meddle(run: Run) -> None:
     ACTS[run.params["how"]]()
 
 
+@job("log.replaces")
+async def replaces(run: Run) -> None:
+    """Put streams of its own in the place of the process's."""
+    sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+    print("said to nobody")
+
+
+@job("log.redirects")
+def redirects(run: Run) -> str:
+    """Catch what is printed, until the file that is named is there."""
+    with contextlib.redirect_stdout(io.StringIO()) as caught:
+        run.log.info("catching")
+        while not os.path.exists(run.params["until"]):
+            threading.Event().wait(0.05)
+        print("caught")
+    return caught.getvalue()
+
+
 @job("log.says")
 async def says(run: Run) -> None:
     """Say a line on each way there is."""
@@ -146,6 +165,8 @@ def sereno_register_jobs() -> list[Any]:
     return [
         meddle,
         says,
+        replaces,
+        redirects,
         fails,
         prints_in_loop,
         prints_in_thread,

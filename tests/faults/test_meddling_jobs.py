@@ -96,15 +96,34 @@ def test_a_run_can_neither_stop_nor_close_the_loop(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_callback_that_ends_the_process_ends_it_with_the_runs_named(
+def test_a_callback_that_would_end_the_process_ends_nothing_and_is_told(
     database: str, tmp_path: Path, loop: str
 ) -> None:
     with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
         run = enqueue(database, "meddling.timer")
-        replica.end()
-        told = replica.lines("this node was cancelled")[-1]
-    assert told["level"] == "critical"
-    assert f"run {run} of job 'meddling.timer'" in told["runs"]
+        assert ended(database, run) == "succeeded"
+        told = [*replica.lines("a callback raised what would have ended the node")]
+        assert ["SystemExit" in line["traceback"] for line in told] == [True, False]
+        assert all(f"run {run} of job 'meddling.timer'" in line["runs"] for line in told)
+        goes_on(database)
+        assert not replica.lines("no longer leading")
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("how", ["ignores", "handles", "asks the loop", "blocks"])
+def test_a_node_whose_signals_a_job_has_taken_hears_them_again(
+    database: str, tmp_path: Path, how: str, loop: str
+) -> None:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+        begun(database, replica, "meddling.signals", how=how)
+        told = replica.said("signals were taken from this node, which hears them again")
+        assert "SIGTERM" in told["signals"]
+        problems = replica.page("/health").json()["problems"]
+        assert any("SIGTERM" in p and "executor='process'" in p for p in problems)
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -105,6 +105,36 @@ def test_what_a_job_prints_is_kept_as_lines_of_its_run_and_is_json_in_the_log(
         lines_are_json(replica)
 
 
+def test_a_job_that_replaces_the_streams_costs_later_runs_no_line(
+    database: str, tmp_path: Path
+) -> None:
+    with process(database, tmp_path, JOBS) as replica:
+        replica.said("leading")
+        culprit = ended(database, "log.replaces")
+        named = replica.said("logging was set anew, the node's own goes on")
+        assert named["act"] == "replaced sys.stdout and sys.stderr"
+        assert named["by"] in (
+            f"one of run {culprit} of job 'log.replaces'",
+            f"run {culprit} of job 'log.replaces'",
+            "a plugin, or a run that has ended",
+        )
+        run = ended(database, "log.prints_in_loop")
+        assert value(database, KEPT, run)[:2] == ["it prints", "a word and another"]
+
+
+def test_a_job_that_catches_what_is_printed_is_let_do_so(database: str, tmp_path: Path) -> None:
+    until = tmp_path / "until"
+    with process(database, tmp_path, JOBS) as replica:
+        run = enqueue(database, "log.redirects", json.dumps({"until": str(until)}))
+        replica.said("catching")
+        for _ in range(3):
+            ended(database, "log.says")  # before which the streams are looked at
+        until.touch()
+        wait_until(lambda: state(database, run) == "succeeded", "the run to end")
+        assert value(database, "SELECT result FROM sereno.run WHERE id = %s", run) == "caught\n"
+        assert not replica.lines("logging was set anew, the node's own goes on")
+
+
 def test_what_is_kept_of_a_run_has_a_level_of_its_own(database: str, tmp_path: Path) -> None:
     with process(database, tmp_path, JOBS, SERENO_LOG__LEVEL="error") as replica:
         run = ended(database, "log.says")

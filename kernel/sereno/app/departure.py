@@ -41,22 +41,37 @@ _LEFT = 0.5
 
 _LAST_LINE = 3.0
 
+_SHOWN_FOR = 3600.0
+"""Seconds for which the health page tells of signals that were taken."""
+
+_SIGNALS_HINT = (
+    "signals belong to the whole process: leave out signal.signal, loop.add_signal_handler and"
+    " pthread_sigmask, or give the job executor='process'"
+)
+
 
 class Departure:
     """Waits for the word, and bounds what follows. `drain`: how long runs may go on.
 
-    `under_way`: names the runs that this node works on; may be asked from any thread. `stop`: the
+    `under_way`: names the runs that this node works on; may be asked from any thread. `trouble`:
+    has the health page tell of something, and for how many seconds. `stop`: the
     node is told to stop; `force`: and not to wait for its runs; `opening`: its plugins are being
     opened, which is not waited for; `hook`: names the hook that is being called.
     """
 
-    def __init__(self, drain: timedelta, under_way: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        drain: timedelta,
+        under_way: Callable[[], Sequence[str]],
+        trouble: Callable[[str, str, float], None] = lambda *_: None,
+    ) -> None:
         self.stop = asyncio.Event()
         self.force = asyncio.Event()
         self.opening = False
         self.hook: Callable[[], str | None] = lambda: None
         self._drain = drain.total_seconds()
         self._under_way = under_way
+        self._trouble = trouble
         self._loop = asyncio.get_running_loop()
         self._heard: list[int] = []
         self._told: list[Callable[[], None]] = []
@@ -70,6 +85,22 @@ class Departure:
         threading.Thread(target=self._watch, name="sereno departure", daemon=True).start()
         for number in NODE_SIGNALS:
             signal.signal(number, self._hear)
+
+    def look(self) -> None:
+        """See that this node still hears its signals: a handler or a mask is the whole process's,
+        and a job may have set either."""
+        blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, NODE_SIGNALS) & set(NODE_SIGNALS)
+        taken = {n for n in NODE_SIGNALS if signal.getsignal(n) != self._hear}
+        for number in taken:
+            signal.signal(number, self._hear)
+        if found := sorted(blocked | taken):
+            names = [signal.Signals(n).name for n in found]
+            runs = list(self._under_way())[:5]
+            facts = {"signals": names, "runs": runs, "hint": _SIGNALS_HINT}
+            log.warning("signals were taken from this node, which hears them again", extra=facts)
+            by = f"one of {', '.join(runs)}" if runs else "a plugin, or a run that has ended"
+            sentence = f"{by} took {', '.join(names)} from this node, which hears them again"
+            self._trouble("signals", f"{sentence}: {_SIGNALS_HINT}", _SHOWN_FOR)
 
     def on_stop(self, tell: Callable[[], None]) -> None:
         """Call `tell` in the loop when the node is told to stop."""

@@ -90,9 +90,9 @@ async def host(
     the node works. Raises ConfigurationError when the pages cannot be served.
     """
     loop = asyncio.get_running_loop()
-    guard(loop)
+    guard(loop, status.under_way)
     own_forks(loop)
-    departure = Departure(settings.drain_timeout, status.under_way)
+    departure = Departure(settings.drain_timeout, status.under_way, status.trouble)
     departure.begin()
     hosting = _hosting(settings, registry, status, watch, departure, observers, next_ports, beside)
     work = asyncio.ensure_future(hosting)
@@ -110,6 +110,8 @@ async def host(
             log.critical("this node ends by a fault", extra={"runs": runs})
         departure.over(1)
         raise
+    finally:
+        watch.end()
     if not status.under_way():
         log.info("stopped")
     return departure.over(code)
@@ -171,7 +173,7 @@ async def _hosting(
         departure.opening = False
         descriptors = Descriptors(status)
         descriptors.begin()
-        looking = asyncio.ensure_future(_look(watch, descriptors))
+        looking = asyncio.ensure_future(_look(watch, departure, descriptors))
         stack.callback(looking.cancel)
         node = Node(settings, opened, dsn, status, bus, tracer)
         stack.push_async_callback(node.close)
@@ -193,11 +195,12 @@ async def _hosting(
     return 0
 
 
-async def _look(watch: LogWatch, descriptors: Descriptors) -> None:
+async def _look(watch: LogWatch, departure: Departure, descriptors: Descriptors) -> None:
     """See each second that what all jobs share is as it was."""
     while True:
         await asyncio.sleep(1)
         watch.look()
+        departure.look()
         descriptors.look()
 
 

@@ -4,10 +4,11 @@ import asyncio
 from importlib import import_module
 from importlib.util import find_spec
 
+from sereno.engine.loop_guard import goes_on
+
 _MODULE = "uvloop" if find_spec("uvloop") else "asyncio"  # it knows no Windows, and no new Python
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a new loop."""
-    loop: asyncio.AbstractEventLoop = import_module(_MODULE).new_event_loop()
-    return loop
+    return goes_on(import_module(_MODULE).new_event_loop())

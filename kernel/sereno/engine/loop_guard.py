@@ -6,12 +6,13 @@
 - ``sys.exit()`` in a task that a run has made would end the loop with all that is in it: it fails
   that task instead.
 - ``loop.stop()`` is refused where a run asks for it.
+- ``sys.exit()`` in a callback, which belongs to no task, ends that callback alone.
 """
 
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -26,12 +27,46 @@ _ON_THE_WAY = frozenset({"asyncio", "uvloop", "asyncpg", "contextlib"})
 _refused = 0
 
 
+class _Main:
+    """The task that a process is there for, and who names the runs that it has at work."""
+
+    task: "asyncio.Task[Any] | None" = None
+    under_way: Callable[[], Sequence[str]] = staticmethod(lambda: ())
+
+
 class ExitInTaskError(RunError):
     """A task of a run raised what ends a process: SystemExit or KeyboardInterrupt."""
 
 
-def guard(loop: asyncio.AbstractEventLoop) -> None:
-    """Guard `loop`, which runs, from now on."""
+def goes_on(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    """Have `loop`, which does not run yet, go on after a callback that would end the process, for
+    as long as the task is not over that `guard` was called in."""
+    run = loop.run_forever
+
+    def run_forever() -> None:
+        while True:
+            try:
+                run()
+            except (SystemExit, KeyboardInterrupt) as error:
+                if _Main.task is None or _Main.task.done() or _Main.task.get_loop() is not loop:
+                    raise
+                log.error(
+                    "a callback raised what would have ended the node",
+                    exc_info=error,
+                    extra={"runs": _Main.under_way()},
+                )
+            else:
+                return
+
+    loop.run_forever = run_forever  # type: ignore[method-assign]
+    return loop
+
+
+def guard(
+    loop: asyncio.AbstractEventLoop, under_way: Callable[[], Sequence[str]] = lambda: ()
+) -> None:
+    """Guard `loop`, which runs, from now on; `under_way` names the runs at work."""
+    _Main.task, _Main.under_way = asyncio.current_task(), under_way
     loop.set_task_factory(_make)
     loop.stop = _unless_a_run_asks(loop.stop)  # type: ignore[method-assign]
 

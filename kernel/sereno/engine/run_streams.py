@@ -80,19 +80,42 @@ class RunStream(io.TextIOBase):
         return self._under.encoding
 
 
+_taken: dict[str, tuple[Any, RunStream]] = {}
+"""Each stream as it was before, and what stands in its place."""
+
+
 def take_streams(*, everybody: bool) -> None:
     """Put a RunStream in the place of this process's stdout and stderr."""
     for name in _LEVELS:
-        setattr(sys, name, RunStream(name, getattr(sys, name), everybody=everybody))
+        before = getattr(sys, name)
+        _taken[name] = before, RunStream(name, before, everybody=everybody)
+    put_streams_back()
+
+
+def replaced_streams() -> list[str]:
+    """Name the streams in whose place somebody has put another."""
+    return [name for name, (_, ours) in _taken.items() if getattr(sys, name, None) is not ours]
+
+
+def put_streams_back() -> None:
+    """Have what is printed be lines of runs again."""
+    for name, (_, ours) in _taken.items():
+        setattr(sys, name, ours)
+
+
+def give_streams_back() -> None:
+    """Make this process's stdout and stderr what they were before."""
+    say_rest()
+    while _taken:
+        name, (before, _) = _taken.popitem()
+        setattr(sys, name, before)
 
 
 def say_rest(unsaid: Unsaid | None = None) -> None:
     """Log what was printed without an end of line: by a run that is over, or by this process."""
     if unsaid is None:
-        for name in _LEVELS:
-            stream = getattr(sys, name)
-            if isinstance(stream, RunStream):
-                say_rest(stream.unsaid)
+        for _, stream in _taken.values():
+            say_rest(stream.unsaid)
         return
     while unsaid:
         (name, _), text = unsaid.popitem()

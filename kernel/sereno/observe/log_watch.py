@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from typing import TextIO
+from uuid import UUID
 
 from sereno.engine.clock import steady
 from sereno.engine.own_logging import (
@@ -12,7 +13,12 @@ from sereno.engine.own_logging import (
     keep_logging,
     put_logging_back,
 )
-from sereno.engine.run_streams import take_streams
+from sereno.engine.run_streams import (
+    give_streams_back,
+    put_streams_back,
+    replaced_streams,
+    take_streams,
+)
 from sereno.engine.runlog import current_run
 from sereno.engine.status import Status
 from sereno.model.events import RunStarted
@@ -41,6 +47,7 @@ class LogWatch:
         self._status = status
         self._told: dict[tuple[str, str], float] = {}
         self._importing: str | None = None
+        self._suspects: dict[UUID, str] | None = None
         self.calling: Callable[[], str | None] = lambda: None
 
     def begin(self, *, everybody: bool) -> None:
@@ -69,14 +76,36 @@ class LogWatch:
     def hear(self, event: object) -> None:
         """Look before each run begins: it is to keep its lines."""
         if isinstance(event, RunStarted):
-            put_logging_back()
+            self.look()
 
     def look(self) -> None:
         """Put back what is not as it was."""
         put_logging_back()
+        self._look_at_streams()
 
-    def _tell(self, act: str) -> None:
-        culprit = self._culprit()
+    def end(self) -> None:
+        """Give stdout and stderr back: the node is over, and its process may have more to say."""
+        give_streams_back()
+
+    def _look_at_streams(self) -> None:
+        """Put streams back that a run has replaced, once no run is left that may have: one that
+        is at work may catch what is printed meanwhile, as contextlib.redirect_stdout does."""
+        names = replaced_streams()
+        if not names:
+            self._suspects = None
+            return
+        if self._suspects is None:
+            self._suspects = self._status.at_work.copy()
+        if any(token in self._status.at_work for token in self._suspects):
+            return
+        put_streams_back()
+        runs = list(self._suspects.values())[:5]
+        self._suspects = None
+        act = f"replaced sys.{' and sys.'.join(names)}"
+        self._tell(act, f"one of {', '.join(runs)}" if runs else None)
+
+    def _tell(self, act: str, culprit: str | None = None) -> None:
+        culprit = culprit or self._culprit()
         now = steady()
         if now - self._told.get((culprit, act), -_TOLD_AGAIN) < _TOLD_AGAIN:
             return

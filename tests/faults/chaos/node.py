@@ -10,14 +10,17 @@ from importlib import import_module
 
 from sereno.app import serve
 from sereno.cli.loop import new_event_loop
+from sereno.engine.loop_guard import goes_on
 from sereno.settings import load_settings
+
+_LOOPS = {"": new_event_loop, "asyncio": lambda: goes_on(asyncio.new_event_loop())}
+_LOOPS["uvloop"] = new_event_loop
 
 
 def main() -> int:
     plugin = import_module(os.environ.get("CHAOS_PLUGIN", "tests.faults.chaos.plugin"))
     settings = load_settings(file=None, environ=os.environ, flags={})
-    plain = os.environ.get("CHAOS_LOOP") == "asyncio"
-    with asyncio.Runner(loop_factory=None if plain else new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_LOOPS[os.environ.get("CHAOS_LOOP", "")]) as runner:
         return runner.run(serve(settings, extra=[("chaos", plugin)], entry_points=False))
 
 
