@@ -18,11 +18,13 @@ from sereno.model.errors import (
 )
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job, job
+from sereno.model.lazy import lazy
 from sereno.model.metric import Collector, Metric, Sample
 from sereno.model.notification import Notification, Notifier
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
 from sereno.model.secret import Secret
+from sereno.model.suggestion import suggestion
 from sereno.model.zone import find_zone
 from sereno.triggers import Arguments as TriggerArguments
 from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, once, parse, within
@@ -67,10 +69,12 @@ __all__ = [
     "hookimpl",
     "jitter",
     "job",
+    "lazy",
     "once",
     "parse",
     "parse_duration",
     "retry",
     "schedule",
+    "suggestion",
     "within",
 ]

@@ -1,8 +1,10 @@
+import ast
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,40 @@ def test_a_violation_of_each_contract_is_found(contract: str, verdict: str) -> N
     told = verdict.split(f"{contract}\n{'-' * len(contract)}\n")[1]
     for module, _ in PLANTED[contract]:
         assert module.rpartition(".")[2] in told
+
+
+# What is loaded at its first use is invisible to import-linter: the same layers hold for it.
+LAYERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][
+    0
+]["layers"]
+
+
+def loaded_by_name() -> Iterator[tuple[Path, str, object]]:
+    """Yield file, function and module of each call that loads a module by a name of its own."""
+    for package in ("sereno", "sereno_cleanup", "sereno_notify", "sereno_sun"):
+        for file in sorted((ROOT / PACKAGES[package]).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Call) and node.args:
+                    called = ast.unparse(node.func).rpartition(".")[2]
+                    if called in {"lazy", "import_module"}:
+                        yield file, called, getattr(node.args[0], "value", None)
+
+
+def test_a_module_of_a_fixed_name_is_loaded_lazily_by_one_function() -> None:
+    found = [f.name for f, by, name in loaded_by_name() if by != "lazy" and isinstance(name, str)]
+
+    assert found == []
+
+
+def test_what_is_loaded_lazily_lies_in_no_higher_layer() -> None:
+    found = 0
+    for file, _, name in loaded_by_name():
+        root, *inside = str(name).split(".")
+        own = file.relative_to(ROOT).parts
+        if root == "sereno":
+            found += 1
+            assert LAYERS.index(inside[0]) >= LAYERS.index(own[2]), (file, name)
+        elif root.startswith("sereno_"):
+            found += 1
+            assert root == own[2], (file, name)
+    assert found > 5

@@ -49,11 +49,13 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "hookimpl",
         "jitter",
         "job",
+        "lazy",
         "once",
         "parse",
         "parse_duration",
         "retry",
         "schedule",
+        "suggestion",
         "within",
     ]
 

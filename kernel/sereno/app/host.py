@@ -5,7 +5,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from importlib import import_module
 from typing import TextIO
 from uuid import uuid4
 
@@ -25,6 +24,7 @@ from sereno.http.app import build_app
 from sereno.http.runs import run_pages
 from sereno.http.server import HttpServer
 from sereno.model.events import RunFinished, RunStarted
+from sereno.model.lazy import lazy
 from sereno.notify.herald import Herald
 from sereno.notify.tally import Tally
 from sereno.observe.collected import Collected
@@ -242,7 +242,7 @@ async def database(settings: Settings) -> AsyncIterator[str]:
         yield settings.database_url
         return
     # Loaded by who wants it: it is a tenth of a megabyte.
-    supervisor = import_module("sereno.embedded.supervisor")
+    supervisor = lazy("sereno.embedded.supervisor")
     demo = settings.database_url == EMBEDDED_DEMO
     async with supervisor.kept(settings.data_dir, demo=demo) as dsn:
         yield dsn

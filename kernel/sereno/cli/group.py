@@ -12,7 +12,7 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.options import global_options, global_parameters
 from sereno.cli.plugin_commands import plugin_commands
 from sereno.cli.streams import prepare_streams, read_arguments, undecodable
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 
 
 class SerenoGroup(click.Group):
@@ -38,8 +38,7 @@ class SerenoGroup(click.Group):
         """Find the command that `args` begin with, or say which one was meant."""
         name = click.utils.make_str(args[0])
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            near = nearest(name, self.list_commands(ctx))
-            hint = f", did you mean '{near}'?" if near else "; `sereno --help` lists them"
+            hint = suggestion(name, self.list_commands(ctx), "; `sereno --help` lists them")
             ctx.fail(f"there is no command '{name}'{hint}")
         return super().resolve_command(ctx, args)
 

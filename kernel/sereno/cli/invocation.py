@@ -4,10 +4,10 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from sereno.model.lazy import lazy
 from sereno.plugins import Plugins, Registry, collect, load_plugins
 from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings, load_settings
 
@@ -59,5 +59,5 @@ class Invocation:
     @cached_property
     def embedded(self) -> Any:
         """Return the EmbeddedPostgres of these settings, not entered."""
-        # Loaded by who wants it.
-        return import_module("sereno.embedded").EmbeddedPostgres(self.settings.data_dir)
+        # A command that asks a server by its address does without it.
+        return lazy("sereno.embedded").EmbeddedPostgres(self.settings.data_dir)

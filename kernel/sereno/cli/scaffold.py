@@ -16,6 +16,7 @@ from sereno.cli.moments import system_time
 from sereno.cli.options import pass_invocation
 from sereno.cli.output import write
 from sereno.cli.program import spoken_program
+from sereno.model.suggestion import suggested
 from sereno.settings import plugin_key
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
@@ -66,8 +67,7 @@ def _checked(name: str, installed: Sequence[str]) -> str:
         near = _likely(short)
         raise click.UsageError(
             f"'{name}' is no name of a plugin: lower-case letters and digits, with single - or _ "
-            "between them, as in 'billing' or 'call-import'"
-            + (f"; did you mean '{near}'?" if near else "")
+            "between them, as in 'billing' or 'call-import'" + suggested(near, mark=";")
         )
     key = plugin_key(short)
     if taken := next((other for other in installed if plugin_key(other) == key), None):

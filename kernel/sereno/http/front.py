@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from importlib import import_module
 from importlib.resources import files
 from string import Template
 from typing import Any
 
 from sereno.model.duration import format_duration, parse_duration
+from sereno.model.lazy import lazy
 from sereno.model.text import visible
 
 _TEMPLATE = Template(files(__package__).joinpath("front.html").read_text("utf-8"))
@@ -50,7 +50,7 @@ def _row(task: Mapping[str, Any], now: str | None) -> str:
 
 def _escape(text: str) -> str:
     # Loaded by the first visit: its table of all named characters takes 0.5 MB.
-    return str(import_module("html").escape(visible(text)))
+    return str(lazy("html").escape(visible(text)))
 
 
 def _apart(instant: str | None, now: str | None) -> str:

@@ -27,7 +27,7 @@ from sereno.model.errors import (
     TriggerError,
 )
 from sereno.model.job import Job
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.model.trace import is_traceparent
 from sereno.settings import redact
 from sereno.store import queue, views
@@ -150,8 +150,7 @@ def _read(body: bytes) -> Wanted:
     known = Wanted.__struct_fields__
     for name in found:
         if name not in known:
-            near = nearest(name, known)
-            hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
+            hint = suggestion(name, known)
             raise RefusedError(422, f"unknown key '{name}'{hint}")
     try:
         wanted = msgspec.convert(found, Wanted)

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from sereno.model.errors import DeclarationError
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,8 +44,7 @@ def misfit(
     placed = [n for n, p in found.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
     unknown = [key for key in kwargs if key not in known]
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in found.values()):
-        near = nearest(unknown[0], known)
-        hint = f", did you mean '{near}'?" if near else f"; it takes {', '.join(known)}"
+        hint = suggestion(unknown[0], known, f"; it takes {', '.join(known)}")
         return f"{name}: unknown argument '{unknown[0]}'{hint}"
     if len(args) > len(placed) and not any(p.kind is p.VAR_POSITIONAL for p in found.values()):
         named = ", ".join(f"{key}=..." for key in known[len(placed) :][:2])

@@ -18,7 +18,7 @@ from sereno.model.policies import EXECUTORS, Policies, checked, checked_of_sched
 from sereno.model.registrable import check_json, check_text
 from sereno.model.schedule import Schedule, Trigger, is_trigger
 from sereno.model.secret import secret_fields
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.model.text import shortened
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
@@ -73,8 +73,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             return dict(params)
         known = [f.encode_name for f in fields(self.params)]
         if unknown := set(params).difference(known):
-            near = nearest(min(unknown), known)
-            hint = f", did you mean '{near}'?" if near else f"; it takes {', '.join(known)}"
+            hint = suggestion(min(unknown), known, f"; it takes {', '.join(known)}")
             raise ParamsError(f"job '{self.name}': unknown param '{min(unknown)}'{hint}")
         try:
             value = msgspec.convert(dict(params), self.params, strict=False)
@@ -180,8 +179,7 @@ def job(
     for key in policies:
         if key not in _POLICIES:
             known = [*_KEYS, *_POLICIES]
-            near = nearest(key, known)
-            hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
+            hint = suggestion(key, known)
             raise DeclarationError(f"job '{name}': unknown key '{key}'{hint}")
     subject = f"job '{name}'"
     check_params(params, subject)
@@ -218,8 +216,7 @@ def _check_name(name: object, before: str = "") -> None:
 
 def _check_executor(function: Callable[..., Any], executor: str, subject: str) -> None:
     if executor not in EXECUTORS:
-        near = nearest(executor, EXECUTORS)
-        hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(EXECUTORS)}"
+        hint = suggestion(executor, EXECUTORS)
         raise DeclarationError(f"{subject}: unknown executor '{executor}'{hint}")
     _check_call(function, executor, subject)
 

@@ -11,7 +11,7 @@ from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
 from sereno.model.registrable import check_text
 from sereno.model.retry import Retry
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 
 Overlap = Literal["skip", "queue", "allow", "cancel_previous"]
 CatchUp = Literal["last", "none", "all"]
@@ -93,8 +93,7 @@ def checked_of_schedule(overrides: dict[str, Any], subject: str) -> dict[str, An
 
 def _value(name: str, value: Any, subject: str) -> Any:
     if name not in _FIELDS:
-        near = nearest(name, _FIELDS)
-        hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(_FIELDS)}"
+        hint = suggestion(name, _FIELDS)
         raise DeclarationError(f"{subject}: unknown policy '{name}'{hint}")
     if value is None and "None" in str(_FIELDS[name]):
         return None
@@ -131,8 +130,7 @@ def _duration(value: Any) -> timedelta:
 def _choice(name: str, value: Any, subject: str) -> str:
     choices = get_args(_CHOICES[name])
     if not isinstance(value, str) or value not in choices:
-        near = nearest(str(value), choices)
-        hint = f", did you mean '{near}'?" if near else ""
+        hint = suggestion(str(value), choices, "")
         raise DeclarationError(
             f"{subject}: {name} is {value!r}, it must be one of {', '.join(choices)}{hint}"
         )
@@ -158,9 +156,7 @@ def _retry(value: Any, subject: str) -> Retry:
         raise DeclarationError(f"{subject}: retry is {value!r}, it must be a table or a number")
     for name in value:
         if name not in Retry.__struct_fields__:
-            near = nearest(name, Retry.__struct_fields__)
-            known = ", ".join(Retry.__struct_fields__)
-            hint = f", did you mean '{near}'?" if near else f"; known are {known}"
+            hint = suggestion(name, Retry.__struct_fields__)
             raise DeclarationError(f"{subject}: retry: unknown key '{name}'{hint}")
     try:
         value = {k: _duration(v) if k in {"delay", "max_delay"} else v for k, v in value.items()}

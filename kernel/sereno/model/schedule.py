@@ -14,7 +14,7 @@ from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
 from sereno.model.policies import POLICY_NAMES, checked_of_schedule
 from sereno.model.registrable import check_instant, check_json, check_span, check_text
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.model.text import visible_line
 
 MAX_LABEL = 200
@@ -108,8 +108,7 @@ def schedule(
     for key in policies:
         if key not in POLICY_NAMES:
             known = [*_KEYS, *POLICY_NAMES]
-            near = nearest(key, known)
-            hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
+            hint = suggestion(key, known)
             raise DeclarationError(f"schedule: unknown key '{key}'{hint}")
     if not isinstance(label, str):
         raise DeclarationError(f"schedule: label is {label!r:.80}, it must be a text")

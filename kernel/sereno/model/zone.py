@@ -9,12 +9,12 @@ import re
 import zoneinfo
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from importlib import import_module
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sereno.model.errors import TriggerError
-from sereno.model.suggestion import nearest
+from sereno.model.lazy import lazy
+from sereno.model.suggestion import nearest, suggested
 
 _NO_ZONES = {
     "factory": "it stands for a machine whose zone nobody has set",
@@ -45,7 +45,7 @@ def iana_names() -> frozenset[str]:
 
 
 def _listed() -> Iterator[str]:
-    package = import_module("tzdata").__file__ or ""
+    package = lazy("tzdata").__file__ or ""
     yield from Path(package).with_name("zones").read_text("ascii").split()
     for place in zoneinfo.TZPATH:  # the system's may be newer
         try:
@@ -70,11 +70,7 @@ def _reason(name: str) -> str:
     if _ABBREVIATION.fullmatch(name):
         return f"an abbreviation is no zone, for several share it; {remedy}"
     near = _near(name[:200])
-    return (
-        f"there is no such zone, did you mean {near!r}?"
-        if near
-        else (f"there is no such zone; {remedy}")
-    )
+    return "there is no such zone" + suggested(near, f"; {remedy}")
 
 
 def _near(name: str) -> str | None:

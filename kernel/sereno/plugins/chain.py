@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sereno.model.job import Job
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 
 
 def chain_faults(jobs: Mapping[str, Job]) -> dict[str, str]:
@@ -16,8 +16,7 @@ def _unknown(jobs: Mapping[str, Job]) -> dict[str, str]:
     for name, job in jobs.items():
         for upstream in job.after:
             if upstream not in jobs:
-                near = nearest(upstream, [n for n in jobs if n != name])
-                hint = f", did you mean '{near}'?" if near else ""
+                hint = suggestion(upstream, [n for n in jobs if n != name], "")
                 faults[name] = (
                     f"job '{name}' comes after '{upstream}', which no loaded plugin declares{hint}"
                 )

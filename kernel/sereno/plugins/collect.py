@@ -20,7 +20,7 @@ from sereno.model.job import Job
 from sereno.model.metric import Collector
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Schedule
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
 from sereno.plugins.collectors import checked_collectors
@@ -201,8 +201,7 @@ class _Collector(msgspec.Struct):
         problems = []
         for name, key in named:
             if name not in known:
-                near = nearest(name, known)
-                hint = f", did you mean '{near}'?" if near else "; `sereno plugins` lists them"
+                hint = suggestion(name, known, "; `sereno plugins` lists them")
                 place = self.chosen.place(*key)
                 problems.append(f"{place}: no plugin '{name}' is installed{hint}")
         return problems
@@ -219,8 +218,7 @@ def unknown_notifiers(settings: Settings, known: Collection[str]) -> list[str]:
     for route, chosen in settings.notify.routes.items():
         for name in chosen.to:
             if name not in known:
-                near = nearest(name, known)
-                hint = f", did you mean '{near}'?" if near else f"; known are {_listed(known)}"
+                hint = suggestion(name, known, f"; known are {_listed(known)}")
                 place = settings.place("notify", "routes", route, "to")
                 problems.append(f"{place}: route '{route}': there is no notifier '{name}'{hint}")
     return problems

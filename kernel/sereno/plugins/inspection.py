@@ -6,7 +6,7 @@ from typing import Any
 
 from sereno import hookspecs
 from sereno.model.errors import PluginError
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 
 PREFIX = "sereno_"
 _MARK = "sereno_impl"
@@ -48,8 +48,7 @@ def _is_marked(function: Any) -> bool:
 def _faults(name: str, function: Callable[..., Any]) -> Iterator[str]:
     spec = SPECS.get(name)
     if spec is None:
-        near = nearest(name, SPECS)
-        hint = f", did you mean '{near}'?" if near else f"; known are {', '.join(SPECS)}"
+        hint = suggestion(name, SPECS)
         yield f"unknown hook '{name}'{hint}"
         return
     if not _is_marked(function):

@@ -7,7 +7,7 @@ import msgspec
 from sereno.model.errors import SerenoError
 from sereno.model.job import Job
 from sereno.model.schedule import Schedule
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule
 from sereno.settings import JobSettings, ScheduleSettings, Settings, plugin_key
@@ -81,8 +81,7 @@ class Overrides(msgspec.Struct):
             found[name] = DeclaredSchedule(name, job.name, schedule, "config", chosen.enabled)
 
     def _unknown(self, name: str, known: Iterable[str], key: tuple[str, ...]) -> None:
-        near = nearest(name, list(known))
-        hint = f", did you mean '{near}'?" if near else "; `sereno jobs` lists them"
+        hint = suggestion(name, known, "; `sereno jobs` lists them")
         sentence = f"{self.settings.place(*key)}: no plugin declares a job '{name}'{hint}"
         (self.warnings if self._is_excused(name) else self.problems).append(sentence)
 

@@ -10,7 +10,7 @@ from sereno.model.job import Job
 from sereno.model.metric import Collector
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Origin, Schedule
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.plugins.loader import Plugins
 from sereno.plugins.record import PluginRecord
 
@@ -53,8 +53,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
         """Return the job `name`. Raises NotFoundError with a suggestion."""
         if name in self.jobs:
             return self.jobs[name]
-        near = nearest(name, self.jobs)
-        hint = f", did you mean '{near}'?" if near else "; `sereno jobs` lists them"
+        hint = suggestion(name, self.jobs, "; `sereno jobs` lists them")
         raise NotFoundError(f"there is no job '{name}'{hint}")
 
     def settings_of(self, job: str) -> Any:

@@ -1,13 +1,13 @@
 """Lays file, environment and flags over one another and reads the settings out of them."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from sereno.model.errors import ConfigurationError
+from sereno.model.lazy import lazy
 from sereno.settings.environment import read_environment, read_flags
 from sereno.settings.place import Key, Origin
 from sereno.settings.table import Reader
@@ -38,7 +38,7 @@ def load_settings(
     found = find_file(file, environ)
     layers: list[tuple[Mapping[str, Any], Origin]] = [(defaults or {}, Origin())]
     if found:  # what reads a file is loaded where there is one
-        layers.append(import_module("sereno.settings.document").read_document(found))
+        layers.append(lazy("sereno.settings.document").read_document(found))
     layers += [read_environment(environ), read_flags(flags)]
     for layer, places in layers:
         tables = _merged(tables, _with_plugin_names(layer))

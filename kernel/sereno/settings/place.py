@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import nearest, suggested
 
 Key = tuple[str | int, ...]
 """A path through the tables, as ("http", "port"); an int counts in a list."""
@@ -35,10 +35,9 @@ class Place(msgspec.Struct, frozen=True):
         """Return ", did you mean ...?" for an unknown `key`, or what it could have been."""
         spelled = [self.spelled(other) for other in known]
         close = nearest(self.spelled(key), spelled)
-        if close:
-            return f", did you mean {close}?"
         table = f" in [{dotted(key[:-1])}]" if len(key) > 1 else ""
-        return f"{table}; known are {', '.join(sorted(spelled))}" if spelled else table
+        listed = f"{table}; known are {', '.join(sorted(spelled))}" if spelled else table
+        return suggested(close, listed, quote="")  # it has quotes where the place writes them
 
 
 def dotted(key: Key) -> str:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from sereno.model.duration import format_duration, parse_duration
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 
 _SEQUENCES = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
 _MANY = "a list, or texts with commas between them"
@@ -95,8 +95,7 @@ def _sentence(value: Any, kind: inspect.Type, error: Exception) -> str:
         return f"it must be {described}"
     bare = _bare(kind)
     if isinstance(bare, inspect.LiteralType):
-        near = nearest(str(value), [str(v) for v in bare.values])
-        hint = f", did you mean '{near}'?" if near else ""
+        hint = suggestion(str(value), [str(v) for v in bare.values], "")
         return f"it must be one of {', '.join(map(str, bare.values))}{hint}"
     if isinstance(bare, _SEQUENCES) and _is_many(value):  # it is one: a part of it does not fit
         return f"it must be a list whose parts fit: {error}"

@@ -14,6 +14,7 @@ from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.job import Job
 from sereno.model.ledger import ScheduleVersion
+from sereno.model.suggestion import suggested
 from sereno.model.unreadable import json_object
 from sereno.store.catalogue import NamedSchedule, create
 from sereno.store.ledger import definition as held_by
@@ -43,8 +44,9 @@ async def named(connection: asyncpg.Connection, name: str) -> list[asyncpg.Recor
         return [await lapse(connection, row)]
     if not names:
         near = await connection.fetchval(sql("schedule_like"), name)
-        hint = f", did you mean '{near}'?" if near else ""
-        raise NotFoundError(f"there is no schedule, nor a job with schedules, named '{name}'{hint}")
+        raise NotFoundError(
+            f"there is no schedule, nor a job with schedules, named '{name}'{suggested(near)}"
+        )
     rows = [await connection.fetchrow(sql("schedule_by_name"), n) for n in names]
     return [await lapse(connection, row) for row in rows]
 

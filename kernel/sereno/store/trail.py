@@ -7,6 +7,7 @@ import msgspec
 
 from sereno.model.bounds import FIRST_INSTANT
 from sereno.model.errors import NotFoundError
+from sereno.model.suggestion import suggested
 from sereno.settings import hidden, redact
 from sereno.store.pool import Database
 from sereno.store.sql import sql
@@ -46,7 +47,7 @@ async def changes(
         known = rows or subject is None or await connection.fetchval(sql("view_subjects"), subject)
         if not known:
             near = await connection.fetchval(sql("schedule_like"), subject)
-            hint = f", did you mean '{near}'?" if near else "; `sereno jobs` lists them"
+            hint = suggested(near, "; `sereno jobs` lists them")
             raise NotFoundError(f"there is no job or schedule '{subject}'{hint}")
     return [_view(dict(row)) for row in rows], now
 

@@ -11,7 +11,7 @@ import msgspec
 from sereno.model.errors import NotFoundError
 from sereno.model.ledger import ScheduleVersion
 from sereno.model.run import LogLine
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.model.unreadable import json_object
 from sereno.settings import hidden, redact
 from sereno.store.backend import Backend
@@ -264,16 +264,14 @@ async def known_job(db: Database, name: str, declared: Collection[str] = ()) -> 
             f"job '{name}' is declared here, but no replica has brought it to this database yet; "
             "`sereno run` starts one"
         )
-    near = nearest(name, sorted(names.union(declared)))
-    hint = f", did you mean '{near}'?" if near else "; `sereno jobs` lists them"
+    hint = suggestion(name, sorted(names.union(declared)), "; `sereno jobs` lists them")
     raise NotFoundError(f"there is no job '{name}' in this database{hint}")
 
 
 def known_plugin(name: str, known: Collection[str]) -> None:
     """Raise NotFoundError, with a suggestion, unless the plugin `name` is among those `known`."""
     if name not in known:
-        near = nearest(name, sorted(known))
-        hint = f", did you mean '{near}'?" if near else "; `sereno plugins` lists them"
+        hint = suggestion(name, sorted(known), "; `sereno plugins` lists them")
         raise NotFoundError(f"there is no plugin '{name}'{hint}")
 
 

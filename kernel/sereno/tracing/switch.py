@@ -3,10 +3,10 @@
 import logging
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.util import find_spec
 
 from sereno.model.errors import ConfigurationError
+from sereno.model.lazy import lazy
 from sereno.settings import Settings, TracingSettings
 from sereno.tracing.tracer import Tracer
 
@@ -63,6 +63,6 @@ def open_tracer(
 
     Raises ConfigurationError when the exporter that is asked for cannot be had.
     """
-    # Loaded by name: the module imports opentelemetry, which a node without tracing does not pay.
-    tracer: Tracer = import_module("sereno.tracing.otel").set_up(settings, node, environ)
+    # It imports opentelemetry, which a node without tracing does not pay.
+    tracer: Tracer = lazy("sereno.tracing.otel").set_up(settings, node, environ)
     return tracer

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sereno.model.errors import TriggerError
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.triggers.trigger import Trigger
 
 
@@ -54,11 +54,6 @@ class Arguments(msgspec.Struct, frozen=True):
         """Return the options; one that is not `known` raises TriggerError with a suggestion."""
         for name in self.options:
             if name not in known:
-                near = nearest(name, known)
-                hint = (
-                    f", did you mean {near!r}?"
-                    if near
-                    else f"; it knows {', '.join(known) or 'none'}"
-                )
+                hint = suggestion(name, known, f"; it knows {', '.join(known) or 'none'}")
                 raise TriggerError(f"trigger {self.kind!r}: unknown option {name!r:.60}{hint}")
         return dict(self.options)

@@ -1,8 +1,7 @@
 """Refuses a text that could not be read with the words of the scheduler that it was written for."""
 
-from importlib import import_module
-
 from sereno.model.errors import TriggerError
+from sereno.model.lazy import lazy
 
 
 def refuse_foreign(subject: str, text: object) -> None:
@@ -10,6 +9,6 @@ def refuse_foreign(subject: str, text: object) -> None:
     if not isinstance(text, str):
         return
     # Loaded by the first mistake: most nodes never meet one.
-    told = import_module("sereno.triggers.foreign").remedy(text)
+    told = lazy("sereno.triggers.foreign").remedy(text)
     if told:
         raise TriggerError(f"{subject} {text!r:.80}: {told}") from None

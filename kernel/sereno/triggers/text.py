@@ -4,7 +4,7 @@ import json
 import re
 
 from sereno.model.errors import TriggerError
-from sereno.model.suggestion import nearest
+from sereno.model.suggestion import suggestion
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.cron import parse_cron
 from sereno.triggers.exclusion import parse_except_on
@@ -136,7 +136,6 @@ class _Reader:
             kind = "cron"  # with too few fields, which it will say
         parser = find_kind(kind)
         if parser is None:
-            near = nearest(kind, kinds())
-            hint = f", did you mean {near!r}?" if near else f"; the kinds are {', '.join(kinds())}"
+            hint = suggestion(kind, kinds(), f"; the kinds are {', '.join(kinds())}")
             raise self.error(f"unknown kind {kind!r:.40}{hint}")
         return parser(Arguments(kind, tuple(words), inner, options))

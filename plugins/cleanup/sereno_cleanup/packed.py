@@ -1,13 +1,14 @@
 """gzip, which the first file that is packed or read loads: a replica that waits does without it."""
 
 import zlib
-from importlib import import_module
 from typing import Any
+
+from sereno import lazy
 
 
 def gzip() -> Any:
     """Return the module of the standard library."""
-    return import_module("gzip")
+    return lazy("gzip")
 
 
 def unreadable() -> tuple[type[Exception], ...]:

@@ -1,9 +1,8 @@
 """What the kernel finds: settings, jobs and the demonstration of `cleanup`."""
 
-from importlib import import_module
 from typing import Any
 
-from sereno import Collector, Demo, Job, cron, hookimpl, parse
+from sereno import Collector, Demo, Job, cron, hookimpl, lazy, parse
 from sereno_cleanup.caches import caches
 from sereno_cleanup.checks.record import CheckResults
 from sereno_cleanup.disks import Disks
@@ -66,11 +65,11 @@ def sereno_register_collectors(settings: Settings) -> list[Collector]:
 @hookimpl
 def sereno_register_commands() -> list[Any]:
     """Add ``sereno cleanup``."""
-    return [import_module("sereno_cleanup.commands").cleanup]  # loaded by the command line alone
+    return [lazy("sereno_cleanup.commands").cleanup]  # loaded by the command line alone
 
 
 @hookimpl
 def sereno_register_demo() -> Demo:
     """Return quick schedules and a source of expired things."""
-    demo: Demo = import_module("sereno_cleanup.demo").DEMO  # loaded by `sereno demo` alone
+    demo: Demo = lazy("sereno_cleanup.demo").DEMO  # loaded by `sereno demo` alone
     return demo

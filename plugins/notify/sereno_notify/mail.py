@@ -5,10 +5,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import cache
 from hashlib import blake2b
-from importlib import import_module
 from typing import Any
 
-from sereno import DeliveryError, DeliveryRefusedError, Notification, Notifier
+from sereno import DeliveryError, DeliveryRefusedError, Notification, Notifier, lazy
 from sereno_notify.payload import facts, headline
 from sereno_notify.settings import Email
 
@@ -19,7 +18,7 @@ _UNSEEN = re.compile(
 
 @cache
 def _smtp() -> Any:
-    return import_module("aiosmtplib")
+    return lazy("aiosmtplib")  # for who sends mail
 
 
 class EmailNotifier(Notifier):

@@ -7,11 +7,10 @@ it. Its own log would name every address at level info.
 import logging
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from sereno import DeliveryError, DeliveryRefusedError
+from sereno import DeliveryError, DeliveryRefusedError, lazy
 
 _LATER = frozenset({408, 423, 425, 429})
 
@@ -20,7 +19,7 @@ _LATER = frozenset({408, 423, 425, 429})
 def _httpx() -> Any:
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return import_module("httpx")
+    return lazy("httpx")  # for who sends to a webhook or pings
 
 
 async def post(url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> None:

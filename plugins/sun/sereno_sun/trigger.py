@@ -10,10 +10,17 @@ the sun does not rise or set for days or months, there is no slot.
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import Literal, get_args
 
-from sereno import Trigger, TriggerArguments, TriggerError, format_duration, parse_duration
+from sereno import (
+    Trigger,
+    TriggerArguments,
+    TriggerError,
+    format_duration,
+    lazy,
+    parse_duration,
+    suggestion,
+)
 
 Event = Literal["dawn", "sunrise", "noon", "sunset", "dusk"]
 
@@ -33,13 +40,13 @@ class Sun(Trigger):
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first slot strictly after `instant`, or None at the end of the calendar."""
-        from sereno_sun.almanac import events  # noqa: PLC0415 - astral is for those who use it
-
+        almanac = lazy("sereno_sun.almanac")  # astral is for those who use it
         if instant.tzinfo is None:
             raise TriggerError(f"instant {instant}: it has no time zone; pass an aware datetime")
         try:
             after = instant.astimezone(UTC) - self.offset
-            for found in events(self.event, self.latitude, self.longitude, after):
+            found: datetime
+            for found in almanac.events(self.event, self.latitude, self.longitude, after):
                 if found > after:
                     return found + self.offset
         except OverflowError:
@@ -68,8 +75,7 @@ def sun(
     dusk are civil: the sun is 6° below the horizon. Raises TriggerError.
     """
     if event not in get_args(Event):
-        near = get_close_matches(str(event), get_args(Event), 1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
+        hint = suggestion(event, get_args(Event), "")
         events = ", ".join(get_args(Event))
         raise TriggerError(f"trigger 'sun': event {event!r:.40} is none of {events}{hint}")
     if (city is None) == (latitude is None) or (latitude is None) != (longitude is None):
@@ -103,12 +109,10 @@ def parse_sun(arguments: TriggerArguments) -> Sun:
 
 
 def _place(city: str) -> tuple[float, float]:
-    from sereno_sun.almanac import cities, find_city  # noqa: PLC0415 - see Sun.next_after
-
-    found = find_city(city)
+    almanac = lazy("sereno_sun.almanac")  # see Sun.next_after
+    found: tuple[float, float] | None = almanac.find_city(city)
     if found is None:
-        near = get_close_matches(city.title(), cities(), 1)
-        hint = f", did you mean {near[0]!r}?" if near else "; give its latitude and longitude"
+        hint = suggestion(city.title(), almanac.cities(), "; give its latitude and longitude")
         raise TriggerError(f"trigger 'sun': the city {city!r:.60} is not known{hint}")
     return found
 

@@ -3,9 +3,9 @@
 import hashlib
 import os
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, BinaryIO
 
+from sereno import lazy
 from sereno_cleanup.packed import gzip
 
 _CHUNK = 1 << 20
@@ -81,7 +81,7 @@ def _reader(file: BinaryIO, method: str) -> Any:
 
 def zstandard() -> Any:
     """Return the module, which the extra ``sereno-cleanup[zstd]`` brings; raises ImportError."""
-    return import_module("zstandard")
+    return lazy("zstandard")
 
 
 def _forget(directory: int, name: str) -> None:
