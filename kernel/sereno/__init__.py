@@ -26,6 +26,7 @@ from sereno.model.schedule import Schedule, schedule
 from sereno.model.secret import Secret
 from sereno.model.suggestion import suggestion
 from sereno.model.zone import find_zone
+from sereno.store.sql import sql_blocks
 from sereno.triggers import Arguments as TriggerArguments
 from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, once, parse, within
 
@@ -75,6 +76,7 @@ __all__ = [
     "parse_duration",
     "retry",
     "schedule",
+    "sql_blocks",
     "suggestion",
     "within",
 ]

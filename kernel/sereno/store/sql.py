@@ -1,6 +1,7 @@
-"""Reads the named blocks of ``queries/*.sql``: all SQL of the kernel lives there."""
+"""Reads named blocks of SQL, the kernel's and those of plugins: Python holds no statement."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -8,10 +9,14 @@ _BLOCK = re.compile(r"^-- name: (\w+)[^\n]*\n(.*?)(?=^-- name: |\Z)", re.MULTILI
 
 
 @cache
-def blocks() -> dict[str, str]:
-    """Return every block by its name; names are unique over all files."""
+def sql_blocks(package: str) -> Mapping[str, str]:
+    """Return the blocks of ``queries/*.sql`` in `package`, each by its name.
+
+    A block begins with the line ``-- name: call_count`` and ends before the next; the semicolon at
+    its end is left out. Raises ValueError when two have one name.
+    """
     found: dict[str, str] = {}
-    for path in sorted(files(__package__).joinpath("queries").iterdir(), key=lambda p: p.name):
+    for path in sorted(files(package).joinpath("queries").iterdir(), key=lambda p: p.name):
         if path.name.endswith(".sql"):
             for name, text in _BLOCK.findall(path.read_text("utf-8")):
                 if name in found:
@@ -20,6 +25,11 @@ def blocks() -> dict[str, str]:
     return found
 
 
+def blocks() -> Mapping[str, str]:
+    """Return every block of the kernel by its name."""
+    return sql_blocks(__package__)
+
+
 def sql(name: str) -> str:
-    """Return the block `name`."""
+    """Return the kernel's block `name`."""
     return blocks()[name]

@@ -14,7 +14,7 @@ from sereno_cleanup.expiry.rows import ExpiredRows
 from sereno_cleanup.expiry.shape import ShapeError, shape_of
 from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.logs import CleanupFailedError
-from sereno_cleanup.queries import filled
+from sereno_cleanup.query import filled
 from sereno_cleanup.settings import CacheRule, Settings
 from sereno_cleanup.tally import Count, add
 

@@ -13,7 +13,7 @@ import asyncpg
 
 from sereno import Demo
 from sereno_cleanup.database import connected
-from sereno_cleanup.queries import query
+from sereno_cleanup.query import query
 
 _PREFIX = "sereno-demo-"
 DIRECTORY = Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getpid()}" / "logs"

@@ -4,7 +4,7 @@ import asyncpg
 
 from sereno import Collector, Metric, Sample
 from sereno_cleanup.database import connected
-from sereno_cleanup.queries import filled, query
+from sereno_cleanup.query import filled, query
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.table import quoted
 

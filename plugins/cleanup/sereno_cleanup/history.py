@@ -6,7 +6,7 @@ from typing import Any
 from sereno import RunContext, cron, job, retry
 from sereno_cleanup.database import connected, short_transaction
 from sereno_cleanup.limit import out_of_time
-from sereno_cleanup.queries import query
+from sereno_cleanup.query import query
 from sereno_cleanup.settings import Settings
 
 

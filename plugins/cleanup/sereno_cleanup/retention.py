@@ -13,7 +13,7 @@ from sereno_cleanup.expiry.rows import ExpiredRows
 from sereno_cleanup.expiry.shape import Leaf, Shape, shape_of
 from sereno_cleanup.expiry.vault import Vault
 from sereno_cleanup.limit import out_of_time
-from sereno_cleanup.queries import filled, query
+from sereno_cleanup.query import filled, query
 from sereno_cleanup.settings import TableRule
 
 COUNTED = 100_000

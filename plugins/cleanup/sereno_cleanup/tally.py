@@ -9,7 +9,7 @@ import msgspec
 
 from sereno import Collector, Metric, Sample
 from sereno_cleanup.database import connected
-from sereno_cleanup.queries import query
+from sereno_cleanup.query import query
 
 log = logging.getLogger("sereno_cleanup")
 

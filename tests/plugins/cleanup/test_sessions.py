@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from sereno.testing import RecordedRun, run_context
-from sereno_cleanup.queries import query
+from sereno_cleanup.query import query
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import Settings
 

@@ -6,7 +6,7 @@ import asyncpg
 import msgspec
 
 from sereno_cleanup.database import connected
-from sereno_cleanup.queries import filled, query
+from sereno_cleanup.query import filled, query
 from sereno_cleanup.settings import CheckRule
 
 EXAMPLES = 5

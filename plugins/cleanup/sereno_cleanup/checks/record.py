@@ -9,7 +9,7 @@ import msgspec
 from sereno import Collector, Metric, Sample
 from sereno_cleanup.checks.check import Found
 from sereno_cleanup.database import connected
-from sereno_cleanup.queries import query
+from sereno_cleanup.query import query
 from sereno_cleanup.settings import CheckRule, Settings
 
 FAILED = Metric("cleanup_check_failed", "gauge", "1 when the check failed when it was last made.")

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from sereno_cleanup.queries import query
+from sereno_cleanup.query import query
 
 _LONGEST = 5.0
 _LAG_EVERY = 1.0

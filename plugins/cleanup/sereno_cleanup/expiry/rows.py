@@ -7,7 +7,7 @@ import msgspec
 
 from sereno_cleanup.database import short_transaction
 from sereno_cleanup.expiry.shape import Shape
-from sereno_cleanup.queries import filled
+from sereno_cleanup.query import filled
 
 LOOK = 20
 """Batches whose rows are found by one look: it pays once for what others cannot vacuum yet."""

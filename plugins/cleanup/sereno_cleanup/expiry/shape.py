@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from sereno_cleanup.queries import query
+from sereno_cleanup.query import query
 from sereno_cleanup.table import quoted
 
 TYPES = ("timestamp with time zone", "timestamp without time zone", "date")

@@ -1,1 +1,0 @@
-SELECT to_regclass('cleanup.check_result') IS NOT NULL

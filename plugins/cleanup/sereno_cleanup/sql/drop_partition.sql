@@ -1,2 +1,0 @@
--- {table}: the quoted name of a partition.
-DROP TABLE {table}

@@ -1,1 +1,0 @@
-SELECT to_regprocedure('bt_index_check(regclass, boolean)') IS NOT NULL

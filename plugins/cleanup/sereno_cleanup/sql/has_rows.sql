@@ -1,2 +1,0 @@
--- {table}: the quoted name of a table.
-SELECT EXISTS (SELECT FROM {table})

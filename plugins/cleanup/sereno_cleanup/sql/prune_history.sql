@@ -1,2 +1,0 @@
--- $1 interval: older than. $2 int: runs to keep per job. $3 int: at most so many rows. Returns how many.
-SELECT sereno.prune($1, $2, $3)

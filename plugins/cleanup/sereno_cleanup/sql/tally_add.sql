@@ -1,7 +1,0 @@
--- $1 job, $2 subjects, $3 outcomes, $4 items, $5 bytes
-INSERT INTO cleanup.tally AS old (job, subject, outcome, items, freed_bytes)
-SELECT $1, u.subject, u.outcome, sum(u.items), sum(u.freed_bytes)
-  FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS u (subject, outcome, items, freed_bytes)
- GROUP BY u.subject, u.outcome
-ON CONFLICT (job, subject, outcome) DO UPDATE
-   SET items = old.items + excluded.items, freed_bytes = old.freed_bytes + excluded.freed_bytes

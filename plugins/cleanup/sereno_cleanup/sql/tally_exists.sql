@@ -1,1 +1,0 @@
-SELECT to_regclass('cleanup.tally') IS NOT NULL
