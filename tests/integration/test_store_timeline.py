@@ -14,6 +14,7 @@ from sereno.store import nodes, timeline
 from sereno.store.nodes import NodeFacts
 from sereno.store.session import NodeIdentity, NodeSession
 from sereno.store.timeline import Entered
+from sereno.store.watch import Watch
 
 from .scene import Scene, connected, declared_job, opened
 
@@ -325,3 +326,17 @@ async def test_a_node_joins_though_its_sequence_is_far_behind(scene: Scene) -> N
         " SELECT gen_random_uuid(), 'x', 1, '1', n FROM generate_series(1, 5000) AS n"
     )
     assert (await nodes.join(scene.db, facts(1))).key == 5001
+
+
+async def test_monitors_are_told_of_a_changed_history_and_not_of_the_first(scene: Scene) -> None:
+    await take_the_lead(scene)
+    first = (await Watch(scene.db).look()).snapshot
+    await scene.eye.execute(CHANGES["a promotion"])
+    changed = (await take_the_lead(scene)).timeline
+
+    second = (await Watch(scene.db).look()).snapshot
+
+    assert first is not None
+    assert second is not None
+    assert first.history_at is None
+    assert second.history_at == changed.seen_at

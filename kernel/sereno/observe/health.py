@@ -18,6 +18,8 @@ from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.settings import redact
 from sereno.store.watch import Glance, JobFacts, Snapshot
 
+_HISTORY_SHOWN_FOR = timedelta(days=1)
+
 
 def health(
     status: Status, glance: Glance, plugins: Sequence[PluginFacts], limit: int = 1000
@@ -26,7 +28,12 @@ def health(
     snapshot = glance.snapshot
     told = tasks(glance)
     down = _down(status, glance)
-    problems = down + _degraded(told, plugins) + [redact(t) for t in status.troubles()]
+    problems = [
+        *down,
+        *_degraded(told, plugins),
+        *_history(glance),
+        *(redact(t) for t in status.troubles()),
+    ]
     return {
         "status": "down" if down else "degraded" if problems else "ok",
         "problems": problems,
@@ -46,6 +53,7 @@ def health(
             "error": glance.error and redact(glance.error),
             "migrated": status.migrated,
             "now": _iso(glance.now),
+            "timeline_changed_at": _iso(snapshot.history_at) if snapshot else None,
         },
         "plugins": [
             {"name": p.name, "version": p.version, "state": p.state, "reason": redact(p.reason)}
@@ -146,6 +154,18 @@ def _degraded(told: list[dict[str, Any]], plugins: Sequence[PluginFacts]) -> lis
         if plugin.state == "failed"
     ]
     return late[:10] + more + failed
+
+
+def _history(glance: Glance) -> list[str]:
+    """Tell of a database that went on from an older state, for a day."""
+    at = glance.snapshot.history_at if glance.snapshot else None
+    if at is None or glance.now is None or glance.now - at > _HISTORY_SHOWN_FOR:
+        return []
+    sentence = (
+        f"at {_iso(at)} the database went on from an older state, as after a promoted standby or a"
+        " restore: what was committed after that state is not known; `sereno verify` tells more"
+    )
+    return [sentence]
 
 
 def _instant(seconds: float | None) -> str | None:

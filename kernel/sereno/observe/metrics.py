@@ -121,6 +121,7 @@ class Metrics:
         build = labels({"version": status.version, "python": platform.python_version()})
         term = max(status.term, snapshot.term if snapshot else 0)
         changed = snapshot.changed_at if snapshot else None
+        history = snapshot.history_at if snapshot else None
         single: tuple[tuple[str, str, float], ...] = (
             ("sereno_leader", "1 on the node that leads, else 0.", int(status.leading)),
             ("sereno_leader_term", "The newest term: one is added with each new leader.", term),
@@ -158,6 +159,11 @@ class Metrics:
                 "sereno_configuration_changed_timestamp_seconds",
                 "When jobs or schedules were last changed, 0 when never.",
                 changed.timestamp() if changed else 0,
+            ),
+            (
+                "sereno_timeline_changed_timestamp_seconds",
+                "When the database last went on from an older state, 0 when never.",
+                history.timestamp() if history else 0,
             ),
         )
         page.family("sereno_build_info", "gauge", "The version that this node runs.", [(build, 1)])

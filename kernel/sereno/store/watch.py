@@ -83,7 +83,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What the database said at `now` (its own time). `led`: a node holds the leader's lock.
 
     `holder`: who holds it, asked where that is no node, or one that has not beaten of late.
-    `changed_at`: when schedules or declarations last changed.
+    `changed_at`: when schedules or declarations last changed; `history_at`: when the database was
+    last found to have gone on from an older state, None when never.
     """
 
     now: datetime
@@ -96,6 +97,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime | None
     jobs: Mapping[str, JobFacts]
     holder: Backend | None = None
+    history_at: datetime | None = None
 
 
 class Glance(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,4 +233,5 @@ def _snapshot(row: asyncpg.Record, holder: Backend | None) -> Snapshot:
         changed_at=row["changed_at"],
         jobs={job.name: job for job in _facts(row["jobs"])},
         holder=holder,
+        history_at=row["history_at"],
     )

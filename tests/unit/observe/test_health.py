@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from sereno.observe.health import health, readiness, tasks
 from sereno.plugins.record import PluginRecord
 from sereno.store.watch import Glance
 
-from .facts import HOUR, MINUTE, NODE, ago, ahead, glance, job
+from .facts import DAY, HOUR, MINUTE, NODE, NOW, ago, ahead, glance, job
 
 
 def status(**facts: Any) -> Status:
@@ -59,6 +60,19 @@ def test_a_plugin_that_failed_degrades_and_tells_why_without_its_secrets() -> No
         "plugin 'etl' is not loaded: cannot reach mysql://root:***@pbx/asterisk"
     ]
     assert "hunter2" not in str(report)
+
+
+@pytest.mark.parametrize(("ago", "told"), [(HOUR, True), (2 * DAY, False), (-HOUR, True)])
+def test_a_database_that_went_back_to_an_older_state_is_told_for_a_day(
+    ago: float, told: bool
+) -> None:
+    at = NOW - timedelta(seconds=ago)
+
+    report = health(status(), glance(history_at=at), [])
+
+    assert report["store"]["timeline_changed_at"].startswith(f"{at:%Y-%m-%dT%H:%M:%S}")
+    assert any("went on from an older state" in p for p in report["problems"]) is told
+    assert report["status"] == ("degraded" if told else "ok")
 
 
 def test_without_a_leader_it_is_down() -> None:

@@ -70,5 +70,6 @@ SELECT l.term, l.node, n.label, l.acquired_at, l.beat_at, statement_timestamp() 
                   AND p.objsubid = 2 AND p.granted AND p.database = k.database) AS led,
        greatest((SELECT at FROM sereno.catalogue), (SELECT at FROM sereno.change ORDER BY id DESC LIMIT 1))
            AS changed_at,
+       (SELECT t.seen_at FROM sereno.timeline t WHERE t.doubtful_until IS NOT NULL ORDER BY t.id DESC LIMIT 1) AS history_at,
        (SELECT coalesce(json_agg(cells), '[]')::text FROM fact) AS jobs
   FROM sereno.leadership l LEFT JOIN sereno.node n ON n.id = l.node;
