@@ -32,9 +32,10 @@ _STEPS = (
     "names",
 )
 _INDEXES = (
-    ("calls_linkedid", CDR.target, "linkedid"),
-    ("calls_uniqueid", CDR.target, "uniqueid"),
-    ("queue_events_callid", QUEUE_LOG.target, "callid"),
+    ("calls_linkedid", CDR.target, "(linkedid)"),
+    # The first leg of a call is found by the index above.
+    ("calls_own_uniqueid", CDR.target, "(uniqueid) WHERE uniqueid IS DISTINCT FROM linkedid"),
+    ("queue_events_callid", QUEUE_LOG.target, "(callid)"),
 )
 
 
@@ -153,14 +154,14 @@ class Aggregates:
                 query("aggregate/reached"), list(reached), list(reached.values())
             )
 
-    async def _index(self, name: str, table: str, column: str) -> None:
+    async def _index(self, name: str, table: str, definition: str) -> None:
         index = f"ivr.{name}"
         is_valid = await self._connection.fetchval(query("aggregate/index_state"), index)
         if is_valid:
             return
         if is_valid is False:  # a run was cut off while it made it
             await self._connection.execute(query("aggregate/index_drop").format(index=index))
-        making = query("aggregate/index_make").format(name=name, table=table, column=column)
+        making = query("aggregate/index_make").format(name=name, table=table, definition=definition)
         await self._connection.execute(making, timeout=_LONG_SECONDS)
 
 

@@ -27,7 +27,9 @@ JOIN ivr.call_facts AS f
 WHERE t.target = 'ivr.calls' AND t.changed
 UNION
 SELECT c.source, coalesce(nullif(c.linkedid, ''), c.uniqueid)
-FROM pg_temp.caller AS i JOIN ivr.calls AS c ON c.source = i.source AND c.uniqueid = i.callid
+FROM pg_temp.caller AS i
+JOIN ivr.calls AS c
+  ON c.source = i.source AND c.uniqueid = i.callid AND c.uniqueid IS DISTINCT FROM c.linkedid
 UNION
 SELECT source, callid FROM pg_temp.caller
 UNION
@@ -47,9 +49,12 @@ ON CONFLICT DO NOTHING;
 ANALYZE pg_temp.caller;
 
 -- A caller whose channel stands in several calls belongs to one of them.
-UPDATE pg_temp.caller AS i SET call = coalesce((
-  SELECT min(coalesce(nullif(c.linkedid, ''), c.uniqueid)) FROM ivr.calls AS c
-  WHERE c.source = i.source AND c.uniqueid = i.callid
+UPDATE pg_temp.caller AS i SET call = coalesce(least(
+  (SELECT min(coalesce(nullif(c.linkedid, ''), c.uniqueid)) FROM ivr.calls AS c
+   WHERE c.source = i.source AND c.uniqueid = i.callid AND c.uniqueid IS DISTINCT FROM c.linkedid),
+  (SELECT i.callid WHERE EXISTS (
+     SELECT FROM ivr.calls AS c
+     WHERE c.source = i.source AND c.linkedid = i.callid AND c.uniqueid = i.callid))
 ), i.callid);
 
 INSERT INTO pg_temp.affected (source, call)

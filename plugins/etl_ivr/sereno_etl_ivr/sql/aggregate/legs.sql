@@ -27,6 +27,7 @@ FROM (
     UNION ALL
     SELECT a.call, c.* FROM pg_temp.affected AS a
     JOIN ivr.calls AS c ON c.source = a.source AND c.uniqueid = a.call AND coalesce(c.linkedid, '') = ''
+     AND c.uniqueid IS DISTINCT FROM c.linkedid
   ) AS c
   WHERE c.started_at IS NOT NULL
   ORDER BY source, call, uniqueid, sequence, started_at, channel, dstchannel, duration, billsec,
