@@ -27,14 +27,17 @@ FENCED_BY = {
     "the lock": "term_begin leader_beat leader_hand_over",
     # The run's owner, by node, attempt and token; below: rows that such a statement has returned.
     "the owner": "outcomes_write progress_write lines_write",
+    "the attempt's token": "straggler_note straggler_forget",
     "the owner's transaction": "chain_single chain_arrive chain_complete trace_keep",
     # A node's own row; a message that one node has claimed, each try with its number.
     "the node": "node_join node_seen node_leave",
     "the claim": "notification_claim notification_done",
-    # Whoever asks or sees first; a key that is unique keeps it from being written twice.
+    # Whoever asks or sees first; a key that is unique keeps it from being written twice, and what
+    # is cleared away is of nodes that are gone.
     "nothing: anybody may": (
         "enqueue run_repeat runs_replay schedule_told migration_record notification_expire"
         " notification_raise notification_close notification_resolve notification_prune"
+        " straggler_clear"
     ),
 }
 WRITES = re.compile(r"\b(INSERT INTO|UPDATE sereno|DELETE FROM|sereno\.enqueue)\b")

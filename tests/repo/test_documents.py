@@ -1,0 +1,119 @@
+"""What documents name is there: files, rooms, words of the code, pages and the headings in them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KERNEL = ROOT / "kernel/sereno"
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+_FILE = re.compile(r"`((?:[\w.{}|]+/)*[\w.]+\.(?:py|sql|toml|md|yml|html))`|`((?:[\w.]+/)+)`")
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+
+
+def named(text: str) -> list[str]:
+    """Return the files and folders that stand in backticks."""
+    return [a or b for a, b in _FILE.findall(text)]
+
+
+def section(text: str, title: str) -> str:
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def exists(name: str) -> bool:
+    places = [ROOT, KERNEL, *(ROOT / "plugins").iterdir()]
+    return any((place / name).exists() for place in places)
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_file_that_is_named_is_there(page: str) -> None:
+    text = (ROOT / page).read_text().split("\n## For who has a branch")[0]
+    found = named(text)
+
+    assert len(found) > 30
+    assert [name for name in found if "NNNN" not in name and not exists(name)] == []
+
+
+def test_every_walk_has_at_most_eight_steps() -> None:
+    walks = re.findall(r"^## (The walk of .*)$", ARCHITECTURE, re.MULTILINE)
+    steps = [re.findall(r"^(\d+)\. ", section(ARCHITECTURE, w), re.MULTILINE) for w in walks]
+
+    assert len(walks) == 6
+    for taken in steps:
+        assert taken == [str(n) for n in range(1, len(taken) + 1)]
+        assert 4 <= len(taken) <= 8
+
+
+def test_every_room_of_the_kernel_is_in_the_table() -> None:
+    rooms = {f"{p.name}/" for p in KERNEL.iterdir() if (p / "__init__.py").exists()}
+    files = {p.name for p in KERNEL.glob("*.py") if not p.name.startswith("__")}
+    told = re.findall(r"^\| `([^`]+)` \|", section(ARCHITECTURE, "Rooms"), re.MULTILINE)
+
+    assert sorted(told) == sorted(rooms | files)
+
+
+def test_every_word_of_the_glossary_is_one_of_the_code() -> None:
+    words = re.findall(r"^\| ([a-z ]+) \| [^|]+ \|$", section(ARCHITECTURE, "Words"), re.MULTILINE)
+    kept = (f for f in KERNEL.rglob("*") if f.suffix in {".py", ".sql"})
+    code = re.sub(r"[\s_]+", " ", " ".join(f.read_text() for f in kept)).lower()
+
+    assert len(words) > 20
+    assert [word for word in words[1:] if word not in code] == []
+
+
+def test_every_decision_is_in_the_index_with_its_title() -> None:
+    index = (ROOT / "docs/adr/README.md").read_text()
+    for page in (ROOT / "docs/adr").glob("[0-9]*.md"):
+        number, title = page.read_text().splitlines()[0].removeprefix("# ").split(". ", 1)
+
+        assert page.name.startswith(f"{int(number):04}-")
+        assert f"\n| {number} | {title} | [{page.name}]({page.name}) |" in index
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs/adr").glob("[0-9]*.md")), ids=lambda p: p.stem
+)
+def test_a_decision_tells_its_context_and_its_consequence(page: Path) -> None:
+    text = page.read_text()
+
+    assert "**Context" in text
+    assert "**Decision" in text
+    assert "**Evidence" in text or "**Consequence" in text
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    for page in PAGES:
+        for target in _LINK.findall(_FENCED.sub("", page.read_text())):
+            if "://" not in target:
+                yield page, target
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    found: set[str] = set()
+    for title in re.findall(r"^#+ (.*)$", _FENCED.sub("", page.read_text()), re.MULTILINE):
+        kept = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        found.add(next(a for a in numbered(kept) if a not in found))
+    return found
+
+
+def numbered(anchor: str) -> Iterator[str]:
+    yield anchor
+    for n in range(1, 100):
+        yield f"{anchor}-{n}"
+
+
+def test_every_link_leads_to_a_page_and_a_heading() -> None:
+    broken = []
+    for page, target in links():
+        place, _, anchor = target.partition("#")
+        file = (page.parent / place).resolve() if place else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(f"{page.relative_to(ROOT)}: {target}")
+
+    assert broken == []
