@@ -20,10 +20,10 @@ LEASE = timedelta(seconds=1)
 KEPT = 3.0
 """Seconds for which a lock is kept: three leases."""
 
-ROWS = ("watermark", "run", "job_stat", "node", "term", "schedule", "slot")
+ROWS = ("leadership", "watermark", "run", "job_stat", "node", "term", "schedule", "slot")
 """Tables that firing, claims, outcomes and presence touch."""
 
-WHOLE = ("watermark", "run", "slot", "job_stat")
+WHOLE = ("leadership", "watermark", "run", "slot", "job_stat")
 
 
 @job("tests.one", schedule=every("1s"), catch_up="all", overlap="allow")

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,30 @@ async def test_a_runner_leads_fires_runs_and_takes_over_from_one_that_died(app: 
             await second.leads()
             row = await eye.ran("tests.tick")
             assert row["state"] == "succeeded"
+
+
+async def test_a_runner_names_who_keeps_it_from_the_lead_and_may_not_be_ended_by_it(
+    app: App, private_postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await app.do(*_statements("Runner"))
+    dsn = app.dsn("sereno_runner")
+    async with connected(private_postgres.dsn("app")) as dba:
+        transaction = dba.transaction()
+        await transaction.start()
+        await dba.execute("SELECT 1 FROM sereno.leadership FOR UPDATE")
+        remedy = f"SELECT pg_terminate_backend({dba.get_server_pid()})"
+        async with running(dsn, tick) as node:
+            async with asyncio.timeout(20):
+                while not any(remedy in r.error for r in told(caplog)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert "keeps sereno.leadership locked" in told(caplog)[-1].error
+            assert not node.status.leading
+            await transaction.rollback()
+            await node.leads()
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    return [r for r in caplog.records if r.message == "the session is lost"]
 
 
 async def test_a_runner_that_finds_a_migration_missing_names_it_and_who_may_apply_it(

@@ -149,12 +149,33 @@ async def test_a_call_without_an_answer_ends_the_session(scene: Scene) -> None:
     async with session(scene) as found:
         await found.try_lead()
         term = await found.begin_term(FIRST, scene.db)
+        assert found._connection is not None
+        await found._connection.execute("SET lock_timeout = 0")
         async with scene.eye.transaction():
-            await scene.eye.execute("SELECT 1 FROM sereno.leadership FOR UPDATE")
+            await scene.eye.execute("LOCK TABLE sereno.leadership")
             with pytest.raises(StoreUnavailableError, match="no answer within the time limit"):
                 await found.beat(FIRST, term)
         assert not found.alive
         await gone(scene)
+
+
+@pytest.mark.parametrize(
+    "locks", ["SELECT 1 FROM sereno.leadership FOR UPDATE", "LOCK TABLE sereno.leadership"]
+)
+async def test_a_stranger_who_locks_the_term_s_row_costs_no_lead_and_saves_none(
+    scene: Scene, locks: str
+) -> None:
+    async with session(scene) as found:
+        await found.try_lead()
+        term = await found.begin_term(FIRST, scene.db)
+        async with scene.eye.transaction():
+            await scene.eye.execute(locks)
+            first = await found.beat(FIRST, term)
+            assert await found.beat(FIRST, term) > first
+            await found._connection.execute("SELECT pg_advisory_unlock_all()")
+            with pytest.raises(LeaseLostError, match="no longer holds the leader's lock"):
+                await found.beat(FIRST, term)
+        assert not found.alive
 
 
 class Wire:

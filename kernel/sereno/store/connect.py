@@ -101,12 +101,17 @@ async def is_pooled(connection: asyncpg.Connection) -> bool:
 
 @asynccontextmanager
 async def guarded(
-    connection: asyncpg.Connection, isolation: str = "read_committed", *, readonly: bool = False
+    connection: asyncpg.Connection,
+    isolation: str = "read_committed",
+    *,
+    readonly: bool = False,
+    lock_timeout: float = 0.0,
 ) -> AsyncIterator[None]:
     """Give a transaction that names the settings for itself, as behind a pooler it has to."""
     async with connection.transaction(isolation=isolation, readonly=readonly):
         version = connection.get_server_version().major
         named = {k: v for k, v in session_settings(version).items() if k not in _FIXED}
+        named["lock_timeout"] = str(round(lock_timeout * 1000))
         await connection.execute(sql("session_name"), list(named), list(named.values()), True)
         yield
 

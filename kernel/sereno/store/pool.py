@@ -71,7 +71,8 @@ class Database:
 
     Works through a transaction pooler: no session state, and no prepared statements where one is
     seen. Of several hosts it is connected with the one that may be written. `lock_timeout`: seconds
-    for which a statement waits for a lock, but behind a pooler; 0: as long as for anything else.
+    for which a statement waits for a lock, but behind a pooler, where it is for as long as the role
+    has it; 0: as long as for anything else.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class Database:
                 if not self._guarded:
                     yield connection
                     return
-                async with guarded(connection):
+                async with guarded(connection, lock_timeout=self._lock_timeout):
                     yield connection
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ is frozen, the server is idle or about to be.
 """
 
 import asyncio
+import logging
 import os
 import socket
 import struct
@@ -23,7 +24,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from sereno.model.errors import LeaseLostError, PoolerError, StoreUnavailableError
+from sereno.model.errors import (
+    LeaseLostError,
+    PoolerError,
+    StoreLockedError,
+    StoreRightsError,
+    StoreUnavailableError,
+)
+from sereno.store.backend import backend, named
 from sereno.store.connect import connect, is_pooled, session_settings
 from sereno.store.errors import translated
 from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
@@ -39,14 +47,18 @@ _STATEMENTS = (
     "timeline_enter",
     "term_begin",
     "leader_beat",
+    "leader_holds",
     "watch",
     "leader_hand_over",
 )
 
+log = logging.getLogger("sereno.leader")
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _FENCE_PATIENCE = 0.25
-"""Seconds that a new term waits for the open fences of the old one, which take milliseconds."""
+"""Seconds that a new term waits for the open fences of the old one, which take milliseconds; with a
+short lease half of the time that its statement waits for a lock."""
 
 
 class NodeIdentity(msgspec.Struct, frozen=True):
@@ -131,6 +143,7 @@ class NodeSession:
             "tcp_keepalives_count": "2",
             "client_connection_check_interval": "1000",
             "statement_timeout": str(lease_ms),
+            "lock_timeout": str(round(self._timeout * 500)),  # time is left to say a word still
         }
 
     def terminate(self) -> None:
@@ -196,9 +209,9 @@ class NodeSession:
         """Do what moves the term on, which waits for the open fences of the old one."""
         call = asyncio.ensure_future(self._call(name, *args, self._pid, LOCK_CLASS, LEADER_LOCK))
         try:
-            done, _ = await asyncio.wait({call}, timeout=_FENCE_PATIENCE)
+            done, _ = await asyncio.wait({call}, timeout=min(_FENCE_PATIENCE, self._timeout / 4))
             if not done:
-                await database.fetch("fence_holders_end", self._pid)
+                await self._end_holders(database)
             row = await call
         finally:
             call.cancel()
@@ -207,12 +220,36 @@ class NodeSession:
             raise LeaseLostError("the leader's lock was gone before the term began")
         return row
 
+    async def _end_holders(self, database: Database) -> None:
+        """End the sessions that keep the term's row locked, and say which; raises StoreLockedError
+        when this role may not."""
+        rows = await database.fetch("fence_holders", self._pid)
+        if not rows:
+            return
+        log.warning(
+            "sessions that kept the last term's row locked are ended",
+            extra={"sessions": named(rows)},
+        )
+        for row in rows:
+            try:
+                await database.fetchval("backend_end", row["pid"])
+            except StoreRightsError as error:
+                holder = backend(row)
+                raise StoreLockedError(
+                    f"nobody can take the lead: {holder} keeps sereno.leadership locked, and this "
+                    f"role may not end it; a superuser can: {holder.remedy}"
+                ) from error
+
     async def beat(self, node: NodeIdentity, term: int) -> datetime:
         """Prove that this backend still holds the lock of `term`; return the database's time.
 
         Raises LeaseLostError when it does not.
         """
-        row = await self._call("leader_beat", term, node.id, self._pid, LOCK_CLASS, LEADER_LOCK)
+        lock = self._pid, LOCK_CLASS, LEADER_LOCK
+        try:
+            row = await self._call("leader_beat", term, node.id, *lock)
+        except StoreLockedError:  # the whole table: what proves the lead is the lock alone
+            row = await self._call("leader_holds", *lock)
         if row is None:
             self.terminate()
             raise LeaseLostError(f"this session no longer holds the leader's lock of term {term}")
@@ -233,6 +270,8 @@ class NodeSession:
                     if self._connection is None:
                         raise StoreUnavailableError("the session is gone")
                     return await self._prepared[name].fetchrow(*args)
+        except StoreLockedError:
+            raise  # the server has said that nothing was done: the session is as it was
         except BaseException:
             # Also on cancellation: what nobody read the answer of may have been granted unseen.
             self._drop()

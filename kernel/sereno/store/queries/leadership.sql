@@ -49,19 +49,36 @@ SELECT EXISTS (
                           AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 ) AS unaware;
 
--- name: fence_holders_end
--- $1 our backend. Ends the backends in whose way the new term waits: frozen or cut off writers.
-SELECT pg_terminate_backend(pid) FROM unnest(pg_blocking_pids($1)) AS pid;
+-- name: fence_holders
+-- $1 our backend. The backends in whose way the new term waits: frozen or cut off writers, or somebody else.
+SELECT b.pid, a.usename AS role, a.application_name AS application
+  FROM unnest(pg_blocking_pids($1)) AS b (pid) LEFT JOIN pg_stat_activity a ON a.pid = b.pid;
+
+-- name: backend_end
+-- $1 pid
+SELECT pg_terminate_backend($1);
 
 -- name: leader_beat
--- $1 term, $2 node, $3 our backend, $4 class, $5 the leader's number. No row when the lead is lost.
-UPDATE sereno.leadership SET beat_at = clock_timestamp()
- WHERE term = $1 AND node = $2 AND pg_backend_pid() = $3
-   AND EXISTS (SELECT 1 FROM pg_locks l
-                WHERE l.locktype = 'advisory' AND l.classid = $4::int::oid AND l.objid = $5::int::oid
-                  AND l.objsubid = 2 AND l.granted AND l.pid = pg_backend_pid()
-                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-RETURNING clock_timestamp() AS now;
+-- $1 term, $2 node, $3 our backend, $4 class, $5 the leader's number. No row when the lead is lost. Where another session
+-- keeps the row locked, the beat is not noted: no term begins without that row, nor while this session has its lock.
+WITH held AS MATERIALIZED (
+    SELECT 1 FROM pg_locks l
+     WHERE l.locktype = 'advisory' AND l.classid = $4::int::oid AND l.objid = $5::int::oid
+       AND l.objsubid = 2 AND l.granted AND l.pid = pg_backend_pid() AND l.pid = $3
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), free AS MATERIALIZED (
+    SELECT term FROM sereno.leadership WHERE term = $1 AND node = $2 FOR NO KEY UPDATE SKIP LOCKED
+), beaten AS (
+    UPDATE sereno.leadership l SET beat_at = clock_timestamp() FROM free, held WHERE l.term = free.term
+)
+SELECT clock_timestamp() AS now FROM held, sereno.leadership l WHERE l.term = $1 AND l.node = $2;
+
+-- name: leader_holds
+-- $1 our backend, $2 class, $3 the leader's number. The same of a table that is locked: no row when the lock is lost.
+SELECT clock_timestamp() AS now FROM pg_locks l
+ WHERE l.locktype = 'advisory' AND l.classid = $2::int::oid AND l.objid = $3::int::oid
+   AND l.objsubid = 2 AND l.granted AND l.pid = pg_backend_pid() AND l.pid = $1
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database());
 
 -- name: leader_hand_over
 -- $1 term, $2 reason, $3 class, $4 the leader's number, $5 channel
