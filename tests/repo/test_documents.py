@@ -1,6 +1,7 @@
 """What documents name is there: files, rooms, words of the code, pages and the headings in them."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,9 +53,19 @@ def test_every_walk_has_at_most_eight_steps() -> None:
 def test_every_room_of_the_kernel_is_in_the_table() -> None:
     rooms = {f"{p.name}/" for p in KERNEL.iterdir() if (p / "__init__.py").exists()}
     files = {p.name for p in KERNEL.glob("*.py") if not p.name.startswith("__")}
-    told = re.findall(r"^\| `([^`]+)` \|", section(ARCHITECTURE, "Rooms"), re.MULTILINE)
 
-    assert sorted(told) == sorted(rooms | files)
+    assert sorted(told_rooms()) == sorted(rooms | files)
+
+
+def test_rooms_stand_in_the_order_in_which_they_may_import() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (c["layers"] for c in settings["contracts"] if c["type"] == "layers")
+
+    assert [re.sub(r"/|\.py", "", room) for room in told_rooms()] == layers[::-1]
+
+
+def told_rooms() -> list[str]:
+    return re.findall(r"^\| `([^`]+)` \|", section(ARCHITECTURE, "Rooms"), re.MULTILINE)
 
 
 def test_every_word_of_the_glossary_is_one_of_the_code() -> None:

@@ -21,7 +21,7 @@ PACKAGES = {
 
 # contract -> (module, its source); each must be told as a violation of its contract.
 PLANTED = {
-    "Kernel layers, as DESIGN.md section 10 lists them": [
+    "Kernel layers, as docs/architecture.md lists them": [
         ("sereno.model.planted_up", "import sereno.store"),
         ("sereno.triggers.planted_hidden", "def dodge():\n    import sereno.settings"),
         ("sereno.settings.planted_typing", "if TYPE_CHECKING:\n    import sereno.plugins"),

@@ -102,5 +102,5 @@ class RunCancelled(RunError):  # noqa: N818 - an event that happened to the run,
     """The run has been asked to stop."""
 
 
-class RunSuperseded(RunError):  # noqa: N818 - the name is a contract of DESIGN.md section 6
+class RunSuperseded(RunError):  # noqa: N818 - what happened to the run, and public
     """The run has another owner: roll back, write nothing."""
