@@ -31,7 +31,7 @@ from sereno.model.run import Outcome, RunState
 from sereno.model.schedule import schedule
 from sereno.store import runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
-from sereno.store.ledger import definition
+from sereno.store.ledger import version_of
 from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity
 from sereno.store.sql import sql
@@ -363,7 +363,7 @@ class World:
         now = self.clock.now()
         for row in await self.eye.fetch(sql("verify_schedules")):
             rows = await self.db.fetch("verify_versions", row["id"])
-            versions = [definition(r) for r in rows]
+            versions = [version_of(r) for r in rows]
             opens = versions[-1].starts_at
             quiet = row["state"] == "paused" or (opens is not None and now < opens)
             until = now - QUIET if quiet else now

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from sereno.store.drift import notice
+from sereno.engine.drift import notice
 
 from . import cli_scene
 from .scene import Scene, named, opened

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 
 import pytest
 
@@ -13,7 +12,7 @@ from sereno.model.schedule import Schedule
 from sereno.store import schedules
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.pool import Database
-from sereno.triggers.occurrences import coming
+from sereno.triggers.occurrences import window_slots
 
 from .cli_scene import Scene, scene
 
@@ -89,7 +88,7 @@ def test_the_account_of_a_removed_schedule_goes_by_the_name_that_its_jitter_went
     parts = Declared(trigger="every 1h", jitter=timedelta(minutes=50))
     now = datetime.now(UTC)
     held = parts.as_version(1, now, "active")
-    for slot in takewhile(lambda s: s < now, coming(held, "etl.sync@x", now - timedelta(hours=6))):
+    for slot in window_slots(held, "etl.sync@x", now - timedelta(hours=6), now):
         scene.slot(1, slot.isoformat(), "skipped", "overlap")
     scene.call("schedule", "remove", "etl.sync@x")
     scene.call("schedule", "add", "etl.sync", "every 1h", "--label", "x")

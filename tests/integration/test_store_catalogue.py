@@ -12,10 +12,11 @@ import pytest
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.ledger import ScheduleVersion
-from sereno.store import catalogue, schedules, version
+from sereno.store import catalogue, schedules
 from sereno.store.catalogue import register
-from sereno.triggers import parse
+from sereno.triggers import parse, succession
 from sereno.triggers.occurrences import next_slot
+from sereno.triggers.replay import MAX_REPLAY
 
 from .scene import Scene, declared_job, job_named, named, opened
 
@@ -145,7 +146,7 @@ async def test_a_leader_can_beat_while_it_registers_many_schedules(
             since_turn = 0
             await asyncio.sleep(0)
 
-    monkeypatch.setattr(version, "next_slot", counted)
+    monkeypatch.setattr(succession, "next_slot", counted)
     turning = asyncio.create_task(turns())
     await scene.declare("a.x", *(named(f"a.x@n{n}") for n in range(300)))
     turning.cancel()
@@ -237,7 +238,7 @@ async def test_a_resume_runs_what_was_missed_if_it_is_asked_to(
 
 
 async def test_a_resume_that_would_run_too_many_changes_nothing(scene: Scene) -> None:
-    await paused_for(scene, schedules.MAX_REPLAY + 1)
+    await paused_for(scene, MAX_REPLAY + 1)
     with pytest.raises(DeclarationError, match="more than 1000 slots of 'a"):
         await schedules.resume(scene.db, "a.x", by="ann", run="all")
     assert (await schedule(scene))["state"] == "paused"

@@ -214,7 +214,7 @@ async def test_versions_that_a_schedule_has_not_been_settled_by_stay(scene: Scen
     await age(scene, "watermark", "settled_to", 7.5)  # no leader since then
     assert await prune(scene, days=4) > 0
     assert await ids(scene, VERSIONS) == [3, 4, 5, 6, 7, 8, 9, 10]
-    assert [d.version for d in (await scene.entry("a")).definitions] == [3, 4, 5, 6, 7, 8, 9, 10]
+    assert [d.version for d in (await scene.entry("a")).versions] == [3, 4, 5, 6, 7, 8, 9, 10]
 
 
 async def test_a_pause_that_goes_on_is_kept_from_its_beginning(scene: Scene) -> None:

@@ -225,14 +225,14 @@ async def test_the_agenda_holds_every_version_in_force_after_the_watermark(scene
     await schedules.pause(scene.db, "a", by="somebody")
     await schedules.resume(scene.db, "a", by="somebody")
     entry = await scene.entry("a")
-    assert [d.state for d in entry.definitions] == ["active", "paused", "active"]
+    assert [d.state for d in entry.versions] == ["active", "paused", "active"]
     moved = await scene.value(
         "UPDATE sereno.watermark SET settled_to = clock_timestamp() WHERE schedule_id = $1"
         " RETURNING settled_to",
         entry.schedule_id,
     )
     after = await scene.entry("a")
-    assert (after.settled_to, [d.version for d in after.definitions]) == (moved, [3])
+    assert (after.settled_to, [d.version for d in after.versions]) == (moved, [3])
 
 
 async def test_what_monitors_read_of_a_schedule_follows_every_change(scene: Scene) -> None:

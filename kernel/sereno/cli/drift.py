@@ -10,8 +10,9 @@ from sereno.cli.moments import exact
 from sereno.cli.output import write, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Column
+from sereno.engine.drift import foresee
 from sereno.model.declared import Declared
-from sereno.store.drift import Drift, foresee
+from sereno.model.drift import Drift
 from sereno.store.pool import Database
 
 _COLUMNS = (

@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable
 
 from sereno.engine.clock import steady
+from sereno.engine.drift import notice
 from sereno.model.errors import LeaseLostError, SerenoError, StoreUnavailableError
-from sereno.store import drift
+from sereno.store.drift import FIRST, Step
 from sereno.store.pool import Database
 
 log = logging.getLogger("sereno.leader")
@@ -37,7 +38,7 @@ class DriftWatch:
         self._term = term
         self._moved = moved
         self._next = 0.0
-        self._step = drift.FIRST
+        self._step = FIRST
         self._only_kept = True
 
     def pause(self) -> float:
@@ -51,7 +52,7 @@ class DriftWatch:
             return
         self._next = began + EVERY
         try:
-            found, step = await drift.notice(
+            found, step = await notice(
                 self._db, self._term, AT_ONCE, self._step, only_kept=self._only_kept
             )
         except (LeaseLostError, StoreUnavailableError):
@@ -73,12 +74,12 @@ class DriftWatch:
         if found:
             self._moved()
 
-    def _rest(self, began: float, step: drift.Step | None) -> None:
+    def _rest(self, began: float, step: Step | None) -> None:
         """Put the next turn off, after one that `began` then and came to `step`."""
         ended = steady()
         rest = (REST if self._only_kept else LEISURE) * (ended - began)
         if step is None and not self._only_kept:
             rest = EVERY
         self._next = ended + rest
-        self._step = step or drift.FIRST
+        self._step = step or FIRST
         self._only_kept = self._only_kept and step is not None

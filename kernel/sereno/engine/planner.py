@@ -28,7 +28,7 @@ from itertools import chain, groupby, islice
 import msgspec
 
 from sereno.model.concurrency import concurrency_key
-from sereno.model.errors import DeclarationError, SerenoError, TriggerError
+from sereno.model.errors import DeclarationError, SerenoError
 from sereno.model.history import may_have_run
 from sereno.model.ledger import (
     Entry,
@@ -41,7 +41,7 @@ from sereno.model.ledger import (
 )
 from sereno.model.policies import Policies
 from sereno.model.unreadable import unreadable
-from sereno.triggers.occurrences import next_slot, spans, trigger_of
+from sereno.triggers.occurrences import due_slots, next_slot, spans, window_slots
 
 MAX_SLOTS = 1_000
 """Slots settled at once: a longer outage takes several goes, so that nothing else waits for it."""
@@ -57,7 +57,7 @@ _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 class _Due(msgspec.Struct, frozen=True):
     slot: datetime
-    definition: ScheduleVersion
+    version: ScheduleVersion
     held: str | None  # why it may not run, None when it may
 
 
@@ -118,36 +118,20 @@ def plan(
 
 def _due(entry: Entry, until: datetime) -> Iterator[_Due]:
     """Yield the slots in (watermark, `until`] with what holds them, soonest first."""
-    for definition, after, last in spans(entry.definitions, entry.settled_to, until):
-        for slot in _slots(entry, definition, after, last):
-            held = "paused" if definition.state == "paused" else None
-            if definition.starts_at is not None and slot < definition.starts_at:
+    for version, after, last in spans(entry.versions, entry.settled_to, until):
+        for slot in due_slots(version, entry.name, after, last):
+            held = "paused" if version.state == "paused" else None
+            if version.starts_at is not None and slot < version.starts_at:
                 held = "outside its window"
-            yield _Due(slot, definition, held)
-
-
-def _slots(
-    entry: Entry, definition: ScheduleVersion, after: datetime, last: datetime
-) -> Iterator[datetime]:
-    trigger = trigger_of(definition.trigger, definition.jitter, entry.name)
-    while (slot := trigger.next_after(after)) is not None and slot <= last:
-        if slot <= after:
-            raise TriggerError(
-                f"schedule '{entry.name}': its trigger answered {slot} for what comes after"
-                f" {after}; it must answer an instant strictly after it"
-            )
-        if definition.ends_at is not None and slot >= definition.ends_at:
-            return
-        yield slot
-        after = slot
+            yield _Due(slot, version, held)
 
 
 def _count_active(entry: Entry, after: datetime, until: datetime, most: int) -> int:
     """Return how many slots in (`after`, `until`] may run, counting no further than `most`."""
     found = chain.from_iterable(
-        _slots(entry, d, max(first, d.starts_at - _TICK) if d.starts_at else first, last)
-        for d, first, last in spans(entry.definitions, after, until)
-        if d.state == "active"
+        window_slots(version, entry.name, first, last)
+        for version, first, last in spans(entry.versions, after, until)
+        if version.state == "active"
     )
     return sum(1 for _ in islice(found, most))
 
@@ -207,7 +191,7 @@ def _overlap(
             _mark([due], "skipped", "overlap: an earlier run is not over", verdicts)
             continue
         try:
-            key = _key(entry, policies, due.definition, in_turn)
+            key = _key(entry, policies, due.version, in_turn)
         except SerenoError as error:
             _mark([due], "missed", str(error), verdicts)
             continue
@@ -217,8 +201,8 @@ def _overlap(
         runs.append(
             NewRun(
                 slot=due.slot,
-                params=due.definition.params,
-                policies=due.definition.policies,
+                params=due.version.params,
+                policies=due.version.policies,
                 priority=policies.priority,
                 concurrency_key=key,
                 start=start,
@@ -247,14 +231,12 @@ def _after(slot: datetime, grace: timedelta) -> datetime:
     return slot + grace if grace < _LAST - slot else _LAST
 
 
-def _key(
-    entry: Entry, policies: Policies, definition: ScheduleVersion, in_turn: bool
-) -> str | None:
+def _key(entry: Entry, policies: Policies, version: ScheduleVersion, in_turn: bool) -> str | None:
     """Return what a run's turn goes by; raises SerenoError when it can have none."""
-    if fault := unreadable({"params": definition.params, "policies": definition.policies}):
+    if fault := unreadable({"params": version.params, "policies": version.policies}):
         raise DeclarationError(fault)
     if policies.concurrency_key is not None:
-        return concurrency_key(policies.concurrency_key, definition.params)
+        return concurrency_key(policies.concurrency_key, version.params)
     return f"schedule {entry.schedule_id}" if in_turn else None
 
 
@@ -297,9 +279,9 @@ def _next(entry: Entry, upto: datetime, complete: bool) -> tuple[datetime | None
     if not complete:
         return entry.next_slot, upto
     if current.valid_from > upto:  # until then the versions before it rule
-        ruling = spans(entry.definitions, upto, current.valid_from)
-        due = chain.from_iterable(_slots(entry, d, first, last) for d, first, last in ruling)
-        soonest = next(due, None)
+        ruling = spans(entry.versions, upto, current.valid_from)
+        due = (due_slots(v, entry.name, first, last) for v, first, last in ruling)
+        soonest = next(chain.from_iterable(due), None)
         return (entry.next_slot, current.valid_from) if soonest is None else (soonest, soonest)
     if current.state in ("orphaned", "removed"):
         return None, None

@@ -323,15 +323,15 @@ class Scheduler:
             return
         if wake is None or wake > self._clock.now() + HORIZON:
             return
-        keep = tuple(d for d in entry.definitions[1:] if d.valid_from > settlement.settled_to)
-        held = [d for d in entry.definitions if d.valid_from <= settlement.settled_to]
+        keep = tuple(d for d in entry.versions[1:] if d.valid_from > settlement.settled_to)
+        held = [d for d in entry.versions if d.valid_from <= settlement.settled_to]
         self._agenda.put(
             [
                 Entry(
                     schedule_id=entry.schedule_id,
                     name=entry.name,
                     job=entry.job,
-                    definitions=(held[-1] if held else entry.definitions[0], *keep),
+                    versions=(held[-1] if held else entry.versions[0], *keep),
                     settled_to=settlement.settled_to,
                     next_slot=settlement.next_slot,
                     wake_at=wake,

@@ -13,12 +13,13 @@ from itertools import pairwise
 
 from sereno.model.errors import SerenoError
 from sereno.model.ledger import ScheduleVersion
-from sereno.store.ledger import definition
+from sereno.store.ledger import version_of
 from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
 from sereno.store.timeline import Timeline
 from sereno.store.timeline import since as timelines_since
-from sereno.triggers.occurrences import dropped, spans, trigger_of
+from sereno.triggers.occurrences import spans, trigger_of
+from sereno.triggers.succession import dropped
 
 MAX_FAULTS = 1_000
 _PREFETCH = 5_000
@@ -92,7 +93,7 @@ async def verify(db: Database, since: timedelta) -> Account:
 
 
 async def _schedule(connection: Connection, row: Record, account: Account) -> None:
-    versions = [definition(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]
+    versions = [version_of(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]
     account.schedules += 1
     until = min(row["settled_to"], account.until)
     # A removed schedule whose name is another's by now; its jitter went by the name that it had.
@@ -127,6 +128,7 @@ def expected(
     versions: list[ScheduleVersion], name: str, after: datetime, until: datetime
 ) -> Iterator[datetime]:
     """Yield every slot in (after, until] that `versions` made due, soonest first."""
+    # A walk of its own, on purpose: a slot that the planner's leaves out by a fault is found lost.
     for version, first, last in spans(versions, after, until):
         trigger = trigger_of(version.trigger, version.jitter, name)
         slot = trigger.next_after(first)

@@ -36,7 +36,7 @@ class OpenRange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A schedule as the firing loop sees it.
 
-    `definitions`: the versions in force after `settled_to`, oldest first, at least one. `wake_at`:
+    `versions`: the versions in force after `settled_to`, oldest first, at least one. `wake_at`:
     when the leader is to look at it. `version`: of the watermark; a settlement that was planned on
     another one is refused.
     """
@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     schedule_id: int
     name: str
     job: str
-    definitions: tuple[ScheduleVersion, ...]
+    versions: tuple[ScheduleVersion, ...]
     settled_to: datetime
     next_slot: datetime | None
     wake_at: datetime
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def current(self) -> ScheduleVersion:
         """Return the newest version."""
-        return self.definitions[-1]
+        return self.versions[-1]
 
 
 class SlotVerdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -19,7 +19,8 @@ from sereno.model.schedule import Origin
 from sereno.store.isolation import apart, fitting, is_of_data
 from sereno.store.pool import Database
 from sereno.store.sql import sql
-from sereno.store.version import BY_CONFIG, change, foreseen, is_over, lapse
+from sereno.store.version import BY_CONFIG, change, is_over, lapse
+from sereno.triggers.succession import foreseen
 
 log = logging.getLogger(__name__)
 

@@ -130,7 +130,7 @@ def _entry(rows: list[asyncpg.Record]) -> Entry:
         schedule_id=row["id"],
         name=row["name"],
         job=row["job"],
-        definitions=tuple(definition(r) for r in rows),
+        versions=tuple(version_of(r) for r in rows),
         settled_to=row["settled_to"],
         next_slot=row["next_slot"],
         wake_at=row["wake_at"],
@@ -148,7 +148,7 @@ def _opened(row: asyncpg.Record) -> OpenRange | None:
     return OpenRange(first=row["open_first"], verdict=cast(Verdict, verdict), reason=reason)
 
 
-def definition(row: asyncpg.Record) -> ScheduleVersion:
+def version_of(row: asyncpg.Record) -> ScheduleVersion:
     """Return the version of a schedule that `row` holds, its number as ``v_version``."""
     return ScheduleVersion(
         version=row["v_version"],

@@ -1,8 +1,8 @@
 """Changes of schedules by people, at run time: each a new version, told to the leader at once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -17,15 +17,13 @@ from sereno.model.ledger import ScheduleVersion
 from sereno.model.suggestion import suggested
 from sereno.model.unreadable import json_object
 from sereno.store.catalogue import NamedSchedule, create
-from sereno.store.ledger import definition as held_by
+from sereno.store.ledger import version_of
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 from sereno.store.version import change, lapse
-from sereno.triggers.occurrences import coming, next_slot, spans
+from sereno.triggers.occurrences import next_slot
+from sereno.triggers.replay import Replayed, replayed
 from sereno.triggers.validation import check_name, fitting
-
-MAX_REPLAY = 1_000
-"""Runs that a resume with ``run="all"`` may queue at most."""
 
 
 async def named(connection: asyncpg.Connection, name: str) -> list[asyncpg.Record]:
@@ -90,7 +88,7 @@ async def resume(
     name: str,
     *,
     by: str,
-    run: Literal["none", "last", "all"] = "none",
+    run: Replayed = "none",
     reason: str = "",
 ) -> tuple[list[str], list[int]]:
     """Resume what `pause` paused; return the schedules resumed and the runs that were queued.
@@ -105,12 +103,12 @@ async def resume(
             if row["state"] != "paused":
                 continue
             since = await connection.fetchval(sql("paused_since"), row["id"])
-            definition = await change(
+            version = await change(
                 connection, row, state="active", action="resume", by=by, reason=reason
             )
             changed.append(row["name"])
             if run != "none" and since is not None:
-                queued += await _replay(connection, row, definition, since, run, by)
+                queued += await _replay(connection, row, version, since, run, by)
     return changed, queued
 
 
@@ -128,49 +126,28 @@ async def end_pause(db: Database, term: int, name: str) -> None:
 async def _replay(
     connection: asyncpg.Connection,
     row: asyncpg.Record,
-    definition: ScheduleVersion,
+    version: ScheduleVersion,
     since: datetime,
-    run: Literal["last", "all"],
+    run: Replayed,
     by: str,
 ) -> list[int]:
-    held = [held_by(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]
-    slots: list[datetime] = []
-    for slot in _slots(held, row["name"], since, definition.valid_from):
-        slots.append(slot)
-        if len(slots) > MAX_REPLAY:
-            if run == "all":
-                raise DeclarationError(
-                    f"resume: more than {MAX_REPLAY} slots of '{row['name']}' fell into the pause; "
-                    "use --run last or none"
-                )
-            del slots[:-1]
-    chosen = slots[-1:] if run == "last" else slots
+    held = [version_of(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]
+    chosen = replayed(held, row["name"], since, version.valid_from, run)
     job = await connection.fetchval(sql("job_policies"), row["job"])
-    policies = {**(job or {}), **definition.policies}
+    policies = {**(job or {}), **version.policies}
     template = policies.get("concurrency_key")
     found = await connection.fetch(
         sql("runs_replay"),
         row["job"],
         row["id"],
         chosen,
-        definition.params,
-        definition.policies,
+        version.params,
+        version.policies,
         by,
         policies.get("priority", 0),
-        None if template is None else concurrency_key(template, definition.params),
+        None if template is None else concurrency_key(template, version.params),
     )
     return [r["id"] for r in found]
-
-
-def _slots(
-    versions: Sequence[ScheduleVersion], name: str, after: datetime, until: datetime
-) -> Iterator[datetime]:
-    """Yield the slots in (after, until], each as the version of its time made it due."""
-    for version, first, last in spans(versions, after, until):
-        for slot in coming(version, name, first):
-            if slot > last:
-                break
-            yield slot
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,7 +191,7 @@ async def override(
         fit, first = fitting(_laid(row, overrides), jobs(row["job"]), row["name"], row["now"])
         plain = fit.to_json()  # what is kept is what was checked
         overrides = {k: plain[k] for k in overrides}
-        definition = await change(
+        version = await change(
             connection,
             row,
             overrides=overrides,
@@ -223,9 +200,9 @@ async def override(
             by=by,
             reason=reason,
         )
-    if definition.valid_from > max(row["now"], row["settled_to"]):
-        first = next_slot(definition, row["name"], definition.valid_from) or first
-    return definition, first
+    if version.valid_from > max(row["now"], row["settled_to"]):
+        first = next_slot(version, row["name"], version.valid_from) or first
+    return version, first
 
 
 def _laid(row: asyncpg.Record, overrides: dict[str, Any]) -> Declared:

@@ -1,21 +1,16 @@
-"""A new version of a schedule: written, and from when on it rules."""
+"""Writes a new version of a schedule."""
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from sereno.model.declared import Declared
 from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.unreadable import json_object
-from sereno.store.ledger import definition as held_by
+from sereno.store.ledger import version_of
 from sereno.store.sql import sql
-from sereno.triggers.occurrences import dropped, next_slot
-from sereno.triggers.step_cache import in_passing
-
-log = logging.getLogger(__name__)
+from sereno.triggers.succession import succeed
 
 BY_CONFIG = "the configuration"
 BY_ITSELF = "sereno"
@@ -26,19 +21,6 @@ def is_over(row: asyncpg.Record) -> bool:
     """Tell whether the schedule's pause has an end, and that has come."""
     until: datetime | None = row["paused_until"]
     return until is not None and until - _TICK <= max(row["now"], row["settled_to"])
-
-
-def foreseen(definition: ScheduleVersion, name: str, after: datetime) -> datetime | None:
-    """Return the next slot; None also when the trigger cannot tell, as when its plugin is gone.
-
-    The leader says so each time it looks at the schedule, and leads the others on.
-    """
-    try:
-        with in_passing():
-            return next_slot(definition, name, after)
-    except Exception as error:
-        log.error("a trigger cannot tell its next slot", extra={"schedule": name}, exc_info=error)
-        return None
 
 
 async def lapse(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.Record:
@@ -83,14 +65,11 @@ async def change(
     overrides = row["overrides"] if overrides is None else overrides
     effective = Declared.from_json(declared, overrides)
     since = max(since or row["now"], row["settled_to"])
-    definition = effective.as_version(row["version"] + 1, since, state)
-    staying = await _staying(connection, row, definition)
-    following: datetime | None = None
-    if staying:
-        definition = msgspec.structs.replace(definition, valid_from=staying[-1])
-        following = staying[0]
-    elif state == "active":
-        following = foreseen(definition, row["name"], since)
+    version, following = succeed(
+        await _alive(connection, row),
+        effective.as_version(row["version"] + 1, since, state),
+        row["name"],
+    )
     await connection.fetchval(
         sql("schedule_change"),
         row["id"],
@@ -100,29 +79,22 @@ async def change(
         paused_until if state in ("paused", "orphaned") else None,
         by,
         reason,
-        definition.trigger,
-        definition.starts_at,
-        definition.ends_at,
-        definition.jitter,
-        definition.params,
-        definition.policies,
-        following if state == "active" else None,
+        version.trigger,
+        version.starts_at,
+        version.ends_at,
+        version.jitter,
+        version.params,
+        version.policies,
+        following,
         since,
-        definition.valid_from,
+        version.valid_from,
         action,
     )
-    return definition
+    return version
 
 
-async def _staying(
-    connection: asyncpg.Connection, row: asyncpg.Record, definition: ScheduleVersion
-) -> list[datetime]:
-    """Return the slots that are under way, put off by jitter, when `definition` is to rule."""
+async def _alive(connection: asyncpg.Connection, row: asyncpg.Record) -> list[ScheduleVersion]:
+    """Return the versions of which a slot may be under way."""
     if row["state"] in ("orphaned", "removed"):
         return []
-    held = [held_by(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]
-    try:
-        with in_passing():
-            return dropped(held, definition, row["name"], definition.valid_from)
-    except Exception:  # a trigger that cannot tell, as when its plugin is gone, has nothing to come
-        return []
+    return [version_of(v) for v in await connection.fetch(sql("verify_versions"), row["id"])]

@@ -17,7 +17,7 @@ from sereno.settings import hidden, redact
 from sereno.store.backend import Backend
 from sereno.store.holder import doubtful_holder
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
-from sereno.store.ledger import definition
+from sereno.store.ledger import version_of
 from sereno.store.pool import Database
 
 _SPOKEN = (
@@ -246,7 +246,7 @@ async def jobs(db: Database) -> list[JobView]:
 async def schedules(db: Database, name: str | None = None) -> list[ScheduleView]:
     """Return the schedules of the job `name`, or the one of that name; all of them for None."""
     return [
-        ScheduleView(definition=_masked(definition(row)), **_picked(row, ScheduleView))
+        ScheduleView(definition=_masked(version_of(row)), **_picked(row, ScheduleView))
         for row in await db.fetch("view_schedules", name)
     ]
 
@@ -308,7 +308,7 @@ async def slots(
 async def rules(db: Database, job: str, at: datetime) -> list[RuleView]:
     """Return what `job`'s schedules followed at the instant `at`."""
     return [
-        RuleView(definition=_masked(definition(row)), **_picked(row, RuleView))
+        RuleView(definition=_masked(version_of(row)), **_picked(row, RuleView))
         for row in await db.fetch("view_history", job, at)
     ]
 

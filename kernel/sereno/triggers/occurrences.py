@@ -1,8 +1,9 @@
-"""The coming slots of one version of a schedule: its trigger, jitter and window together."""
+"""The slots of versions of a schedule: their trigger, jitter and window together."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from sereno.model.errors import TriggerError
 from sereno.model.ledger import ScheduleVersion
 from sereno.triggers.guarded import read
 from sereno.triggers.jitter import jitter
@@ -19,15 +20,47 @@ def trigger_of(text: str, spread: timedelta | None, name: str) -> Trigger:
     return CachedTrigger(trigger if spread is None else jitter(trigger, spread, key=name))
 
 
-def next_slot(definition: ScheduleVersion, name: str, after: datetime) -> datetime | None:
-    """Return the first slot after `after` that lies in the definition's window."""
-    trigger = trigger_of(definition.trigger, definition.jitter, name)
-    if definition.starts_at is not None and after < definition.starts_at:
-        after = definition.starts_at - _TICK
-    slot = trigger.next_after(after)
-    if slot is None or (definition.ends_at is not None and slot >= definition.ends_at):
+def next_slot(version: ScheduleVersion, name: str, after: datetime) -> datetime | None:
+    """Return the first slot after `after` that lies in the version's window."""
+    trigger = trigger_of(version.trigger, version.jitter, name)
+    slot = trigger.next_after(_opened(version, after))
+    if slot is None or (version.ends_at is not None and slot >= version.ends_at):
         return None
     return slot
+
+
+def due_slots(
+    version: ScheduleVersion, name: str, after: datetime, last: datetime
+) -> Iterator[datetime]:
+    """Yield the slots of one version in (`after`, `last`] up to its window's end, soonest first.
+
+    Those before its window too: they are due, and skipped. Raises TriggerError where the trigger
+    does not go on, as a plugin's may not: the walk would never end.
+    """
+    trigger = trigger_of(version.trigger, version.jitter, name)
+    while (slot := trigger.next_after(after)) is not None and slot <= last:
+        if slot <= after:
+            raise TriggerError(
+                f"schedule '{name}': its trigger answered {slot} for what comes after {after}; it "
+                "must answer an instant strictly after it"
+            )
+        if version.ends_at is not None and slot >= version.ends_at:
+            return
+        yield slot
+        after = slot
+
+
+def window_slots(
+    version: ScheduleVersion, name: str, after: datetime, last: datetime
+) -> Iterator[datetime]:
+    """Yield the slots of one version in (`after`, `last`] that lie in its window, soonest first."""
+    return due_slots(version, name, _opened(version, after), last)
+
+
+def _opened(version: ScheduleVersion, after: datetime) -> datetime:
+    if version.starts_at is None or version.starts_at <= after:
+        return after
+    return version.starts_at - _TICK  # a slot at the very start lies in the window
 
 
 def spans(
@@ -44,37 +77,3 @@ def spans(
         last = min([until, *(later.valid_from for later in versions[n + 1 :])])
         if first < last and version.state not in ("orphaned", "removed"):
             yield version, first, last
-
-
-def dropped(
-    versions: Sequence[ScheduleVersion], following: ScheduleVersion, name: str, at: datetime
-) -> list[datetime]:
-    """Return the slots after `at` that one of `versions` has put off, by its jitter, and that
-    nobody would settle any more if `following` ruled from `at` on, soonest first.
-
-    One whose own instant `following` puts off too is moved, and not dropped.
-    """
-    if following.state in ("orphaned", "removed"):
-        return []  # then nothing is due, on somebody's word
-    before = next((v for v, _, _ in spans(versions, at, at + _TICK)), None)
-    if before is None:
-        return []
-    found = trigger_of(before.trigger, before.jitter, name).put_off(at)
-    if not found:
-        return []
-    moved = trigger_of(following.trigger, following.jitter, name).put_off(at)
-    return sorted(
-        slot
-        for due, slot in found.items()
-        if due not in moved
-        and (before.ends_at is None or slot < before.ends_at)
-        and next_slot(following, name, slot - _TICK) != slot
-    )
-
-
-def coming(definition: ScheduleVersion, name: str, after: datetime) -> Iterator[datetime]:
-    """Yield the slots after `after` in the definition's window, soonest first."""
-    slot = next_slot(definition, name, after)
-    while slot is not None:
-        yield slot
-        slot = next_slot(definition, name, slot)

@@ -78,13 +78,13 @@ def schedule(
 
 
 def entry_of(
-    definitions: tuple[ScheduleVersion, ...], *, paused_until: datetime | None = None
+    versions: tuple[ScheduleVersion, ...], *, paused_until: datetime | None = None
 ) -> Entry:
     return Entry(
         schedule_id=1,
         name="a.b",
         job="a.b",
-        definitions=definitions,
+        versions=versions,
         settled_to=START,
         next_slot=None,
         wake_at=START,
@@ -96,8 +96,8 @@ def entry_of(
 def go_on(settlement: Settlement) -> Entry:
     """Return the schedule as the database gives it after `settlement`."""
     entry, upto = settlement.entry, settlement.settled_to
-    passed = [d for d in entry.definitions if d.valid_from <= upto][-1:]
-    to_come = [d for d in entry.definitions if d.valid_from > upto]
+    passed = [d for d in entry.versions if d.valid_from <= upto][-1:]
+    to_come = [d for d in entry.versions if d.valid_from > upto]
     opened = settlement.open and OpenRange(
         first=settlement.open.first,
         verdict=settlement.open.verdict,
@@ -105,7 +105,7 @@ def go_on(settlement: Settlement) -> Entry:
     )
     return replace(
         entry,
-        definitions=(*(passed or entry.definitions[:1]), *to_come),
+        versions=(*(passed or entry.versions[:1]), *to_come),
         settled_to=upto,
         next_slot=settlement.next_slot,
         wake_at=settlement.wake_at or upto,
@@ -135,13 +135,11 @@ def settle(
     return ledger, entry
 
 
-def due(
-    definitions: tuple[ScheduleVersion, ...], until: datetime
-) -> dict[datetime, ScheduleVersion]:
+def due(versions: tuple[ScheduleVersion, ...], until: datetime) -> dict[datetime, ScheduleVersion]:
     """Return, by brute force, every slot in (START, until] and the version that made it due."""
     found = {}
-    for n, definition in enumerate(definitions):
-        last = min([until, *(d.valid_from for d in definitions[n + 1 :])])
+    for n, definition in enumerate(versions):
+        last = min([until, *(d.valid_from for d in versions[n + 1 :])])
         if definition.state in ("orphaned", "removed"):
             continue
         trigger = parse(definition.trigger)

@@ -11,6 +11,7 @@ from sereno.engine.planner import plan
 from sereno.model.errors import SerenoError
 from sereno.model.ledger import ScheduleVersion
 from sereno.model.policies import Policies
+from sereno.triggers import occurrences
 
 from . import ledger as drawn
 from .ledger import START, at, due, entry_of, is_active, schedule, settle, verdicts
@@ -163,6 +164,6 @@ def test_a_trigger_that_does_not_move_on_is_refused_and_not_followed_for_ever(
         def next_after(self, instant: datetime) -> datetime:
             return at("10:00:00")
 
-    monkeypatch.setattr(planner, "trigger_of", lambda *a: Stuck())
+    monkeypatch.setattr(occurrences, "trigger_of", lambda *a: Stuck())
     with pytest.raises(SerenoError, match=r"schedule 'a\.b': .*strictly after"):
         plan(schedule(), Policies(), at("10:01:00"), at("10:01:00"), occupied=False)

@@ -70,7 +70,3 @@ UPDATE sereno.watermark w SET next_slot = u.slot, due_by = u.slot + CASE WHEN w.
 INSERT INTO sereno.change (by, subject, action, reason, before, after)
 SELECT 'the code', name, 'drift', reason, b, a
   FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[]) AS u(name, reason, b, a);
-
--- name: drift_recorded
--- $1 at most. The newest first.
-SELECT at, subject AS schedule, reason, before, after FROM sereno.change WHERE action = 'drift' ORDER BY id DESC LIMIT $1;

@@ -1,0 +1,83 @@
+"""Decides from when on a new version of a schedule rules, and what is the first slot that it has.
+
+A slot that jitter has put off is under way: nobody would settle it if the new version, which knows
+nothing of it, ruled at once. So the version before rules on until the last of those.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from sereno.model.ledger import ScheduleVersion
+from sereno.triggers.occurrences import next_slot, spans, trigger_of
+from sereno.triggers.step_cache import in_passing
+
+log = logging.getLogger(__name__)
+
+_TICK = timedelta(microseconds=1)
+
+
+def succeed(
+    versions: Sequence[ScheduleVersion], following: ScheduleVersion, name: str
+) -> tuple[ScheduleVersion, datetime | None]:
+    """Return `following` as it rules after `versions`, and the next slot of the schedule `name`.
+
+    `versions`: those that still make slots due, none where the schedule was orphaned or removed.
+    """
+    at = following.valid_from
+    if staying := _staying(versions, following, name):
+        following = msgspec.structs.replace(following, valid_from=staying[-1])
+    if following.state != "active":
+        return following, None
+    return following, staying[0] if staying else foreseen(following, name, at)
+
+
+def foreseen(version: ScheduleVersion, name: str, after: datetime) -> datetime | None:
+    """Return the next slot; None also when the trigger cannot tell, as when its plugin is gone.
+
+    The leader says so each time it looks at the schedule, and leads the others on.
+    """
+    try:
+        with in_passing():
+            return next_slot(version, name, after)
+    except Exception as error:
+        log.error("a trigger cannot tell its next slot", extra={"schedule": name}, exc_info=error)
+        return None
+
+
+def _staying(
+    versions: Sequence[ScheduleVersion], following: ScheduleVersion, name: str
+) -> list[datetime]:
+    try:
+        with in_passing():
+            return dropped(versions, following, name, following.valid_from)
+    except Exception:  # a trigger that cannot tell, as when its plugin is gone, has nothing to come
+        return []
+
+
+def dropped(
+    versions: Sequence[ScheduleVersion], following: ScheduleVersion, name: str, at: datetime
+) -> list[datetime]:
+    """Return the slots after `at` that one of `versions` has put off, by its jitter, and that
+    nobody would settle any more if `following` ruled from `at` on, soonest first.
+
+    One whose own instant `following` puts off too is moved, and not dropped.
+    """
+    if following.state in ("orphaned", "removed"):
+        return []  # then nothing is due, on somebody's word
+    before = next((v for v, _, _ in spans(versions, at, at + _TICK)), None)
+    if before is None:
+        return []
+    found = trigger_of(before.trigger, before.jitter, name).put_off(at)
+    if not found:
+        return []
+    moved = trigger_of(following.trigger, following.jitter, name).put_off(at)
+    return sorted(
+        slot
+        for due, slot in found.items()
+        if due not in moved
+        and (before.ends_at is None or slot < before.ends_at)
+        and next_slot(following, name, slot - _TICK) != slot
+    )
