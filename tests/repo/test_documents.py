@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sereno import RunContext
+from sereno.model.policies import POLICY_NAMES
+
 ROOT = Path(__file__).parents[2]
 KERNEL = ROOT / "kernel/sereno"
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+PLUGINS = (ROOT / "docs/plugins.md").read_text()
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 _FILE = re.compile(r"`((?:[\w.{}|]+/)*[\w.]+\.(?:py|sql|toml|md|yml|html))`|`((?:[\w.]+/)+)`")
@@ -75,6 +79,16 @@ def test_every_word_of_the_glossary_is_one_of_the_code() -> None:
 
     assert len(words) > 20
     assert [word for word in words[1:] if word not in code] == []
+
+
+@pytest.mark.parametrize("policy", POLICY_NAMES)
+def test_every_policy_is_told_to_who_writes_a_job(policy: str) -> None:
+    assert f"`{policy}`" in section(PLUGINS, "A job")
+
+
+@pytest.mark.parametrize("given", [name for name in dir(RunContext) if not name.startswith("_")])
+def test_all_that_a_job_is_given_is_told(given: str) -> None:
+    assert re.search(rf"\b{given}\b", section(PLUGINS, "What a job is given"))
 
 
 def test_every_decision_is_in_the_index_with_its_title() -> None:
