@@ -31,17 +31,20 @@ def section(text: str, title: str) -> str:
 
 
 def exists(name: str) -> bool:
-    places = [ROOT, KERNEL, *(ROOT / "plugins").iterdir()]
+    places = [ROOT, ROOT / "conf", ROOT / "tests/integration", KERNEL, *ROOT.glob("plugins/*")]
     return any((place / name).exists() for place in places)
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
-def test_every_file_that_is_named_is_there(page: str) -> None:
-    text = (ROOT / page).read_text().split("\n## For who has a branch")[0]
-    found = named(text)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    text = page.read_text().split("\n## For who has a branch")[0]  # which names those of before
 
-    assert len(found) > 30
-    assert [name for name in found if "NNNN" not in name and not exists(name)] == []
+    assert [name for name in named(text) if "NNNN" not in name and not exists(name)] == []
+
+
+def test_names_of_files_are_found() -> None:
+    assert len(named(ARCHITECTURE)) > 80
+    assert not exists("engine/no_such.py")
 
 
 def test_every_walk_has_at_most_eight_steps() -> None:
@@ -89,6 +92,14 @@ def test_every_policy_is_told_to_who_writes_a_job(policy: str) -> None:
 @pytest.mark.parametrize("given", [name for name in dir(RunContext) if not name.startswith("_")])
 def test_all_that_a_job_is_given_is_told(given: str) -> None:
     assert re.search(rf"\b{given}\b", section(PLUGINS, "What a job is given"))
+
+
+def test_every_table_is_on_the_page_of_the_schema() -> None:
+    page = (ROOT / "docs/schema.md").read_text()
+    told = re.findall(r"^\| `(\w+)` \| .* \| .* \|$", page.split("\nFunctions:")[0], re.MULTILINE)
+    sql = "".join(f.read_text() for f in (KERNEL / "store").rglob("*.sql"))
+
+    assert sorted(told) == sorted(set(re.findall(r"CREATE TABLE sereno\.(\w+)", sql)))
 
 
 def test_every_decision_is_in_the_index_with_its_title() -> None:
