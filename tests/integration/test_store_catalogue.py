@@ -11,6 +11,7 @@ import pytest
 
 from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
+from sereno.model.job import job
 from sereno.model.ledger import ScheduleVersion
 from sereno.store import catalogue, schedules
 from sereno.store.catalogue import register
@@ -18,6 +19,7 @@ from sereno.triggers import parse, succession
 from sereno.triggers.occurrences import next_slot
 from sereno.triggers.replay import MAX_REPLAY
 
+from .node import LiveNode
 from .scene import Scene, declared_job, job_named, named, opened
 
 HOURLY, DAILY = "every 1h", "every 1d"
@@ -335,6 +337,27 @@ async def test_a_plugin_that_was_refused_is_registered_once_it_is_well(scene: Sc
     )
     await scene.declare("good.job", well, named("ill.job"))
     assert await scene.value("SELECT state FROM sereno.schedule WHERE job = 'ill.job'") == "active"
+
+
+async def test_a_plugin_that_the_database_does_not_take_is_failed_on_its_leader_s_pages(
+    database: str,
+) -> None:
+    @job("t.ill")
+    async def ill(run: object) -> None: ...
+
+    node = LiveNode(database, ill)
+    unforeseen = {"t.ill": msgspec.structs.replace(ill, description="\x00")}
+    node.registry = msgspec.structs.replace(node.registry, jobs=unforeseen)
+    await node.start()
+    try:
+        async with asyncio.timeout(20):
+            while not node.status.refused:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        record = node.kernel.plugins()["t"]
+    finally:
+        await node.stop()
+    assert record.state == "failed"
+    assert record.reason.startswith("it cannot be registered: ")
 
 
 async def test_jobs_that_were_declared_until_now_are_told_by_plugin(

@@ -261,7 +261,7 @@ async def _pages(
         return None
 
     def records() -> list[PluginRecord]:
-        return list(node.registry.records.values())
+        return list(node.plugins().values())
 
     watch = Watch(node.db)
     collected = Collected(node.registry.collectors, dsn)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
@@ -28,7 +28,7 @@ from sereno.engine.stragglers import Stragglers
 from sereno.engine.watchdog import Watchdog
 from sereno.model.declared import Declared
 from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
-from sereno.plugins import Registry
+from sereno.plugins import PluginRecord, Registry
 from sereno.settings import Settings, redact
 from sereno.store import nodes, runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
@@ -115,6 +115,11 @@ class Node:
         history.tell_numbers(joined.numbers)
         self._node = NodeIdentity(self.status.node, joined.key)
         return self._node
+
+    def plugins(self) -> Mapping[str, PluginRecord]:
+        """Return a record of each plugin; one that the database does not take is failed."""
+        refused = {p: f"it cannot be registered: {why}" for p, why in self.status.refused.items()}
+        return self.registry.plugins.failed(refused).records
 
     def silent(self) -> float:
         """Return for how many seconds the firing loop has given no sign of life."""

@@ -6,7 +6,7 @@ and loses the lead.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from sereno.engine.clock import Clock, steady
@@ -106,7 +106,7 @@ class FiringLoop:
     ) -> None:
         await self._at_the_beginning(self._before)
         await self._at_the_beginning(
-            lambda: catalogue.register(self._db, self._term, jobs, declared)
+            lambda: catalogue.register(self._db, self._term, jobs, declared, self._refused)
         )
         await self._at_the_beginning(self._dispatcher.load)
         while not leaving.is_set():
@@ -120,6 +120,10 @@ class FiringLoop:
             if "schedule" in reasons:
                 self._scheduler.reread()
             self._dispatcher.hear(reasons)
+
+    def _refused(self, plugins: Mapping[str, str]) -> None:
+        """Hear which plugins the database does not take: this node's pages tell of them."""
+        self._status.refused = dict(plugins)
 
     async def _at_the_beginning(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Do `work`, and beat meanwhile, as often as it takes while others keep a lock that it

@@ -22,7 +22,8 @@ class Status(msgspec.Struct, kw_only=True):
     `leaving`: SIGTERM has come. `at_work`: names of the runs whose functions are at work here.
     `executors`: by name, of which some are bounded. `overstaying`: attempts that were left behind
     and still work, since which steady time. `told`: what the health page tells of this node, and
-    until when.
+    until when. `refused`: plugins that the database did not take when this node last took the lead,
+    and why.
     """
 
     node: UUID
@@ -43,6 +44,7 @@ class Status(msgspec.Struct, kw_only=True):
     executors: Mapping[str, Executor] = {}
     overstaying: dict[UUID, float] = {}
     told: dict[str, tuple[float, str]] = {}
+    refused: dict[str, str] = {}
 
     def places(self) -> list[tuple[str, int, int]]:
         """Return each bounded executor, how many attempts it may have at work, and how many it

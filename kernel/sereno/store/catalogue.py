@@ -3,7 +3,7 @@ and config."""
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -16,7 +16,7 @@ from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job
 from sereno.model.ledger import ScheduleState
 from sereno.model.schedule import Origin
-from sereno.store.isolation import apart, fitting, is_of_data
+from sereno.store.isolation import apart, is_of_data, unfitting
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 from sereno.store.version import BY_CONFIG, change, is_over, lapse
@@ -65,21 +65,28 @@ def fingerprint(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule])
 
 
 async def register(
-    db: Database, term: int, jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]
+    db: Database,
+    term: int,
+    jobs: Sequence[DeclaredJob],
+    schedules: Iterable[NamedSchedule],
+    refused: Callable[[Mapping[str, str]], None] = lambda _: None,
 ) -> bool:
     """Make the database know `jobs` and `schedules` and no others of plugins or config, under
     `term`.
 
     Schedules that are no longer declared become orphaned, and active again when they come back.
     What a person changed stays changed. `schedules`: in the order of their names, and may be asked
-    for twice. Returns False when nothing has changed since the last time. Raises LeaseLostError.
+    for twice. `refused` hears which plugins the database does not take, and why. Returns False when
+    nothing has changed since the last time. Raises LeaseLostError.
     """
     mark = _mark(jobs, schedules)
     gone: list[asyncpg.Record] = []
+    unfit: dict[str, str] = {}
     async with db.transaction() as connection:
         if await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over before its jobs were registered")
         if mark and await connection.fetchval(sql("catalogue_fingerprint")) == mark:
+            refused({})
             return False
         try:
             gone = await _register(connection, jobs, schedules)
@@ -93,13 +100,14 @@ async def register(
                 declared = {s.name: s for s in _of(own, schedules)}
                 await _register_schedules(connection, declared, alone=True)
 
-            fit = await fitting(connection, dict.fromkeys(j.plugin for j in jobs), alone)
-            left = [j for j in jobs if j.plugin in fit]
+            unfit = await unfitting(connection, dict.fromkeys(j.plugin for j in jobs), alone)
+            left = [j for j in jobs if j.plugin not in unfit]
             if len(left) == len(jobs):
                 raise
             gone = await _register(connection, left, _of(left, schedules))
             mark = None  # what is at fault is tried again by the next leader
         await connection.execute(sql("catalogue_record"), mark or "", term)
+    refused(unfit)
     _tell_gone(gone)
     return True
 

@@ -24,12 +24,12 @@ def is_of_data(error: Exception) -> bool:
     return isinstance(error, ValueError | TypeError | OverflowError | msgspec.MsgspecError)
 
 
-async def fitting(
+async def unfitting(
     connection: asyncpg.Connection, plugins: Iterable[str], write: Callable[[str], Awaitable[None]]
-) -> set[str]:
-    """Return those of `plugins` whose part `write` can write alone; each is undone, and what is at
-    fault is logged by its plugin's name."""
-    fit = set()
+) -> dict[str, str]:
+    """Return those of `plugins` whose part `write` cannot write alone, and why; each is undone,
+    and what is at fault is logged by its plugin's name."""
+    unfit: dict[str, str] = {}
     for plugin in plugins:
         trial = connection.transaction()
         await trial.start()
@@ -38,15 +38,14 @@ async def fitting(
         except Exception as error:
             if not is_of_data(error):
                 raise
+            unfit[plugin] = fault.sentence(error, 1_000)
             log.error(
                 "a plugin cannot be registered, its jobs are left out",
-                extra={"plugin": plugin, "error": fault.sentence(error, 1_000)},
+                extra={"plugin": plugin, "error": unfit[plugin]},
             )
-        else:
-            fit.add(plugin)
         finally:
             await trial.rollback()
-    return fit
+    return unfit
 
 
 @contextmanager
