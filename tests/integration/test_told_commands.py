@@ -147,7 +147,7 @@ def stage(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     asyncio.run(calls())
     found = Stage(scene)
     with scene.started("run", "--node-name", "blue-1") as replica:
-        for job in ("etl_ivr.sync", "reports.daily", "cleanup.logs"):
+        for job in ("etl_ivr.sync", "etl_ivr.aggregate", "reports.daily", "cleanup.logs"):
             params = ["-p", "include_today=true"] if job == "reports.daily" else []
             result = found.call("trigger", job, "--wait", "--timeout", "30s", *params)
             assert result.exit_code == 0, result.output

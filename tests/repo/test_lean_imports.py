@@ -18,6 +18,12 @@ print(json.dumps(sorted(sys.modules)))
 LATER = {
     "jinja2": "the first report loads it",
     "markupsafe": "the first report loads it, with jinja2",
+    "xlsxwriter": "the first workbook loads it",
+    "weasyprint": "the first PDF loads it",
+    "smtplib": "the first mail loads it",
+    "sereno_reports.attempt": "the first report loads it",
+    "sereno_reports.sender": "the first delivery loads it",
+    "sereno_reports.commands": "`sereno reports` loads it",
     "aiomysql": "opening a MySQL source loads it",
     "pymysql": "opening a MySQL source loads it, with aiomysql",
     "difflib": "the first mistake in a name loads it",
@@ -61,4 +67,4 @@ def test_a_waiting_node_has_not_loaded(module: str, loaded: set[str]) -> None:
 
 
 def test_a_waiting_node_has_loaded_its_plugins(loaded: set[str]) -> None:
-    assert {"sereno_etl_ivr.sync", "sereno_cleanup.sweep", "sereno_reports.daily"} <= loaded
+    assert {"sereno_etl_ivr.sync", "sereno_cleanup.sweep", "sereno_reports.report_job"} <= loaded

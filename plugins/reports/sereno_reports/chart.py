@@ -1,79 +1,102 @@
-"""Decides where the bars, lines and labels of the hourly chart stand: numbers for the template."""
+"""Decides where the bars, lines and labels of a chart stand: numbers for the template."""
+
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from sereno_reports.figures import Facts, Row
+from sereno_reports.view import TableView
 
 WIDTH, HEIGHT = 960.0, 280.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 12.0, 28.0
+RIGHT, TOP, BOTTOM = 8.0, 22.0, 32.0
+LETTER = 7.6  # the width of a digit
+AXIS_LETTER = 13.0  # of one on a telephone, where letters are larger
 LINES = 5  # at most so many above the axis
+TICKS = 26  # more labels than these would stand in each other's way
 _STEPS = (1, 2, 2.5, 5)
 
-Layer = tuple[str, float, float]  # class, y, height
+Layer = tuple[str, float, float]  # tone, y, height
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """One hour: x and width, and its layers from the bottom up."""
+    """One row: x and width, its layers from the bottom up, and what is said of it."""
 
     x: float
     width: float
-    label: str
+    title: str
     tick: str
     layers: tuple[Layer, ...]
-    facts: Facts
 
 
 class Chart(msgspec.Struct, frozen=True):
     """Everything that the template draws, in user units of the viewBox."""
 
     bars: tuple[Bar, ...]
-    lines: tuple[tuple[float, int], ...]
+    lines: tuple[tuple[float, str], ...]
+    legend: tuple[tuple[str, str], ...]
+    left: float
     width: float = WIDTH
     height: float = HEIGHT
-    left: float = LEFT
     right: float = WIDTH - RIGHT
     base: float = HEIGHT - BOTTOM
 
 
-def layers_of(facts: Facts) -> tuple[tuple[str, int], ...]:
-    """Return the shares of a bar, from the bottom up; together they are all inbound calls."""
-    rest = facts.short + facts.overflow + facts.other
-    return (
-        ("answered", facts.answered),
-        ("abandoned", facts.abandoned),
-        ("rest", rest),
-        ("ivr", facts.ivr),
-    )
-
-
-def draw(hours: list[Row]) -> Chart:
-    """Lay out one bar for each hour."""
-    most = max((row.facts.calls for row in hours), default=0)
+def draw(view: TableView, number: Callable[[float], str]) -> Chart | None:
+    """Lay out one bar for each row; None where the table has no chart, or nothing to draw."""
+    chart = view.table.chart
+    if chart is None or not view.raw:
+        return None
+    names = [column.name for column in view.columns]
+    at = {name: names.index(name) for name in (chart.label, *chart.series)}
+    counts = [
+        [(tone, float(row[at[name]].raw or 0)) for name, tone in chart.series.items()]
+        for row in view.rows
+    ]
+    most = max(sum(count for _, count in layers) for layers in counts)
     step = _step(most)
-    lines = max(-(-most // step), 1)
+    lines = max(int(-(-most // step)), 1)
+    ticks = tuple(number(step * n) for n in range(lines + 1))
+    left = 12 + AXIS_LETTER * max(map(len, ticks))
     scale = (HEIGHT - TOP - BOTTOM) / (step * lines)
-    slot = (WIDTH - LEFT - RIGHT) / max(len(hours), 1)
-    bars = tuple(
-        _bar(row, LEFT + slot * (at + 0.16), slot * 0.68, scale) for at, row in enumerate(hours)
-    )
+    slot = (WIDTH - left - RIGHT) / len(counts)
+    every = -(-len(counts) // TICKS)
+    bars = []
+    for n, layers in enumerate(counts):
+        label = view.rows[n][at[chart.label]].text
+        told = ", ".join(
+            f"{view.rows[n][at[name]].text} {view.named[name].lower()}" for name in chart.series
+        )
+        x = round(left + slot * (n + 0.16), 2)
+        tick = _tick(label, slot * every) if n % every == 0 else ""
+        bars.append(
+            Bar(x, round(slot * 0.68, 2), f"{label}: {told}", tick, _stacked(layers, scale))
+        )
     base = HEIGHT - BOTTOM
-    return Chart(
-        bars, tuple((round(base - step * n * scale, 2), step * n) for n in range(lines + 1))
-    )
+    placed = tuple((round(base - step * n * scale, 2), tick) for n, tick in enumerate(ticks))
+    legend = tuple((tone, view.named[name]) for name, tone in chart.series.items())
+    return Chart(tuple(bars), placed, legend, left)
 
 
-def _bar(row: Row, x: float, width: float, scale: float) -> Bar:
+def _stacked(layers: Sequence[tuple[str, float]], scale: float) -> tuple[Layer, ...]:
     y = HEIGHT - BOTTOM
-    layers = []
-    for name, count in layers_of(row.facts):
+    found = []
+    for tone, count in layers:
         height = count * scale
         y -= height
-        if count:
-            layers.append((name, round(y, 2), round(height, 2)))
-    return Bar(round(x, 2), round(width, 2), row.label, row.label[:2], tuple(layers), row.facts)
+        if count > 0:
+            found.append((tone, round(y, 2), round(height, 2)))
+    return tuple(found)
 
 
-def _step(most: int) -> int:
+def _tick(label: str, room: float) -> str:
+    """Return as much of `label` as fits: 09:00 is cut to 09 rather than to 09:0."""
+    if len(label) * LETTER <= room:
+        return label
+    short = label.split(":")[0] if ":" in label else label
+    fits = max(int(room // LETTER), 1)
+    return short if len(short) <= fits else short[: fits - 1] + "…"
+
+
+def _step(most: float) -> int:
     """Return the distance of the lines: the smallest round one with which LINES of them suffice."""
     magnitude = 1
     while True:

@@ -1,122 +1,108 @@
-"""The figures of a day: additive facts, and the ratios that are derived from them when read."""
+"""The figures of a report: rows as the SQL gave them, and what is derived from them when read."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
+from sereno_reports.declared import Column
+from sereno_reports.period import Kind
 
-class Facts(msgspec.Struct, kw_only=True):
-    """Counts and sums that may be added over hours and days; ratios may not be averaged.
+Row = dict[str, Any]
 
-    `waits`: answered calls whose wait is known; `within`: those among them that waited no longer
-    than the service level allows. All `_s` are seconds.
+
+class Grid(msgspec.Struct):
+    """The rows of one table. Cells are numbers, texts, ISO dates and instants; None is unknown."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+    def mappings(self) -> list[Row]:
+        """Return each row by column."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Context(msgspec.Struct, kw_only=True):
+    """What stands beside the figures of a period, of others: no revision comes of it.
+
+    `earlier`: the head's row of each period before that has a report, the nearest first. `tables`:
+    those that cover more than the period.
     """
 
-    answered: int = 0
-    abandoned: int = 0
-    short: int = 0
-    overflow: int = 0
-    ivr: int = 0
-    other: int = 0
-    outbound: int = 0
-    talk_s: int = 0
-    wait_s: int = 0
-    waits: int = 0
-    within: int = 0
-    abandon_s: int = 0
-
-    @property
-    def calls(self) -> int:
-        """Return all inbound calls."""
-        return self.offered + self.short + self.ivr + self.other
-
-    @property
-    def offered(self) -> int:
-        """Return the calls that wanted an agent."""
-        return self.answered + self.abandoned + self.overflow
-
-    @property
-    def answer_rate(self) -> float | None:
-        """Return answered / offered."""
-        return _ratio(self.answered, self.offered)
-
-    @property
-    def abandon_rate(self) -> float | None:
-        """Return abandoned / offered."""
-        return _ratio(self.abandoned, self.offered)
-
-    @property
-    def service_level(self) -> float | None:
-        """Return answered in time / (answered with a known wait + abandoned)."""
-        return _ratio(self.within, self.waits + self.abandoned)
-
-    @property
-    def handling_s(self) -> float | None:
-        """Return the average handling time: talk / answered."""
-        return _ratio(self.talk_s, self.answered)
-
-    @property
-    def answer_s(self) -> float | None:
-        """Return the average speed of answer."""
-        return _ratio(self.wait_s, self.waits)
-
-    @property
-    def abandon_after_s(self) -> float | None:
-        """Return how long those who abandoned had stayed, on average."""
-        return _ratio(self.abandon_s, self.abandoned)
-
-    def add(self, other: "Facts") -> None:
-        """Add `other` to these facts."""
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-class Row(msgspec.Struct, kw_only=True):
-    """The facts of one hour, queue or agent."""
-
-    label: str
-    facts: Facts
-    start: datetime | None = None
-
-
-class Comparison(msgspec.Struct, kw_only=True):
-    """The same weekday of the weeks before: those with a report, and their facts together."""
-
-    days: list[str]
-    facts: Facts
+    earlier: list[Row] = []
+    tables: dict[str, Grid] = {}
 
 
 class Figures(msgspec.Struct, kw_only=True):
-    """What a report says. `partial`: the day is not over. `provisional`: calls may be missing."""
+    """What a report counts, in no language; equal figures are the same report.
 
+    `day`, `last`: its first and last day. `partial`: it is not over. `behind`: sources whose calls
+    are not loaded to its end. `rules`: seconds that the figures were counted by.
+    """
+
+    name: str
+    kind: Kind
     day: str
+    last: str
     zone: str
+    recipient: str = ""
     partial: bool = False
-    provisional: bool = False
-    total: Facts
-    hours: list[Row]
-    queues: list[Row]
-    agents: list[Row]
-    wait_p50_s: int | None = None
-    wait_p90_s: int | None = None
-    longest_wait_s: int | None = None
-    comparison: Comparison | None = None
+    behind: list[str] = []
+    rules: dict[str, float | None] = {}
+    tables: dict[str, Grid]
+    context: Context = msgspec.field(default_factory=Context)
 
     @property
-    def peak(self) -> Row | None:
-        """Return the hour with most offered, the earliest of equals, None on a day without."""
-        best = max(self.hours, key=lambda row: row.facts.offered)
-        return best if best.facts.offered else None
+    def provisional(self) -> bool:
+        """Tell whether calls of a period that is over may be missing."""
+        return bool(self.behind) and not self.partial
+
+    def head(self, table: str) -> Row:
+        """Return the first row of `table`, by column; without one, nothing is known."""
+        rows = self.rows(table)
+        return rows[0] if rows else {}
+
+    def rows(self, table: str) -> list[Row]:
+        """Return the rows of `table`, by column; none of a table that there is not."""
+        found = self.tables.get(table) or self.context.tables.get(table)
+        return found.mappings() if found else []
 
 
-def together(parts: Iterable[Facts]) -> Facts:
-    """Return the sum of `parts`."""
-    total = Facts()
-    for part in parts:
-        total.add(part)
-    return total
+def value(column: Column, row: Mapping[str, Any]) -> Any:
+    """Return what `column` shows of `row`, None where that is unknown or of nothing."""
+    if column.of is None or column.per is None:
+        return row.get(column.name)
+    return ratio(row.get(column.of), row.get(column.per))
 
 
-def _ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, 4) if whole else None
+def total(column: Column, rows: Iterable[Mapping[str, Any]]) -> Any:
+    """Return what `column` shows of all `rows` together, None where that cannot be told.
+
+    Ratios are made of sums. A part that is unknown makes the sum unknown.
+    """
+    found = list(rows)
+    if column.of is not None and column.per is not None:
+        return ratio(_sum(column.of, found), _sum(column.per, found))
+    return _sum(column.name, found) if column.is_summed else None
+
+
+def usual(column: Column, earlier: list[Row]) -> float | None:
+    """Return what was usual in earlier periods: the mean of a sum, the ratio of all together."""
+    if not earlier:
+        return None
+    found = total(column, earlier)
+    if found is None or column.of is not None:
+        return None if found is None else float(found)
+    return float(found) / len(earlier)
+
+
+def ratio(part: float | None, whole: float | None) -> float | None:
+    """Return `part` / `whole`, None where either is unknown or there is no whole."""
+    return round(part / whole, 4) if part is not None and whole else None
+
+
+def _sum(name: str, rows: list[Mapping[str, Any]]) -> Any:
+    cells = [row.get(name) for row in rows]
+    if not cells or any(cell is None or isinstance(cell, str) for cell in cells):
+        return None
+    return sum(cells)

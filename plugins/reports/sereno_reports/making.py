@@ -1,65 +1,142 @@
-"""Makes and keeps the report of one day."""
+"""Makes and keeps the reports of one folder: one, or one for each recipient that its SQL names."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 
-from sereno_reports.comparison import compared, days_to_compare
-from sereno_reports.day import BusinessDay
+from sereno_reports.addressee import addressees
+from sereno_reports.declared import DeclaredError, Folder
 from sereno_reports.figures import Figures
+from sereno_reports.look import Look, look_of
+from sereno_reports.names import known_names
 from sereno_reports.page import to_html
+from sereno_reports.period import Period
+from sereno_reports.reader import Question, read_figures
 from sereno_reports.settings import Settings
 from sereno_reports.sheet import to_csv
 from sereno_reports.shelf import Kept, Report, figures_of, keep
-from sereno_reports.source import read_figures
-from sereno_reports.words import words_in
+from sereno_reports.statement import StatementError, bound
 
-NAME = "daily"
+_NOBODY: dict[str, Any] = {"recipient": ""}
 
 
-class Maker(msgspec.Struct, frozen=True):
-    """What all reports of one run have in common. `fence`: see ``RunContext.fence``."""
+class Maker(msgspec.Struct, frozen=True, kw_only=True):
+    """What all reports of one run have in common.
 
-    connection: Any
+    `kept`: where reports are kept. `read`: where their SQL runs. `fence`: see ``RunContext.fence``.
+    """
+
+    folder: Folder
+    kept: Any
+    read: Any
     settings: Settings
     now: datetime
     fence: Callable[[Any], Awaitable[None]]
 
-    async def make(self, day: BusinessDay) -> tuple[Figures, Kept]:
-        """Make the report of `day`, and keep it where its figures are new."""
-        figures = await self._figures(day)
-        return figures, await self._keep(figures)
+    async def make(self, period: Period, *, only_known: bool = False) -> list[tuple[Figures, Kept]]:
+        """Make the reports of `period`, and keep each where its figures are new.
 
-    async def look_again(self, day: BusinessDay) -> Kept | None:
-        """Make the report of an earlier `day`, None when it has none and there was no call."""
-        figures = await self._figures(day)
-        if figures.total.calls or await self._kept([day.date]):
-            return await self._keep(figures)
-        return None
+        `only_known`: not where there is no report yet and there was no call.
+        """
+        made = []
+        for recipient in await self._recipients(period):
+            figures = await self._figures(period, recipient)
+            if only_known and not await self._is_known(figures):
+                continue
+            made.append((figures, await self._keep(figures, recipient)))
+        return made
 
-    async def _figures(self, day: BusinessDay) -> Figures:
+    async def _recipients(self, period: Period) -> list[dict[str, Any]]:
+        """Return a row for each recipient: what it names beside address and language is a param."""
+        chosen = self.folder.report.recipients
+        if not isinstance(chosen, str):
+            return [_NOBODY]
+        values = {
+            "start": period.start,
+            "end": period.end,
+            "day": period.first,
+            "zone": period.zone,
+        }
+        try:
+            statement, given = bound(self.folder.sql(chosen), values)
+            rows = [dict(row) for row in await self.read.fetch(statement, *given)]
+        except (StatementError, asyncpg.PostgresSyntaxError, asyncpg.UndefinedTableError) as error:
+            raise DeclaredError(f"report '{self.folder.name}': {chosen}: {error}") from error
+        for row in rows:
+            if not row.get("recipient"):
+                raise DeclaredError(
+                    f"report '{self.folder.name}': {chosen} gives a row without a recipient"
+                )
+            row["recipient"] = str(row["recipient"])
+        return rows
+
+    async def _figures(self, period: Period, recipient: dict[str, Any]) -> Figures:
+        params = {
+            name: value
+            for name, value in recipient.items()
+            if name not in ("recipient", "address", "language") and value is not None
+        }
         figures = await read_figures(
-            self.connection, day, self.settings, partial=self.now < day.end
+            self.read,
+            Question(
+                folder=self.folder,
+                period=period,
+                settings=self.settings,
+                now=self.now,
+                recipient=recipient["recipient"],
+                params=params,
+            ),
         )
-        figures.comparison = compared(await self._kept(days_to_compare(day.date)))
+        declared = self.folder.report
+        if declared.compare:
+            days = [earlier.first for earlier in period.earlier(declared.compare)]
+            digest = self.settings.digest(figures.recipient)
+            before = await figures_of(self.kept, figures.name, digest, days)
+            figures.context.earlier = [one.head(declared.head) for one in before]
         return figures
 
-    async def _keep(self, figures: Figures) -> Kept:
-        settings = self.settings
-        # In a thread: the first page loads the template engine, which the loop need not wait for.
-        html = await asyncio.to_thread(to_html, figures, settings, self.now)
-        report = Report(
-            name=NAME,
-            params_hash=settings.digest,
-            figures=figures,
-            html=html,
-            csv=to_csv(figures, words_in(settings.language)),
-        )
-        return await keep(self.connection, report, self.fence)
+    async def _is_known(self, figures: Figures) -> bool:
+        days = [date.fromisoformat(figures.day)]
+        digest = self.settings.digest(figures.recipient)
+        if await figures_of(self.kept, figures.name, digest, days):
+            return True
+        counts = figures.head(self.folder.report.head).values()
+        return any(isinstance(count, int | float) and count for count in counts)
 
-    async def _kept(self, days: list[date]) -> list[Figures]:
-        """Return the figures of those `days` that have a report and were over."""
-        return await figures_of(self.connection, NAME, self.settings.digest, days)
+    async def _keep(self, figures: Figures, recipient: dict[str, Any]) -> Kept:
+        settings, declared = self.settings, self.folder.report
+        names = await known_names(self.read, settings.sources) if _has_names(self.folder) else {}
+        look = look_of(declared, figures, settings, names)
+        if recipient.get("language") in ("es", "en"):
+            look = msgspec.structs.replace(look, language=recipient["language"])
+        # In a thread: the first page loads the template engine, which the loop need not wait for.
+        html, csv = await asyncio.to_thread(_written, figures, look)
+        mails = [recipient["address"]] if recipient.get("address") else self._mails()
+        report = Report(
+            params_hash=settings.digest(figures.recipient),
+            figures=figures,
+            look=look,
+            html=html,
+            csv=csv,
+            addressees=addressees(settings, mails),
+        )
+        return await keep(self.kept, report, self.fence)
+
+    def _mails(self) -> tuple[str, ...]:
+        declared = self.folder.report.recipients
+        chosen = self.settings.recipients.get(self.folder.name)
+        if chosen is not None:
+            return chosen
+        return () if isinstance(declared, str) else declared
+
+
+def _written(figures: Figures, look: Look) -> tuple[str, str]:
+    return to_html(figures, look), to_csv(figures, look)
+
+
+def _has_names(folder: Folder) -> bool:
+    return any(column.names for table in folder.report.tables for column in table.columns)

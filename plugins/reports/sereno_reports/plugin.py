@@ -1,13 +1,13 @@
-"""What the kernel finds: settings, job, commands and the demonstration of `reports`."""
+"""What the kernel finds: settings, jobs, commands and the demonstration of `reports`."""
 
 from collections.abc import Iterable
 from importlib import import_module
+from typing import Any
 
-import click
-
-from sereno import Demo, Job, cron, hookimpl, parse
-from sereno_reports.commands import reports
-from sereno_reports.daily import daily
+from sereno import Demo, Job, hookimpl
+from sereno_reports.deliver import deliver
+from sereno_reports.folders import found
+from sereno_reports.report_job import job_of
 from sereno_reports.settings import Settings
 
 
@@ -19,18 +19,17 @@ def sereno_register_settings() -> type[Settings]:
 
 @hookimpl
 def sereno_register_jobs(settings: Settings) -> Iterable[Job]:
-    """Return the daily report, at 08:00 on the business's clock unless set otherwise."""
+    """Return a job for each declared report, and one that delivers where there is anywhere to."""
     if not settings.enabled:
         return []
-    if settings.schedule is not None:
-        return [daily.changed(schedule=parse(settings.schedule))]
-    return [daily.changed(schedule=cron("0 8 * * *", tz=settings.zone))]
+    jobs = [job_of(folder, settings) for folder in found(settings.reports_dirs).values()]
+    return [*jobs, deliver] if settings.deliver_dir or settings.mail else jobs
 
 
 @hookimpl
-def sereno_register_commands() -> list[click.Command]:
+def sereno_register_commands() -> list[Any]:
     """Return ``sereno reports``."""
-    return [reports]
+    return [import_module("sereno_reports.commands").reports]  # loaded by the command line alone
 
 
 @hookimpl

@@ -1,32 +1,46 @@
 """The settings under ``[plugins.reports]``, checked before anything starts."""
 
 import hashlib
-import re
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from sereno import TriggerError, find_zone, parse
-from sereno_reports.table import quoted
 
 Language = Literal["es", "en"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEK: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-AGENT_CHANNEL = r"^(PJSIP|SIP|IAX2|SCCP|Local|Agent)/[0-9]{2,8}([-@/]|$)"
-OUTBOUND_CONTEXT = r"^(from-internal|outbound|outrt|macro-dialout)"
+_MOVED = {
+    "calls_table": "etl_ivr.aggregate reads ivr.calls",
+    "service_level_seconds": "set plugins.etl_ivr.level_seconds",
+    "short_abandon_seconds": "set plugins.etl_ivr.short_abandon_seconds",
+    "agent_channel": "set plugins.etl_ivr.agent_channel",
+    "outbound_context": "set plugins.etl_ivr.outbound_context",
+}
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mail server that reports are sent through. `security`: how the connection is encrypted."""
+
+    host: str
+    sender: str
+    port: int = 587
+    username: str = ""
+    password: str = ""
+    security: Literal["starttls", "tls", "none"] = "starttls"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that an operator may choose.
 
-    `database_url`: where the calls are and the reports are kept; None: the kernel's own database.
-    `schedule`: a text that `sereno.parse` reads; 08:00 in `zone` when None. `agent_channel` and
-    `outbound_context`: PostgreSQL's regular expressions for the dstchannel of an agent, and for
-    the context in which an outbound or internal call begins. `include_today`: report the day that
-    is not over yet. `recheck_days`: so many days before are looked at again.
-    `calls_required`: false makes a missing table of calls no failure.
+    `database_url`: where the figures are and the reports are kept; None: the kernel's own database.
+    `schedule`: of the daily report, a text that `sereno.parse` reads; 08:00 in `zone` when None.
+    `include_today`: report the day that is not over yet. `recheck_days`: so many days before are
+    looked at again. `calls_required`: false makes missing figures no failure. `sources`: exchanges
+    that count; all when empty. `targets`: by column, as ``{service_level = 0.8}``.
     """
 
     database_url: str | None = None
@@ -34,44 +48,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     schedule: str | None = None
     zone: str = "UTC"
     business_days: tuple[Weekday, ...] = WEEK
-    calls_table: str = "ivr.calls"
+    sources: tuple[str, ...] = ()
     calls_required: bool = True
     language: Language = "es"
     organisation: str = ""
-    service_level_seconds: Annotated[int, Meta(ge=1, le=3600)] = 20
-    short_abandon_seconds: Annotated[int, Meta(ge=0, le=3600)] = 5
-    agent_channel: str = AGENT_CHANNEL
-    outbound_context: str = OUTBOUND_CONTEXT
     include_today: bool = False
     recheck_days: Annotated[int, Meta(ge=0, le=35)] = 3
+    reports_dirs: tuple[str, ...] = ()
+    targets: dict[str, float] = {}
+    recipients: dict[str, tuple[str, ...]] = {}
+    deliver_dir: str | None = None
+    mail: Mail | None = None
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
+    delivery_attempts: Annotated[int, Meta(ge=1, le=100)] = 10
+    calls_table: Any = None
+    service_level_seconds: Any = None
+    short_abandon_seconds: Any = None
+    agent_channel: Any = None
+    outbound_context: Any = None
 
     def __post_init__(self) -> None:
-        quoted(self.calls_table)
+        for name, remedy in _MOVED.items():
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name} is set, and reports show the figures that etl_ivr.aggregate counts "
+                    f"now: take it out, and {remedy}"
+                )
         if self.schedule is not None:
             parse(self.schedule)
         if not self.business_days:
             raise ValueError("business_days is empty, it must name at least one day")
-        for name in ("agent_channel", "outbound_context"):
-            try:
-                re.compile(getattr(self, name))
-            except re.error as error:
-                raise ValueError(f"{name} is no regular expression: {error}") from error
+        for folder in self.reports_dirs:
+            if not Path(folder).is_dir():
+                raise ValueError(f"reports_dirs names '{folder}', and there is no such folder")
         try:
             find_zone(self.zone)
         except TriggerError as error:
             raise ValueError(f"zone: {error}") from error
 
-    @property
-    def digest(self) -> str:
-        """Return what tells a report made with these choices from one made with others."""
-        chosen = (
-            self.zone,
-            self.calls_table,
-            self.language,
-            self.organisation,
-            self.service_level_seconds,
-            self.short_abandon_seconds,
-            self.agent_channel,
-            self.outbound_context,
-        )
+    def digest(self, recipient: str = "") -> str:
+        """Return what tells a report that counts with these choices from one with others.
+
+        Language, names and targets change how a report is written, and not what it counts.
+        """
+        chosen = (self.zone, sorted(self.sources), recipient)
         return hashlib.sha256(msgspec.json.encode(chosen)).hexdigest()[:16]

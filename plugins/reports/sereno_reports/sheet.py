@@ -1,50 +1,63 @@
-"""Writes a report as CSV: hours, queues, agents and the total, told apart by the first column."""
+"""Writes a report as CSV for the reader's spreadsheet: its separator and its decimal sign."""
 
 import csv
 import io
 from collections.abc import Iterator
+from typing import Any
 
-from sereno_reports.figures import Facts, Figures
+from sereno_reports.declared import Column
+from sereno_reports.figures import Figures
+from sereno_reports.look import Look
+from sereno_reports.view import Cell, TableView, View
 from sereno_reports.words import Words
 
-_FACTS = (
-    "calls",
-    "offered",
-    "answered",
-    "abandoned",
-    "short",
-    "overflow",
-    "ivr",
-    "other",
-    "outbound",
-    "talk_s",
-    "wait_s",
-    "waits",
-    "within",
-    "abandon_s",
-    "answer_rate",
-    "abandon_rate",
-    "service_level",
-    "handling_s",
-    "answer_s",
-)
+MARK = "\ufeff"
+"""A byte-order mark: without it a spreadsheet takes accents for something else."""
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def to_csv(figures: Figures, words: Words) -> str:
-    """Return UTF-8 text for RFC 4180; ratios are shares from 0 to 1, empty where there is none."""
+def to_csv(figures: Figures, look: Look, table: str | None = None) -> str:
+    """Return the tables below one another, each with its title; or one, as a plain table."""
+    view = View(figures, look)
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    column, section = words.texts["column"], words.texts["section"]
-    writer.writerow([column["section"], column["label"], column["start"], *_FACTS])
-    for row in figures.hours:
-        start = row.start.isoformat() if row.start else ""
-        writer.writerow([section["hour"], neutral(row.label), start, *_cells(row.facts)])
-    for name, rows in (("queue", figures.queues), ("agent", figures.agents)):
-        for row in rows:
-            writer.writerow([section[name], neutral(row.label), "", *_cells(row.facts)])
-    writer.writerow([section["total"], figures.day, "", *_cells(figures.total)])
+    writer = csv.writer(out, delimiter=view.words.texts["separator"])
+    if table is not None:
+        writer.writerows(_lines(view.table(table), view.words))
+        return out.getvalue()
+    writer.writerow([neutral(view.title), neutral(view.heading)])
+    for note in view.notes:
+        writer.writerow([neutral(note)])
+    if view.cards:
+        writer.writerow([])
+        writer.writerow([view.words.say("figure"), view.words.say("value")])
+        for card in view.cards:
+            column = card.value.column
+            name = title_of(column, card.title, view.words)
+            writer.writerow([neutral(name), plain(card.value, view.words)])
+    for found in view.tables:
+        writer.writerow([])
+        writer.writerow([neutral(found.title)])
+        writer.writerows(_lines(found, view.words))
     return out.getvalue()
+
+
+def title_of(column: Column, title: str, words: Words) -> str:
+    """Return a column's title with the unit of its numbers."""
+    if column.unit == "duration":
+        return f"{title} ({words.say('seconds')})"
+    return f"{title} (%)" if column.unit == "share" and "%" not in title else title
+
+
+def plain(cell: Cell, words: Words) -> str:
+    """Return what a spreadsheet reads as a number: seconds, and percent of a share."""
+    raw = cell.raw
+    if raw is None:
+        return cell.text
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return neutral(cell.text if cell.column.values else str(raw))
+    number = round(100 * raw, 2) if cell.column.unit == "share" else raw
+    return str(number).replace(".", words.texts["decimal"])
 
 
 def neutral(cell: str) -> str:
@@ -52,7 +65,21 @@ def neutral(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _cells(facts: Facts) -> Iterator[str]:
-    for name in _FACTS:
-        value = getattr(facts, name)
-        yield "" if value is None else str(value)
+def _lines(view: TableView, words: Words) -> Iterator[list[Any]]:
+    head = []
+    for column, title in zip(view.columns, view.titles, strict=True):
+        head.append(neutral(title_of(column, title, words)))
+        if column.names is not None:
+            head.append(words.say("name"))
+    yield head
+    for row in view.rows:
+        yield list(_cells(row, words))
+    if view.total is not None:
+        yield list(_cells(view.total, words))
+
+
+def _cells(row: list[Cell], words: Words) -> Iterator[str]:
+    for cell in row:
+        yield plain(cell, words)
+        if cell.column.names is not None:
+            yield neutral(cell.name)

@@ -1,7 +1,9 @@
 """Where reports are kept: one row for each revision of a report.
 
-A report is (name, day, params_hash). The same figures make no new revision; other figures (late
-rows) make the next one. A day that is not over has one revision, written over until it is over.
+A report is (name, first day, params_hash). The same figures make no new revision, whatever
+language they are written in: the texts alone are written anew, and what stands beside them. Other
+figures (late rows) make the next one. A period that is not over has one revision, written over
+until it is over.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,94 +12,134 @@ from typing import Any
 
 import msgspec
 
+from sereno_reports.addressee import Addressee
 from sereno_reports.figures import Figures
+from sereno_reports.look import Look
 from sereno_reports.queries import query
+from sereno_reports.settings import Settings
 
 TABLE = "sereno_reports.report"
+_DELIVERIES = "sereno_reports.delivery"  # what earlier versions lack
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One revision, ready to be kept."""
+    """One revision, ready to be kept, and whom it is for."""
 
-    name: str
     params_hash: str
     figures: Figures
+    look: Look
     html: str
     csv: str
+    addressees: tuple[Addressee, ...] = ()
 
     @property
     def day(self) -> date:
-        """Return the day that it is about."""
+        """Return the first day that it is about."""
         return date.fromisoformat(self.figures.day)
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What became of a report: its revision, and whether that is a new text."""
+    """What became of a report: its revision, and whether that counts anything else."""
 
     revision: int
     changed: bool
 
 
 async def prepare(connection: Any) -> None:
-    """Make the shelf's table where it is missing; safe when several do it at once."""
-    if await connection.fetchval("SELECT to_regclass($1)", TABLE) is not None:
+    """Make the shelf's tables where they are missing; safe when several do it at once."""
+    if await connection.fetchval(query("exists"), _DELIVERIES) is not None:
         return
     async with connection.transaction():
         await connection.execute(query("lock_shelf"), "table")
         await connection.execute(query("create_shelf"))
+        zones = [row["zone"] for row in await connection.fetch(query("old_zones"))]
+        hashes = [Settings(zone=zone).digest() for zone in zones]
+        await connection.execute(query("adopt"), zones, hashes)
 
 
 async def keep(connection: Any, report: Report, fence: Callable[[Any], Awaitable[None]]) -> Kept:
     """Keep `report` unless its newest revision says the same; atomic, behind `fence`."""
-    key = (report.name, report.day, report.params_hash)
-    figures = msgspec.to_builtins(report.figures)
+    figures = report.figures
+    key = (figures.name, report.day, report.params_hash)
+    counted, written = msgspec.to_builtins(figures), msgspec.to_builtins(report.look)
     async with connection.transaction():
         await connection.execute(query("lock_shelf"), " ".join(map(str, key)))
-        newest = await connection.fetchrow(query("newest_revision"), *key, figures)
-        if newest is not None and newest["same"]:
+        newest = await connection.fetchrow(query("newest_revision"), *key, counted, written)
+        is_same = newest is not None and newest["same"]
+        if is_same and newest["equal"]:
             return Kept(newest["revision"], changed=False)
-        revision = _next(newest)
+        revision = newest["revision"] if is_same else _next(newest)
         await fence(connection)
         await connection.execute(
             query("add_report"),
             *key[:2],
-            report.figures.zone,
+            figures.zone,
             report.params_hash,
             revision,
-            report.figures.partial,
+            figures.partial,
             report.html,
             report.csv,
-            figures,
+            counted,
+            written,
+            figures.recipient,
         )
-    return Kept(revision, changed=True)
+        if not (is_same or figures.partial):
+            await _send_to(connection, (*key, revision), report.addressees)
+    return Kept(revision, changed=not is_same)
 
 
 async def figures_of(
     connection: Any, name: str, params_hash: str, days: list[date]
 ) -> list[Figures]:
-    """Return the newest figures of those `days` that have a report and were over."""
+    """Return the newest figures of those `days` that have a report and were over, latest first."""
     rows = await connection.fetch(query("figures_of_days"), name, params_hash, days)
     return [msgspec.convert(row["figures"], Figures) for row in rows]
 
 
-async def newest(connection: Any, limit: int) -> list[dict[str, Any]]:
+async def newest(connection: Any, limit: int, name: str | None = None) -> list[dict[str, Any]]:
     """Return the newest revision of each report, the newest day first."""
-    if await connection.fetchval("SELECT to_regclass($1)", TABLE) is None:
+    if await connection.fetchval(query("exists"), _DELIVERIES) is None:
         return []
-    return [dict(row) for row in await connection.fetch(query("list_reports"), limit)]
+    return [dict(row) for row in await connection.fetch(query("list_reports"), limit, name)]
 
 
 async def find(
-    connection: Any, day: date, revision: int | None, params: str
+    connection: Any,
+    name: str,
+    day: date,
+    *,
+    revision: int | None = None,
+    params: str = "",
+    recipient: str | None = None,
 ) -> dict[str, Any] | None:
     """Return the report of `day` whose params_hash begins with `params`.
 
     Its newest revision when `revision` is None; the one made last where several fit.
     """
-    if await connection.fetchval("SELECT to_regclass($1)", TABLE) is None:
+    if await connection.fetchval(query("exists"), _DELIVERIES) is None:
         return None
-    row = await connection.fetchrow(query("get_report"), day, revision, params)
+    row = await connection.fetchrow(query("get_report"), name, day, revision, params, recipient)
     return None if row is None else dict(row)
+
+
+async def deliveries(connection: Any, limit: int) -> list[dict[str, Any]]:
+    """Return the newest deliveries."""
+    if await connection.fetchval(query("exists"), _DELIVERIES) is None:
+        return []
+    return [dict(row) for row in await connection.fetch(query("list_deliveries"), limit)]
+
+
+async def _send_to(
+    connection: Any, revision: tuple[Any, ...], addressees: tuple[Addressee, ...]
+) -> None:
+    if addressees:
+        await connection.execute(
+            query("add_delivery"),
+            *revision,
+            [to.channel for to in addressees],
+            [to.address for to in addressees],
+            [to.message_id(revision) for to in addressees],
+        )
 
 
 def _next(newest: Any) -> int:

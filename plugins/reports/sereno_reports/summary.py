@@ -1,30 +1,49 @@
-"""Writes a report's figures as a few lines for a terminal."""
+"""Writes a kept report as a few lines for a terminal, and for the plain part of a mail."""
 
-from datetime import date
+from typing import Any
+
+import msgspec
 
 from sereno_reports.figures import Figures
-from sereno_reports.words import words_in
+from sereno_reports.look import Look
+from sereno_reports.settings import Language
+from sereno_reports.view import View
+
+_BAR, _BLOCK = 40, "█"
 
 
-def summary(figures: Figures, revision: int) -> str:
-    """Return the totals, and a line with a bar for each hour that had calls."""
-    words = words_in("en")
-    total, day = figures.total, date.fromisoformat(figures.day)
-    state = ", day not over" if figures.partial else ", provisional" if figures.provisional else ""
-    lines = [
-        f"{words.date(day)} ({figures.zone}), revision {revision}{state}",
-        "",
-        f"  offered         {words.number(total.offered):>9}",
-        f"  answered        {words.number(total.answered):>9}  {words.share(total.answer_rate)}",
-        f"  abandoned       {words.number(total.abandoned):>9}  {words.share(total.abandon_rate)}",
-        f"  service level   {words.share(total.service_level):>9}",
-        f"  handling time   {words.duration(total.handling_s):>9}",
-        f"  wait            {words.duration(total.answer_s):>9}",
-        "",
-    ]
-    most = max((row.facts.calls for row in figures.hours), default=0)
-    for row in figures.hours:
-        if row.facts.calls:
-            bar = "█" * max(1, round(40 * row.facts.calls / most))
-            lines.append(f"  {row.label:<12} {row.facts.calls:>6}  {bar}")
+def summary(row: dict[str, Any], language: Language | None = None) -> str:
+    """Return the head, and a line with a bar for each row of the first chart that has something."""
+    figures = msgspec.convert(row["figures"], Figures)
+    look = msgspec.convert(row["look"], Look)
+    if language is not None:
+        look = msgspec.structs.replace(look, language=language)
+    view = View(figures, look)
+    state = f"{view.title}: {view.heading} ({figures.zone})"
+    if figures.recipient:
+        state += f", {figures.recipient}"
+    lines = [f"{state}, r{row['revision']}", *view.notes, ""]
+    width = max((len(card.title) for card in view.cards), default=0)
+    for card in view.cards:
+        told = f"  {card.title:<{width}}  {card.value.text:>12}"
+        lines.append(f"{told}  {card.target}" if card.target else told)
+    lines.append("")
+    lines += _bars(view)
     return "\n".join(lines).rstrip()
+
+
+def _bars(view: View) -> list[str]:
+    for table in view.tables:
+        chart = table.table.chart
+        if chart is None:
+            continue
+        counts = [sum(row.get(name) or 0 for name in chart.series) for row in table.raw]
+        labels = [row[[*table.named].index(chart.label)].text for row in table.rows]
+        most = max(counts, default=0)
+        return [
+            f"  {label:<14} {view.words.number(count):>7}  "
+            + "█" * max(1, round(_BAR * count / most))
+            for label, count in zip(labels, counts, strict=True)
+            if count
+        ]
+    return []

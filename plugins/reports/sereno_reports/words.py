@@ -5,9 +5,11 @@ from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from sereno_reports.declared import Unit
 from sereno_reports.settings import Language
 
 
@@ -17,10 +19,29 @@ class Words(msgspec.Struct, frozen=True):
     language: Language
     texts: dict[str, Any]
 
+    @property
+    def unknown(self) -> str:
+        """Return what stands for what is not known."""
+        return str(self.texts["no_value"])
+
+    def cell(self, unit: Unit, value: Any, zone: str = "UTC") -> str:
+        """Write `value` as people read it; None is not known."""
+        if value is None:
+            return self.unknown
+        if unit in ("date", "instant"):
+            return self._moment(unit, str(value), zone)
+        if isinstance(value, str | bool) or unit == "text":
+            return str(value)
+        if unit == "share":
+            return self.share(value)
+        if unit == "duration":
+            return self.duration(value)
+        return self.number(value, 1 if unit == "number" and value != int(value) else 0)
+
     def number(self, value: float | None, decimals: int = 0) -> str:
         """Write 1234.5 as 1.234,5, say."""
         if value is None:
-            return str(self.texts["no_value"])
+            return self.unknown
         plain = f"{value:,.{decimals}f}"
         marks = {",": self.texts["thousands"], ".": self.texts["decimal"]}
         return "".join(marks.get(letter, letter) for letter in plain)
@@ -28,16 +49,22 @@ class Words(msgspec.Struct, frozen=True):
     def share(self, value: float | None, decimals: int = 1) -> str:
         """Write 0.127 as 12,7 %."""
         if value is None:
-            return str(self.texts["no_value"])
+            return self.unknown
         return self.number(100 * value, decimals) + "\N{NO-BREAK SPACE}%"
 
     def duration(self, seconds: float | None) -> str:
-        """Write 187 s as 3:07, and from one hour on as 1:02:03."""
+        """Write 42 s, 187 s as 3:07 min, and from one hour on as 1:02:03 h."""
         if seconds is None:
-            return str(self.texts["no_value"])
-        minutes, rest = divmod(round(seconds), 60)
+            return self.unknown
+        whole = round(seconds)
+        minutes, rest = divmod(abs(whole), 60)
         hours, minutes = divmod(minutes, 60)
-        return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        sign = "−" if whole < 0 else ""
+        if hours:
+            return f"{sign}{hours}:{minutes:02}:{rest:02}\N{NO-BREAK SPACE}h"
+        if minutes:
+            return f"{sign}{minutes}:{rest:02}\N{NO-BREAK SPACE}min"
+        return f"{sign}{rest}\N{NO-BREAK SPACE}s"
 
     def date(self, day: datetime.date) -> str:
         """Write the day out in full."""
@@ -48,6 +75,22 @@ class Words(msgspec.Struct, frozen=True):
             year=day.year,
         )
 
+    def short_date(self, day: datetime.date) -> str:
+        """Write the day with the first letters of its weekday and month."""
+        return str(self.texts["short_date"]).format(
+            weekday=self.weekday(day)[:3],
+            day=day.day,
+            month=self.texts["months"][day.month - 1][:3],
+        )
+
+    def period(self, kind: str, first: datetime.date, last: datetime.date) -> str:
+        """Write what a report is about."""
+        if kind == "day":
+            return self.date(first)
+        if kind == "month":
+            return self.say("month", month=self.texts["months"][first.month - 1], year=first.year)
+        return self.say("week", first=self.date(first), last=self.date(last))
+
     def weekday(self, day: datetime.date) -> str:
         """Name the day of the week."""
         return str(self.texts["weekdays"][day.weekday()])
@@ -55,6 +98,17 @@ class Words(msgspec.Struct, frozen=True):
     def say(self, key: str, **values: Any) -> str:
         """Return the text at `key` with `values` in it."""
         return str(self.texts[key]).format(**values)
+
+    def _moment(self, unit: Unit, value: str, zone: str) -> str:
+        try:
+            found = datetime.datetime.fromisoformat(value)
+        except ValueError:
+            return value  # a text of the SQL's own
+        if unit == "date":
+            return self.short_date(found.date())
+        if found.tzinfo is not None:
+            found = found.astimezone(ZoneInfo(zone))
+        return f"{self.short_date(found.date())} {found:%H:%M}"
 
 
 @cache

@@ -2,43 +2,72 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest_asyncio
 
 from sereno.testing import run_context
-from sereno_reports.daily import daily
+from sereno_reports.declared import Folder
+from sereno_reports.figures import Figures
+from sereno_reports.folders import found
+from sereno_reports.report_job import job_of
 from sereno_reports.settings import Settings
 
-from .legs import MADRID, Exchange, exchange
+from .exchange import MADRID, Exchange, exchange
 
-NOW = datetime(2026, 11, 18, 7, 0, tzinfo=UTC)  # 08:00 in Madrid
+NOW = datetime(2024, 11, 20, 7, 0, tzinfo=UTC)  # 08:00 in Madrid, a Wednesday
 
 Make = Callable[..., Any]
 
 
 @pytest_asyncio.fixture
-async def pbx(empty_database: str) -> AsyncIterator[Exchange]:
+async def pbx(database: str) -> AsyncIterator[Exchange]:
     """An exchange whose calls are in the test's database."""
-    found = await exchange(empty_database)
-    yield found
-    await found.connection.close()
+    made = await exchange(database)
+    yield made
+    await made.connection.close()
 
 
 @pytest_asyncio.fixture
-async def make(empty_database: str) -> Make:
-    """Run the job as the kernel would, by default on 2026-11-18 at 08:00 in Madrid."""
+async def make(database: str) -> Make:
+    """Run a report's job as the kernel would, by default on 2024-11-20 at 08:00 in Madrid."""
 
     async def make_report(
-        params: Any = None, *, now: datetime = NOW, slot: datetime | None = None, **settings: Any
+        params: Any = None,
+        *,
+        report: str | Folder = "daily",
+        now: datetime = NOW,
+        slot: datetime | None = None,
+        **settings: Any,
     ) -> Any:
-        chosen = Settings(**({"zone": MADRID} | settings))
+        chosen = msgspec.convert({"zone": MADRID} | settings, Settings)
+        folder = found(chosen.reports_dirs)[report] if isinstance(report, str) else report
+        job = job_of(folder, chosen)
         run = run_context(
-            daily,
+            job,
             params,
             settings=chosen,
-            database_url=empty_database,
+            database_url=database,
             slot=slot,
             clock=lambda: now,
         )
-        return await daily.function(run)
+        return await job.function(run)
 
     return make_report
+
+
+@pytest_asyncio.fixture
+async def figures(pbx: Exchange, make: Make) -> Callable[..., Any]:
+    """Load what the exchange wrote, make a day's report, and give what is kept of it."""
+
+    async def read(day: str = "2024-11-19", *, report: str = "daily", **settings: Any) -> Figures:
+        await pbx.load()
+        await make({"day": day}, report=report, **settings)
+        row = await pbx.connection.fetchval(
+            "SELECT figures::text FROM sereno_reports.report"
+            " WHERE name = $1 AND day = $2::text::date ORDER BY revision DESC LIMIT 1",
+            report,
+            day,
+        )
+        return msgspec.json.decode(row, type=Figures)
+
+    return read

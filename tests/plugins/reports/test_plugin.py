@@ -12,15 +12,32 @@ from sereno_reports.demo import DEMO, demo
 from sereno_reports.settings import Settings
 
 
-def triggers(**settings: Any) -> list[str]:
+def triggers(**settings: Any) -> dict[str, str]:
     found = plugin.sereno_register_jobs(msgspec.convert(settings, Settings))
-    return [job.schedules[0].trigger.text for job in found]
+    return {job.name: job.schedules[0].trigger.text for job in found if job.schedules}
 
 
-def test_the_report_is_made_at_eight_on_the_business_clock() -> None:
-    assert triggers(zone="America/Bogota") == [parse("0 8 * * * America/Bogota").text]
-    assert triggers(schedule="every 20s") == ["every 20s"]
-    assert triggers(enabled=False) == []
+def test_reports_are_made_in_the_morning_on_the_business_clock() -> None:
+    assert triggers(zone="America/Bogota") == {
+        "reports.daily": parse("0 8 * * * America/Bogota").text,
+        "reports.weekly": parse("5 8 * * mon America/Bogota").text,
+        "reports.monthly": parse("10 8 1 * * America/Bogota").text,
+        "reports.scheduler": parse("15 8 * * * America/Bogota").text,
+    }
+    assert triggers(schedule="every 20s")["reports.daily"] == "every 20s"
+    assert triggers(enabled=False) == {}
+
+
+def test_every_shipped_report_has_a_job_and_those_without_a_schedule_are_asked_for() -> None:
+    names = {job.name for job in plugin.sereno_register_jobs(Settings())}
+    assert names - set(triggers()) == {"reports.agents", "reports.queues"}
+
+
+def test_reports_are_delivered_where_there_is_anywhere_to() -> None:
+    assert "reports.deliver" not in triggers()
+    assert triggers(deliver_dir="/srv/reports")["reports.deliver"] == "every 1m"
+    mail = {"host": "mail.example", "sender": "reports@example.com"}
+    assert "reports.deliver" in triggers(mail=mail)
 
 
 def test_the_demo_s_first_report_comes_after_the_first_calls_have_been_moved() -> None:
@@ -46,13 +63,17 @@ def test_the_demo_s_settings_fit() -> None:
             {"zone": "Bogota"},
             "zone: time zone 'Bogota': there is no such zone, did you mean 'America/Bogota'",
         ),
-        ({"calls_table": "ivr.calls; drop"}, "it must be a name such as ivr.calls"),
-        ({"agent_channel": "("}, "agent_channel is no regular expression"),
         ({"business_days": []}, "business_days is empty"),
         ({"business_days": ["lunes"]}, "Invalid enum value 'lunes'"),
         ({"language": "fr"}, "Invalid enum value 'fr'"),
-        ({"service_level_seconds": 0}, ">= 1"),
         ({"schedule": "at eight"}, "at"),
+        ({"reports_dirs": ["/no/such"]}, "reports_dirs names '/no/such', and there is no such"),
+        ({"delivery": "twice"}, "Invalid enum value 'twice'"),
+        ({"calls_table": "cdr"}, "calls_table is set, .* take it out, and etl_ivr.aggregate reads"),
+        ({"service_level_seconds": 30}, "set plugins.etl_ivr.level_seconds"),
+        ({"short_abandon_seconds": 6}, "set plugins.etl_ivr.short_abandon_seconds"),
+        ({"agent_channel": "^SIP/"}, "set plugins.etl_ivr.agent_channel"),
+        ({"outbound_context": "^out"}, "set plugins.etl_ivr.outbound_context"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], sentence: str) -> None:
@@ -62,7 +83,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], sentence:
 
 def test_every_setting_and_command_is_documented() -> None:
     page = (Path(__file__).parents[3] / "docs/reports.md").read_text()
-    assert [name for name in Settings.__struct_fields__ if f"| `{name}`" not in page] == []
+    assert [name for name in Settings.__struct_fields__ if f"`{name}`" not in page] == []
     (group,) = plugin.sereno_register_commands()
     assert isinstance(group, click.Group)
     assert [name for name in group.commands if f"sereno reports {name}" not in page] == []

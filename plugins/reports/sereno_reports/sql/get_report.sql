@@ -1,7 +1,8 @@
--- $1 day, $2 revision or NULL for the newest, $3 how its params_hash begins; the one made last where
--- several are left.
-SELECT id, name, day, zone, params_hash, revision, partial, created_at, html, csv, figures
+-- $1 name, $2 day, $3 revision or NULL for the newest, $4 how its params_hash begins, $5 the recipient or
+-- NULL; the one made last where several are left.
+SELECT id, name, day, zone, params_hash, recipient, revision, partial, created_at, html, csv, figures, look
 FROM sereno_reports.report
-WHERE day = $1 AND ($2::int IS NULL OR revision = $2) AND starts_with(params_hash, $3)
+WHERE name = $1 AND day = $2 AND ($3::int IS NULL OR revision = $3) AND starts_with(params_hash, $4)
+  AND ($5::text IS NULL OR recipient = $5)
 ORDER BY created_at DESC, revision DESC
 LIMIT 1

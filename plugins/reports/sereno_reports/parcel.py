@@ -1,0 +1,31 @@
+"""A report on its way to somebody."""
+
+from datetime import datetime
+
+import msgspec
+
+from sereno_reports.forms import Form
+
+
+class UncertainError(Exception):
+    """It cannot be told whether a parcel has arrived."""
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A report in one form."""
+
+    form: Form
+    content: bytes
+
+
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+    """What is delivered. `stem`: of its files' names. `message_id`: the same at each try."""
+
+    address: str
+    message_id: str
+    made_at: datetime
+    stem: str
+    title: str
+    text: str
+    html: str
+    attachments: tuple[Attachment, ...]

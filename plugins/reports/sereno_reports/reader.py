@@ -1,0 +1,193 @@
+"""Reads a report's figures: all of its SQL in one snapshot, which cannot write."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from sereno_reports.declared import Card, DeclaredError, Folder, Table
+from sereno_reports.figures import Context, Figures, Grid
+from sereno_reports.period import Period, at_instant
+from sereno_reports.queries import query
+from sereno_reports.settings import Settings
+from sereno_reports.statement import StatementError, bound
+
+MOST_ROWS = 20_000
+"""A table with more is no report."""
+
+
+class FiguresMissingError(Exception):
+    """There is no table of figures to report."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """Which report of what, as of `now`; `params`: for its SQL, beside the declared ones."""
+
+    folder: Folder
+    period: Period
+    settings: Settings
+    now: datetime
+    recipient: str = ""
+    params: Mapping[str, Any] = {}
+
+
+async def read_figures(connection: Any, asked: Question) -> Figures:
+    """Return the figures, but for those of earlier periods.
+
+    Raises FiguresMissingError where a table that the report needs is not there, and DeclaredError
+    where its SQL is at fault.
+    """
+    declared, period = asked.folder.report, asked.period
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(query("zone"), period.zone)
+        await _check_needs(connection, asked)
+        sources = await _sources(connection, asked)
+        end = min(period.end, max(asked.now, period.start))
+        tables = await _tables(connection, asked, declared.tables)
+        beside = {table.name for table in declared.tables if table.window is not None}
+        return Figures(
+            name=asked.folder.name,
+            kind=period.kind,
+            day=period.first.isoformat(),
+            last=period.last.isoformat(),
+            zone=period.zone,
+            recipient=asked.recipient,
+            partial=asked.now < period.end,
+            behind=[row["source"] for row in sources if not _has_reached(row["reached"], end)],
+            rules={
+                name: _agreed([row[name] for row in sources])
+                for name in ("level_seconds", "short_seconds")
+                if sources
+            },
+            tables={name: grid for name, grid in tables.items() if name not in beside},
+            context=Context(tables={name: grid for name, grid in tables.items() if name in beside}),
+        )
+
+
+async def _check_needs(connection: Any, asked: Question) -> None:
+    for table in asked.folder.report.needs:
+        if await connection.fetchval(query("exists"), table) is None:
+            raise FiguresMissingError(
+                f"report '{asked.folder.name}' needs {table}, which does not exist; it is made by "
+                "`sereno trigger etl_ivr.aggregate --wait`"
+                if table.startswith("ivr.")
+                else f"report '{asked.folder.name}' needs {table}, which does not exist"
+            )
+
+
+async def _sources(connection: Any, asked: Question) -> list[Any]:
+    """Return how far each exchange's calls are counted; raise FiguresMissingError without one."""
+    if "ivr.quarter_hours" not in asked.folder.report.needs:
+        return []
+    found = await connection.fetch(query("sources"), list(asked.settings.sources))
+    if not found:
+        raise FiguresMissingError(
+            f"report '{asked.folder.name}': no calls were counted yet; load calls, then "
+            "`sereno trigger etl_ivr.aggregate --wait`"
+        )
+    return list(found)
+
+
+async def _tables(connection: Any, asked: Question, tables: tuple[Table, ...]) -> dict[str, Grid]:
+    answers: dict[tuple[Any, ...], Grid] = {}  # several tables may be parts of one answer
+    found = {}
+    for table in tables:
+        key = (table.sql, table.buckets, table.window)
+        if key not in answers:
+            answers[key] = await _answer(connection, asked, table)
+        cards = asked.folder.report.cards if table.name == asked.folder.report.head else ()
+        found[table.name] = _part(answers[key], table, cards)
+    return found
+
+
+async def _answer(connection: Any, asked: Question, table: Table) -> Grid:
+    subject = f"report '{asked.folder.name}', table '{table.name}': {table.sql}"
+    try:
+        statement, values = bound(asked.folder.sql(table.sql), _values(asked, table))
+        prepared = await connection.prepare(statement)
+        columns = [attribute.name for attribute in prepared.get_attributes()]
+        rows = await prepared.fetch(*values)
+    except StatementError as error:
+        raise DeclaredError(f"{subject}: {error}") from error
+    except asyncpg.PostgresConnectionError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise DeclaredError(f"{subject}: {error}") from error
+    if len(rows) > MOST_ROWS:
+        raise DeclaredError(f"{subject}: {len(rows):,} rows; a table may have {MOST_ROWS:,}")
+    return await asyncio.to_thread(
+        lambda: Grid(columns, [[_cell(cell) for cell in row] for row in rows])
+    )
+
+
+def _values(asked: Question, table: Table) -> dict[str, Any]:
+    period = asked.period
+    if table.window is not None:
+        period = at_instant(table.window, period.start, period.zone)
+    until = min(asked.period.end, max(asked.now, asked.period.start))
+    buckets = [bucket for bucket in period.buckets(table.buckets) if bucket[0] < until]
+    return {
+        **asked.folder.report.params,
+        **asked.params,
+        "start": period.start,
+        "end": until,
+        "day": period.first,
+        "last_day": asked.period.last,
+        "zone": period.zone,
+        "starts": [start for start, _ in buckets] or [period.start],
+        "labels": [label for _, label in buckets] or [""],
+        "sources": list(asked.settings.sources),
+        "recipient": asked.recipient,
+        "language": asked.settings.language,
+    }
+
+
+def _part(answer: Grid, table: Table, cards: tuple[Card, ...]) -> Grid:
+    """Return the rows of one table, and those columns that it or the cards show."""
+    shown = (*table.columns, *cards)
+    wanted = {name for c in shown for name in (c.name, c.of, c.per) if name}
+    missing = {name for c in shown for name in ((c.of, c.per) if c.of else (c.name,))}
+    missing -= set(answer.columns)
+    if missing:
+        told = ", ".join(sorted(map(str, missing)))
+        raise DeclaredError(f"table '{table.name}': {table.sql} gives no column {told}")
+    kept = [n for n, name in enumerate(answer.columns) if name in wanted]
+    if not table.part:
+        return Grid(
+            [answer.columns[n] for n in kept], [[row[n] for n in kept] for row in answer.rows]
+        )
+    if "part" not in answer.columns:
+        raise DeclaredError(f"table '{table.name}' is a part, and {table.sql} has no column 'part'")
+    at = answer.columns.index("part")
+    return Grid(
+        [answer.columns[n] for n in kept],
+        [[row[n] for n in kept] for row in answer.rows if row[at] == table.part],
+    )
+
+
+def _cell(cell: Any) -> Any:
+    """Return `cell` as what JSON keeps."""
+    if isinstance(cell, Decimal):
+        cell = float(cell)
+    if isinstance(cell, float):
+        if cell != cell or cell in (float("inf"), float("-inf")):
+            return None
+        return int(cell) if cell.is_integer() else round(cell, 4)
+    if cell is None or isinstance(cell, bool | int | str):
+        return cell
+    if isinstance(cell, datetime):
+        return cell.astimezone(UTC).isoformat() if cell.tzinfo else cell.isoformat()
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def _has_reached(reached: datetime | None, end: datetime) -> bool:
+    return reached is not None and reached >= end
+
+
+def _agreed(values: list[float | None]) -> float | None:
+    """Return what all sources were counted by, None where they differ."""
+    return values[0] if len(set(values)) == 1 else None

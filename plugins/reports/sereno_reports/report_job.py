@@ -1,0 +1,66 @@
+"""The jobs that make reports: one for each folder that declares one."""
+
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from sereno import Job, RunContext, Trigger, cron, job, parse
+from sereno import retry as retried
+from sereno_reports.declared import Folder, trigger_of
+from sereno_reports.settings import WEEK, Settings
+
+_OVERDUE = {"day": "25h", "week": "170h", "month": "746h"}
+
+
+class ReportParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`day`: as 2026-01-31, the period that it is in; None: the last that is over.
+
+    `include_today`: the period so far.
+    """
+
+    day: str | None = None
+    include_today: bool = False
+
+
+def job_of(folder: Folder, settings: Settings) -> Job:
+    """Return the job that makes the reports of `folder`, on its schedule in the business's zone."""
+
+    async def making(run: RunContext[ReportParams]) -> dict[str, Any]:
+        # Loaded by the first report: a node that waits carries none of what makes one.
+        told: dict[str, Any] = await import_module("sereno_reports.attempt").made(run, folder)
+        return told
+
+    declared: Job = job(
+        f"reports.{folder.name}",
+        params=ReportParams,
+        description=_description(folder),
+        timeout="15m",
+        retry=retried(3, delay="5m"),
+        catch_up="all",
+        max_catch_up=7,
+        severity="warning",
+    )(making)
+    trigger = _trigger(folder, settings)
+    if trigger is None:
+        return declared
+    kind = folder.declared.period if folder.declared else "day"
+    # On business days alone, the day after a holiday is later than 25 hours.
+    days = "73h" if kind == "day" and len(settings.business_days) < len(WEEK) else _OVERDUE[kind]
+    return declared.changed(schedule=trigger, overdue_after=days)
+
+
+def _trigger(folder: Folder, settings: Settings) -> Trigger | None:
+    if folder.name == "daily" and settings.schedule is not None:
+        return parse(settings.schedule)
+    if folder.declared is None:  # its run says what is wrong with the folder
+        return cron("0 8 * * *", tz=settings.zone)
+    text = folder.declared.schedule
+    return trigger_of(text, settings.zone) if text else None
+
+
+def _description(folder: Folder) -> str:
+    if folder.declared is None:
+        return folder.fault
+    title = folder.declared.title
+    return f"Make: {title if isinstance(title, str) else title.get('en') or title.get('es', '')}."

@@ -1,0 +1,6 @@
+-- The runs that took longest, of those that ended in [:start, :end).
+SELECT job, id AS run, state, started_at, extract(epoch FROM finished_at - started_at) AS took
+FROM sereno.run
+WHERE finished_at >= :start AND finished_at < :end AND started_at IS NOT NULL
+ORDER BY took DESC, id
+LIMIT 10
