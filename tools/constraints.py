@@ -3,6 +3,7 @@
 Needs `uv` on the PATH. Versions that fit already stay as they are; `--upgrade` takes the newest.
 """
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -42,7 +43,7 @@ def main() -> None:
     command += ["--no-strip-extras", f"--output-file={target}", *sys.argv[1:]]
     subprocess.run(command, input="\n".join(declared()).encode(), check=True)  # noqa: S603
     # pip takes no extras in a constraint.
-    lines = [line.replace("[binary]", "") for line in target.read_text().splitlines()]
+    lines = [re.sub(r"\[[^]]*\]", "", line) for line in target.read_text().splitlines()]
     target.write_text(HEADER + "\n".join(sorted(set(lines), key=str.lower)) + "\n")
 
 
