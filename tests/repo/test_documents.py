@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import sereno
+import sereno.testing
 from sereno import RunContext
 from sereno.model.policies import POLICY_NAMES
 
@@ -92,6 +94,11 @@ def test_every_policy_is_told_to_who_writes_a_job(policy: str) -> None:
 @pytest.mark.parametrize("given", [name for name in dir(RunContext) if not name.startswith("_")])
 def test_all_that_a_job_is_given_is_told(given: str) -> None:
     assert re.search(rf"\b{given}\b", section(PLUGINS, "What a job is given"))
+
+
+@pytest.mark.parametrize("name", [*sereno.__all__, *sereno.testing.__all__])
+def test_every_public_name_is_told_to_who_writes_a_plugin(name: str) -> None:
+    assert re.search(rf"\b{name}\b", PLUGINS)
 
 
 def test_every_table_is_on_the_page_of_the_schema() -> None:
