@@ -379,7 +379,7 @@ async def test_when_the_server_closes_a_page_that_hangs_is_cancelled() -> None:
 async def test_many_clients_at_once_are_each_given_their_own_answers() -> None:
     async with (
         HttpServer(told, "127.0.0.1", 0) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as many,
+        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=None) as many,
     ):
         found = await asyncio.gather(*(many.get(f"/{number}") for number in range(200)))
 

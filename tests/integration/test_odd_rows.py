@@ -303,7 +303,8 @@ async def _goes_on(database: str, data: st.DataObject) -> None:
 
     async with looking(database) as eye:
         number = await eye.value("SELECT count(*) FROM sereno.schedule")
-        async with running(database, healthy, odd, nothing) as node:
+        # A lease that no loaded machine lets run out: whoever loses the lead here has a fault.
+        async with running(database, healthy, odd, nothing, lease=timedelta(minutes=1)) as node:
             term = await node.leads()
             await eye.ran("t.healthy")
             async with eye.connection.transaction():  # none is seen before all are there

@@ -31,8 +31,6 @@ FENCED_BY = {
     "the owner's transaction": "chain_single chain_arrive chain_complete trace_keep",
     # A node's own row; a message that one node has claimed, each try with its number.
     "the node": "node_join node_seen node_leave",
-    # A token that nobody else has; and what is forgotten is of nodes that are gone.
-    "the token": "straggler_note straggler_forget straggler_clear",
     "the claim": "notification_claim notification_done",
     # Whoever asks or sees first; a key that is unique keeps it from being written twice, and what
     # is cleared away is of nodes that are gone.
