@@ -11,10 +11,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.servers.postgres import PostgresServer, installed_programs
 
 from sereno.engine.status import Status
+from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
 from sereno.store.migrate import migrate
 from sereno.store.pool import Database
-from sereno.store.watch import Watch
 
 JOBS, RUNS_EACH = 10_000, 30
 SCENE = f"""
@@ -40,7 +40,7 @@ async def scrape(database: Database, limit: int) -> tuple[float, float, int]:
     found = []
     for _ in range(5):
         status = Status(node=uuid.uuid4(), label="bench", version="0")
-        metrics = Metrics(status, Watch(database), lambda: [], job_limit=limit)
+        metrics = Metrics(status, JobWatch(database), lambda: [], job_limit=limit)
         begun, used = time.perf_counter(), time.process_time()
         page, _type = await metrics.page()
         found.append((time.perf_counter() - begun, time.process_time() - used, page.count(b"\n")))

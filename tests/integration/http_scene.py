@@ -12,10 +12,10 @@ from sereno.http.app import build_app
 from sereno.http.runs import run_pages
 from sereno.http.server import HttpServer
 from sereno.model.job import Job
+from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
 from sereno.plugins.record import PluginRecord
 from sereno.store.pool import Database
-from sereno.store.watch import Watch
 
 from .metrics_scene import opened
 
@@ -35,7 +35,7 @@ async def served(
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Database]]:
     status = status or fresh_status()
     async with opened(dsn) as db:
-        watch = Watch(db, fresh=0)
+        watch = JobWatch(db, fresh=0)
         plugins = [PluginRecord(name="etl", version="1")]
         routes = run_pages(db, {j.name: j for j in jobs}, token="token" in options)
         metrics = Metrics(status, watch, lambda: plugins)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from sereno.observe.job_watch import JobWatch
 from sereno.observe.overdue import overdue_at, overdue_seconds
 from sereno.store.pool import Database
-from sereno.store.watch import Watch
 
 from .metrics_scene import add_job, add_schedule, add_slot, change_state, opened, run_sql
 
@@ -13,7 +13,7 @@ HOUR, DAY = 3600, 86400
 
 async def overdue(database: Database, job: str = "etl.sync") -> float:
     """Return the seconds that `job` is overdue by, rounded to minutes."""
-    glance = await Watch(database).look()
+    glance = await JobWatch(database).look()
     assert glance.snapshot is not None, glance.error
     now = glance.snapshot.now.timestamp()
     seconds = overdue_seconds(overdue_at(glance.jobs[job], glance.jobs, now), now)

@@ -13,10 +13,10 @@ from sereno.engine.status import Status
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.run import RunState
 from sereno.notify.tally import Tally
+from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
 from sereno.plugins.record import PluginRecord
 from sereno.store.pool import Database
-from sereno.store.watch import Watch
 
 from ..prometheus.programs import ROOT, promtool
 from .metrics_scene import add_job, add_schedule, opened, run_sql
@@ -32,7 +32,7 @@ PLUGINS = [
 def metrics(database: Database, **options: Any) -> Metrics:
     status = Status(node=uuid4(), label="blue-1", version="1.2.3", leading=True, term=4)
     known = {"notified": Tally(["chat"]), "unscheduled": lambda: ["etl.sync"], **options}
-    return Metrics(status, Watch(database), lambda: PLUGINS, **known)
+    return Metrics(status, JobWatch(database), lambda: PLUGINS, **known)
 
 
 def started(job: str = "etl.sync", run_id: int = 1, **facts: Any) -> RunStarted:
@@ -180,7 +180,7 @@ async def test_while_the_database_is_away_the_page_says_so_and_keeps_the_jobs(
     db = Database(database)
     await db.open()
     await add_job(db, succeeded="3")
-    watch = Watch(db, fresh=0)
+    watch = JobWatch(db, fresh=0)
     status = Status(node=uuid4(), label="blue-1", version="1.2.3")
     shown = Metrics(status, watch, lambda: [])
     await families(shown)

@@ -10,12 +10,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from sereno.observe.job_watch import Glance, JobWatch
 from sereno.observe.overdue import overdue_at, overdue_seconds
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.migrate import migrate
 from sereno.store.pool import Database
+from sereno.store.snapshot import JobFacts
 from sereno.store.sql import sql
-from sereno.store.watch import Glance, JobFacts, Watch
 
 from ..servers.postgres import PostgresServer
 from .metrics_scene import add_job, add_schedule, add_slot, change_state, opened, run_sql
@@ -34,7 +35,7 @@ class Steps:
 
 
 async def look(database: Database) -> Glance:
-    return await Watch(database).look()
+    return await JobWatch(database).look()
 
 
 async def facts(database: Database, job: str = "etl.sync") -> JobFacts:
@@ -265,7 +266,7 @@ class CountedDatabase(Database):
 async def test_readers_share_one_query_a_second(database: str) -> None:
     db, clock = CountedDatabase(database), Steps()
     await db.open()
-    watch = Watch(db, steady=clock)
+    watch = JobWatch(db, steady=clock)
 
     await asyncio.gather(*(watch.look() for _ in range(20)))
     clock.now += 0.9
@@ -285,7 +286,7 @@ async def test_while_the_database_is_away_time_goes_on(private_postgres: Postgre
     async with opened(dsn, timeout=2.0) as db:
         await add_job(db, overdue_after="'7h'", last_success_at="now()", last_state="'failed'")
         await add_schedule(db, next_slot="now() + interval '9h'")
-        watch = Watch(db, steady=clock)
+        watch = JobWatch(db, steady=clock)
         before = await watch.look()
         private_postgres.stop()
         clock.now += 8 * HOUR
@@ -315,7 +316,7 @@ async def test_a_database_that_does_not_answer_holds_no_reader_for_longer_than_i
         transaction = blocker.transaction()
         await transaction.start()
         await blocker.execute("LOCK TABLE sereno.job IN ACCESS EXCLUSIVE MODE")
-        watch = Watch(db, patience=0.2)
+        watch = JobWatch(db, patience=0.2)
 
         glance = await watch.look()
         assert glance.snapshot is None
@@ -325,12 +326,12 @@ async def test_a_database_that_does_not_answer_holds_no_reader_for_longer_than_i
         await transaction.rollback()
         await blocker.close()
         await watch.close()
-        again = await Watch(db).look()
+        again = await JobWatch(db).look()
         assert list(again.jobs) == ["etl.sync"]
 
 
 async def test_before_the_pool_is_open_a_look_says_so(database: str) -> None:
-    glance = await Watch(Database(database)).look()
+    glance = await JobWatch(Database(database)).look()
 
     assert glance.snapshot is None
     assert glance.error is not None

@@ -14,6 +14,7 @@ from sereno.engine.status import Status
 from sereno.model.events import LeaderChanged, SlotSettled
 from sereno.model.retry import Retry
 from sereno.notify.herald import Herald
+from sereno.observe.job_watch import JobWatch
 from sereno.settings import NotifySettings, RouteSettings
 from sereno.store import notifications
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
@@ -67,6 +68,7 @@ class World:
         status = Status(node=uuid4(), label="blue-1", version="0", leading=leading)
         herald = Herald(
             self.db,
+            JobWatch(self.db),
             status,
             NotifySettings(**{"retry": QUICK, **settings}),
             {} if notifier is None else {notifier.name: notifier},
@@ -349,7 +351,7 @@ async def test_what_waits_is_told_when_a_node_leaves(world: World) -> None:
     async with AsyncExitStack() as stack:
         status = Status(node=uuid4(), label="blue-1", version="0")
         herald = Herald(
-            world.db, status, NotifySettings(), {"chat": chat}, {},
+            world.db, JobWatch(world.db), status, NotifySettings(), {"chat": chat}, {},
             now=lambda: datetime.now(UTC), publish=lambda event: None,
         )  # fmt: skip
         await stack.enter_async_context(herald.at_work())

@@ -12,9 +12,9 @@ from sereno.engine.status import Status
 from sereno.model.events import LeaderChanged
 from sereno.notify.herald import Herald
 from sereno.notify.tally import Tally
+from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
 from sereno.settings import NotifySettings, RouteSettings
-from sereno.store.watch import Watch
 
 from .metrics_scene import opened
 from .test_notify import QUICK, Recorder
@@ -27,6 +27,7 @@ async def telling(dsn: str, chat: Recorder, tally: Tally) -> AsyncIterator[Heral
     async with opened(dsn) as db:
         herald = Herald(
             db,
+            JobWatch(db),
             Status(node=uuid4(), label="blue-1", version="0", leading=True),
             NotifySettings(retry=QUICK, routes={"all": ROUTE}),
             {chat.name: chat},
@@ -66,7 +67,7 @@ async def test_each_notifier_stands_on_the_page_before_it_has_sent_anything(data
     tally = Tally(["chat"])
     async with opened(database) as db:
         status = Status(node=uuid4(), label="blue-1", version="0")
-        metrics = Metrics(status, Watch(db), lambda: [], notified=tally)
+        metrics = Metrics(status, JobWatch(db), lambda: [], notified=tally)
         before = (await metrics.page())[0].decode()
         tally.count("chat", "failed")
         after = (await metrics.page())[0].decode()

@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from sereno.model.errors import LeaseLostError
+from sereno.observe.job_watch import JobWatch
 from sereno.store import nodes, timeline
 from sereno.store.nodes import NodeFacts
 from sereno.store.session import NodeIdentity, NodeSession
 from sereno.store.timeline import Entered
-from sereno.store.watch import Watch
 
 from .scene import Scene, connected, declared_job, opened
 
@@ -330,11 +330,11 @@ async def test_a_node_joins_though_its_sequence_is_far_behind(scene: Scene) -> N
 
 async def test_monitors_are_told_of_a_changed_history_and_not_of_the_first(scene: Scene) -> None:
     await take_the_lead(scene)
-    first = (await Watch(scene.db).look()).snapshot
+    first = (await JobWatch(scene.db).look()).snapshot
     await scene.eye.execute(CHANGES["a promotion"])
     changed = (await take_the_lead(scene)).timeline
 
-    second = (await Watch(scene.db).look()).snapshot
+    second = (await JobWatch(scene.db).look()).snapshot
 
     assert first is not None
     assert second is not None

@@ -11,8 +11,8 @@ import pytest
 from sereno.engine import leader
 from sereno.model.job import job
 from sereno.observe.health import health, readiness
+from sereno.observe.job_watch import JobWatch
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
-from sereno.store.watch import Watch
 from sereno.triggers import every
 
 from ..servers.postgres import PostgresServer
@@ -57,7 +57,7 @@ def named(connection: asyncpg.Connection) -> str:
 
 
 async def problems(node: LiveNode) -> list[str]:
-    report = health(node.status, await Watch(node.kernel.db).look(), [])
+    report = health(node.status, await JobWatch(node.kernel.db).look(), [])
     assert report["status"] == ("down" if report["problems"] else "ok")
     assert report["leader"]["alive"] is not bool(report["problems"])
     return list(report["problems"])

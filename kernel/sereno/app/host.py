@@ -33,7 +33,6 @@ from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
 from sereno.plugins import HookDispatcher, PluginRecord, Registry
 from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings
-from sereno.store.watch import Watch
 from sereno.tracing import can_trace, open_tracer
 
 log = logging.getLogger("sereno.kernel")
@@ -263,12 +262,11 @@ async def _pages(
     def records() -> list[PluginRecord]:
         return list(node.plugins().values())
 
-    watch = Watch(node.db)
     collected = Collected(node.registry.collectors, dsn)
     stack.push_async_callback(collected.close)
     metrics = Metrics(
         node.status,
-        watch,
+        node.watch,
         records,
         notified=tally,
         unscheduled=lambda: _unscheduled(node.registry),
@@ -279,7 +277,7 @@ async def _pages(
     token = settings.http.token
     app = build_app(
         node.status,
-        watch,
+        node.watch,
         metrics,
         records,
         alive=node.dead,
@@ -301,6 +299,7 @@ def _unscheduled(registry: Registry) -> list[str]:
 def _herald(settings: Settings, node: Node, bus: Bus, tally: Tally) -> Herald:
     herald = Herald(
         node.db,
+        node.watch,
         node.status,
         settings.notify,
         node.registry.notifiers,

@@ -28,6 +28,7 @@ from sereno.engine.stragglers import Stragglers
 from sereno.engine.watchdog import Watchdog
 from sereno.model.declared import Declared
 from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
+from sereno.observe.job_watch import JobWatch
 from sereno.plugins import PluginRecord, Registry
 from sereno.settings import Settings, redact
 from sereno.store import nodes, runs
@@ -71,6 +72,7 @@ class Node:
         self.clock = Clock()
         patience = min(_LOCK_PATIENCE, settings.lease.total_seconds() / 10)
         self.db = Database(dsn, application=f"sereno {status.node}", lock_timeout=patience)
+        self.watch = JobWatch(self.db)
         self._dsn = dsn
         self._bus = bus
         self._tracer = tracer
@@ -238,6 +240,7 @@ class Node:
 
     async def close(self) -> None:
         """Drop every connection."""
+        await self.watch.close()
         await self.db.close()
 
 

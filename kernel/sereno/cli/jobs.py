@@ -14,11 +14,11 @@ from sereno.cli.output import said, word, write, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, Column
 from sereno.model.errors import StoreUnavailableError
+from sereno.observe.job_watch import JobWatch
 from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import JobView, ScheduleView
-from sereno.store.watch import Watch
 
 _COLUMNS = (
     Column("job"),
@@ -76,7 +76,7 @@ def _none(plugin: str | None) -> str:
 
 async def _overdue(db: Database) -> dict[str, Late]:
     """Return by how much jobs are overdue, and why, of those that are."""
-    glance = await Watch(db, patience=10.0).look()
+    glance = await JobWatch(db, patience=10.0).look()
     if glance.snapshot is None:
         raise StoreUnavailableError(glance.error or "the database does not answer")
     now, jobs = glance.snapshot.now.timestamp(), glance.jobs

@@ -20,13 +20,13 @@ from sereno.http.hosts import meant_for
 from sereno.http.request import Page, Request
 from sereno.http.site import Route, Site
 from sereno.observe.health import health, readiness, tasks
+from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics, PluginFacts
-from sereno.store.watch import Watch
 
 
 def build_app(
     status: Status,
-    watch: Watch,
+    watch: JobWatch,
     metrics: Metrics,
     plugins: Callable[[], Sequence[PluginFacts]],
     *,
@@ -62,7 +62,7 @@ class _Pages:
     def __init__(
         self,
         status: Status,
-        watch: Watch,
+        watch: JobWatch,
         metrics: Metrics,
         plugins: Callable[[], Sequence[PluginFacts]],
         alive: Callable[[], str | None],

@@ -19,11 +19,11 @@ from sereno.notify.lookout import EVERY, PATIENCE, Lookout
 from sereno.notify.routes import Routes
 from sereno.notify.tally import Tally
 from sereno.notify.teller import Teller
+from sereno.observe.job_watch import JobWatch
 from sereno.settings import NotifySettings
 from sereno.store import notifications
 from sereno.store.notifications import Draft
 from sereno.store.pool import Database
-from sereno.store.watch import Watch
 
 log = logging.getLogger("sereno.notify")
 
@@ -42,6 +42,7 @@ class Herald:
     def __init__(
         self,
         db: Database,
+        watch: JobWatch,
         status: Status,
         settings: NotifySettings,
         notifiers: Mapping[str, Notifier],
@@ -68,10 +69,9 @@ class Herald:
             now=now,
             told=lambda: self._courier.wake(),
         )
-        self._watch = Watch(db)
         self._lookout = Lookout(
             db,
-            self._watch,
+            watch,
             status,
             self._teller,
             publish=publish,
@@ -115,7 +115,6 @@ class Herald:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            await self._watch.close()
             await self._finish()
 
     async def _finish(self) -> None:

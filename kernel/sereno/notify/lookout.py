@@ -21,11 +21,12 @@ from sereno.model.run import RunState
 from sereno.notify import wording
 from sereno.notify.teller import Teller
 from sereno.observe.health import unled
+from sereno.observe.job_watch import JobWatch
 from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.store import notifications
 from sereno.store.notifications import Open
 from sereno.store.pool import Database
-from sereno.store.watch import JobFacts, Snapshot, Watch
+from sereno.store.snapshot import JobFacts, Snapshot
 
 log = logging.getLogger("sereno.notify")
 
@@ -48,7 +49,7 @@ class Lookout:
     def __init__(
         self,
         db: Database,
-        watch: Watch,
+        watch: JobWatch,
         status: Status,
         teller: Teller,
         *,

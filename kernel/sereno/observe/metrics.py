@@ -17,9 +17,9 @@ from sereno.model.run import Cause
 from sereno.observe.collected import Collected
 from sereno.observe.exposition import Page, labels, wants_openmetrics
 from sereno.observe.histogram import Histogram
+from sereno.observe.job_watch import Glance, JobWatch
 from sereno.observe.process import process_figures
 from sereno.observe.rows import COLUMNS, Row, Table, table
-from sereno.store.watch import Glance, Watch
 
 DURATIONS = (0.05, 0.25, 1.0, 5.0, 15.0, 30.0, 60.0, 180.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0)
 LATENESSES = (0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
@@ -63,7 +63,7 @@ class Metrics:
     def __init__(
         self,
         status: Status,
-        watch: Watch,
+        watch: JobWatch,
         plugins: Callable[[], Sequence[PluginFacts]],
         *,
         notified: Iterable[tuple[str, str, int]] = (),

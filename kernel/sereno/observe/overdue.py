@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from sereno.model.duration import format_duration
-from sereno.store.watch import JobFacts
+from sereno.store.snapshot import JobFacts
 
 _TIMEOUT = 300.0
 """Seconds that the first run after a gap may take where the job names no timeout."""

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from sereno.observe.exposition import Kind, escaped
+from sereno.observe.job_watch import Glance
 from sereno.observe.overdue import overdue_at, overdue_seconds
-from sereno.store.watch import Glance, JobFacts
+from sereno.store.snapshot import JobFacts
 
 
 class Column(msgspec.Struct, frozen=True):

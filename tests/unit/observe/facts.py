@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.store.watch import Glance, JobFacts, Snapshot
+from sereno.observe.job_watch import Glance
+from sereno.store.snapshot import JobFacts, Snapshot
 
 NOW = datetime(2026, 3, 6, 12, tzinfo=UTC)
 """A Friday."""

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from sereno.engine.status import Status
 from sereno.observe.health import health, readiness, tasks
+from sereno.observe.job_watch import Glance
 from sereno.plugins.record import PluginRecord
-from sereno.store.watch import Glance
 
 from .facts import DAY, HOUR, MINUTE, NODE, NOW, ago, ahead, glance, job
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
-from sereno.store.watch import JobFacts
+from sereno.store.snapshot import JobFacts
 
 from .facts import DAY, HOUR, MINUTE, NOW, ago, ahead, job
 

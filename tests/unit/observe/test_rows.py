@@ -1,5 +1,5 @@
+from sereno.observe.job_watch import Glance
 from sereno.observe.rows import COLUMNS, Row, table
-from sereno.store.watch import Glance
 
 from .facts import HOUR, MINUTE, ago, ahead, glance, job
 
