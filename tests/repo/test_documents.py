@@ -24,8 +24,9 @@ _FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
 def named(text: str) -> list[str]:
-    """Return the files and folders that stand in backticks."""
-    return [a or b for a, b in _FILE.findall(text)]
+    """Return the files and folders that stand in backticks, but a reader's own, as `some.toml`."""
+    found = [a or b for a, b in _FILE.findall(text)]
+    return [name for name in found if "/" in name or name.endswith((".py", ".sql"))]
 
 
 def section(text: str, title: str) -> str:
