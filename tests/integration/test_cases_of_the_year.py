@@ -326,6 +326,22 @@ async def test_a_slot_that_an_edit_has_dropped_and_nobody_recorded_is_lost(world
     assert "put off to here when its schedule was changed" in account.faults[0].detail
 
 
+@pytest.mark.parametrize("how", ["removed", "orphaned"])
+async def test_a_slot_that_ends_with_its_schedule_is_told_and_kept(world: World, how: str) -> None:
+    name, slot = await put_off(world)
+    if how == "removed":
+        await world.eye.execute("UPDATE sereno.schedule SET origin = 'user'")
+        assert await schedules.remove(world.db, name, by="ana", reason="no more") == (name, [slot])
+    else:
+        world.schedules = {}
+        await world.crown()
+    reason = await world.eye.fetchval("SELECT reason FROM sereno.change ORDER BY id DESC LIMIT 1")
+    assert f"what jitter had put off ends with it unbegun: {slot:%Y-%m-%dT%H:%M:%SZ}" in reason
+    await world.watch(2 * HOUR)
+    assert await tenant_of(world, slot) is None
+    assert (await world.check(whole=True)).holds
+
+
 async def test_what_nothing_is_due_of_any_more_drops_nothing_in_silence(world: World) -> None:
     name, slot = await put_off(world)
     await schedules.pause(world.db, name, by="ana")

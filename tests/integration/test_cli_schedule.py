@@ -186,7 +186,7 @@ def test_of_several_schedules_one_must_be_named(scene: Scene) -> None:
 def test_what_a_person_made_is_removed_and_its_name_is_free_again(scene: Scene) -> None:
     scene.job()
     scene.call("schedule", "add", "etl.sync", "every 6h", "--label", "x")
-    assert scene.json("schedule", "remove", "etl.sync@x") == {"removed": "etl.sync@x"}
+    assert scene.json("schedule", "remove", "etl.sync@x") == {"removed": "etl.sync@x", "ended": []}
     assert scene.json("schedule", "list") == []
     assert scene.call("schedule", "remove", "etl.sync@x").exit_code == 2
     assert scene.call("schedule", "add", "etl.sync", "every 1h", "--label", "x").exit_code == 0

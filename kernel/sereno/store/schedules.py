@@ -20,7 +20,7 @@ from sereno.store.catalogue import NamedSchedule, create
 from sereno.store.ledger import version_of
 from sereno.store.pool import Database
 from sereno.store.sql import sql
-from sereno.store.version import change, lapse
+from sereno.store.version import change, ending, lapse
 from sereno.triggers.occurrences import next_slot
 from sereno.triggers.replay import Replayed, replayed
 from sereno.triggers.validation import check_name, fitting
@@ -253,8 +253,11 @@ async def add(
     return first
 
 
-async def remove(db: Database, name: str, *, by: str, reason: str = "") -> str:
-    """Remove a user's schedule, or an orphaned one, and return its name; its history stays.
+async def remove(
+    db: Database, name: str, *, by: str, reason: str = ""
+) -> tuple[str, list[datetime]]:
+    """Remove a user's schedule, or an orphaned one; its history stays. Return its name, and the
+    slots that jitter had put off: they end unbegun with it.
 
     Raises NotFoundError, DeclarationError for a plugin's.
     """
@@ -265,8 +268,9 @@ async def remove(db: Database, name: str, *, by: str, reason: str = "") -> str:
             raise DeclarationError(
                 f"schedule '{row['name']}' is declared by {by_whom}; pause it, or take it out there"
             )
+        slots = await ending(connection, row)
         await change(connection, row, state="removed", action="remove", by=by, reason=reason)
-        return str(row["name"])
+        return str(row["name"]), slots
 
 
 _ORIGINS = {"plugin": "a plugin", "config": "the configuration"}

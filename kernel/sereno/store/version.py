@@ -1,5 +1,6 @@
 """Writes a new version of a schedule."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.unreadable import json_object
 from sereno.store.ledger import version_of
 from sereno.store.sql import sql
-from sereno.triggers.succession import succeed
+from sereno.triggers.succession import ended, succeed
 
 BY_CONFIG = "the configuration"
 BY_ITSELF = "sereno"
+_NAMED = 3
 _TICK = timedelta(microseconds=1)
 
 
@@ -58,15 +60,19 @@ async def change(
     by default after this instant, and none that is settled.
 
     What jitter has put off beyond that instant, and would be dropped, stays with the version
-    before: then this one rules what comes after it.
+    before: then this one rules what comes after it. Where nothing is due any more, it ends unbegun,
+    and the reason says so.
     """
     state = state or row["state"]
     declared = row["declared"] if declared is None else declared
     overrides = row["overrides"] if overrides is None else overrides
     effective = Declared.from_json(declared, overrides)
     since = max(since or row["now"], row["settled_to"])
+    alive = await _alive(connection, row)
+    if state in ("orphaned", "removed") and (slots := ended(alive, row["name"], since)):
+        reason = "; ".join(filter(None, [reason, ends_with_it(slots)]))
     version, following = succeed(
-        await _alive(connection, row),
+        alive,
         effective.as_version(row["version"] + 1, since, state),
         row["name"],
     )
@@ -91,6 +97,20 @@ async def change(
         action,
     )
     return version
+
+
+async def ending(connection: asyncpg.Connection, row: asyncpg.Record) -> list[datetime]:
+    """Return the slots that jitter has put off and that would end unbegun with the schedule that
+    `row` (locked) holds."""
+    since = max(row["now"], row["settled_to"])
+    return ended(await _alive(connection, row), row["name"], since)
+
+
+def ends_with_it(slots: Sequence[datetime]) -> str:
+    """Return the sentence that tells of them."""
+    named = ", ".join(f"{slot:%Y-%m-%dT%H:%M:%SZ}" for slot in slots[:_NAMED])
+    more = f" and {len(slots) - _NAMED} more" if len(slots) > _NAMED else ""
+    return f"what jitter had put off ends with it unbegun: {named}{more}"
 
 
 async def _alive(connection: asyncpg.Connection, row: asyncpg.Record) -> list[ScheduleVersion]:

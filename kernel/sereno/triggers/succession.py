@@ -67,17 +67,33 @@ def dropped(
     """
     if following.state in ("orphaned", "removed"):
         return []  # then nothing is due, on somebody's word
-    before = next((v for v, _, _ in spans(versions, at, at + _TICK)), None)
-    if before is None:
-        return []
-    found = trigger_of(before.trigger, before.jitter, name).put_off(at)
+    found = _put_off(versions, name, at)
     if not found:
         return []
     moved = trigger_of(following.trigger, following.jitter, name).put_off(at)
     return sorted(
         slot
         for due, slot in found.items()
-        if due not in moved
-        and (before.ends_at is None or slot < before.ends_at)
-        and next_slot(following, name, slot - _TICK) != slot
+        if due not in moved and next_slot(following, name, slot - _TICK) != slot
     )
+
+
+def ended(versions: Sequence[ScheduleVersion], name: str, at: datetime) -> list[datetime]:
+    """Return the slots after `at` that one of `versions` has put off, by its jitter, soonest first:
+    those that end unbegun where nothing of the schedule is due from `at` on."""
+    try:
+        with in_passing():
+            return sorted(_put_off(versions, name, at).values())
+    except Exception:  # a trigger that cannot tell, as when its plugin is gone, has nothing to come
+        return []
+
+
+def _put_off(
+    versions: Sequence[ScheduleVersion], name: str, at: datetime
+) -> dict[datetime, datetime]:
+    """Return what the version that rules at `at` has put off beyond it, by its own instant."""
+    before = next((v for v, _, _ in spans(versions, at, at + _TICK)), None)
+    if before is None or before.state != "active":
+        return {}
+    found = trigger_of(before.trigger, before.jitter, name).put_off(at)
+    return {d: s for d, s in found.items() if before.ends_at is None or s < before.ends_at}
