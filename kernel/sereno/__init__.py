@@ -26,6 +26,7 @@ from sereno.model.schedule import Schedule, schedule
 from sereno.model.secret import Secret
 from sereno.model.suggestion import suggestion
 from sereno.model.zone import find_zone
+from sereno.settings.database_url import check_database_url
 from sereno.store.sql import sql_blocks
 from sereno.triggers import Arguments as TriggerArguments
 from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, once, parse, within
@@ -62,6 +63,7 @@ __all__ = [
     "TriggerArguments",
     "TriggerError",
     "any_of",
+    "check_database_url",
     "cron",
     "every",
     "except_on",

@@ -41,6 +41,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "TriggerArguments",
         "TriggerError",
         "any_of",
+        "check_database_url",
         "cron",
         "every",
         "except_on",

@@ -18,7 +18,9 @@ _REFUSED = re.compile(r"[\x00-\x20\x7f]")
 
 def check_database_url(url: str) -> str:
     """Return `url`; raises ValueError, a sentence without any part of it, where it cannot be what
-    its writer meant."""
+    its writer meant. What is no URL is left to who reads it."""
+    if "://" not in url:
+        return url
     if _REFUSED.search(url):
         raise ValueError("it holds a space or another character that cannot be seen; " + _REMEDY)
     _, _, rest = url.partition("://")

@@ -199,7 +199,7 @@ class Settings(Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("database_url", "leader_database_url"):
             url = getattr(self, name)
-            if url is not None and "://" in url:
+            if url is not None:
                 try:
                     check_database_url(url)
                 except ValueError as error:

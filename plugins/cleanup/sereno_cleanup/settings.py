@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from sereno import TriggerError, find_zone, parse
+from sereno import TriggerError, check_database_url, find_zone, parse
 from sereno_cleanup.table import quoted
 
 Category = Literal["application", "access", "audit"]
@@ -104,6 +104,7 @@ class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         quoted(self.table)
+        _check_urls(self)
         if self.keep <= timedelta(0):
             raise ValueError(f"table '{self.table}': keep must be longer than nothing, as '30d'")
         if self.archive is not None and not _is_plain(self.archive):
@@ -129,6 +130,7 @@ class CacheRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         quoted(self.table)
+        _check_urls(self)
 
 
 class CheckRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,6 +160,7 @@ class CheckRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     database_url: str | None = None
 
     def __post_init__(self) -> None:
+        _check_urls(self)
         wanted = _WANTED[self.kind]
         for name in wanted:
             if getattr(self, name) is None:
@@ -233,6 +236,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         quoted(self.sessions_table)
+        _check_urls(self)
         for text in self._schedules():
             if text is not None:
                 parse(text)
@@ -287,6 +291,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 "name the directory in which files may be deleted there"
             )
         return max(found, key=len)
+
+
+def _check_urls(settings: msgspec.Struct) -> None:
+    """Raise ValueError, without any part of it, where a URL does not say what it seems to."""
+    for name in ("database_url", "other_database_url"):
+        url = getattr(settings, name, None)
+        if url is not None:
+            try:
+                check_database_url(url)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
 
 
 def _is_plain(path: str) -> bool:

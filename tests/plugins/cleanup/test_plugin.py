@@ -55,6 +55,34 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], sentence:
         msgspec.convert(settings, Settings)
 
 
+_URL = "postgresql://cleaner:hunter2/with#slash@db/app"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"database_url": _URL},
+        {"tables": [{"table": "t", "column": "at", "keep": "P1D", "database_url": _URL}]},
+        {"caches": [{"table": "t", "database_url": _URL}]},
+        {"checks": [{"name": "a", "sql": "SELECT 1", "database_url": _URL}]},
+        {
+            "checks": [
+                {"name": "a", "kind": "equal", "sql": "SELECT 1", "other_sql": "SELECT 1"}
+                | {"other_database_url": _URL}
+            ]
+        },
+    ],
+)
+def test_a_password_that_is_not_encoded_is_told_without_any_part_of_it(
+    settings: dict[str, Any],
+) -> None:
+    with pytest.raises(
+        msgspec.ValidationError, match=r"database_url: .* write .* / as %2F"
+    ) as told:
+        msgspec.convert(settings, Settings)
+    assert "hunter2" not in str(told.value)
+
+
 async def has_sessions(connection: Any) -> bool:
     if await connection.fetchval("SELECT to_regclass('django_session')") is None:
         return False
