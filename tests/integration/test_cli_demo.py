@@ -86,3 +86,22 @@ def test_what_a_killed_demonstration_left_is_removed_by_the_next(scene: Scene) -
         assert not place(following).exists()
     finally:
         other.rmdir()
+
+
+def test_a_demonstration_keeps_out_of_a_cluster_unless_it_is_told_to_join(scene: Scene) -> None:
+    scene.job()
+    scene.sql(
+        "INSERT INTO sereno.node (id, label, pid, version)"
+        " VALUES (gen_random_uuid(), 'prod-1', 1, '0.1.0')"
+    )
+    scene.sql("INSERT INTO sereno.term (term, node) SELECT 1, id FROM sereno.node")
+    scene.sql("UPDATE sereno.leadership SET term = 1, node = (SELECT id FROM sereno.node)")
+    refused = scene.call(*DEMO)
+    assert refused.exit_code == 2
+    assert "this database belongs to a cluster: replica 'prod-1' led it at" in refused.output
+    assert scene.sql("SELECT count(*) FROM sereno.node") == [(1,)]
+    with scene.started(*DEMO, "--yes") as process:
+        line_with(process, "leading")
+    scene.sql("UPDATE sereno.term SET ended_at = now() - interval '2 days' WHERE term = 1")
+    with scene.started(*DEMO) as process:  # after another demonstration
+        line_with(process, "leading")

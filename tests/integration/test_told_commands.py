@@ -168,6 +168,8 @@ def _old_logs(place: Path) -> None:
 
 def lasting(stage: Stage, args: list[str]) -> str:
     """Start a replica, wait until it stands, and stop it; return what went wrong."""
+    if args[0] == "demo":
+        args = [*args, "--yes"]  # the stage is a real cluster's
     with stage.scene.started(*args, "--http-port", "0", "--log-format", "json") as process:
         assert process.stderr is not None
         said = any('"ready"' in line for line in process.stderr)

@@ -14,6 +14,7 @@ from sereno.model.demo import Demo
 from sereno.observe.run_logger import RunLogger
 from sereno.plugins import collect, demos, load_plugins
 from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings
+from sereno.store.demo import VERSION_SUFFIX, refuse_real_cluster
 
 NEXT_PORTS = 20
 """Several demonstrations may run on one machine: each takes the next free port."""
@@ -21,12 +22,18 @@ NEXT_PORTS = 20
 LEASE = timedelta(seconds=3)
 
 
-async def demonstrate(settings: Settings, *, tell: Callable[[Standing], None]) -> int:
+async def demonstrate(
+    settings: Settings, *, tell: Callable[[Standing], None], anywhere: bool = False
+) -> int:
     """Run a node whose plugins do what their demonstration asks for; return the exit code.
 
-    `tell` is called once it stands, to say what there is to see.
+    `tell` is called once it stands, to say what there is to see. `anywhere`: also in a database
+    that replicas lead which are no demonstration; else raises ConfigurationError there.
     """
+    if settings.database_url not in (EMBEDDED, EMBEDDED_DEMO) and not anywhere:
+        await refuse_real_cluster(settings.database_url)
     status, watch = configured_process(settings, everybody=False)
+    status.version += VERSION_SUFFIX
     plugins = load_plugins(settings, importing=watch.importing)
     parts = demos(plugins)
     if settings.database_url == EMBEDDED:  # what else there is on this machine is not for show

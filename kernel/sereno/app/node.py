@@ -109,7 +109,7 @@ class Node:
 
     def _told(self, http: str | None) -> NodeFacts:
         node, label = self.status.node, self.status.label
-        return NodeFacts(node, label, os.getpid(), VERSION, http, newest_known())
+        return NodeFacts(node, label, os.getpid(), self.status.version, http, newest_known())
 
     async def _present(self) -> NodeIdentity:
         """Return this node with the key of its row, which may be another one after a failover."""

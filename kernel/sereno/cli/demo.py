@@ -18,8 +18,9 @@ from sereno.settings import EMBEDDED_DEMO, redact
 @click.command("demo")
 @flag("http.port", "--http-port", metavar="PORT", help="Or the next free one. [default: 8765]")
 @flag("node_name", "--node-name", metavar="NAME", help="A label of this replica, for people.")
+@click.option("--yes", is_flag=True, help="Also in a database that real replicas have led.")
 @pass_invocation
-def command(invocation: Invocation) -> None:
+def command(invocation: Invocation, yes: bool) -> None:
     """See it work: an embedded PostgreSQL, quick schedules, and work for them; Ctrl-C stops it.
 
     A second one in another terminal joins the first as a standby.
@@ -43,7 +44,7 @@ def command(invocation: Invocation) -> None:
         write()
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        code = runner.run(demonstrate(settings, tell=tell))
+        code = runner.run(demonstrate(settings, tell=tell, anywhere=yes))
     raise click.exceptions.Exit(code)
 
 

@@ -147,3 +147,11 @@ SELECT k.pid, a.usename AS role, a.application_name AS application,
  WHERE k.locktype = 'advisory' AND k.classid = $1::int::oid AND k.objid = $2::int::oid AND k.objsubid = 2 AND k.granted
    AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
  LIMIT 1;
+
+-- name: led_lately
+-- $1 how the version of a demonstration's node ends. The node that has last led within a day and is none.
+SELECT n.label, coalesce(t.ended_at, l.beat_at, clock_timestamp()) AS led_at
+  FROM sereno.term t JOIN sereno.node n ON n.id = t.node LEFT JOIN sereno.leadership l ON l.term = t.term
+ WHERE coalesce(t.ended_at, l.beat_at, clock_timestamp()) > clock_timestamp() - interval '1 day'
+   AND right(n.version, length($1)) <> $1
+ ORDER BY t.term DESC LIMIT 1;
