@@ -13,7 +13,7 @@ from tests.servers.postgres import PostgresServer, installed_programs
 from sereno.engine.status import Status
 from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
-from sereno.store.migrate import migrate
+from sereno.store.migrator import migrate
 from sereno.store.pool import Database
 
 JOBS, RUNS_EACH = 10_000, 30

@@ -23,7 +23,7 @@ import pytest
 import uvloop
 
 from sereno.embedded import PostgresPrograms
-from sereno.store.migrate import migrate
+from sereno.store.migrator import migrate
 
 from .servers.mariadb import MariaDb
 from .servers.postgres import PostgresServer, installed_programs

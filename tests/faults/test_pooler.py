@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sereno.store.migrate import migrate
 from sereno.store.migration import migrations
+from sereno.store.migrator import migrate
 
 from ..servers.pgbouncer import PgBouncer, pgbouncer_program
 from ..servers.postgres import PostgresServer

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import asyncpg
 
-from sereno.store.migrate import migrate
+from sereno.store.migrator import migrate
 from sereno.store.sql import sql
 
 _SCHEMA = """

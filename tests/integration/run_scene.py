@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sereno.model.ledger import Claim
-from sereno.model.run import LogLine, Outcome, Progress
+from sereno.model.run import LogLine, Outcome, ProgressUpdate
 from sereno.store import runs
 
 from .scene import NODE, Scene
@@ -39,9 +39,9 @@ async def write(scene: Scene, *outcomes: Outcome, node: Any = NODE, chains: Any 
     return {o.run_id for o in outcomes if o.token in found.ours}
 
 
-def said(claim: Claim, **words: Any) -> Progress:
+def said(claim: Claim, **words: Any) -> ProgressUpdate:
     """Return the newest words of an attempt."""
-    return Progress(run_id=claim.run_id, attempt=claim.attempt, token=claim.token, **words)
+    return ProgressUpdate(run_id=claim.run_id, attempt=claim.attempt, token=claim.token, **words)
 
 
 def told(claim: Claim, lines: Sequence[LogLine], first: int = 0) -> runs.Lines:

@@ -10,7 +10,7 @@ import pytest
 
 from sereno import RunContext, every, job
 from sereno.store.encoding import Encoding
-from sereno.store.migrate import migrate
+from sereno.store.migrator import migrate
 
 from ..servers.postgres import PostgresServer
 from .cli_scene import Scene

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sereno.embedded import Account, EmbeddedPostgres
+from sereno.embedded import EmbeddedPostgres, SystemAccount
 from sereno.model.errors import EmbeddedError
 
 from ..servers.waiting import wait_until
@@ -129,7 +129,7 @@ def test_who_is_inside_can_start_a_killed_server_again(existing: Path) -> None:
 def test_a_stranger_that_got_the_process_id_of_a_dead_server_is_not_taken_for_it(
     existing: Path,
 ) -> None:
-    account = Account.to_serve(existing / "postgresql-18")
+    account = SystemAccount.to_serve(existing / "postgresql-18")
     with EmbeddedPostgres(existing, durable=False) as server:
         pidfile = existing / "postgresql-18/data/postmaster.pid"
         os.kill(postmaster(existing), signal.SIGKILL)

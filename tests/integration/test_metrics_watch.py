@@ -13,7 +13,7 @@ import pytest
 from sereno.observe.job_watch import Glance, JobWatch
 from sereno.observe.overdue import overdue_at, overdue_seconds
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
-from sereno.store.migrate import migrate
+from sereno.store.migrator import migrate
 from sereno.store.pool import Database
 from sereno.store.snapshot import JobFacts
 from sereno.store.sql import sql

@@ -13,8 +13,8 @@ import pytest
 from sereno.engine.verify import verify
 from sereno.model.errors import ParamsError
 from sereno.store import ledger, queue, runs, schedules, views
-from sereno.store.migrate import migrate
 from sereno.store.migration import migrations
+from sereno.store.migrator import migrate
 from sereno.store.sql import sql
 
 from .scene import NODE, OTHER, Scene, declared_job, named, opened, settlement

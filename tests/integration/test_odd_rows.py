@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sereno import RunContext, every, job
 from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT, LONGEST
-from sereno.model.unreadable import Unreadable
+from sereno.model.stored_json import Unreadable
 from sereno.store.pool import Database
 
 from .cli_scene import Scene as CliScene

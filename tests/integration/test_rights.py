@@ -9,9 +9,9 @@ import pytest
 
 from sereno.model.errors import StoreRightsError
 from sereno.model.job import job
-from sereno.store import migrate as module
-from sereno.store.migrate import migrate
+from sereno.store import migrator as module
 from sereno.store.migration import Migration, migrations
+from sereno.store.migrator import migrate
 from sereno.triggers import every
 
 from ..servers.postgres import PostgresServer

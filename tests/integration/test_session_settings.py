@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 
 from sereno.engine.verify import verify
-from sereno.store.connect import SESSION, session_settings
-from sereno.store.migrate import migrate
+from sereno.store.connection import SESSION, session_settings
 from sereno.store.migration import migrations
+from sereno.store.migrator import migrate
 from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity, NodeSession
 

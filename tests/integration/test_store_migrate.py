@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from sereno.model.errors import SchemaError, StoreError, StoreUnavailableError
-from sereno.store import migrate as module
+from sereno.store import migrator as module
 from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
-from sereno.store.migrate import confirm, migrate
 from sereno.store.migration import Migration, migrations
+from sereno.store.migrator import confirm, migrate
 from sereno.store.nodes import NodeFacts, join
 from sereno.store.pool import Database
 

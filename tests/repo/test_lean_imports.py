@@ -37,7 +37,7 @@ LATER = {
     "sereno.cli.table": "commands that draw tables load it",
     "sereno.engine.executors.child": "the process of an isolated job loads it",
     "sereno.embedded": "a node with the embedded PostgreSQL loads it",
-    "sereno.triggers.foreign": "the first trigger that cannot be read loads it",
+    "sereno.triggers.dialects": "the first trigger that cannot be read loads it",
     "sereno.settings.document": "a settings file loads it",
     "sereno_etl_ivr.demo": "`sereno demo` loads it",
     "sereno_cleanup.demo": "`sereno demo` loads it",

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from sereno.embedded import Account
+from sereno.embedded import SystemAccount
 
 from .supervised import ServerError, Supervised, free_port, listens
 
@@ -47,7 +47,7 @@ class PgBouncer:
     def __init__(
         self,
         server_port: int,
-        account: Account | None,
+        account: SystemAccount | None,
         *,
         addresses: Sequence[str] = (),
         size: int = 20,

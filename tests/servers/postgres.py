@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import psycopg
 
-from sereno.embedded import Account, PostgresPrograms, find_programs
+from sereno.embedded import PostgresPrograms, SystemAccount, find_programs
 from sereno.model.errors import EmbeddedError
 
 from .supervised import ServerError, Supervised, free_port
@@ -45,7 +45,7 @@ _OPTIONS = {
 def installed_programs() -> dict[int, PostgresPrograms]:
     """Return the PostgreSQL versions of this machine, the embedded one included, newest first."""
     found: dict[int, PostgresPrograms] = {}
-    account = Account.to_serve(Path("/nonexistent"))
+    account = SystemAccount.to_serve(Path("/nonexistent"))
     for place in itertools.chain.from_iterable(glob.glob(pattern) for pattern in _INSTALLED):
         major = re.search(r"(\d+)/bin$", place)
         if major and int(major[1]) >= OLDEST and Path(place, "initdb").exists():

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from sereno.embedded import Account
+from sereno.embedded import SystemAccount
 
 # The supervisor holds the reading end of a pipe. A word on it, or its end when the starter is gone
 # (even by SIGKILL), stops the server; after an end without a word nobody else removes the files.
@@ -49,7 +49,7 @@ class Supervised:
 
     within: ClassVar[Path | None] = None
 
-    def __init__(self, name: str, account: Account | None) -> None:
+    def __init__(self, name: str, account: SystemAccount | None) -> None:
         self.name = name
         self.account = account
         within = self.within or Path(tempfile.gettempdir())

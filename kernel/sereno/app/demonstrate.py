@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sereno.app.host import Standing, configured_process, database, host
+from sereno.app.host import ReadyNode, configured_process, database, host
 from sereno.model.demo import Demo
 from sereno.observe.run_logger import RunLogger
 from sereno.plugins import collect, demos, load_plugins
@@ -23,7 +23,7 @@ LEASE = timedelta(seconds=3)
 
 
 async def demonstrate(
-    settings: Settings, *, tell: Callable[[Standing], None], anywhere: bool = False
+    settings: Settings, *, tell: Callable[[ReadyNode], None], anywhere: bool = False
 ) -> int:
     """Run a node whose plugins do what their demonstration asks for; return the exit code.
 
@@ -47,7 +47,7 @@ async def demonstrate(
         )
 
         @asynccontextmanager
-        async def beside(standing: Standing) -> AsyncIterator[None]:
+        async def beside(standing: ReadyNode) -> AsyncIterator[None]:
             async with AsyncExitStack() as stack:
                 for part in parts.values():
                     if part.background is not None:

@@ -27,10 +27,10 @@ from sereno.model.events import RunFinished, RunStarted
 from sereno.model.lazy import lazy
 from sereno.notify.herald import Herald
 from sereno.notify.tally import Tally
-from sereno.observe.collected import Collected
 from sereno.observe.log_watch import LogWatch, own_stderr
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
+from sereno.observe.plugin_metrics import Collected
 from sereno.plugins import HookDispatcher, PluginRecord, Registry
 from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings
 from sereno.tracing import can_trace, open_tracer
@@ -41,7 +41,7 @@ _SPANS_LIMIT = 5.0
 """Seconds that a collector which does not answer may hold up the end of a node."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ReadyNode(msgspec.Struct, frozen=True, kw_only=True):
     """What stands once a node is up. `http`: the pages' address, None when they are off."""
 
     node: Node
@@ -81,7 +81,7 @@ async def host(
     *,
     observers: Sequence[Callable[[object], None]] = (),
     next_ports: int = 0,
-    beside: Callable[[Standing], AbstractAsyncContextManager[None]] | None = None,
+    beside: Callable[[ReadyNode], AbstractAsyncContextManager[None]] | None = None,
 ) -> int:
     """Run a node until it is told to stop (SIGTERM, SIGINT, SIGHUP) and all is drained.
 
@@ -147,7 +147,7 @@ async def _hosting(
     departure: Departure,
     observers: Sequence[Callable[[object], None]],
     next_ports: int,
-    beside: Callable[[Standing], AbstractAsyncContextManager[None]] | None,
+    beside: Callable[[ReadyNode], AbstractAsyncContextManager[None]] | None,
 ) -> int:
     with changing_logging():
         apply_plugin_levels(settings.log, registry)
@@ -184,7 +184,7 @@ async def _hosting(
         address = await _pages(settings, node, bus, dsn, tally, next_ports, stack)
         if not await _joined(node, address, departure.stop):
             return 0
-        standing = Standing(node=node, dsn=dsn, http=address)
+        standing = ReadyNode(node=node, dsn=dsn, http=address)
         if beside is not None:
             await stack.enter_async_context(beside(standing))
         await stack.enter_async_context(_herald(settings, node, bus, tally).at_work())

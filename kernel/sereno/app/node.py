@@ -34,8 +34,8 @@ from sereno.settings import Settings, redact
 from sereno.store import nodes, runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.encoding import Encoding
-from sereno.store.migrate import Migrated, confirm, migrate
 from sereno.store.migration import newest_known
+from sereno.store.migrator import Migrated, confirm, migrate
 from sereno.store.nodes import NodeFacts
 from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from sereno.app import Standing, demonstrate
+from sereno.app import ReadyNode, demonstrate
 from sereno.cli.invocation import Invocation
 from sereno.cli.loop import new_event_loop
 from sereno.cli.options import flag, pass_invocation
@@ -28,7 +28,7 @@ def command(invocation: Invocation, yes: bool) -> None:
     settings = invocation.settings
     own = invocation.is_embedded
 
-    def tell(standing: Standing) -> None:
+    def tell(standing: ReadyNode) -> None:
         place = "its own on the embedded PostgreSQL: " if own else ""
         write()
         write_facts(

@@ -7,7 +7,7 @@ import click
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import write, write_json
-from sereno.store.migrate import migrate
+from sereno.store.migrator import migrate
 
 
 @click.command("migrate")

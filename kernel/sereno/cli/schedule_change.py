@@ -22,7 +22,7 @@ from sereno.model.declared import Declared
 from sereno.model.job import Job
 from sereno.store import schedules
 from sereno.store.pool import Database
-from sereno.store.schedules import Standing
+from sereno.store.schedules import LockedSchedule
 from sereno.triggers import parse
 
 _SETTLED_AHEAD = timedelta(milliseconds=50)
@@ -79,7 +79,7 @@ def command(
         raise click.UsageError("nothing to change is named; `sereno schedule change --help`")
     told: dict[str, Any] = {}
 
-    def revision(standing: Standing) -> Mapping[str, Any]:
+    def revision(standing: LockedSchedule) -> Mapping[str, Any]:
         job = declared_job(invocation, standing.job)
         changes: dict[str, Any] = _reset(reset)
         current = _laid(standing, changes)
@@ -135,7 +135,7 @@ def _params(current: Mapping[str, Any], pairs: Sequence[str], job: Job) -> dict[
     return read_params(pairs, msgspec.json.encode(current).decode(), job)
 
 
-def _laid(standing: Standing, changes: Mapping[str, Any]) -> Declared:
+def _laid(standing: LockedSchedule, changes: Mapping[str, Any]) -> Declared:
     """Return what holds once `changes` are made: None stands for what is declared, UNSET for
     nothing."""
     laid = {

@@ -15,7 +15,7 @@ if sys.platform != "win32":
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SystemAccount:
     """The system account that runs a server, as PostgreSQL refuses to run as root."""
 
     name: str
@@ -23,7 +23,7 @@ class Account:
     gid: int
 
     @classmethod
-    def to_serve(cls, directory: Path) -> "Account | None":
+    def to_serve(cls, directory: Path) -> "SystemAccount | None":
         """Return whom to become to run a server in ``directory``: None, except for root.
 
         What exists stays with its owner, so an account that is created later changes nothing.

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from sereno.embedded.account import Account
+from sereno.embedded.account import SystemAccount
 from sereno.embedded.remedy import REMEDY
 from sereno.model.errors import EmbeddedError
 
@@ -28,7 +28,7 @@ def data_directory() -> Path:
     return home / ".local" / "share" / "sereno"
 
 
-def make_directory(path: Path, account: Account | None) -> None:
+def make_directory(path: Path, account: SystemAccount | None) -> None:
     """Make a directory and those above it; where root makes them, `account` may pass through."""
     for place in (*reversed(path.parents), path):
         if not place.exists():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from sereno.embedded.account import Account
+from sereno.embedded.account import SystemAccount
 from sereno.embedded.remedy import REMEDY
 from sereno.model.errors import EmbeddedError
 
@@ -22,7 +22,7 @@ class PostgresPrograms:
 
     bin: Path
     major: int
-    account: Account | None
+    account: SystemAccount | None
 
     def popen(self, *command: str, output: IO[bytes], cwd: Path) -> subprocess.Popen[bytes]:
         """Start a program as the account, in a session of its own, writing to a file.

@@ -37,7 +37,7 @@ from types import TracebackType
 from typing import IO, Self
 from urllib.parse import quote
 
-from sereno.embedded.account import Account
+from sereno.embedded.account import SystemAccount
 from sereno.embedded.directory import data_directory, make_directory
 from sereno.embedded.programs import PostgresPrograms
 from sereno.embedded.remedy import REMEDY
@@ -175,7 +175,7 @@ class EmbeddedPostgres:
                 f"'{self._root}' cannot hold the embedded PostgreSQL, as its name has one of"
                 f" \" $ ` \\ or a line's end: choose another data directory, {REMEDY}"
             )
-        account = Account.to_serve(self._root)
+        account = SystemAccount.to_serve(self._root)
         make_directory(self._base, account)
         for place in {self._root, self._sockets}:
             with contextlib.suppress(FileExistsError):

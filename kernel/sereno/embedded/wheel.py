@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from sereno.embedded.account import Account
+from sereno.embedded.account import SystemAccount
 from sereno.embedded.directory import make_directory
 from sereno.embedded.programs import PostgresPrograms
 from sereno.embedded.remedy import REMEDY
@@ -30,7 +30,7 @@ def find_programs(base: Path) -> PostgresPrograms:
             f" (on Linux with glibc, or macOS), {REMEDY}"
         )
     package = Path(spec.submodule_search_locations[0])
-    account = Account.to_serve(base / f"postgresql-{MAJOR}")
+    account = SystemAccount.to_serve(base / f"postgresql-{MAJOR}")
     programs = Path(f"pginstall{MAJOR}") / "bin"
     if account and not account.can_reach(package / programs / "postgres"):
         make_directory(base, account)

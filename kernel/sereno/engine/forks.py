@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterable
 from typing import NoReturn
 
-from sereno.store.unshared import detach
+from sereno.store.own_sockets import detach
 
 NODE_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What tells a node to stop."""

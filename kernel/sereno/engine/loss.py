@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sereno.model.job import Job
 from sereno.model.run import LOST_ATTEMPTS
-from sereno.model.unreadable import json_object
+from sereno.model.stored_json import json_object
 
 
 def tried_again(jobs: Mapping[str, Job], job: str, losses: int, policies: object) -> bool:

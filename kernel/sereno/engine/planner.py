@@ -40,7 +40,7 @@ from sereno.model.ledger import (
     SlotVerdict,
 )
 from sereno.model.policies import Policies
-from sereno.model.unreadable import unreadable
+from sereno.model.stored_json import unreadable
 from sereno.triggers.occurrences import due_slots, next_slot, spans, window_slots
 
 MAX_SLOTS = 1_000

@@ -12,7 +12,7 @@ from sereno.engine.result import encode_checkpoint
 from sereno.engine.runlog import RunScope
 from sereno.engine.storable import kept
 from sereno.model.errors import StoreError
-from sereno.model.run import Progress
+from sereno.model.run import ProgressUpdate
 from sereno.store import runs
 from sereno.store.pool import Database
 
@@ -34,7 +34,7 @@ class RunProgress:
     def __init__(self, progress_writer: "ProgressWriter", scope: RunScope) -> None:
         self.scope = scope
         self._progress = progress_writer
-        self._words: Progress | None = None
+        self._words: ProgressUpdate | None = None
         self._new = False
 
     def progress(self, done: float, total: float | None, note: str) -> None:
@@ -45,14 +45,14 @@ class RunProgress:
         """Keep the newest checkpoint."""
         self._keep(checkpoint=encode_checkpoint(value))
 
-    def take(self) -> Progress | None:
+    def take(self) -> ProgressUpdate | None:
         """Return the newest words, unless they were taken before."""
         if not self._new:
             return None
         self._new = False
         return self._words
 
-    def last(self) -> Progress | None:
+    def last(self) -> ProgressUpdate | None:
         """Return the newest words, taken before or not; None when nothing was said."""
         return self._words
 
@@ -72,7 +72,7 @@ class RunProgress:
         before = self._words
         if before is None:
             scope = self.scope
-            before = Progress(run_id=scope.run_id, attempt=scope.attempt, token=scope.token)
+            before = ProgressUpdate(run_id=scope.run_id, attempt=scope.attempt, token=scope.token)
         self._words = msgspec.structs.replace(before, **words)
         self._new = True
 
@@ -90,7 +90,7 @@ class ProgressWriter:
         words = self._words[scope.token] = RunProgress(self, scope)
         return words
 
-    def close(self, token: UUID) -> Progress | None:
+    def close(self, token: UUID) -> ProgressUpdate | None:
         """Put an attempt away that has ended; return its last words."""
         words = self._words.pop(token, None)
         return None if words is None else words.last()

@@ -25,7 +25,7 @@ from sereno.model.errors import SerenoError
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
-from sereno.model.run import Outcome, Progress
+from sereno.model.run import Outcome, ProgressUpdate
 from sereno.model.trace import traceparents
 from sereno.store import runs
 from sereno.store.pool import Database, Record
@@ -275,7 +275,7 @@ class Runner:
         if attempt.abandoned:
             self.stragglers.over(attempt)
 
-    def _forget(self, token: UUID) -> Progress | None:
+    def _forget(self, token: UUID) -> ProgressUpdate | None:
         del self._attempts[token]
         if not self._attempts:
             self._idle.set()

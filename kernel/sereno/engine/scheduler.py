@@ -32,7 +32,7 @@ from sereno.model.job import Job
 from sereno.model.ledger import Claim, Entry, NewRun, Settlement
 from sereno.model.policies import Policies
 from sereno.model.run import Verdict
-from sereno.model.unreadable import unreadable
+from sereno.model.stored_json import unreadable
 from sereno.store import ledger, runs, schedules
 from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity

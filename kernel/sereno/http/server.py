@@ -11,7 +11,7 @@ from sereno.http.connection import CHUNK, Connection, Limits
 from sereno.http.request import Page
 from sereno.http.room import Room, most
 from sereno.model.errors import ConfigurationError
-from sereno.store.unshared import unshare
+from sereno.store.own_sockets import unshare
 
 _GOODBYE = 2
 """Seconds that open requests get when the server closes."""

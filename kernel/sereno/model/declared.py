@@ -9,7 +9,7 @@ import msgspec
 from sereno.model.errors import DeclarationError
 from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.schedule import Schedule
-from sereno.model.unreadable import json_object, unreadable
+from sereno.model.stored_json import json_object, unreadable
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):

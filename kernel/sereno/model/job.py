@@ -16,7 +16,7 @@ from sereno.model.errors import DeclarationError, ParamsError
 from sereno.model.params_rule import params_rule
 from sereno.model.policies import EXECUTORS, Policies, checked, checked_of_schedule
 from sereno.model.registrable import check_json, check_text
-from sereno.model.schedule import Schedule, Trigger, is_trigger
+from sereno.model.schedule import Schedule, SlotSource, is_trigger
 from sereno.model.secret import secret_fields
 from sereno.model.suggestion import suggestion
 from sereno.model.text import shortened
@@ -151,7 +151,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return params_rule(self.params)
 
 
-Declared = Trigger | Schedule | Iterable[Trigger | Schedule]
+Declared = SlotSource | Schedule | Iterable[SlotSource | Schedule]
 
 
 @explained
@@ -257,7 +257,7 @@ def _schedules(name: str, declared: Declared) -> tuple[Schedule, ...]:
     return found
 
 
-def _schedule(name: str, declared: Trigger | Schedule) -> Schedule:
+def _schedule(name: str, declared: SlotSource | Schedule) -> Schedule:
     if isinstance(declared, Schedule):
         return declared
     if not is_trigger(declared):

@@ -39,7 +39,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """The newest words of one attempt. `checkpoint`: JSON bytes, None keeps the old one."""
 
     run_id: int
@@ -76,7 +76,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     begun: bool = True
     lines: tuple[LogLine, ...] = ()
     first_line: int = 0
-    words: Progress | None = None
+    words: ProgressUpdate | None = None
     slot: datetime | None = None
     trace_context: str | None = None
 

@@ -29,7 +29,7 @@ Origin = Literal["plugin", "config", "user"]
 
 
 @runtime_checkable
-class Trigger(Protocol):
+class SlotSource(Protocol):
     """A pure rule of time: aware UTC in and out, no hidden state, no I/O."""
 
     def next_after(self, instant: datetime) -> datetime | None:
@@ -42,9 +42,9 @@ class Trigger(Protocol):
         ...
 
 
-def is_trigger(value: object) -> TypeGuard[Trigger]:
+def is_trigger(value: object) -> TypeGuard[SlotSource]:
     """Tell whether `value` is a trigger, and not the class of one."""
-    return isinstance(value, Trigger) and not inspect.isclass(value)
+    return isinstance(value, SlotSource) and not inspect.isclass(value)
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     the same on every replica.
     """
 
-    trigger: Trigger
+    trigger: SlotSource
     label: str = ""
     params: Mapping[str, Any] = {}
     start: datetime | None = None
@@ -72,7 +72,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
                 f"{subject}: its label is {self.label!r}; leave out what cannot be seen"
             )
         subject = f"schedule '{self.name(job)}'"
-        if not isinstance(self.trigger, Trigger):
+        if not isinstance(self.trigger, SlotSource):
             raise DeclarationError(f"{subject}: {self.trigger!r:.100} is no trigger")
         check_text(subject, "the text of its trigger", self.trigger.text, MAX_TRIGGER)
         check_instant(subject, "start", self.start)
@@ -88,7 +88,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 @explained
 def schedule(
-    trigger: Trigger,
+    trigger: SlotSource,
     *,
     label: str = "",
     params: Mapping[str, Any] | None = None,

@@ -9,7 +9,7 @@ import msgspec
 
 from sereno.model.notification import NotificationKind
 from sereno.model.policies import Severity
-from sereno.model.quiet import QuietHours, parse_quiet
+from sereno.model.quiet_hours import QuietHours, parse_quiet
 from sereno.settings import NotifySettings, RouteSettings
 
 _RANK = {severity: rank for rank, severity in enumerate(get_args(Severity))}

@@ -38,7 +38,7 @@ def wants_openmetrics(accept: str) -> bool:
     )
 
 
-class Page:
+class MetricsPage:
     """One page under construction, in one format."""
 
     def __init__(self, *, openmetrics: bool = False) -> None:

@@ -14,12 +14,12 @@ from typing import Literal, Protocol
 from sereno.engine.status import Status
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.run import Cause
-from sereno.observe.collected import Collected
-from sereno.observe.exposition import Page, labels, wants_openmetrics
+from sereno.observe.exposition import MetricsPage, labels, wants_openmetrics
 from sereno.observe.histogram import Histogram
 from sereno.observe.job_watch import Glance, JobWatch
+from sereno.observe.plugin_metrics import Collected
 from sereno.observe.process import process_figures
-from sereno.observe.rows import COLUMNS, Row, Table, table
+from sereno.observe.rows import COLUMNS, MetricRow, MetricTable, table
 
 DURATIONS = (0.05, 0.25, 1.0, 5.0, 15.0, 30.0, 60.0, 180.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0)
 LATENESSES = (0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
@@ -108,7 +108,7 @@ class Metrics:
     async def page(self, accept: str = "") -> tuple[bytes, str]:
         """Return the page and its content type, in the format that an Accept header asks for."""
         glance = await self._watch.look()
-        page = Page(openmetrics=wants_openmetrics(accept))
+        page = MetricsPage(openmetrics=wants_openmetrics(accept))
         self._write_node(page, glance)
         self._write_process(page)
         await self._write_jobs(page, table(glance, self._limit))
@@ -116,7 +116,7 @@ class Metrics:
             await self._collected.write(page)
         return page.text(), page.content_type
 
-    def _write_node(self, page: Page, glance: Glance) -> None:
+    def _write_node(self, page: MetricsPage, glance: Glance) -> None:
         status, snapshot = self._status, glance.snapshot
         build = labels({"version": status.version, "python": platform.python_version()})
         term = max(status.term, snapshot.term if snapshot else 0)
@@ -204,11 +204,11 @@ class Metrics:
             [(labels({"notifier": to, "outcome": fate}), n) for to, fate, n in self._notified],
         )
 
-    def _write_process(self, page: Page) -> None:
+    def _write_process(self, page: MetricsPage) -> None:
         for name, meaning, value in process_figures():
             page.family(name, _kind(name), meaning, [("", value)])
 
-    async def _write_jobs(self, page: Page, jobs: Table) -> None:
+    async def _write_jobs(self, page: MetricsPage, jobs: MetricTable) -> None:
         written = None
         for n, column in enumerate(COLUMNS):
             if column.name != written:
@@ -233,7 +233,9 @@ class Metrics:
             await _write_histogram(page, histogram, jobs.rows)
 
 
-async def _write_histogram(page: Page, histogram: Histogram, rows: Sequence[Row]) -> None:
+async def _write_histogram(
+    page: MetricsPage, histogram: Histogram, rows: Sequence[MetricRow]
+) -> None:
     page.family(histogram.name, "histogram", histogram.meaning)
     histogram.forget([member for row in rows for member in row.members])
     for start in range(0, len(rows), _AT_ONCE):

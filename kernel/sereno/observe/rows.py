@@ -16,7 +16,7 @@ from sereno.observe.overdue import overdue_at, overdue_seconds
 from sereno.store.snapshot import JobFacts
 
 
-class Column(msgspec.Struct, frozen=True):
+class MetricColumn(msgspec.Struct, frozen=True):
     """One series of a job. `read` takes the job and the database's time; `fold` joins many."""
 
     name: str
@@ -28,7 +28,7 @@ class Column(msgspec.Struct, frozen=True):
     """What ends the labels: a further label and the closing brace."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class MetricRow(msgspec.Struct, frozen=True):
     """What one value of the label `job` shows. `head`: ``{job="name"``; `values`: as COLUMNS."""
 
     head: str
@@ -40,12 +40,12 @@ _RUNS = "Runs that ended, by their final state; counted in the database since th
 _SLOTS = "Slots that did not simply run on time, by verdict; counted in the database."
 
 
-def _counts(name: str, meaning: str, label: str, *values: str) -> list[Column]:
+def _counts(name: str, meaning: str, label: str, *values: str) -> list[MetricColumn]:
     def reader(value: str) -> Callable[[JobFacts, float], float]:
         return lambda job, now: getattr(job, value)
 
     return [
-        Column(name, "counter", meaning, reader(value), tail=f',{label}="{value}"}}')
+        MetricColumn(name, "counter", meaning, reader(value), tail=f',{label}="{value}"}}')
         for value in values
     ]
 
@@ -62,52 +62,52 @@ COLUMNS = (
         *("succeeded", "failed", "timed_out", "cancelled", "lost"),
     ),
     *_counts("sereno_slots_total", _SLOTS, "verdict", "late", "coalesced", "skipped", "missed"),
-    Column(
+    MetricColumn(
         "sereno_run_retries_total",
         "counter",
         "Attempts that failed and were tried again.",
         lambda job, now: job.retried,
     ),
-    Column(
+    MetricColumn(
         "sereno_slots_missed_total",
         "counter",
         "Slots that got the verdict missed: nothing ran for them.",
         lambda job, now: job.missed,
     ),
-    Column(
+    MetricColumn(
         "sereno_runs_running",
         "gauge",
         "Runs that are under way, on any node.",
         lambda job, now: job.running,
     ),
-    Column(
+    MetricColumn(
         "sereno_runs_queued",
         "gauge",
         "Runs that wait: for their instant, their turn or a free place.",
         lambda job, now: job.queued,
     ),
-    Column(
+    MetricColumn(
         "sereno_run_oldest_seconds",
         "gauge",
         "For how long the oldest run under way has been running, 0 when none is.",
         lambda job, now: max(0.0, now - job.running_since) if job.running_since else 0,
         max,
     ),
-    Column(
+    MetricColumn(
         "sereno_job_last_success_timestamp_seconds",
         "gauge",
         "When a run last succeeded, 0 when none has.",
         lambda job, now: job.last_success_at or 0,
         min,
     ),
-    Column(
+    MetricColumn(
         "sereno_job_next_slot_timestamp_seconds",
         "gauge",
         "The next slot that has no verdict yet, 0 when none comes.",
         lambda job, now: job.next_slot or 0,
         _soonest,
     ),
-    Column(
+    MetricColumn(
         "sereno_job_paused",
         "gauge",
         "1 when all of the job's schedules are paused.",
@@ -116,30 +116,30 @@ COLUMNS = (
 )
 
 
-class Table(msgspec.Struct, frozen=True):
+class MetricTable(msgspec.Struct, frozen=True):
     """All rows. `overdue`: label text (job and severity, closed) and seconds."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[MetricRow, ...]
     overdue: tuple[tuple[str, float], ...]
 
 
-def table(glance: Glance, limit: int) -> Table:
+def table(glance: Glance, limit: int) -> MetricTable:
     """Lay out the jobs of `glance`: one by one up to `limit` of them, else together by plugin."""
     if glance.snapshot is None or glance.now is None:
-        return Table((), ())
+        return MetricTable((), ())
     jobs = glance.jobs
     read_at, now = glance.snapshot.now.timestamp(), glance.now.timestamp()
     late = {n: overdue_seconds(overdue_at(j, jobs, read_at), now) for n, j in jobs.items()}
     if len(jobs) <= limit:
         heads = {name: f'{{job="{escaped(name)}"' for name in jobs}
-        rows = [Row(heads[n], (n,), _values(j, now)) for n, j in jobs.items()]
-        return Table(
+        rows = [MetricRow(heads[n], (n,), _values(j, now)) for n, j in jobs.items()]
+        return MetricTable(
             tuple(rows), tuple(_overdue(heads[n], j.severity, late[n]) for n, j in jobs.items())
         )
     return _together(list(jobs.values()), late, now, limit)
 
 
-def _together(jobs: list[JobFacts], late: dict[str, float], now: float, limit: int) -> Table:
+def _together(jobs: list[JobFacts], late: dict[str, float], now: float, limit: int) -> MetricTable:
     named = sorted((job for job in jobs if late[job.name]), key=lambda job: -late[job.name])[:limit]
     own = {job.name for job in named}
     groups: dict[str, list[JobFacts]] = {}
@@ -151,13 +151,13 @@ def _together(jobs: list[JobFacts], late: dict[str, float], now: float, limit: i
         head = f'{{job="{escaped(plugin)}.*"'
         columns = zip(*(_values(job, now) for job in members), strict=True)
         values = tuple(c.fold(v) for c, v in zip(COLUMNS, columns, strict=True))
-        rows.append(Row(head, tuple(job.name for job in members), values))
+        rows.append(MetricRow(head, tuple(job.name for job in members), values))
         rest: dict[str, float] = {}
         for job in members:
             seconds = 0.0 if job.name in own else late[job.name]
             rest[job.severity] = max(seconds, rest.get(job.severity, 0.0))
         overdue += [_overdue(head, severity, seconds) for severity, seconds in rest.items()]
-    return Table(tuple(rows), tuple(overdue))
+    return MetricTable(tuple(rows), tuple(overdue))
 
 
 def _values(job: JobFacts, now: float) -> tuple[float, ...]:

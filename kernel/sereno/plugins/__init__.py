@@ -5,7 +5,7 @@ declares and settles clashes, a `HookDispatcher` opens its lifespan and tells it
 the way fails that plugin alone, with its reason in its `PluginRecord`.
 """
 
-from sereno.plugins.collect import collect
+from sereno.plugins.collection import collect
 from sereno.plugins.demo import demos
 from sereno.plugins.hook_dispatcher import HookDispatcher
 from sereno.plugins.kinds import learn_all_kinds

@@ -11,7 +11,7 @@ from sereno.model.suggestion import suggestion
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule
 from sereno.settings import JobSettings, ScheduleSettings, Settings, plugin_key
-from sereno.triggers.guarded import read
+from sereno.triggers.guard import read
 
 
 class Overrides(msgspec.Struct):

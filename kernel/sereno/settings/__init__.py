@@ -1,7 +1,7 @@
 """Typed settings: file < environment < flags; every fault is told with its place."""
 
-from sereno.settings.load import FILES, find_file, load_settings, plugin_key, plugin_settings
-from sereno.settings.place import Origin, Place, dotted
+from sereno.settings.loader import FILES, find_file, load_settings, plugin_key, plugin_settings
+from sereno.settings.place import SettingPlace, SettingPlaces, dotted
 from sereno.settings.secret import hidden, is_secret, redact
 from sereno.settings.values import (
     EMBEDDED,
@@ -24,10 +24,10 @@ __all__ = [
     "JobSettings",
     "LogSettings",
     "NotifySettings",
-    "Origin",
-    "Place",
     "RouteSettings",
     "ScheduleSettings",
+    "SettingPlace",
+    "SettingPlaces",
     "Settings",
     "TracingSettings",
     "dotted",

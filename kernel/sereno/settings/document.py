@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sereno.model.errors import ConfigurationError
-from sereno.settings.place import Key, Origin, Place
+from sereno.settings.place import Key, SettingPlace, SettingPlaces
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -24,7 +24,7 @@ _SCALAR = re.compile(r"[^,\]}\n#]+")
 _WHERE = re.compile(r" \(at line (\d+), column (\d+)\)$| \(at end of document\)$")
 
 
-def read_document(file: Path) -> tuple[dict[str, Any], Origin]:
+def read_document(file: Path) -> tuple[dict[str, Any], SettingPlaces]:
     """Return the tables of `file` and the line of each key.
 
     Raises ConfigurationError when it is missing, unreadable or no TOML.
@@ -44,7 +44,9 @@ def read_document(file: Path) -> tuple[dict[str, Any], Origin]:
         raise ConfigurationError(_sentence(file, text, str(error))) from error
     scanner = _Scanner(text)
     scanner.document()
-    return tables, Origin({k: Place("file", f"{file}:{n}") for k, n in scanner.lines.items()})
+    return tables, SettingPlaces(
+        {k: SettingPlace("file", f"{file}:{n}") for k, n in scanner.lines.items()}
+    )
 
 
 def _sentence(file: Path, text: str, message: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sereno.model.errors import ConfigurationError
-from sereno.settings.place import Key, Origin, Place
+from sereno.settings.place import Key, SettingPlace, SettingPlaces
 
 PREFIX = "SERENO_"
 # SERENO_CONFIG names the file; the tests have their own.
@@ -15,33 +15,33 @@ _LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PRO
 _LINK_PORT = re.compile(r"(tcp|udp|sctp)://")
 
 
-def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], Origin]:
+def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], SettingPlaces]:
     """Return the tables that `environ` sets, each value still a text, and each key's variable.
 
     An empty variable counts as not set, as compose files leave it.
     """
     tables: dict[str, Any] = {}
-    places: dict[Key, Place] = {}
+    places: dict[Key, SettingPlace] = {}
     for name, value in sorted(environ.items()):
         if not name.startswith(PREFIX) or value == "" or _foreign(name, value):
             continue
         key = split_key(name.removeprefix(PREFIX).lower().split("__"))
         put(tables, key, value, name)
-        places[key] = Place("environment", name)
-    return tables, Origin(places)
+        places[key] = SettingPlace("environment", name)
+    return tables, SettingPlaces(places)
 
 
-def read_flags(flags: Mapping[str, Any]) -> tuple[dict[str, Any], Origin]:
+def read_flags(flags: Mapping[str, Any]) -> tuple[dict[str, Any], SettingPlaces]:
     """Return the tables that `flags` set; None stands for a flag that was not given."""
     tables: dict[str, Any] = {}
-    places: dict[Key, Place] = {}
+    places: dict[Key, SettingPlace] = {}
     for name, value in flags.items():
         if value is None:
             continue
         key = split_key(name.split("."))
-        places[key] = Place("flag", Place("flag", "").spelled(key))
+        places[key] = SettingPlace("flag", SettingPlace("flag", "").spelled(key))
         put(tables, key, value, places[key].text)
-    return tables, Origin(places)
+    return tables, SettingPlaces(places)
 
 
 def split_key(parts: list[str]) -> Key:

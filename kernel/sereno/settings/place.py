@@ -11,7 +11,7 @@ Key = tuple[str | int, ...]
 """A path through the tables, as ("http", "port"); an int counts in a list."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class SettingPlace(msgspec.Struct, frozen=True):
     """One place: a line of a file, a variable, a flag."""
 
     kind: Literal["file", "environment", "flag", "default"]
@@ -47,21 +47,21 @@ def dotted(key: Key) -> str:
     )
 
 
-DEFAULT = Place("default", "default")
+DEFAULT = SettingPlace("default", "default")
 
 
-class Origin(msgspec.Struct, frozen=True):
+class SettingPlaces(msgspec.Struct, frozen=True):
     """The places of all keys that were set."""
 
-    places: Mapping[Key, Place] = {}
+    places: Mapping[Key, SettingPlace] = {}
 
-    def place(self, key: Key) -> Place:
+    def place(self, key: Key) -> SettingPlace:
         """Return where `key` was set, else the nearest table around it."""
         for length in range(len(key), -1, -1):
             if found := self.places.get(key[:length]):
                 return found
         return DEFAULT
 
-    def over(self, other: "Origin") -> "Origin":
+    def over(self, other: "SettingPlaces") -> "SettingPlaces":
         """Return both, this one's places winning."""
-        return Origin({**other.places, **self.places})
+        return SettingPlaces({**other.places, **self.places})

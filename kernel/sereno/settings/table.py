@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from sereno.model.errors import DeclarationError, SerenoError
-from sereno.settings.place import DEFAULT, Key, Origin, Place, dotted
+from sereno.settings.place import DEFAULT, Key, SettingPlace, SettingPlaces, dotted
 from sereno.settings.policy import POLICIES, read_policy
 from sereno.settings.rule import convert
 from sereno.settings.secret import hidden
@@ -22,7 +22,7 @@ class Reader(msgspec.Struct):
     `everything`: the keys among which a mistyped variable or flag is looked for.
     """
 
-    origin: Origin
+    origin: SettingPlaces
     everything: Sequence[Key] = ()
     problems: list[str] = []
 
@@ -99,7 +99,7 @@ class Reader(msgspec.Struct):
     def _check_required(self, fields: Fields, table: Mapping[str, Any], key: Key) -> None:
         for name, info in fields.items():
             if info.required and name not in table:
-                variable = Place("environment", "").spelled((*key, name))
+                variable = SettingPlace("environment", "").spelled((*key, name))
                 remedy = f"set it there or as {variable}"
                 self.fault(key, f"[{dotted(key)}] wants the key '{name}'; {remedy}")
 
@@ -113,7 +113,7 @@ class Reader(msgspec.Struct):
 
 
 def _fields(wanted: type[msgspec.Struct]) -> Fields:
-    return {f.encode_name: f for f in msgspec.structs.fields(wanted) if f.type is not Origin}
+    return {f.encode_name: f for f in msgspec.structs.fields(wanted) if f.type is not SettingPlaces}
 
 
 def _shown(key: Key, value: Any) -> str:

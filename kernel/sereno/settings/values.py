@@ -9,10 +9,10 @@ from msgspec import Meta
 
 from sereno.model.notification import NotificationKind
 from sereno.model.policies import Severity
-from sereno.model.quiet import parse_quiet
+from sereno.model.quiet_hours import parse_quiet
 from sereno.model.retry import Retry
 from sereno.settings.database_url import check_database_url
-from sereno.settings.place import Key, Origin
+from sereno.settings.place import Key, SettingPlaces
 from sereno.settings.secret import hidden
 
 EMBEDDED = "embedded"
@@ -44,7 +44,7 @@ Instant = Annotated[
 ]
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True):
+class SettingsTable(msgspec.Struct, frozen=True, kw_only=True):
     """A table of settings, whose `repr` shows no secret."""
 
     def __repr__(self) -> str:
@@ -56,7 +56,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         return [(f, hidden(f, getattr(self, f))) for f in fields]
 
 
-class HttpSettings(Table, frozen=True, kw_only=True):
+class HttpSettings(SettingsTable, frozen=True, kw_only=True):
     """``[http]``: the metrics and health pages. Port 0 takes a free one.
 
     `token`: a bearer token that all pages but the probes demand. `hosts`: names that requests may
@@ -72,7 +72,7 @@ class HttpSettings(Table, frozen=True, kw_only=True):
     metrics_job_limit: Count = 1000
 
 
-class LogSettings(Table, frozen=True, kw_only=True):
+class LogSettings(SettingsTable, frozen=True, kw_only=True):
     """``[log]``. `format` "auto": text on a terminal, else JSON. `plugins`: a level per plugin.
 
     `keep_level`: from which level on the lines of a run are kept with it. `success_level`: at which
@@ -86,7 +86,7 @@ class LogSettings(Table, frozen=True, kw_only=True):
     plugins: dict[str, LogLevel] = {}
 
 
-class TracingSettings(Table, frozen=True, kw_only=True):
+class TracingSettings(SettingsTable, frozen=True, kw_only=True):
     """``[tracing]``: a span for each attempt, sent by OpenTelemetry (extra ``sereno[otel]``).
 
     `enabled` "auto": where `endpoint` or OpenTelemetry's own variables say where spans go.
@@ -98,7 +98,7 @@ class TracingSettings(Table, frozen=True, kw_only=True):
     service_name: str = "sereno"
 
 
-class JobSettings(Table, frozen=True, kw_only=True):
+class JobSettings(SettingsTable, frozen=True, kw_only=True):
     """``[jobs."<job>"]``: what replaces a plugin's own declaration.
 
     `enabled` false: no schedule of the job fires; by hand it still runs. `schedule`: the text of a
@@ -110,7 +110,7 @@ class JobSettings(Table, frozen=True, kw_only=True):
     policies: dict[str, Any] = {}
 
 
-class ScheduleSettings(Table, frozen=True, kw_only=True):
+class ScheduleSettings(SettingsTable, frozen=True, kw_only=True):
     """``[schedules."<name>"]``: one more schedule of a job. Every other key is a policy."""
 
     job: str
@@ -129,7 +129,7 @@ class ScheduleSettings(Table, frozen=True, kw_only=True):
             )
 
 
-class RouteSettings(Table, frozen=True, kw_only=True):
+class RouteSettings(SettingsTable, frozen=True, kw_only=True):
     """``[notify.routes.<name>]``: which notifications go to which notifiers, and when.
 
     `to`: names of notifiers, none for all. `severity`: from which on. `jobs`: patterns as
@@ -149,7 +149,7 @@ class RouteSettings(Table, frozen=True, kw_only=True):
             parse_quiet(self.quiet)
 
 
-class NotifySettings(Table, frozen=True, kw_only=True):
+class NotifySettings(SettingsTable, frozen=True, kw_only=True):
     """``[notify]``: who is told of what goes wrong. Without a route every notifier hears of
     warnings and worse.
 
@@ -165,7 +165,7 @@ class NotifySettings(Table, frozen=True, kw_only=True):
     routes: dict[str, RouteSettings] = {}
 
 
-class Settings(Table, frozen=True, kw_only=True):
+class Settings(SettingsTable, frozen=True, kw_only=True):
     """All settings, each in its own type.
 
     `data_dir`: of the embedded PostgreSQL; None leaves the place to it. `node_name`: a label for
@@ -194,7 +194,7 @@ class Settings(Table, frozen=True, kw_only=True):
     plugins: dict[str, dict[str, Any]] = {}
     jobs: dict[str, JobSettings] = {}
     schedules: dict[str, ScheduleSettings] = {}
-    origin: Origin = Origin()
+    origin: SettingPlaces = SettingPlaces()
 
     def __post_init__(self) -> None:
         for name in ("database_url", "leader_database_url"):
@@ -214,7 +214,7 @@ def leaves(struct: type[msgspec.Struct] = Settings, prefix: Key = ()) -> list[Ke
     """Return the path of every key that holds a value and not a table of its own."""
     found: list[Key] = []
     for field in msgspec.structs.fields(struct):
-        if field.type is Origin:
+        if field.type is SettingPlaces:
             continue
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             found += leaves(field.type, (*prefix, field.name))

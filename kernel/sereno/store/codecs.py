@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT, LONGEST, MAX_LEVELS, levels
-from sereno.model.unreadable import Unreadable
+from sereno.model.stored_json import Unreadable
 
 MAX_BYTES = 16_000_000
 """The longest JSON text that is decoded: a tenth of a second in which nothing else is done."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 import asyncpg
 
 from sereno.model.errors import ConfigurationError, SchemaError
-from sereno.store.connect import connect
+from sereno.store.connection import connect
 from sereno.store.errors import translated
 from sereno.store.pool import Database
 from sereno.store.sql import sql

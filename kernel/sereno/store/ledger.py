@@ -13,7 +13,7 @@ from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT
 from sereno.model.errors import LeaseLostError, StoreError
 from sereno.model.ledger import Entry, NewRun, OpenRange, ScheduleVersion, Settlement
 from sereno.model.run import Verdict
-from sereno.model.unreadable import json_object
+from sereno.model.stored_json import json_object
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 

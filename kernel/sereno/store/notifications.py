@@ -10,7 +10,7 @@ import msgspec
 
 from sereno.model.notification import Notification, NotificationKind
 from sereno.model.policies import Severity
-from sereno.model.unreadable import json_object
+from sereno.model.stored_json import json_object
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database, Record
 from sereno.store.sql import sql

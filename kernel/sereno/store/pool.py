@@ -10,12 +10,12 @@ from typing import Any
 import asyncpg
 
 from sereno.store.codecs import CODECS, json_writer
-from sereno.store.connect import Way, encoding_of, guarded, probe
+from sereno.store.connection import Way, encoding_of, guarded, probe
 from sereno.store.encoding import Encoding
 from sereno.store.errors import translated
 from sereno.store.hosts import first_writable, writable
+from sereno.store.own_sockets import unshare
 from sereno.store.sql import sql
-from sereno.store.unshared import unshare
 
 Connection = asyncpg.Connection
 Record = asyncpg.Record

@@ -10,7 +10,7 @@ from sereno.model.bounds import LAST_INSTANT, checked_instant, checked_json
 from sereno.model.errors import ParamsError
 from sereno.model.ledger import Queued
 from sereno.model.run import RunState
-from sereno.model.unreadable import json_object
+from sereno.model.stored_json import json_object
 from sereno.store.pool import Database, Record
 from sereno.store.sql import sql
 

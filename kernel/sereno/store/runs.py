@@ -9,9 +9,9 @@ import msgspec
 
 from sereno.model.errors import LeaseLostError, RunSuperseded
 from sereno.model.ledger import Claim, Queued
-from sereno.model.run import LogLine, Outcome, Progress, RunState, Verdict
+from sereno.model.run import LogLine, Outcome, ProgressUpdate, RunState, Verdict
+from sereno.model.stored_json import json_object, unreadable
 from sereno.model.text import shortened
-from sereno.model.unreadable import json_object, unreadable
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.pool import Database
@@ -226,13 +226,15 @@ async def notify_over(db: Database) -> None:
     await db.execute("runs_over")
 
 
-async def write_progress(db: Database, node: UUID, words: Sequence[Progress]) -> None:
+async def write_progress(db: Database, node: UUID, words: Sequence[ProgressUpdate]) -> None:
     """Keep the newest progress and checkpoints of attempts that are still this node's."""
     async with db.connection() as connection:
         await _progress(connection, node, words)
 
 
-async def _progress(connection: asyncpg.Connection, node: UUID, words: Sequence[Progress]) -> None:
+async def _progress(
+    connection: asyncpg.Connection, node: UUID, words: Sequence[ProgressUpdate]
+) -> None:
     await connection.execute(
         sql("progress_write"),
         node,

@@ -14,8 +14,8 @@ from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.job import Job
 from sereno.model.ledger import ScheduleVersion
+from sereno.model.stored_json import json_object
 from sereno.model.suggestion import suggested
-from sereno.model.unreadable import json_object
 from sereno.store.catalogue import NamedSchedule, create
 from sereno.store.ledger import version_of
 from sereno.store.pool import Database
@@ -150,7 +150,7 @@ async def _replay(
     return [r["id"] for r in found]
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class LockedSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule while its row is locked. `declared`: without what people have changed; `current`:
     with it."""
 
@@ -161,7 +161,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-Revision = Callable[[Standing], Mapping[str, Any]]
+Revision = Callable[[LockedSchedule], Mapping[str, Any]]
 """Decides what to change; an error that it raises leaves the schedule as it is."""
 
 
@@ -217,8 +217,8 @@ def _laid(row: asyncpg.Record, overrides: dict[str, Any]) -> Declared:
         raise DeclarationError(f"schedule '{row['name']}': {error}") from error
 
 
-def _standing(row: asyncpg.Record) -> Standing:
-    return Standing(
+def _standing(row: asyncpg.Record) -> LockedSchedule:
+    return LockedSchedule(
         name=row["name"],
         job=row["job"],
         declared=Declared.from_json(row["declared"], {}),

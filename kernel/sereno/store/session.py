@@ -32,13 +32,13 @@ from sereno.model.errors import (
     StoreUnavailableError,
 )
 from sereno.store.backend import backend, named
-from sereno.store.connect import connect, is_pooled, session_settings
+from sereno.store.connection import connect, is_pooled, session_settings
 from sereno.store.errors import translated
 from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
+from sereno.store.own_sockets import unshare
 from sereno.store.pool import Database, file_of, set_codecs
 from sereno.store.sql import sql
 from sereno.store.timeline import Entered, entered
-from sereno.store.unshared import unshare
 
 _STATEMENTS = (
     "presence_lock",

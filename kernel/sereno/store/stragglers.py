@@ -8,12 +8,12 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from sereno.store.connect import connect
+from sereno.store.connection import connect
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
+from sereno.store.own_sockets import unshare
 from sereno.store.pool import Database, file_of
 from sereno.store.sql import sql
-from sereno.store.unshared import unshare
 
 Kind = Literal["overstays", "blocks"]
 

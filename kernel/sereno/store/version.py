@@ -8,7 +8,7 @@ import asyncpg
 
 from sereno.model.declared import Declared
 from sereno.model.ledger import ScheduleState, ScheduleVersion
-from sereno.model.unreadable import json_object
+from sereno.model.stored_json import json_object
 from sereno.store.ledger import version_of
 from sereno.store.sql import sql
 from sereno.triggers.succession import ended, succeed

@@ -11,8 +11,8 @@ import msgspec
 from sereno.model.errors import NotFoundError
 from sereno.model.ledger import ScheduleVersion
 from sereno.model.run import LogLine
+from sereno.model.stored_json import json_object
 from sereno.model.suggestion import suggestion
-from sereno.model.unreadable import json_object
 from sereno.settings import hidden, redact
 from sereno.store.backend import Backend
 from sereno.store.holder import doubtful_holder

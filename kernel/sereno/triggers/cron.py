@@ -18,7 +18,7 @@ from sereno.model.errors import TriggerError
 from sereno.model.zone import find_zone, iana_names
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.expression import canonical, is_field
-from sereno.triggers.mistaken import refuse_foreign
+from sereno.triggers.refusal import refuse_foreign
 from sereno.triggers.step_cache import in_passing
 from sereno.triggers.trigger import Trigger, in_utc
 from sereno.triggers.wall_clock import WallClock, wall_clock

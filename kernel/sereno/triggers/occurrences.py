@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sereno.model.errors import TriggerError
 from sereno.model.ledger import ScheduleVersion
-from sereno.triggers.guarded import read
+from sereno.triggers.guard import read
 from sereno.triggers.jitter import jitter
 from sereno.triggers.step_cache import CachedTrigger, kept
 from sereno.triggers.trigger import Trigger

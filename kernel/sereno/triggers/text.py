@@ -11,8 +11,8 @@ from sereno.triggers.exclusion import parse_except_on
 from sereno.triggers.expression import is_field
 from sereno.triggers.interval import parse_every
 from sereno.triggers.jitter import parse_jitter
-from sereno.triggers.mistaken import refuse_foreign
 from sereno.triggers.once import parse_once
+from sereno.triggers.refusal import refuse_foreign
 from sereno.triggers.registry import find_kind, kinds, register_kind
 from sereno.triggers.trigger import Trigger
 from sereno.triggers.union import parse_any_of

@@ -14,7 +14,7 @@ from sereno_cleanup.rotate import rotate
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.tables import tables
-from sereno_cleanup.tally import Tally
+from sereno_cleanup.tally import CleanupTally
 from sereno_cleanup.verify_archive import verify_archive
 
 
@@ -54,7 +54,7 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
 def sereno_register_collectors(settings: Settings) -> list[Collector]:
     """Return what counts, and what reads disks, checks and caches where there are any."""
     chosen: tuple[tuple[bool, Collector], ...] = (
-        (True, Tally()),
+        (True, CleanupTally()),
         (bool(settings.logs_roots or settings.archives()), Disks(settings)),
         (bool(settings.checks), CheckResults(settings)),
         (bool(settings.caches), CacheSizes(settings)),

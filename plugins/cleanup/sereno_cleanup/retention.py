@@ -33,7 +33,7 @@ class Cleared(msgspec.Struct, omit_defaults=True):
     note: str | None = None
 
 
-class Retention(msgspec.Struct, frozen=True):
+class TableRetention(msgspec.Struct, frozen=True):
     """One run's work on one database."""
 
     run: RunContext[Any]

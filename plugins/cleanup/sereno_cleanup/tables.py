@@ -11,7 +11,7 @@ from sereno_cleanup.expiry.shape import ShapeError
 from sereno_cleanup.expiry.vault import VaultError
 from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.logs import CleanupFailedError
-from sereno_cleanup.retention import Cleared, Retention
+from sereno_cleanup.retention import Cleared, TableRetention
 from sereno_cleanup.settings import Settings, TableRule
 from sereno_cleanup.tally import Count, add
 
@@ -67,7 +67,7 @@ async def tables(run: RunContext[TablesParams]) -> dict[str, Any]:
 async def _rule(run: RunContext[TablesParams], settings: Settings, rule: TableRule) -> Cleared:
     url = rule.database_url or settings.database_url or run.database_url
     async with connected(url, "cleanup.tables") as database:
-        retention = Retention(run, database, settings.logs_zone, run.params.dry_run)
+        retention = TableRetention(run, database, settings.logs_zone, run.params.dry_run)
         found = await retention.rule(rule)
     run.log.info(
         "expired rows deleted",

@@ -61,7 +61,7 @@ def add_from_thread(database_url: str, job: str, counts: Iterable[Count]) -> Non
         asyncio.run(add(database_url, job, counts))
 
 
-class Tally(Collector):
+class CleanupTally(Collector):
     """Reads the counts, which all replicas share."""
 
     @property

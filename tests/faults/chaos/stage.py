@@ -17,7 +17,7 @@ from tests.servers.supervised import free_port
 from tests.servers.waiting import wait_until
 
 from sereno.engine.clock import steady
-from sereno.store.migrate import migrate
+from sereno.store.migrator import migrate
 
 from .eye import Eye
 from .network import networks, why_not

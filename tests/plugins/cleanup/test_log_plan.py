@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sereno_cleanup.age import day_of
-from sereno_cleanup.logfiles.entry import Entry
+from sereno_cleanup.logfiles.entry import LogFile
 from sereno_cleanup.logfiles.plan import Ceilings, Plan, make_plan
 
 TODAY = date(2026, 3, 31)
 MADRID = ZoneInfo("Europe/Madrid")
 
 
-def entry(name: str, days_old: float = 0, **changes: Any) -> Entry:
+def entry(name: str, days_old: float = 0, **changes: Any) -> LogFile:
     modified = datetime(2026, 3, 31, 12, tzinfo=UTC) - timedelta(days=days_old)
     values: dict[str, Any] = {
         "parts": ("app", name),
@@ -26,11 +26,11 @@ def entry(name: str, days_old: float = 0, **changes: Any) -> Entry:
         "links": 1,
         "disk_bytes": 10,
     }
-    return Entry(**(values | changes))
+    return LogFile(**(values | changes))
 
 
 def plan(
-    *entries: Entry,
+    *entries: LogFile,
     keep_days: int = 30,
     min_keep: int = 0,
     min_age: timedelta = timedelta(0),

@@ -10,13 +10,13 @@ from sereno_cleanup import disks, tally
 from sereno_cleanup.disks import Disks
 from sereno_cleanup.logs import logs
 from sereno_cleanup.settings import LogRule, Settings
-from sereno_cleanup.tally import Count, Tally, add
+from sereno_cleanup.tally import CleanupTally, Count, add
 
 NOW = datetime(2026, 3, 31, 2, 0, tzinfo=UTC)
 
 
 async def counts(url: str) -> dict[tuple[str, str], int]:
-    samples = await Tally().collect(url)
+    samples = await CleanupTally().collect(url)
     return {
         (s.labels["subject"], s.labels["outcome"]): int(s.value)
         for s in samples
@@ -34,7 +34,9 @@ async def test_counts_add_up_over_runs_and_rules(empty_database: str) -> None:
     )
     await add(empty_database, "cleanup.logs", [Count("/l/*", "open", 0)])
     assert await counts(empty_database) == {("/l/*", "deleted"): 8, ("/m", "open"): 2}
-    freed = [s.value for s in await Tally().collect(empty_database) if s.metric is tally.FREED]
+    freed = [
+        s.value for s in await CleanupTally().collect(empty_database) if s.metric is tally.FREED
+    ]
     assert freed == [150, 0]
 
 

@@ -17,8 +17,8 @@ from tests.prometheus.stage import is_up
 from tests.servers.supervised import Supervised, free_port
 from tests.servers.waiting import wait_until
 
-from sereno.observe.collected import Collected
-from sereno.observe.exposition import Page
+from sereno.observe.exposition import MetricsPage
+from sereno.observe.plugin_metrics import Collected
 from sereno_etl_ivr import plugin
 from sereno_etl_ivr.aggregate import aggregate
 from sereno_etl_ivr.settings import Settings
@@ -116,7 +116,7 @@ async def test_every_expression_of_the_dashboard_finds_data(
         await synced(empty_pbx, job, **settings)
     chosen = msgspec.convert({"source_url": empty_pbx.url, **settings}, Settings)
     collectors = plugin.sereno_register_collectors(chosen)
-    page = Page()
+    page = MetricsPage()
     await Collected({"etl_ivr": collectors}, database, patience=30).write(page)
     scraped.page = page.text()
     asked = expressions()

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from sereno.observe.collected import Collected
-from sereno.observe.exposition import Page
+from sereno.observe.exposition import MetricsPage
+from sereno.observe.plugin_metrics import Collected
 from sereno_etl_ivr import plugin
 from sereno_etl_ivr.aggregate import aggregate
 from sereno_etl_ivr.errors import RejectsError, TargetError
@@ -27,7 +27,7 @@ PBX = '{source="pbx",table="calls"'
 async def shown(database: str, pbx: Pbx, **settings: Any) -> dict[str, float]:
     """Return the plugin's series as a replica shows them that has run nothing itself."""
     chosen = msgspec.convert({"source_url": pbx.url, **settings}, Settings)
-    page = Page()
+    page = MetricsPage()
     collectors = plugin.sereno_register_collectors(chosen)
     await Collected({"etl_ivr": collectors}, database, patience=30).write(page)
     lines = [line for line in page.text().decode().splitlines() if line[0] != "#"]

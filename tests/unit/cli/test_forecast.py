@@ -6,7 +6,7 @@ import pytest
 
 from sereno import cron, every
 from sereno.cli.forecast import Forecast, slots
-from sereno.model.schedule import Schedule, Trigger
+from sereno.model.schedule import Schedule, SlotSource
 from sereno.plugins import DeclaredSchedule
 
 
@@ -19,7 +19,7 @@ def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def forecast(trigger: Trigger, start: datetime, count: int) -> list[tuple[str, str]]:
+def forecast(trigger: SlotSource, start: datetime, count: int) -> list[tuple[str, str]]:
     declared = DeclaredSchedule("a.b", "a.b", Schedule(trigger=trigger), "plugin")
     found = slots(Forecast.declared(declared), start, count)
     return [(f"{slot.at:%d %H:%M}", slot.note) for slot in found]

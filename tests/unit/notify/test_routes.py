@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from sereno import DeclarationError
-from sereno.model.quiet import parse_quiet
+from sereno.model.quiet_hours import parse_quiet
 from sereno.notify.routes import Routes
 from sereno.settings import NotifySettings, RouteSettings
 

@@ -9,10 +9,10 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from sereno.observe.exposition import Page, labels, wants_openmetrics
+from sereno.observe.exposition import MetricsPage, labels, wants_openmetrics
 
 
-def parsed(page: Page) -> list[Metric]:
+def parsed(page: MetricsPage) -> list[Metric]:
     text = page.text().decode()
     read = read_openmetrics if page.openmetrics else read_text
     families: Iterable[Metric] = read(text)  # type: ignore[no-untyped-call]
@@ -21,7 +21,7 @@ def parsed(page: Page) -> list[Metric]:
 
 @pytest.mark.parametrize("openmetrics", [False, True])
 def test_a_page_reads_back_as_it_was_written(openmetrics: bool) -> None:
-    page = Page(openmetrics=openmetrics)
+    page = MetricsPage(openmetrics=openmetrics)
     page.family("sereno_leader", "gauge", "Who leads.", [("", 1)])
     page.family("sereno_runs_total", "counter", "Runs.", [('{job="a.b",state="lost"}', 3)])
 
@@ -36,7 +36,7 @@ def test_a_page_reads_back_as_it_was_written(openmetrics: bool) -> None:
 @pytest.mark.parametrize("openmetrics", [False, True])
 @given(value=st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n")))
 def test_any_label_value_reads_back(openmetrics: bool, value: str) -> None:
-    page = Page(openmetrics=openmetrics)
+    page = MetricsPage(openmetrics=openmetrics)
     page.family("x", "gauge", "X.", [(labels({"a": value, "b": "2"}), 1)])
 
     (family,) = parsed(page)

@@ -1,6 +1,6 @@
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from sereno.observe.exposition import Page
+from sereno.observe.exposition import MetricsPage
 from sereno.observe.histogram import Histogram
 
 
@@ -48,7 +48,7 @@ def test_an_exemplar_names_the_last_run_of_its_bucket() -> None:
     seen = histogram()
     seen.observe("a", 2.0, 41, 1700000000.0)
     seen.observe("a", 3.0, 42, 1700000001.5)
-    page = Page(openmetrics=True)
+    page = MetricsPage(openmetrics=True)
     page.family("took_seconds", "histogram", "Took.")
     page.lines([seen.lines('{job="a"', ["a"], exemplars=True)])
 

@@ -1,10 +1,10 @@
 from sereno.observe.job_watch import Glance
-from sereno.observe.rows import COLUMNS, Row, table
+from sereno.observe.rows import COLUMNS, MetricRow, table
 
 from .facts import HOUR, MINUTE, ago, ahead, glance, job
 
 
-def value(row: Row, name: str) -> float:
+def value(row: MetricRow, name: str) -> float:
     return row.values[[column.name for column in COLUMNS].index(name)]
 
 

@@ -26,7 +26,7 @@ from sereno.model.policies import Policies
 from sereno.model.schedule import Schedule
 from sereno.plugins import Registry, collect, load_plugins
 from sereno.settings import ScheduleSettings, Settings
-from sereno.triggers import guarded
+from sereno.triggers import guard
 
 
 async def nothing(run: Any) -> None:
@@ -258,11 +258,11 @@ def test_a_trigger_of_a_plugin_that_answers_well_is_followed() -> None:
 
     assert found.schedules["bad.job"].schedule.trigger.text == "well"
     now = datetime(2026, 3, 1, tzinfo=UTC)
-    assert guarded.read("well").next_after(now) == now + timedelta(hours=1)
+    assert guard.read("well").next_after(now) == now + timedelta(hours=1)
 
 
 def test_a_kind_of_our_own_is_asked_where_it_is() -> None:
-    assert not guarded.is_foreign(cron("0 8 * * *").text)
+    assert not guard.is_foreign(cron("0 8 * * *").text)
 
 
 def test_a_schedule_of_the_configuration_with_a_kind_that_raises_is_a_fault_of_both() -> None:

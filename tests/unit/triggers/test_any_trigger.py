@@ -77,7 +77,7 @@ class TestEachKind:
     """One example of each kind."""
 
     def test_it_is_what_the_model_calls_a_trigger(self, trigger: Trigger) -> None:
-        assert isinstance(trigger, schedule.Trigger)
+        assert isinstance(trigger, schedule.SlotSource)
 
     def test_it_is_a_value(self, trigger: Trigger) -> None:
         assert pickle.loads(pickle.dumps(trigger)) == trigger

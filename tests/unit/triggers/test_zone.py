@@ -7,7 +7,7 @@ import pytest
 import tzdata
 
 from sereno import DeclarationError, TriggerError, cron, find_zone, parse, within
-from sereno.model.quiet import parse_quiet
+from sereno.model.quiet_hours import parse_quiet
 from sereno.model.zone import iana_names
 
 _OWN = {"localtime", "posixrules", "Factory"}

@@ -17,7 +17,7 @@ NAME = "manifest.jsonl"
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".zip")
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class KeptArchive(msgspec.Struct, frozen=True, kw_only=True):
     """A copy. `path` of the original below its `root`, or the `table` whose `rows` it holds.
 
     `copy`: its name below the archive, as text; `copy_hex`: the name's bytes where they are none.
@@ -62,7 +62,7 @@ class Manifest(msgspec.Struct, frozen=True):
     """The copies that are to be there, in the order in which they came; `torn`: lines that say
     nothing, as a crash leaves one."""
 
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptArchive, ...]
     torn: int
 
 
@@ -89,7 +89,7 @@ def append(directory: Path, line: dict[str, Any]) -> None:
 
 def read(directory: Path) -> Manifest:
     """Return what the archive is to hold; an archive that nobody has begun holds nothing."""
-    kept: dict[str, Kept] = {}
+    kept: dict[str, KeptArchive] = {}
     torn = 0
     try:
         lines = (directory / NAME).read_bytes().split(b"\n")
@@ -101,7 +101,7 @@ def read(directory: Path) -> Manifest:
             if "deleted_at" in said:
                 kept.pop(said["copy"], None)
             else:
-                found = msgspec.convert(said, Kept)
+                found = msgspec.convert(said, KeptArchive)
                 kept[found.copy] = found
         except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
             torn += 1

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sereno_cleanup.archives.manifest import Kept, read
+from sereno_cleanup.archives.manifest import KeptArchive, read
 from sereno_cleanup.names import readable
 from sereno_cleanup.packed import gzip, unreadable
 
@@ -18,7 +18,7 @@ class RestoreError(Exception):
     """A copy cannot be put back; the sentence says which one and why."""
 
 
-def matching(directory: Path, pattern: str) -> list[Kept]:
+def matching(directory: Path, pattern: str) -> list[KeptArchive]:
     """Return the copies whose original's path, table or own name matches the glob `pattern`."""
     return [
         one
@@ -27,7 +27,7 @@ def matching(directory: Path, pattern: str) -> list[Kept]:
     ]
 
 
-def restore(directory: Path, one: Kept, into: Path) -> Path:
+def restore(directory: Path, one: KeptArchive, into: Path) -> Path:
     """Unpack `one` below `into` and return where it is now; raises RestoreError.
 
     Nothing is replaced, and a copy whose content has another digest than the original had leaves

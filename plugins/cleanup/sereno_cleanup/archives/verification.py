@@ -9,7 +9,7 @@ from typing import BinaryIO
 import msgspec
 
 from sereno_cleanup.archives import manifest
-from sereno_cleanup.archives.manifest import Kept
+from sereno_cleanup.archives.manifest import KeptArchive
 from sereno_cleanup.names import readable
 from sereno_cleanup.packed import gzip, unreadable
 
@@ -76,7 +76,7 @@ class Verification(msgspec.Struct, frozen=True):
         ][:SHOWN]
         return verified
 
-    def _verify(self, one: Kept, verified: Verified) -> None:
+    def _verify(self, one: KeptArchive, verified: Verified) -> None:
         file = one.file(self.directory)
         try:
             with file.open("rb") as copy:
@@ -98,7 +98,7 @@ class Verification(msgspec.Struct, frozen=True):
     def _today(self) -> date:
         return self.now.astimezone(self.zone).date()
 
-    def _in_turn(self, kept: tuple[Kept, ...]) -> tuple[Kept, ...]:
+    def _in_turn(self, kept: tuple[KeptArchive, ...]) -> tuple[KeptArchive, ...]:
         try:
             last = (self.directory / _MARK).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from sereno_cleanup.archives import manifest
-from sereno_cleanup.logfiles.entry import Entry
+from sereno_cleanup.logfiles.entry import LogFile
 from sereno_cleanup.names import readable
 from sereno_cleanup.packed import gzip, unreadable
 
@@ -38,7 +38,7 @@ class Archive(msgspec.Struct, frozen=True):
     now: Callable[[], datetime]
     check: Callable[[], None]
 
-    def keep(self, entry: Entry, source: BinaryIO) -> str:
+    def keep(self, entry: LogFile, source: BinaryIO) -> str:
         """Keep the content of `source`; return the sha256 of that content once the copy is durable.
 
         Raises ArchiveError.
@@ -55,7 +55,7 @@ class Archive(msgspec.Struct, frozen=True):
             raise ArchiveError(f"'{entry.path}' cannot be archived: {why}") from error
         return digest
 
-    def _target(self, entry: Entry, digest: str, packed: bool) -> Path:
+    def _target(self, entry: LogFile, digest: str, packed: bool) -> Path:
         """Return where the copy belongs; with the digest in its name if another copy is there."""
         suffix = ".gz" if packed else ""
         target = self.directory.joinpath(*entry.parts[:-1], entry.name + suffix)
@@ -105,7 +105,7 @@ class Archive(msgspec.Struct, frozen=True):
             found.update(chunk)
         return found.hexdigest()
 
-    def _enter(self, entry: Entry, target: Path, digest: str) -> None:
+    def _enter(self, entry: LogFile, target: Path, digest: str) -> None:
         line = {
             "archived_at": self.now().isoformat(),
             "host": socket.gethostname(),

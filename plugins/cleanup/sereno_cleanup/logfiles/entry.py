@@ -12,7 +12,7 @@ from sereno_cleanup.names import readable
 Kind = Literal["file", "symlink", "other"]
 
 
-class Entry(msgspec.Struct, frozen=True):
+class LogFile(msgspec.Struct, frozen=True):
     """`parts`: the path below the root. `size`: bytes of content. `mtime_ns`: since the epoch.
 
     `disk_bytes`: what the file takes on the disk and gives back when it goes: of a sparse one less
@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, frozen=True):
     disk_bytes: int = 0
 
     @classmethod
-    def of(cls, parts: tuple[str, ...], found: os.stat_result) -> "Entry":
+    def of(cls, parts: tuple[str, ...], found: os.stat_result) -> "LogFile":
         """Make an entry of what stat said."""
         return cls(
             parts=parts,
@@ -68,7 +68,7 @@ class Entry(msgspec.Struct, frozen=True):
         except (OverflowError, ValueError, OSError):
             return LAST if self.mtime_ns > 0 else FIRST
 
-    def unchanged(self, other: "Entry") -> bool:
+    def unchanged(self, other: "LogFile") -> bool:
         """Tell whether `other` is this very file with the same content, as far as stat tells."""
         return msgspec.structs.replace(other, disk_bytes=self.disk_bytes) == self
 

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from sereno_cleanup.age import day_of
-from sereno_cleanup.logfiles.entry import Entry
+from sereno_cleanup.logfiles.entry import LogFile
 
 Reason = Literal[
     "expired",
@@ -27,7 +27,7 @@ FEW = 20  # up to so many files the ratio says nothing
 class Judged(msgspec.Struct, frozen=True):
     """An entry, its day, and what is to become of it: only ``expired`` goes."""
 
-    entry: Entry
+    entry: LogFile
     day: date
     reason: Reason
 
@@ -75,7 +75,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def make_plan(
-    entries: Iterable[Entry],
+    entries: Iterable[LogFile],
     *,
     keep_days: int,
     min_keep: int,
@@ -106,7 +106,7 @@ _DATED = {"expired", "recent", "open", "too_young"}
 
 
 def _reason(
-    entry: Entry, day: date, keep_days: int, today: date, opened: frozenset[tuple[int, int]]
+    entry: LogFile, day: date, keep_days: int, today: date, opened: frozenset[tuple[int, int]]
 ) -> Reason:
     if entry.kind != "file":
         return "symlink" if entry.kind == "symlink" else "not_a_file"

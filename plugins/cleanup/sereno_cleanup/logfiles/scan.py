@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
-from sereno_cleanup.logfiles.entry import Entry
+from sereno_cleanup.logfiles.entry import LogFile
 from sereno_cleanup.logfiles.root import Root
 
 Identity = tuple[int, int]
@@ -12,13 +12,13 @@ Identity = tuple[int, int]
 
 def scan(
     root: Root, pattern: tuple[str, ...], closed: frozenset[Identity], check: Callable[[], None]
-) -> list[Entry]:
+) -> list[LogFile]:
     """Return what matches `pattern` (glob parts, ``**`` for any depth), each file once, by path.
 
     `closed`: directories that are not entered (the archives). `check` is called for each directory
     and may raise. A directory that cannot be opened is passed over, as is one on another device.
     """
-    found: dict[tuple[str, ...], Entry] = {}
+    found: dict[tuple[str, ...], LogFile] = {}
     for entry in _below(root, (), pattern, closed, check):
         found[entry.parts] = entry
     return sorted(found.values(), key=lambda entry: entry.parts)
@@ -30,7 +30,7 @@ def _below(
     pattern: tuple[str, ...],
     closed: frozenset[Identity],
     check: Callable[[], None],
-) -> Iterator[Entry]:
+) -> Iterator[LogFile]:
     check()
     head, rest = pattern[0], pattern[1:]
     files, directories = _content(root, at, closed)
@@ -49,8 +49,8 @@ def _below(
 
 def _content(
     root: Root, at: tuple[str, ...], closed: frozenset[Identity]
-) -> tuple[list[Entry], list[str]]:
-    files: list[Entry] = []
+) -> tuple[list[LogFile], list[str]]:
+    files: list[LogFile] = []
     directories: list[str] = []
     try:
         with root.directory(at) as descriptor, os.scandir(descriptor) as entries:
@@ -60,7 +60,7 @@ def _content(
                 except FileNotFoundError:  # gone since the listing
                     continue
                 if not entry.is_dir(follow_symlinks=False):
-                    files.append(Entry.of((*at, entry.name), stat))
+                    files.append(LogFile.of((*at, entry.name), stat))
                 elif (stat.st_dev, stat.st_ino) not in closed:
                     directories.append(entry.name)
     except OSError:  # unreadable, swapped for a symlink, gone, or on another device

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sereno import RunCancelled, RunContext, RunSuperseded
-from sereno_cleanup.logfiles.entry import Entry
+from sereno_cleanup.logfiles.entry import LogFile
 from sereno_cleanup.logfiles.opened import opened_files
 from sereno_cleanup.logfiles.root import Root, open_root
 from sereno_cleanup.logfiles.scan import scan
@@ -65,7 +65,7 @@ class Rotation(msgspec.Struct, frozen=True):
             done.failures.append(f"{rule.path}: {_sentence(error)}")
         return done
 
-    def _each(self, done: Rotated, entry: Entry | None, act: Any) -> None:
+    def _each(self, done: Rotated, entry: LogFile | None, act: Any) -> None:
         try:
             act()
         except STOPPED:
@@ -74,7 +74,7 @@ class Rotation(msgspec.Struct, frozen=True):
             subject = entry.path if entry is not None else done.path
             done.failures.append(f"{subject}: {_sentence(error)}")
 
-    def _rotate(self, rule: RotationRule, root: Root, entry: Entry, done: Rotated) -> None:
+    def _rotate(self, rule: RotationRule, root: Root, entry: LogFile, done: Rotated) -> None:
         with root.directory(entry.parts[:-1]) as directory:
             now = self.run.now()
             at = now.replace(microsecond=0)
@@ -90,7 +90,7 @@ class Rotation(msgspec.Struct, frozen=True):
             done.rotated.append(readable(target))
             self.run.log.info("log file rotated", extra={"file": entry.path, "size": entry.size})
 
-    def _is_due(self, rule: RotationRule, directory: int, entry: Entry, now: datetime) -> bool:
+    def _is_due(self, rule: RotationRule, directory: int, entry: LogFile, now: datetime) -> bool:
         if rule.max_bytes is not None and entry.size >= rule.max_bytes:
             return True
         if rule.max_age is None:
@@ -99,7 +99,7 @@ class Rotation(msgspec.Struct, frozen=True):
         # Without one before it, how old the file is cannot be known: it begins to count now.
         return not before or now - max(before) >= rule.max_age
 
-    def _compress(self, rule: RotationRule, root: Root, live: list[Entry], done: Rotated) -> None:
+    def _compress(self, rule: RotationRule, root: Root, live: list[LogFile], done: Rotated) -> None:
         """Compress what was put aside and is held open by nobody, beside the `live` files."""
         opened = opened_files()
         just = set(done.rotated) if rule.method == "rename" else set()
@@ -110,7 +110,7 @@ class Rotation(msgspec.Struct, frozen=True):
                     if not aside or is_packed(found) or readable(found) in just:
                         continue
                     stat = os.stat(found, dir_fd=directory, follow_symlinks=False)
-                    entry = Entry.of((*where, found), stat)
+                    entry = LogFile.of((*where, found), stat)
                     if entry.kind != "file" or entry.links != 1 or entry.identity in opened:
                         continue
 
@@ -123,7 +123,7 @@ class Rotation(msgspec.Struct, frozen=True):
                     self._each(done, entry, pack)
 
 
-def _grouped(live: list[Entry]) -> dict[tuple[str, ...], set[str]]:
+def _grouped(live: list[LogFile]) -> dict[tuple[str, ...], set[str]]:
     found: dict[tuple[str, ...], set[str]] = {}
     for entry in live:
         found.setdefault(entry.parts[:-1], set()).add(entry.name)

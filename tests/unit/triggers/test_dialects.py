@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sereno import TriggerError, cron, parse
-from sereno.triggers.foreign import remedy
+from sereno.triggers.dialects import remedy
 
 _PASTED = [
     ("0 8 * * 1-5 # weekdays", "what follows '#' is a comment", "0 8 * * 1-5"),

@@ -13,7 +13,7 @@ from typing import Any
 
 from sereno.model.family import check_labels, check_metric, checked_value, names_of
 from sereno.model.metric import Collector, Metric, Sample
-from sereno.observe.exposition import Page, labels
+from sereno.observe.exposition import MetricsPage, labels
 
 log = logging.getLogger("sereno.metrics")
 
@@ -51,7 +51,7 @@ class Collected:
         self._known: dict[int, list[Family]] = {}
         self._failing: set[int] = set()
 
-    async def write(self, page: Page) -> None:
+    async def write(self, page: MetricsPage) -> None:
         """Write every family; one that was never read has no sample."""
         if not self._collectors:
             return

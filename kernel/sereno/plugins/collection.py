@@ -29,7 +29,7 @@ from sereno.plugins.loader import Plugins
 from sereno.plugins.overrides import Overrides
 from sereno.plugins.registry import Registry
 from sereno.settings import Settings, plugin_key, plugin_settings
-from sereno.triggers.guarded import is_foreign
+from sereno.triggers.guard import is_foreign
 from sereno.triggers.occurrences import next_slot
 
 _MOST_JOBS = 100_000

@@ -9,7 +9,7 @@ import msgspec
 from sereno.model.errors import ConfigurationError
 from sereno.model.lazy import lazy
 from sereno.settings.environment import read_environment, read_flags
-from sereno.settings.place import Key, Origin
+from sereno.settings.place import Key, SettingPlaces
 from sereno.settings.table import Reader
 from sereno.settings.values import Settings, leaves
 
@@ -34,15 +34,15 @@ def load_settings(
     fault.
     """
     tables: dict[str, Any] = {}
-    origin = Origin()
+    origin = SettingPlaces()
     found = find_file(file, environ)
-    layers: list[tuple[Mapping[str, Any], Origin]] = [(defaults or {}, Origin())]
+    layers: list[tuple[Mapping[str, Any], SettingPlaces]] = [(defaults or {}, SettingPlaces())]
     if found:  # what reads a file is loaded where there is one
         layers.append(lazy("sereno.settings.document").read_document(found))
     layers += [read_environment(environ), read_flags(flags)]
     for layer, places in layers:
         tables = _merged(tables, _with_plugin_names(layer))
-        origin = Origin({_plugin_key(k): p for k, p in places.places.items()}).over(origin)
+        origin = SettingPlaces({_plugin_key(k): p for k, p in places.places.items()}).over(origin)
     reader = Reader(origin, everything=leaves())
     settings = reader.struct(tables, Settings, ())
     if settings is None:

@@ -9,6 +9,6 @@ def refuse_foreign(subject: str, text: object) -> None:
     if not isinstance(text, str):
         return
     # Loaded by the first mistake: most nodes never meet one.
-    told = lazy("sereno.triggers.foreign").remedy(text)
+    told = lazy("sereno.triggers.dialects").remedy(text)
     if told:
         raise TriggerError(f"{subject} {text!r:.80}: {told}") from None

@@ -11,8 +11,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from sereno import Collector, Metric, Sample
-from sereno.observe.collected import Collected
-from sereno.observe.exposition import Page
+from sereno.observe.exposition import MetricsPage
+from sereno.observe.plugin_metrics import Collected
 
 from ...prometheus.programs import promtool
 
@@ -46,7 +46,7 @@ def rows(value: float) -> list[Sample]:
 
 
 async def shown(collected: Collected) -> str:
-    page = Page()
+    page = MetricsPage()
     await collected.write(page)
     return page.text().decode()
 
@@ -148,7 +148,7 @@ async def test_a_page_with_odd_words_is_read_as_it_was_meant(odd: str) -> None:
     samples = [Sample(counted, 3, {"word": odd}), Sample(measured, float("-inf"), {"word": odd})]
     collected = Collected({"calls": [Planned(lambda: samples, counted, measured)]}, "")
 
-    for page, read in ((Page(), prometheus), (Page(openmetrics=True), openmetrics)):
+    for page, read in ((MetricsPage(), prometheus), (MetricsPage(openmetrics=True), openmetrics)):
         await collected.write(page)
         page.family("sereno_last", "gauge", "The last.", [("", 1)])
         found = {f.name: f for f in read(page.text().decode())}

@@ -23,7 +23,7 @@ import msgspec
 
 from sereno.model.errors import SchemaError, StoreError, StoreRightsError, StoreUnavailableError
 from sereno.store.backend import named
-from sereno.store.connect import connect, guarded, probe
+from sereno.store.connection import connect, guarded, probe
 from sereno.store.errors import LATER, translated
 from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
 from sereno.store.migration import Migration, is_pre, migrations

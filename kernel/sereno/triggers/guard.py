@@ -29,7 +29,7 @@ _MAX_SHOWN = 80
 _MAX_WORDS = 300
 
 
-class Guarded(Trigger):
+class GuardedTrigger(Trigger):
     """A plugin's trigger: what it answers is a later instant, in UTC, or none, or TriggerError."""
 
     __slots__ = ("_text", "_trigger")
@@ -82,7 +82,7 @@ def read(text: str, key: str | None = None) -> Trigger:
     def guarding() -> Trigger:
         found = reading()
         check_text(f"trigger '{text:.{_MAX_SHOWN}}'", "its text", found.text, MAX_LENGTH)
-        return Guarded(found, found.text)
+        return GuardedTrigger(found, found.text)
 
     return _asked(text, guarding) if is_foreign(text) else reading()
 
