@@ -1,14 +1,13 @@
 """Tells plugins what happened: one after another, bounded in time, none able to hurt the rest.
 
-A hook that raises, hangs or exits is logged with its plugin's name. A plugin whose lifespan cannot
-be opened is failed, and its jobs do not run.
+A hook that raises, hangs, exits or swallows its cancellation is logged with its plugin's name. A
+plugin whose lifespan cannot be opened is failed, and its jobs do not run.
 """
 
-import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,13 +15,14 @@ from typing import Any
 import msgspec
 
 from sereno.plugins.blame import describe
+from sereno.plugins.contained import SWALLOWED, ContainedLifespan, contained
 from sereno.plugins.inspection import SPECS
 from sereno.plugins.registry import Registry
 
 log = logging.getLogger(__name__)
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
-Lifespan = tuple[str, AbstractAsyncContextManager[Any]]
+Lifespan = tuple[str, ContainedLifespan]
 
 
 def hook_of(event: object) -> str:
@@ -34,11 +34,13 @@ def hook_of(event: object) -> str:
 
 
 class HookDispatcher(msgspec.Struct):
-    """Calls the hooks of the plugins in `registry`. `limit`: how long one call may take."""
+    """Calls the hooks of the plugins in `registry`. `limit`: how long one call may take;
+    `swallowed`: seconds that it then has to end."""
 
     registry: Registry
     limit: timedelta = timedelta(seconds=10)
     lifespan_limit: timedelta = timedelta(seconds=30)
+    swallowed: float = SWALLOWED
     _heard: dict[type, bool] = {}
     _calling: str | None = None
 
@@ -63,7 +65,8 @@ class HookDispatcher(msgspec.Struct):
             found = self.registry.plugins.implementation(plugin, hook)
             if found is not None:
                 call: Any = partial(found.function, *([event] if found.argnames else []))
-                await self._guarded(plugin, hook, call, self.limit)
+                limit = self.limit.total_seconds()
+                await self._guarded(plugin, hook, contained(call, limit, self.swallowed))
 
     @asynccontextmanager
     async def lifespans(self) -> AsyncIterator[Registry]:
@@ -78,8 +81,8 @@ class HookDispatcher(msgspec.Struct):
             yield self.registry
         finally:
             for plugin, lifespan in reversed(opened):
-                closing = partial(_close, lifespan)
-                await self._guarded(plugin, "sereno_lifespan", closing, self.lifespan_limit)
+                closing = lifespan.close(self.lifespan_limit.total_seconds(), self.swallowed)
+                await self._guarded(plugin, "sereno_lifespan", closing)
 
     async def _open(self, opened: list[Lifespan]) -> dict[str, str]:
         reasons = {}
@@ -92,42 +95,33 @@ class HookDispatcher(msgspec.Struct):
     async def _enter(self, plugin: str, opened: list[Lifespan]) -> str | None:
         settings = self.registry.settings.get(plugin)
         try:
-            lifespan = self.registry.plugins.call(plugin, "sereno_lifespan", settings=settings)
-            if lifespan is None:
+            given = self.registry.plugins.call(plugin, "sereno_lifespan", settings=settings)
+            if given is None:
                 return None
-            opening = lifespan.__aenter__
+            given.__aenter__, given.__aexit__  # noqa: B018 - is it a context manager?
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit in a hook is one plugin's fault
             return self._told(plugin, "sereno_lifespan", error)
-        reason = await self._guarded(plugin, "sereno_lifespan", opening, self.lifespan_limit)
+        lost = partial(self._told, plugin, "sereno_lifespan")
+        lifespan = ContainedLifespan(given, lost)
+        opening = lifespan.open(self.lifespan_limit.total_seconds(), self.swallowed)
+        reason = await self._guarded(plugin, "sereno_lifespan", opening)
         if reason is None:
             opened.append((plugin, lifespan))
         return reason
 
     async def _guarded(
-        self, plugin: str, hook: str, call: Callable[[], Awaitable[Any]], limit: timedelta
+        self, plugin: str, hook: str, call: Awaitable[BaseException | None]
     ) -> str | None:
-        """Await what `call` returns; return what went wrong, None when nothing did."""
+        """Await `call`, and return what went wrong in it as a sentence, None when nothing did."""
         self._calling = f"{hook} of plugin '{plugin}'"
         try:
-            async with asyncio.timeout(limit.total_seconds()):
-                await call()
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return self._told(plugin, hook, error)
-        except BaseException as error:  # what would end the loop, too: it is the plugin's
-            return self._told(plugin, hook, error)
+            error = await call
         finally:
             self._calling = None
-        return None
+        return None if error is None else self._told(plugin, hook, error)
 
     def _told(self, plugin: str, hook: str, error: BaseException) -> str:
         log.error("hook failed", exc_info=error, extra={"plugin": plugin, "hook": hook})
         return describe(error, self.registry.records[plugin].package)
-
-
-def _close(lifespan: AbstractAsyncContextManager[Any]) -> Awaitable[Any]:
-    return lifespan.__aexit__(None, None, None)

@@ -1,7 +1,8 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -248,3 +249,90 @@ async def test_what_is_no_context_manager_fails_its_plugin() -> None:
     async with HookDispatcher(plugins).lifespans() as left:
         assert left.records["a"].state == "failed"
         assert "__aenter__" in left.records["a"].reason
+
+
+async def _deaf(until: asyncio.Event) -> None:
+    while not until.is_set():
+        with suppress(asyncio.CancelledError):
+            await until.wait()
+
+
+async def test_a_hook_that_swallows_its_cancellation_is_left_behind_by_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard, until = [], asyncio.Event()
+
+    async def deaf(event: LeaderChanged) -> None:
+        await _deaf(until)
+
+    async def good(event: LeaderChanged) -> None:
+        heard.append(event)
+
+    plugins = registry(("a", listener(deaf)), ("b", listener(good)))
+    await HookDispatcher(plugins, limit=SHORT, swallowed=0.05).emit(EVENT)
+
+    assert heard == [EVENT]
+    (told,) = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert vars(told)["plugin"] == "a"
+    assert "it swallowed its cancellation" in str(told.exc_info)
+    until.set()
+
+
+async def test_a_lifespan_that_swallows_its_cancellation_holds_up_no_start_and_no_stop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    until = asyncio.Event()
+
+    async def opening() -> AsyncIterator[None]:
+        await _deaf(until)
+        yield
+
+    async def closing() -> AsyncIterator[None]:
+        yield
+        await _deaf(until)
+
+    plugins = registry(("a", keeper(opening)), ("b", keeper(closing)))
+    hooks = HookDispatcher(plugins, lifespan_limit=SHORT, swallowed=0.05)
+    async with hooks.lifespans() as left:
+        assert set(left.jobs) == {"closing.work"}
+        assert "it swallowed its cancellation" in left.records["a"].reason
+
+    errors = [vars(r)["plugin"] for r in caplog.records if r.levelno == logging.ERROR]
+    assert errors == ["a", "b"]
+    until.set()
+
+
+async def test_what_a_lifespan_has_set_for_its_jobs_is_there_while_it_is_open() -> None:
+    pool: ContextVar[str] = ContextVar("pool")
+
+    async def sets() -> AsyncIterator[None]:
+        token = pool.set("open")
+        yield
+        pool.reset(token)
+
+    async with HookDispatcher(registry(("a", keeper(sets)))).lifespans():
+        assert await asyncio.create_task(asyncio.sleep(0, pool.get())) == "open"
+
+
+async def test_a_task_group_of_a_lifespan_that_fails_ends_nothing_but_its_lifespan(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failed = asyncio.Event()
+
+    async def fails() -> None:
+        failed.set()
+        raise OSError("the feed broke")
+
+    async def feeds() -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+            yield
+
+    async with HookDispatcher(registry(("a", keeper(feeds)))).lifespans():
+        await failed.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    (told,) = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert vars(told)["plugin"] == "a"
+    assert "the feed broke" in caplog.text
