@@ -1,4 +1,12 @@
-"""Which runs are under way or waiting, and whether one more may start: pure bookkeeping."""
+"""Which runs are under way or waiting, and whether one more may start: pure bookkeeping.
+
+What takes places: a run under way (`add`), one that is about to have its number (`reserve`), and an
+attempt that was left behind (`hold`). The latter two are not among the runs by number: the one has
+none yet, and the number of the other may be another attempt's by now.
+
+Invariants: the counts are those of what was put in and not taken out again; to take out what is not
+there changes nothing, so a leader that is deposed in the midst of a batch may clear all of it.
+"""
 
 from collections import Counter
 from datetime import datetime
@@ -7,8 +15,22 @@ from uuid import UUID
 import msgspec
 
 
-class Occupant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A run that is not over. `running` false: it waits in the queue. `foreign`: another node's.
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a run under way counts for. `key`: concurrency key. `foreign`: on another node."""
+
+    job: str
+    schedule_id: int | None = None
+    key: str | None = None
+    executor: str = "async"
+    foreign: bool = False
+
+
+class Reservation(Place, frozen=True, kw_only=True, gc=False, eq=False):
+    """A place that is kept for a run which has no number yet; each is its own, however equal."""
+
+
+class Occupant(Place, frozen=True, kw_only=True, gc=False):
+    """A run that is not over. `running` false: it waits in the queue.
 
     `token`: of the attempt under way, None while it is being claimed. `start_by`: when it is too
     late for it to begin.
@@ -16,21 +38,12 @@ class Occupant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     run_id: int
     token: UUID | None = None
-    job: str
-    schedule_id: int | None = None
-    key: str | None = None
-    executor: str = "async"
     running: bool = True
-    foreign: bool = False
     start_by: datetime | None = None
 
     def waiting(self) -> "Occupant":
         """Return this run as one that waits in the queue."""
         return msgspec.structs.replace(self, token=None, running=False, foreign=False)
-
-
-_HELD = -(2**62)
-"""The first number of those whose run's own number may be another attempt's by now."""
 
 
 class Occupancy:
@@ -44,8 +57,10 @@ class Occupancy:
         self._max_running = max_running
         self._capacity = capacity
         self._runs: dict[int, Occupant] = {}
-        self._held: dict[UUID, tuple[int, int]] = {}
+        self._reserved: set[Reservation] = set()
+        self._held: dict[UUID, Occupant] = {}
         self._by_schedule: dict[int, set[int]] = {}
+        self._kept: Counter[int | None] = Counter()  # by schedule: reserved or held
         self._start_by: dict[int, datetime] = {}
         self._jobs: Counter[str] = Counter()
         self._keys: Counter[str] = Counter()
@@ -91,6 +106,17 @@ class Occupancy:
             self._count(run, -1)
         return run
 
+    def reserve(self, place: Reservation) -> None:
+        """Keep a place for a run until it has its number, or is not written at all."""
+        self._reserved.add(place)
+        self._keep(place, 1)
+
+    def release(self, place: Reservation) -> None:
+        """Keep it no longer."""
+        if place in self._reserved:
+            self._reserved.remove(place)
+            self._keep(place, -1)
+
     def occupant(self, run_id: int, token: UUID) -> Occupant | None:
         """Return what is noted of this attempt."""
         run = self._runs.get(run_id)
@@ -98,19 +124,15 @@ class Occupancy:
 
     def hold(self, token: UUID, run: Occupant) -> None:
         """Count `run`, whose outcome is told, as long as its attempt works on."""
-        if token in self._held:
-            return
-        number = _HELD
-        while number in self._runs:
-            number -= 1
-        self._held[token] = number, run.run_id
-        self.add(msgspec.structs.replace(run, run_id=number, token=token, running=True))
+        if token not in self._held:
+            self._held[token] = run
+            self._keep(run, 1)
 
     def let_go(self, token: UUID) -> None:
-        """Hear that it is over."""
+        """Count it no more: it is over."""
         held = self._held.pop(token, None)
         if held is not None:
-            self.remove(held[0])
+            self._keep(held, -1)
 
     def held(self) -> set[UUID]:
         """Return what attempts are known by that were left behind and still work."""
@@ -118,7 +140,7 @@ class Occupancy:
 
     def repeats(self, run_id: int) -> bool:
         """Tell whether an earlier attempt of this run still works."""
-        return any(held == run_id for _, held in self._held.values())
+        return any(held.run_id == run_id for held in self._held.values())
 
     def clear(self) -> None:
         """Forget everything, as on losing the lead."""
@@ -128,9 +150,13 @@ class Occupancy:
         """Return the runs of a schedule that are not over."""
         return self._by_schedule.get(schedule_id, set())
 
+    def occupied(self, schedule_id: int) -> bool:
+        """Tell whether a slot of this schedule would overlap with what is under way or waits."""
+        return schedule_id in self._by_schedule or self._kept[schedule_id] > 0
+
     def foreign(self) -> list[int]:
         """Return the runs that other nodes own."""
-        return [r.run_id for r in self._runs.values() if r.foreign and r.run_id > 0]
+        return [r.run_id for r in self._runs.values() if r.foreign]
 
     def waiting(self) -> list[int]:
         """Return the runs of schedules that wait in the queue."""
@@ -143,10 +169,6 @@ class Occupancy:
     def expired(self, now: datetime) -> list[int]:
         """Return those that wait and are too late to begin by `now`."""
         return [run_id for run_id, by in self._start_by.items() if by < now]
-
-    def running(self) -> dict[str, int]:
-        """Return how many runs of each job are under way."""
-        return {job: n for job, n in self._jobs.items() if n}
 
     def full_jobs(self, limits: dict[str, int]) -> list[str]:
         """Return the jobs of `limits` that may start no more now."""
@@ -173,10 +195,14 @@ class Occupancy:
         """Tell whether one more attempt may begin in this executor."""
         return self._executors[executor] < self._capacity.get(executor, self._max_running)
 
-    def _count(self, run: Occupant, by: int) -> None:
+    def _keep(self, place: Place, by: int) -> None:
+        self._kept[place.schedule_id] += by
+        self._count(place, by)
+
+    def _count(self, place: Place, by: int) -> None:
         self._total += by
-        self._jobs[run.job] += by
-        if run.key is not None:
-            self._keys[run.key] += by
-        if not run.foreign:
-            self._executors[run.executor] += by
+        self._jobs[place.job] += by
+        if place.key is not None:
+            self._keys[place.key] += by
+        if not place.foreign:  # its node has executors of its own
+            self._executors[place.executor] += by

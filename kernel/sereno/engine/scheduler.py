@@ -17,7 +17,7 @@ import msgspec
 from sereno.engine.agenda import Agenda
 from sereno.engine.clock import Clock, steady
 from sereno.engine.locked import Locked
-from sereno.engine.occupancy import Occupancy, Occupant
+from sereno.engine.occupancy import Occupancy, Occupant, Reservation
 from sereno.engine.planner import plan, waits
 from sereno.engine.runner import Runner
 from sereno.model.errors import (
@@ -90,7 +90,7 @@ class Scheduler:
         self._policies: dict[int, tuple[int, Policies]] = {}
         self._to_resume: list[str] = []
         self._to_cancel: set[int] = set()
-        self._held: list[int] = []
+        self._reserved: list[Reservation] = []
         self._unforeseen: deque[Entry] = deque()
         self._next_refill = 0.0
         self._locked = Locked(db)
@@ -165,7 +165,7 @@ class Scheduler:
                 policies,
                 now,
                 now + LOOKAHEAD,
-                occupied=bool(self._occupancy.of_schedule(entry.schedule_id)),
+                occupied=self._occupancy.occupied(entry.schedule_id),
                 doubtful_until=self._doubtful_until,
             )
         except Exception as error:  # a trigger may be a plugin's: no other schedule is to suffer
@@ -189,17 +189,15 @@ class Scheduler:
         start = run.start and self._occupancy.admits(
             entry.job, policies.max_running, run.concurrency_key, policies.executor
         )
-        if start:  # a place is held until the run has its number
-            self._held.append(-1 - len(self._held))
-            self._occupancy.add(
-                Occupant(
-                    run_id=self._held[-1],
-                    job=entry.job,
-                    schedule_id=entry.schedule_id,
-                    key=run.concurrency_key,
-                    executor=policies.executor,
-                )
+        if start:  # what else is planned in this batch is to count it already
+            place = Reservation(
+                job=entry.job,
+                schedule_id=entry.schedule_id,
+                key=run.concurrency_key,
+                executor=policies.executor,
             )
+            self._reserved.append(place)
+            self._occupancy.reserve(place)
         if not start:
             self._tell_queued()
         return run if start == run.start else msgspec.structs.replace(run, start=False)
@@ -208,8 +206,8 @@ class Scheduler:
         try:
             settled, made = await self._write(settlements)
         finally:
-            while self._held:
-                self._occupancy.remove(self._held.pop())
+            while self._reserved:
+                self._occupancy.release(self._reserved.pop())
         for s in settlements:
             if s.entry.schedule_id in settled:
                 self._follow(s, made)
@@ -256,7 +254,7 @@ class Scheduler:
     def _follow(self, settlement: Settlement, made: ledger.Made) -> None:
         entry = settlement.entry
         if settlement.cancel_previous:
-            self._to_cancel |= {r for r in self._occupancy.of_schedule(entry.schedule_id) if r > 0}
+            self._to_cancel |= self._occupancy.of_schedule(entry.schedule_id)
         policies = self._policies_of(entry)
         late: dict[datetime, str] = {}
         if policies is not None:

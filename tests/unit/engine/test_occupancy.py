@@ -1,11 +1,11 @@
 """Who may start: what the leader counts."""
 
-from collections import Counter
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sereno.engine.occupancy import Occupancy, Occupant
+from sereno.engine.occupancy import Occupancy, Occupant, Reservation
 
 SETTLED = settings(derandomize=True, deadline=None, database=None, max_examples=200)
 
@@ -41,13 +41,17 @@ def test_the_counts_are_those_of_the_runs_that_were_added_and_not_removed(
         else:
             assert occupancy.remove(run.run_id) == held.pop(run.run_id, None)
         running = [r for r in held.values() if r.running]
-        assert occupancy.running() == Counter(r.job for r in running)
+        for job in ("a", "b"):
+            of_it = sum(1 for r in running if r.job == job)
+            assert occupancy.full_jobs({job: of_it}) == [job]
+            assert occupancy.full_jobs({job: of_it + 1}) == []
         assert sorted(occupancy.keys()) == sorted({r.key for r in running if r.key})
         assert occupancy.room() == max(0, 5 - len(running))
         assert sorted(occupancy.foreign()) == sorted(r.run_id for r in held.values() if r.foreign)
         for schedule in (1, 2, 3):
             wanted = {r.run_id for r in held.values() if r.schedule_id == schedule}
             assert occupancy.of_schedule(schedule) == wanted
+            assert occupancy.occupied(schedule) == bool(wanted)
         threads = sum(1 for r in running if r.executor == "thread" and not r.foreign)
         assert occupancy.admits("c", None, None, "thread") == (len(running) < 5 and threads < 2)
 
@@ -90,6 +94,42 @@ def test_removing_what_is_not_there_is_no_fault() -> None:
 def test_clear_forgets_all_and_keeps_the_limits() -> None:
     occupancy = with_runs(Occupant(run_id=1, job="a", schedule_id=1), max_running=1, threads=1)
     occupancy.clear()
-    assert (occupancy.running(), occupancy.of_schedule(1), occupancy.room()) == ({}, set(), 1)
+    assert (occupancy.full_jobs({"a": 1}), occupancy.of_schedule(1), occupancy.room()) == (
+        [],
+        set(),
+        1,
+    )
     occupancy.add(Occupant(run_id=2, job="a", executor="thread"))
     assert not occupancy.admits("b", None, None, "thread")
+
+
+def test_a_reserved_place_counts_until_it_is_released_and_no_longer() -> None:
+    occupancy, place = with_runs(max_running=2), Reservation(job="a", schedule_id=3, key="k")
+    occupancy.reserve(place)
+    occupancy.reserve(Reservation(job="a", schedule_id=3))
+    assert (occupancy.room(), occupancy.keys(), occupancy.occupied(3)) == (0, ["k"], True)
+    assert (occupancy.of_schedule(3), occupancy.foreign(), occupancy.waiting()) == (set(), [], [])
+    occupancy.release(place)
+    occupancy.release(place)
+    assert (occupancy.room(), occupancy.keys(), occupancy.occupied(3)) == (1, [], True)
+
+
+def test_what_a_deposed_leader_had_reserved_is_not_released_twice() -> None:
+    occupancy, place = with_runs(max_running=1), Reservation(job="a", schedule_id=3)
+    occupancy.reserve(place)
+    occupancy.clear()
+    occupancy.reserve(Reservation(job="a", schedule_id=3))
+    occupancy.release(place)
+    assert (occupancy.room(), occupancy.occupied(3)) == (0, True)
+
+
+def test_an_attempt_that_was_left_behind_keeps_its_place_beside_the_next_of_its_run() -> None:
+    occupancy, left = with_runs(max_running=3), Occupant(run_id=7, job="a", schedule_id=3)
+    occupancy.hold(UUID(int=1), left)
+    occupancy.hold(UUID(int=1), left)
+    assert (occupancy.room(), occupancy.occupied(3), occupancy.repeats(7)) == (2, True, True)
+    occupancy.add(Occupant(run_id=7, job="a", token=UUID(int=2)))
+    occupancy.let_go(UUID(int=1))
+    occupancy.let_go(UUID(int=1))
+    assert (occupancy.room(), occupancy.occupied(3), occupancy.repeats(7)) == (2, False, False)
+    assert occupancy.token(7) == UUID(int=2)
