@@ -82,11 +82,17 @@ async def test_a_function_is_not_called_once_its_node_may_have_lost_the_run(
         assert runner is not None
         asked: list[float | None] = []
 
-        def trusted_until() -> float | None:
-            asked.append(leader.trusted_until if asked else steady() - 0.001)
-            return asked[-1]
+        class TooLateAtFirst:
+            leading = True
+            outcome_written = leader.outcome_written
+            place_freed = leader.place_freed
 
-        runner._trusted_until = trusted_until
+            @property
+            def trusted_until(self) -> float | None:
+                asked.append(leader.trusted_until if asked else steady() - 0.001)
+                return asked[-1]
+
+        runner._lead = TooLateAtFirst()
         file = tmp_path / "notes"
         row = await eye.over(await eye.enqueue(made.name, json.dumps({"file": str(file)})))
         assert (row["state"], row["attempt"], row["losses"]) == ("succeeded", 1, 0)

@@ -16,12 +16,14 @@ from uuid import UUID
 import asyncpg
 
 from sereno.engine.dispatcher import Dispatcher
+from sereno.engine.node_context import NodeContext
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.planner import QUIET
 from sereno.engine.runner import Runner
 from sereno.engine.scheduler import Scheduler
 from sereno.engine.status import Status
 from sereno.engine.stragglers import Stragglers
+from sereno.engine.term import Term
 from sereno.engine.verify import Account, expected, verify
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
@@ -133,19 +135,31 @@ SELECT 'job ' || r.job, array_agg(r.id) FROM sereno.run r JOIN sereno.job j ON j
 """What runs at once though it may not: keys, jobs, all together."""
 
 
+class EverTrusted:
+    """The lead of those who do not know yet that they were deposed."""
+
+    leading = True
+    trusted_until = float("inf")
+
+    def outcome_written(self, outcome: Outcome) -> None:
+        """Leave it to the world, which writes the outcomes."""
+
+    def place_freed(self) -> None:
+        """Leave it to the world."""
+
+
 class Hands(Runner):
     """The runner, but that it makes no attempts: it holds claims until it is told how they end."""
 
     def __init__(self, db: Database, node: UUID, clock: FakeClock, jobs: dict[str, Job]) -> None:
+        status = Status(node=node, label="", version="")
         super().__init__(
-            *(db, node, clock, jobs, lambda job: None, {}, {}),
-            publish=lambda event: None,
-            ended=lambda outcome: None,
-            leading=lambda: True,
-            trusted_until=lambda: float("inf"),
-            stragglers=Stragglers(
-                db, Status(node=node, label="", version=""), Occupancy(0, {}), lambda: None
-            ),
+            NodeContext(db=db, status=status, clock=clock, publish=lambda event: None),
+            jobs,
+            lambda job: None,
+            {},
+            Stragglers(db, status, Occupancy(0, {}), lambda: None),
+            EverTrusted(),
         )
         self.claims: dict[UUID, Claim] = {}
         self.stopped: dict[UUID, str] = {}
@@ -205,9 +219,9 @@ class World:
 
     async def crown(self) -> Leader:
         """Begin a new term, of a new node; who led before does not know it yet."""
-        number = next(self._numbers)
-        node = NodeIdentity(UUID(int=number), number)
-        term = await self.eye.fetchval(
+        key = next(self._numbers)
+        node = NodeIdentity(UUID(int=key), key)
+        number = await self.eye.fetchval(
             "UPDATE sereno.leadership SET term = term + 1, node = $1 RETURNING term", node.id
         )
         if self.leader is not None:
@@ -216,21 +230,13 @@ class World:
         known = {n: j for n, j in self.jobs.items() if n not in self.absent}
         occupancy = Occupancy(MAX_RUNNING, {})
         hands = Hands(self.db, node.id, self.clock, known)
-        dispatcher = Dispatcher(
-            *(self.db, node, term, self.clock, hands, occupancy, known),
-            lease=5.0,
-            session_since=0.0,
-            publish=events.append,
-        )
-        scheduler = Scheduler(
-            *(self.db, node, term, self.clock, hands, occupancy, known),
-            publish=events.append,
-            queued=dispatcher.wait,
-        )
-        self.leader = Leader(node, term, hands, occupancy, scheduler, dispatcher, events)
+        term = Term(db=self.db, node=node, number=number, clock=self.clock, publish=events.append)
+        dispatcher = Dispatcher(term, hands, occupancy, known, lease=5.0, session_since=0.0)
+        scheduler = Scheduler(term, hands, occupancy, known, queued=dispatcher.wait)
+        self.leader = Leader(node, number, hands, occupancy, scheduler, dispatcher, events)
         await register(
             self.db,
-            term,
+            number,
             [DeclaredJob(job=j, plugin=n.partition(".")[0]) for n, j in known.items()],
             [s for s in self.schedules.values() if s.job in known],
         )

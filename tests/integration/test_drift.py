@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from sereno.engine import drift, drift_watch
+from sereno.engine.clock import Clock
 from sereno.engine.drift import foresee, notice
+from sereno.engine.term import Term
 from sereno.model.declared import Declared
 from sereno.model.drift import Drift
 from sereno.model.errors import LeaseLostError
@@ -17,10 +19,11 @@ from sereno.model.ledger import ScheduleVersion
 from sereno.store import drift as walked
 from sereno.store import schedules
 from sereno.store.drift import FIRST, Step
+from sereno.store.session import NodeIdentity
 from sereno.triggers.occurrences import next_slot
 from sereno.triggers.rule_version import rules
 
-from .scene import OTHER, Scene, job_named, named, opened
+from .scene import NODE, OTHER, Scene, job_named, named, opened
 
 HOUR = timedelta(hours=1)
 
@@ -282,7 +285,14 @@ async def test_a_leader_rests_after_each_step_in_proportion_to_it(
 
     monkeypatch.setattr(drift_watch, "steady", lambda: time)
     monkeypatch.setattr(drift_watch, "notice", taking)
-    ahead, rests = drift_watch.DriftWatch(scene.db, scene.term, lambda: None), []
+    term = Term(
+        db=scene.db,
+        node=NodeIdentity(NODE, 1),
+        number=scene.term,
+        clock=Clock(),
+        publish=lambda event: None,
+    )
+    ahead, rests = drift_watch.DriftWatch(term, lambda: None), []
     for _ in range(5):
         await ahead.turn()
         rests.append(ahead.pause())

@@ -15,12 +15,12 @@ from sereno.engine import history
 from sereno.engine.backoff import Backoff
 from sereno.engine.blockage import Blockage
 from sereno.engine.clock import Clock, steady
-from sereno.engine.completer import chains_of
 from sereno.engine.executors.executor import Executor
 from sereno.engine.executors.in_loop import InLoop
 from sereno.engine.executors.in_process import InProcess
 from sereno.engine.executors.in_thread import InThread
 from sereno.engine.leader import Leader
+from sereno.engine.node_context import NodeContext
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.runner import Runner
 from sereno.engine.status import Status
@@ -125,7 +125,8 @@ class Node:
 
     def silent(self) -> float:
         """Return for how many seconds the firing loop has given no sign of life."""
-        return 0.0 if self.leader is None else steady() - self.leader.pulse
+        pulse = self.status.pulse
+        return 0.0 if pulse is None else steady() - pulse
 
     def dead(self) -> str | None:
         """Say why this node's loop is dead, None while it lives."""
@@ -136,38 +137,29 @@ class Node:
     async def work(self, stop: asyncio.Event, force: asyncio.Event | None = None) -> None:
         """Stand for the lead and run what is this node's, until `stop` is set and all runs are
         over; they are not waited for once `force` is set."""
-        registry, settings = self.registry, self.settings
         executors = self.status.executors = self._executors()
-        capacity = {name: e.capacity for name, e in executors.items() if e.capacity is not None}
-        occupancy = Occupancy(settings.max_running, capacity)
-        stragglers = Stragglers(self.db, self.status, occupancy, lambda: leader.place_free())
-        self.leader = leader = Leader(
-            settings.leader_database_url or self._dsn,
-            self.db,
-            self._node,
-            self.clock,
-            self.status,
-            _jobs(registry),
-            _Schedules(registry),
-            lease=settings.lease.total_seconds(),
-            occupancy=occupancy,
-            present=self._present,
-            publish=self._bus.publish,
+        bounded = {n: e.capacity for n, e in executors.items() if e.capacity is not None}
+        occupancy = Occupancy(self.settings.max_running, bounded)
+        context = NodeContext(
+            db=self.db, status=self.status, clock=self.clock, publish=self._bus.publish
         )
+        self.leader = leader = Leader(
+            self.settings.leader_database_url or self._dsn,
+            context,
+            _jobs(self.registry),
+            _Schedules(self.registry),
+            occupancy,
+            self._present,
+        )
+        stragglers = Stragglers(self.db, self.status, occupancy, leader.place_freed)
         self.runner = runner = Runner(
-            self.db,
-            self.status.node,
-            self.clock,
-            registry.jobs,
-            registry.settings_of,
+            context,
+            self.registry.jobs,
+            self.registry.settings_of,
             executors,
-            chains_of(registry.jobs),
-            publish=self._bus.publish,
-            ended=leader.ended,
-            leading=lambda: self.status.leading,
-            trusted_until=lambda: leader.trusted_until,
-            stragglers=stragglers,
-            tracer=self._tracer,
+            stragglers,
+            leader,
+            self._tracer,
         )
         self.status.at_work = runner.at_work
         tasks: list[asyncio.Future[Any]] = [
@@ -180,7 +172,7 @@ class Node:
             asyncio.ensure_future(
                 Watchdog(
                     self.status,
-                    0.6 * settings.lease.total_seconds(),
+                    0.6 * context.lease,
                     leader.cut,
                     Blockage(self._dsn, self.status.node),
                 ).work()

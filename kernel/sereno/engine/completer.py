@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
 import msgspec
 
 from sereno.engine.backoff import Backoff
+from sereno.engine.lead import Lead
 from sereno.model.errors import StoreError, StoreLockedError, StoreUnavailableError
 from sereno.model.job import Job
 from sereno.model.run import Outcome
@@ -34,9 +35,8 @@ def chains_of(jobs: Mapping[str, Job]) -> Chains:
 
 
 class Completer:
-    """Writes what is put into it, oldest first; `written` hears of each and whose it was.
-
-    `leading`: while this node does not lead, the leader is told that places are free.
+    """Writes what is put into it, oldest first; `written` is called with each and whether the run
+    was still this node's.
 
     A job that ran is never forgotten: while the database is away its outcome waits here.
     """
@@ -45,17 +45,16 @@ class Completer:
         self,
         db: Database,
         node: UUID,
-        chains: Chains,
+        jobs: Mapping[str, Job],
         written: Callable[[Outcome, bool], None],
-        leading: Callable[[], bool],
-        secret: Collection[str] = (),
+        lead: Lead,
     ) -> None:
         self._db = db
         self._node = node
-        self._chains = chains
-        self._secret = secret
+        self._chains = chains_of(jobs)
+        self._secret = frozenset(n for n, j in jobs.items() if j.secrets)
         self._written = written
-        self._leading = leading
+        self._lead = lead
         self._waiting: list[Outcome] = []
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -130,7 +129,7 @@ class Completer:
         for outcome in group:
             if outcome.token not in written.held:
                 self._written(outcome, outcome.token in written.ours)
-        if not self._leading():
+        if not self._lead.leading:
             await self._tell_leader()
         return [o for o in group if o.token in written.held]
 

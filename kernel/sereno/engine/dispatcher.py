@@ -6,18 +6,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain
 from uuid import UUID
 
-from sereno.engine.clock import Clock, steady
+from sereno.engine.clock import steady
 from sereno.engine.occupancy import Occupancy, Occupant
 from sereno.engine.reaper import Reaper
 from sereno.engine.runner import Runner
+from sereno.engine.term import Term
 from sereno.model.events import SlotSettled
 from sereno.model.job import Job
 from sereno.model.ledger import Claim, Queued
 from sereno.model.policies import Policies
 from sereno.model.run import FINAL
 from sereno.store import queue, runs
-from sereno.store.pool import Database
-from sereno.store.session import NodeIdentity
 
 QUEUE_EVERY = 2.0
 """Seconds between looks at the queue: a notification brings one at once, this is for runs that were
@@ -34,37 +33,27 @@ CLAIMS = 250
 
 
 class Dispatcher:
-    """The queue of one term. `session_since`: the steady time from which our session has lasted.
-
-    `publish`: hears of the runs that were lost with their node, and of slots whose run began late
-    or not at all.
-    """
+    """The queue of one term. `lease`: seconds; `session_since`: the steady time from which our
+    session has lasted."""
 
     def __init__(
         self,
-        db: Database,
-        node: NodeIdentity,
-        term: int,
-        clock: Clock,
+        term: Term,
         runner: Runner,
         occupancy: Occupancy,
         jobs: Mapping[str, Job],
         *,
         lease: float,
         session_since: float,
-        publish: Callable[[object], None],
     ) -> None:
-        self._db = db
-        self._node = node
         self._term = term
-        self._clock = clock
+        self._db = term.db
+        self._clock = term.clock
         self._runner = runner
         self._stragglers = runner.stragglers
         self._occupancy = occupancy
         self._jobs = jobs
-        self._publish = publish
-        self._session_since = session_since
-        self._reaper = Reaper(db, node.id, jobs, lease, publish)
+        self._reaper = Reaper(term, jobs, lease, session_since)
         self._limits = {
             n: j.policies.max_running for n, j in jobs.items() if j.policies.max_running
         }
@@ -117,10 +106,10 @@ class Dispatcher:
         """Learn what runs and waits already, of this node and of others."""
         self._occupancy.clear()
         active = await runs.active(self._db)
-        running = [r for r in active if r["state"] == "running" and r["node"] == self._node.id]
+        running = [r for r in active if r["state"] == "running" and r["node"] == self._term.node.id]
         self._runner.lose(self._runner.unattended(running))
         for row in active:
-            mine = row["node"] == self._node.id
+            mine = row["node"] == self._term.node.id
             self._occupancy.add(
                 Occupant(
                     run_id=row["id"],
@@ -177,7 +166,7 @@ class Dispatcher:
         if not jobs or not self._occupancy.room():
             return
         first = await runs.claim_first(
-            self._db, self._term, self._node.id, jobs, self._occupancy.keys()
+            self._db, self._term.number, self._term.node.id, jobs, self._occupancy.keys()
         )
         if first is not None:
             run, claim = first
@@ -247,7 +236,7 @@ class Dispatcher:
     async def _claim(self, chosen: list[int]) -> list[Claim]:
         claims: list[Claim] = []
         try:
-            claims = await runs.claim(self._db, self._term, self._node.id, chosen)
+            claims = await runs.claim(self._db, self._term.number, self._term.node.id, chosen)
             return claims
         finally:
             claimed = {c.run_id for c in claims}
@@ -266,7 +255,7 @@ class Dispatcher:
 
     def _tell_late(self, claim: Claim) -> None:
         if claim.verdict == "late" and claim.slot is not None:
-            self._publish(
+            self._term.publish(
                 SlotSettled(
                     job=claim.job,
                     schedule=claim.schedule or "",
@@ -283,11 +272,11 @@ class Dispatcher:
         late = self._occupancy.expired(self._clock.now())
         if not late:
             return
-        ended = await runs.expire(self._db, self._term, late)
+        ended = await runs.expire(self._db, self._term.number, late)
         for row in ended:
             self._left(row["id"], "cancelled")
             if row["reason"] is not None:
-                self._publish(
+                self._term.publish(
                     SlotSettled(
                         job=row["job"],
                         schedule=row["schedule"] or "",
@@ -304,7 +293,7 @@ class Dispatcher:
     async def _look_after_foreign(self) -> None:
         """See which runs of other nodes have ended, and take those whose node is gone."""
         self._next_foreign = steady() + FOREIGN_EVERY
-        for run_id, became, _ in await self._reaper.look(self._term, self._session_since):
+        for run_id, became, _ in await self._reaper.look():
             self._left(run_id, became)
         states = await runs.states(self._db, self._occupancy.foreign())
         for run_id, state in states.items():

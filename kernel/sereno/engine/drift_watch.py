@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from sereno.engine.clock import steady
 from sereno.engine.drift import notice
+from sereno.engine.term import Term
 from sereno.model.errors import LeaseLostError, SerenoError, StoreUnavailableError
 from sereno.store.drift import FIRST, Step
-from sereno.store.pool import Database
 
 log = logging.getLogger("sereno.leader")
 
@@ -33,8 +33,7 @@ EVERY = 3600.0
 class DriftWatch:
     """The look ahead of one term. `moved`: called when schedules are to be read again."""
 
-    def __init__(self, db: Database, term: int, moved: Callable[[], None]) -> None:
-        self._db = db
+    def __init__(self, term: Term, moved: Callable[[], None]) -> None:
         self._term = term
         self._moved = moved
         self._next = 0.0
@@ -53,7 +52,7 @@ class DriftWatch:
         self._next = began + EVERY
         try:
             found, step = await notice(
-                self._db, self._term, AT_ONCE, self._step, only_kept=self._only_kept
+                self._term.db, self._term.number, AT_ONCE, self._step, only_kept=self._only_kept
             )
         except (LeaseLostError, StoreUnavailableError):
             raise

@@ -7,13 +7,13 @@ then. What must not run twice (``on_lost="fail"``) and was due by then is settle
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 from sereno.engine.clock import steady
+from sereno.engine.term import Term
 from sereno.model.events import RunFinished
 from sereno.store import timeline as store
-from sereno.store.pool import Database
 from sereno.store.timeline import Entered, Timeline
 
 log = logging.getLogger("sereno.leader")
@@ -54,9 +54,7 @@ def tell_numbers(numbers: Mapping[str, int]) -> None:
         )
 
 
-async def settle_doubtful(
-    db: Database, term: int, timeline: Timeline, publish: Callable[[object], None]
-) -> None:
+async def settle_doubtful(term: Term, timeline: Timeline) -> None:
     """End the queued runs that may have run before, unless an earlier leader has.
 
     Raises LeaseLostError and StoreError.
@@ -65,10 +63,10 @@ async def settle_doubtful(
         return
     end = steady() + _PATIENCE
     while True:
-        gone, left = await store.lose_doubtful(db, term, timeline, _BATCH)
+        gone, left = await store.lose_doubtful(term.db, term.number, timeline, _BATCH)
         for row in gone:
             log.warning("a run may have run already", extra={"run": row["id"], "job": row["job"]})
-            publish(
+            term.publish(
                 RunFinished(
                     run_id=row["id"],
                     job=row["job"],

@@ -14,20 +14,22 @@ any error of the session means that the lock is lost; the presence lock is held 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
 from sereno.engine import history
 from sereno.engine.backoff import Backoff
-from sereno.engine.clock import Clock, steady
+from sereno.engine.clock import steady
 from sereno.engine.dispatcher import CANCEL_EVERY, Dispatcher
-from sereno.engine.firing_loop import FiringLoop, tell_trust
+from sereno.engine.firing_loop import FiringLoop
+from sereno.engine.heartbeat import Heartbeat, log_trust
+from sereno.engine.node_context import NodeContext
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.runner import Runner
 from sereno.engine.scheduler import Scheduler
-from sereno.engine.status import Status
+from sereno.engine.term import Term
 from sereno.engine.trust import Trust
 from sereno.engine.wakeup import Wakeup
 from sereno.model.errors import PoolerError, SerenoError, StoreError, StoreUnavailableError
@@ -36,10 +38,10 @@ from sereno.model.job import Job
 from sereno.model.run import Outcome
 from sereno.store import runs
 from sereno.store.backend import Backend
-from sereno.store.catalogue import DeclaredJob, NamedSchedule
+from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.holder import lock_holder, stranger
-from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity, NodeSession
+from sereno.store.timeline import Timeline
 
 log = logging.getLogger("sereno.leader")
 
@@ -76,64 +78,63 @@ _AFTER_A_FAULT = 2.0
 
 
 class Leader:
-    """This node's part in the election. `lease`: seconds; `dsn`: a direct connection, no pooler."""
+    """This node's part in the election, and the `Lead` of its runs. `dsn`: a direct connection, no
+    pooler."""
 
     def __init__(
         self,
         dsn: str,
-        db: Database,
-        node: NodeIdentity,
-        clock: Clock,
-        status: Status,
+        context: NodeContext,
         jobs: Sequence[DeclaredJob],
         schedules: Iterable[NamedSchedule],
-        *,
-        lease: float,
         occupancy: Occupancy,
         present: Callable[[], Awaitable[NodeIdentity]],
-        publish: Callable[[object], None],
     ) -> None:
         """`present`: makes sure that the database has this node's row, which failovers forget."""
         self._dsn = dsn
-        self._db = db
-        self._node = node
-        self._clock = clock
-        self._status = status
+        self._context = context
+        self._db = context.db
+        self._clock = context.clock
+        self._status = status = context.status
+        self._node = NodeIdentity(status.node, 0)
         self._declared = jobs
         self._schedules = schedules
         self._jobs: dict[str, Job] = {d.job.name: d.job for d in jobs}
         self._upstream = {name for job in self._jobs.values() for name in job.after}
-        self._lease = lease
-        self._call_limit = max(0.3, lease / 3)
+        self._call_limit = max(0.3, context.lease / 3)
         self._present = present
-        self._publish = publish
-        self._trust = Trust(lease)
+        self._trust = Trust(context.lease)
         self._wakeup = Wakeup()
         self._occupancy = occupancy
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
         self.refused = asyncio.Event()
-        self.pulse = steady()
+        status.pulse = steady()
         self._current: NodeSession | None = None
         self._next_cancel = 0.0
         self._next_stranger = 0.0
         self._stranger: Backend | None = None
 
     @property
+    def leading(self) -> bool:
+        """Tell whether this node leads."""
+        return self._status.leading
+
+    @property
     def trusted_until(self) -> float | None:
         """Return the steady time until which this node may act as leader, None when it may not."""
         return self._trust.until if self._trust.holds(steady()) else None
 
-    def ended(self, outcome: Outcome) -> None:
-        """Hear that an outcome is written: a place is free, a retry or a chained run may wait."""
+    def outcome_written(self, outcome: Outcome) -> None:
+        """Take note that a place is free, and that a retry or a chained run may wait."""
         old = self._occupancy.remove(outcome.run_id, outcome.token)
         if outcome.state == "queued" and old is not None:
             self._occupancy.add(old.waiting())
         queued = outcome.state == "queued" or outcome.job in self._upstream
         self._wakeup.ring("run" if queued else "end")
 
-    def place_free(self) -> None:
-        """Hear that a place is free though no outcome was written."""
+    def place_freed(self) -> None:
+        """Take note that a place is free though no outcome was written."""
         self._wakeup.ring("run")
 
     async def leave(self) -> None:
@@ -174,7 +175,7 @@ class Leader:
     def _session(self) -> NodeSession:
         return NodeSession(
             self._dsn,
-            lease=self._lease,
+            lease=self._context.lease,
             timeout=self._call_limit,
             application=f"sereno {self._node.id}",
         )
@@ -197,7 +198,7 @@ class Leader:
         )
         runner.lose(runner.unattended(owned))  # not leading, it has no claim on its way
         while not self._leaving.is_set():
-            self.pulse = sent = steady()
+            self._status.pulse = sent = steady()
             granted, now = await session.try_lead()
             self._clock.observe(now, sent, steady())
             self._status.clock_offset = self._clock.offset
@@ -212,7 +213,7 @@ class Leader:
                 await self._idle(runner, POLL * (23 + 2 * random.random()) / 24)  # noqa: S311
         self._left.set()
         while True:  # draining: the presence lock says that our runs are not lost
-            self.pulse = steady()
+            self._status.pulse = steady()
             await session.watch()
             await self._idle(runner, self._call_limit)
 
@@ -261,73 +262,78 @@ class Leader:
     ) -> None:
         await self._succeed(session)
         entered = await session.enter_timeline(self._node, self._status.term, self._db)
-        term = await session.begin_term(self._node, self._db)
-        history.tell(entered, term)
-        dispatcher = Dispatcher(
-            self._db,
-            self._node,
-            term,
-            self._clock,
-            runner,
-            self._occupancy,
-            self._jobs,
-            lease=self._lease,
-            session_since=since,
-            publish=self._publish,
-        )
-        scheduler = Scheduler(
-            self._db,
-            self._node,
-            term,
-            self._clock,
-            runner,
-            self._occupancy,
-            self._jobs,
-            publish=self._publish,
-            queued=dispatcher.wait,
-            doubtful_until=entered.timeline.doubtful_until,
-        )
-        firing_loop = FiringLoop(
-            self._db,
-            session,
-            self._node,
-            term,
-            self._clock,
-            self._trust,
-            self._status,
-            self._wakeup,
-            scheduler,
-            dispatcher,
-            lease=self._lease,
-            alive=self._alive,
-            before=partial(
-                history.settle_doubtful, self._db, term, entered.timeline, self._publish
-            ),
-        )
-        self._status.leading, self._status.term = True, term
+        number = await session.begin_term(self._node, self._db)
+        history.tell(entered, number)
+        term = self._context.term(number, self._node)
+        firing_loop = self._firing_loop(term, session, runner, entered.timeline, since)
+        self._status.leading, self._status.term = True, number
         self._status.leader_changes += 1
-        tell_trust(self._trust, term)
-        log.info("leading", extra={"term": term})
-        self._publish(
-            LeaderChanged(node=str(self._node.id), term=term, leading=True, reason="lock granted")
-        )
+        log_trust(self._trust, number)
+        log.info("leading", extra={"term": number})
+        self._publish_change(number, True, "lock granted")
         reason = "lost"
         try:
-            await firing_loop.run(self._declared, self._schedules, self._leaving)
+            await firing_loop.run(
+                [
+                    partial(history.settle_doubtful, term, entered.timeline),
+                    partial(
+                        register,
+                        self._db,
+                        number,
+                        self._declared,
+                        self._schedules,
+                        self._plugins_refused,
+                    ),
+                ],
+                self._leaving,
+            )
             reason = "handed over"
             self._distrust()
-            await session.hand_over(term, reason)
+            await session.hand_over(number, reason)
         finally:
             if steady() - since > _SETTLED:
                 backoff.reset()
             self._distrust()
             self._status.leading = False
             self._occupancy.clear()
-            log.info("no longer leading", extra={"term": term, "reason": reason})
-            self._publish(
-                LeaderChanged(node=str(self._node.id), term=term, leading=False, reason=reason)
-            )
+            log.info("no longer leading", extra={"term": number, "reason": reason})
+            self._publish_change(number, False, reason)
             await firing_loop.over()
+
+    def _firing_loop(
+        self,
+        term: Term,
+        session: NodeSession,
+        runner: Runner,
+        timeline: Timeline,
+        since: float,
+    ) -> FiringLoop:
+        dispatcher = Dispatcher(
+            term,
+            runner,
+            self._occupancy,
+            self._jobs,
+            lease=self._context.lease,
+            session_since=since,
+        )
+        scheduler = Scheduler(
+            term,
+            runner,
+            self._occupancy,
+            self._jobs,
+            queued=dispatcher.wait,
+            doubtful_until=timeline.doubtful_until,
+        )
+        heartbeat = Heartbeat(term, session, self._trust, self._status)
+        return FiringLoop(term, heartbeat, self._status, self._wakeup, scheduler, dispatcher)
+
+    def _plugins_refused(self, plugins: Mapping[str, str]) -> None:
+        """Take note which plugins the database does not take: this node's pages show them."""
+        self._status.refused = dict(plugins)
+
+    def _publish_change(self, term: int, leading: bool, reason: str) -> None:
+        node = str(self._node.id)
+        self._context.publish(LeaderChanged(node=node, term=term, leading=leading, reason=reason))
 
     async def _succeed(self, session: NodeSession) -> None:
         """Give a leader whose session was ended before its lease time to hear of it."""
@@ -336,9 +342,6 @@ class Leader:
             if not await session.predecessor_unaware(self._node):
                 return
             await asyncio.sleep(_HEARD / 20)
-
-    def _alive(self) -> None:
-        self.pulse = steady()
 
     def _lost(self, session: NodeSession) -> None:
         """Hear that the server has ended `session`, which may be an older one than ours."""
@@ -358,7 +361,7 @@ class Leader:
 
     async def _rest(self, seconds: float) -> None:
         """Wait for the next try, and no longer than until this node is told to leave."""
-        self.pulse = steady()
+        self._status.pulse = steady()
         if self._leaving.is_set():
             self._left.set()
             await asyncio.sleep(seconds)

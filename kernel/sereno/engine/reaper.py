@@ -1,15 +1,16 @@
 """Finds runs whose owner is gone, and has them tried again or lost."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from sereno.engine.clock import steady
 from sereno.engine.loss import tried_again
+from sereno.engine.term import Term
 from sereno.model.events import RunFinished
 from sereno.model.job import Job
 from sereno.store import runs, stragglers
-from sereno.store.pool import Database, Record
+from sereno.store.pool import Record
 
 log = logging.getLogger("sereno.reaper")
 
@@ -20,42 +21,34 @@ server) has the whole lease to come back and keep its runs."""
 
 
 class Reaper:
-    """Used by the leader alone. `lease`: seconds.
-
-    `publish`: hears of each run that is lost for good, as its own node cannot tell any more; of one
-    that is tried again, its next node will.
-    """
+    """Those of one term, other nodes' runs alone. `lease`: seconds; `session_since`: the steady
+    time from which our own session has lasted."""
 
     def __init__(
-        self,
-        db: Database,
-        node: UUID,
-        jobs: Mapping[str, Job],
-        lease: float,
-        publish: Callable[[object], None],
+        self, term: Term, jobs: Mapping[str, Job], lease: float, session_since: float
     ) -> None:
-        self._db = db
-        self._node = node
+        self._term = term
+        self._db = term.db
         self._jobs = jobs
         self._lease = lease
-        self._publish = publish
+        self._session_since = session_since
         self._absent: dict[UUID, float] = {}
 
-    async def look(self, term: int, session_since: float) -> list[tuple[int, str, int | None]]:
+    async def look(self) -> list[tuple[int, str, int | None]]:
         """Take the runs of nodes that have been gone for long enough.
 
-        `session_since`: the steady time from which our own session has lasted. Returns id, state,
-        schedule of what was taken; LeaseLostError and StoreError come through.
+        Returns id, state, schedule of what was taken; LeaseLostError and StoreError come through.
         """
         now = steady()
         owners = {owner.node: owner for owner in await runs.absent_owners(self._db)}
-        self._absent = {node: self._absent.get(node, now) for node in owners if node != self._node}
+        mine = self._term.node.id
+        self._absent = {node: self._absent.get(node, now) for node in owners if node != mine}
         taken: list[tuple[int, str, int | None]] = []
         for node, since in self._absent.items():
             # Were we connected before it went, then so was the server: it is the node that died.
-            crashed = owners[node].sessions == 0 and now - session_since > self._lease
+            crashed = owners[node].sessions == 0 and now - self._session_since > self._lease
             if now - since >= (min(DEAD_AFTER, self._lease) if crashed else self._lease):
-                taken += await self._take(term, node, self._why(owners[node], crashed))
+                taken += await self._take(node, self._why(owners[node], crashed))
         return taken
 
     def _why(self, owner: runs.AbsentOwner, crashed: bool) -> str:
@@ -64,7 +57,7 @@ class Reaper:
             how = f"died or was cut off: it was not there for {self._lease:g} s"
         return f"its node '{owner.label}' ({owner.node}) {how}"
 
-    async def _take(self, term: int, node: UUID, why: str) -> list[tuple[int, str, int | None]]:
+    async def _take(self, node: UUID, why: str) -> list[tuple[int, str, int | None]]:
         owned = await runs.owned(self._db, node)
         if not owned:
             return []
@@ -78,7 +71,7 @@ class Reaper:
                 )
                 for r in of_it
             ]
-            gone = await runs.lose(self._db, term, node, verdicts, error)
+            gone = await runs.lose(self._db, self._term.number, node, verdicts, error)
             for row in gone:
                 self._tell(row, node, error)
             taken += [(r["id"], r["state"], r["schedule_id"]) for r in gone]
@@ -96,7 +89,7 @@ class Reaper:
             },
         )
         if row["state"] == "lost":
-            self._publish(_lost(row, error))
+            self._term.publish(_lost(row, error))
 
 
 def _grouped(

@@ -11,11 +11,12 @@ import msgspec
 
 from sereno.engine.attempt import Attempt, Why
 from sereno.engine.begun import Begun
-from sereno.engine.clock import Clock
-from sereno.engine.completer import Chains, Completer
+from sereno.engine.completer import Completer
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
+from sereno.engine.lead import Lead
 from sereno.engine.loss import may_run_twice, tried_again
+from sereno.engine.node_context import NodeContext
 from sereno.engine.progress import ProgressWriter
 from sereno.engine.runlog import RunScope
 from sereno.engine.stragglers import Stragglers
@@ -28,7 +29,7 @@ from sereno.model.ledger import Claim
 from sereno.model.run import Outcome, ProgressUpdate
 from sereno.model.trace import traceparents
 from sereno.store import runs
-from sereno.store.pool import Database, Record
+from sereno.store.pool import Record
 from sereno.tracing import Tracer
 
 log = logging.getLogger("sereno.runner")
@@ -39,36 +40,24 @@ class Runner:
 
     def __init__(
         self,
-        db: Database,
-        node: UUID,
-        clock: Clock,
+        context: NodeContext,
         jobs: Mapping[str, Job],
         settings_of: Callable[[str], Any],
         executors: Mapping[str, Executor],
-        chains: Chains,
-        *,
-        publish: Callable[[object], None],
-        ended: Callable[[Outcome], None],
-        leading: Callable[[], bool],
-        trusted_until: Callable[[], float | None],
         stragglers: Stragglers,
+        lead: Lead,
         tracer: Tracer | None = None,
     ) -> None:
-        """`trusted_until`: the steady time until which this node may act as leader, None when it
-        may not; no attempt begins then, nor after it. `at_work`: names the runs whose functions
-        are at work here, also those that were left behind.
-
-        (A process that was frozen after it had claimed a run may find it another's.)
-        """
-        self.node = node
-        self._db = db
-        self._clock = clock
+        """`at_work`: names the runs whose functions are at work here, also those that were left
+        behind."""
+        self.node = context.status.node
+        self._db = context.db
+        self._clock = context.clock
         self._jobs = jobs
         self._settings_of = settings_of
         self._executors = executors
-        self._publish = publish
-        self._ended = ended
-        self._trusted_until = trusted_until
+        self._publish = context.publish
+        self._lead = lead
         self.stragglers = stragglers
         self._tracer = tracer
         self.at_work: dict[UUID, str] = {}
@@ -78,10 +67,8 @@ class Runner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._loggers: dict[str, logging.Logger] = {}
-        self._progress = ProgressWriter(db, node)
-        self._completer = Completer(
-            db, node, chains, self._written, leading, {n for n, j in jobs.items() if j.secrets}
-        )
+        self._progress = ProgressWriter(context.db, self.node)
+        self._completer = Completer(context.db, self.node, jobs, self._written, lead)
 
     @property
     def attempts(self) -> Mapping[UUID, Attempt]:
@@ -218,7 +205,7 @@ class Runner:
                 self._begin(attempt)
 
     def _begin(self, attempt: Attempt) -> None:
-        attempt.context.begin_by = self._trusted_until()
+        attempt.context.begin_by = self._lead.trusted_until
         if attempt.context.begin_by is None:
             self._give_up(attempt)
             return
@@ -338,7 +325,7 @@ class Runner:
                 "an outcome is not kept: the run is not this node's any more",
                 extra={"run": outcome.run_id, "job": outcome.job},
             )
-        self._ended(outcome)
+        self._lead.outcome_written(outcome)
         if ours and not outcome.released:  # what another took over, that one tells
             self._publish(
                 RunFinished(

@@ -15,11 +15,12 @@ from uuid import UUID
 import msgspec
 
 from sereno.engine.agenda import Agenda
-from sereno.engine.clock import Clock, steady
+from sereno.engine.clock import steady
 from sereno.engine.locked import Locked
 from sereno.engine.occupancy import Occupancy, Occupant, Reservation
 from sereno.engine.planner import plan, waits
 from sereno.engine.runner import Runner
+from sereno.engine.term import Term
 from sereno.model.errors import (
     DeclarationError,
     SerenoError,
@@ -34,8 +35,6 @@ from sereno.model.policies import Policies
 from sereno.model.run import Verdict
 from sereno.model.stored_json import unreadable
 from sereno.store import ledger, runs, schedules
-from sereno.store.pool import Database
-from sereno.store.session import NodeIdentity
 from sereno.triggers.occurrences import next_slot
 
 log = logging.getLogger("sereno.leader")
@@ -64,26 +63,20 @@ class Scheduler:
 
     def __init__(
         self,
-        db: Database,
-        node: NodeIdentity,
-        term: int,
-        clock: Clock,
+        term: Term,
         runner: Runner,
         occupancy: Occupancy,
         jobs: Mapping[str, Job],
         *,
-        publish: Callable[[object], None],
         queued: Callable[[], None],
         doubtful_until: datetime | None = None,
     ) -> None:
-        self._db = db
-        self._node = node
         self._term = term
-        self._clock = clock
+        self._db = term.db
+        self._clock = term.clock
         self._runner = runner
         self._occupancy = occupancy
         self._jobs = jobs
-        self._publish = publish
         self._tell_queued = queued
         self._doubtful_until = doubtful_until
         self._agenda = Agenda()
@@ -93,7 +86,7 @@ class Scheduler:
         self._reserved: list[Reservation] = []
         self._unforeseen: deque[Entry] = deque()
         self._next_refill = 0.0
-        self._locked = Locked(db)
+        self._locked = Locked(term.db)
 
     def reread(self) -> None:
         """A schedule has changed: read the agenda again, at the next turn."""
@@ -219,7 +212,9 @@ class Scheduler:
         if not settlements:
             return set(), {}
         try:
-            settled, made = await ledger.settle(self._db, self._term, self._node.id, settlements)
+            settled, made = await ledger.settle(
+                self._db, self._term.number, self._term.node.id, settlements
+            )
         except StoreLockedError:
             return await self._write_unlocked(settlements)
         except StoreUnavailableError:
@@ -249,7 +244,7 @@ class Scheduler:
         rest = await self._locked.apart(settlements)
         if not rest:
             return set(), {}
-        return await ledger.settle(self._db, self._term, self._node.id, rest)
+        return await ledger.settle(self._db, self._term.number, self._term.node.id, rest)
 
     def _follow(self, settlement: Settlement, made: ledger.Made) -> None:
         entry = settlement.entry
@@ -273,7 +268,7 @@ class Scheduler:
         self._go_on(settlement)
 
     def _tell(self, entry: Entry, slot: datetime, verdict: Verdict, reason: str) -> None:
-        self._publish(
+        self._term.publish(
             SlotSettled(
                 job=entry.job, schedule=entry.name, slot=slot, verdict=verdict, reason=reason
             )
@@ -283,7 +278,7 @@ class Scheduler:
         """Publish the ranges of slots that nothing ran for; skipped ones are on purpose."""
         for found in settlement.ranges:
             if found.verdict == "missed":
-                self._publish(
+                self._term.publish(
                     SlotSettled(
                         job=settlement.entry.job,
                         schedule=settlement.entry.name,
@@ -344,7 +339,7 @@ class Scheduler:
         while self._to_resume:
             name = self._to_resume[-1]
             try:
-                await schedules.end_pause(self._db, self._term, name)
+                await schedules.end_pause(self._db, self._term.number, name)
             except DeclarationError as error:
                 log.error(
                     "a schedule cannot be resumed", extra={"schedule": name, "error": str(error)}
@@ -359,7 +354,7 @@ class Scheduler:
         by = "its schedule's next slot"
         others = [r for r in self._to_cancel if not self._stopped(r, by)]
         if others:
-            await runs.cancel(self._db, self._term, others, by)
+            await runs.cancel(self._db, self._term.number, others, by)
         self._to_cancel.clear()
 
     def _stopped(self, run_id: int, by: str) -> bool:

@@ -1,0 +1,36 @@
+"""What runs and their leader have to do with one another, though they lie apart.
+
+The leader starts runs through the `Runner`; the runner needs four things of the leader, and this
+protocol is all that it sees of it: nothing else leads back, and each can be tested without the
+other.
+"""
+
+from typing import Protocol
+
+from sereno.model.run import Outcome
+
+
+class Lead(Protocol):
+    """This node's part in the lead, as its runs see it."""
+
+    @property
+    def leading(self) -> bool:
+        """Tell whether this node leads; who ends a run on another node has to notify the leader."""
+        ...
+
+    @property
+    def trusted_until(self) -> float | None:
+        """Return the steady time until which this node may act as leader, None when it may not.
+
+        No attempt begins then, nor after it: a process that was frozen after it had claimed a run
+        may find it another's.
+        """
+        ...
+
+    def outcome_written(self, outcome: Outcome) -> None:
+        """Take note that an outcome is in the database, or is nobody's any more."""
+        ...
+
+    def place_freed(self) -> None:
+        """Take note that a place is free though no outcome was written."""
+        ...

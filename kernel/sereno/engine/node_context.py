@@ -1,0 +1,29 @@
+"""What the parts of a node share from its start to its end, whoever leads."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from sereno.engine.clock import Clock
+from sereno.engine.status import Status
+from sereno.engine.term import Term
+from sereno.store.pool import Database
+from sereno.store.session import NodeIdentity
+
+
+class NodeContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The surroundings of one node's parts. `status`: what they tell of themselves."""
+
+    db: Database
+    status: Status
+    clock: Clock
+    publish: Callable[[object], None]
+
+    @property
+    def lease(self) -> float:
+        """Return for how many seconds a leader that has fallen silent is trusted."""
+        return self.status.lease.total_seconds()
+
+    def term(self, number: int, node: NodeIdentity) -> Term:
+        """Return the term that begins with this number, led by this node as `node`."""
+        return Term(db=self.db, node=node, number=number, clock=self.clock, publish=self.publish)
