@@ -94,7 +94,7 @@ async def _nothing(run: Any) -> None:
 
 
 def _jobs() -> dict[str, Job]:
-    """Return the jobs, with the policies in turn."""
+    """Return the jobs, with the policies one after another."""
     held = zip(JOBS, cycle(POLICIES), strict=False)
     return {name: job(name, **chosen)(_nothing) for name, chosen in held}
 
@@ -249,29 +249,29 @@ class World:
             self.deposed = [*self.deposed[-3:], self.leader]
             self.leader = None
 
-    async def turn(self, *, reread: bool = True) -> None:
+    async def tick(self, *, reread: bool = True) -> None:
         """Let the leader do all that is due now; `reread`: its agenda is read from the database."""
         if self.leader is not None:
-            await self._turn(self.leader, reread)
+            await self._tick(self.leader, reread)
 
-    async def _turn(self, leader: Leader, reread: bool) -> None:
+    async def _tick(self, leader: Leader, reread: bool) -> None:
         if reread:
             leader.scheduler.reread()
         for _ in range(100):
-            await leader.scheduler.turn(_nobody)
+            await leader.scheduler.tick(_nobody)
             if leader.scheduler.pause() > 0:
                 break
         else:
-            raise AssertionError("the firing loop turns for ever")
-        leader.dispatcher.hear({"run", "over", "cancel"})
-        await leader.dispatcher.turn(_nobody)
+            raise AssertionError("the firing loop ticks for ever")
+        leader.dispatcher.observe({"run", "over", "cancel"})
+        await leader.dispatcher.tick(_nobody)
 
     async def usurp(self) -> None:
         """Let those who led before try to go on; whatever they do, nothing of it is written."""
         before = await self._written()
         for leader in self.deposed[-2:]:
             with suppress(LeaseLostError):
-                await self._turn(leader, self.random.random() < 0.5)
+                await self._tick(leader, self.random.random() < 0.5)
         assert await self._written() == before, "a deposed leader wrote"
 
     async def _written(self) -> asyncpg.Record:
@@ -295,7 +295,7 @@ class World:
         """Move the clock from instant to instant as the leader wants it, at most `most` times."""
         until = self.clock.now() + span
         for _ in range(most):
-            await self.turn(reread=True)
+            await self.tick(reread=True)
             await self.end_runs()
             due = await self.eye.fetchval("SELECT min(wake_at) FROM sereno.watermark")
             if self.leader is None or due is None or due > until:
@@ -303,7 +303,7 @@ class World:
             await self.pass_time(max(due - self.clock.now(), timedelta(milliseconds=1)))
         if self.clock.now() < until:
             await self.pass_time(until - self.clock.now())
-            await self.turn()
+            await self.tick()
 
     # --- runs ---------------------------------------------------------------------------------
 

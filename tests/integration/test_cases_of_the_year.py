@@ -62,7 +62,7 @@ async def test_a_plugin_that_is_taken_out_does_not_take_the_leader_with_it(world
     await world.pass_time(3 * HOUR)
     world.absent = {JOBS[0]}
     await world.crown()
-    await world.turn()
+    await world.tick()
     assert await verdicts(world) == {"missed": 3}
 
 
@@ -70,7 +70,7 @@ async def one_after_another(world: World) -> None:
     """Let the runs that wait for each other have their turns."""
     for _ in range(2):
         await world.end_runs()
-        await world.turn()
+        await world.tick()
 
 
 @pytest.mark.parametrize("leads", [True, False])
@@ -85,7 +85,7 @@ async def test_a_pause_with_an_end_is_over_at_that_instant_whoever_leads(
         await world.resign()
         await world.pass_time(5 * HOUR)
         await world.crown()
-        await world.turn()
+        await world.tick()
     late = {"ran": 3} if leads else {"late": 1, "waiting": 2}
     assert await verdicts(world) == {"skipped": 2, **late}
     await one_after_another(world)
@@ -101,7 +101,7 @@ async def test_what_is_changed_after_a_pause_was_over_does_not_make_it_longer(
     await world.pass_time(5 * HOUR)
     changes = {"params": {"tenant": "other"}}
     await schedules.override(world.db, name, changes, jobs=world.job, by="ana")
-    await world.turn()
+    await world.tick()
     await one_after_another(world)
     assert await verdicts(world) == {"skipped": 2, "ran": 1, "late": 2}
     tenants = await world.eye.fetch("SELECT DISTINCT params ->> 'tenant' FROM sereno.run")
@@ -201,14 +201,14 @@ async def test_runs_for_the_slots_of_a_pause_do_not_overlap_the_run_of_a_slot(
     (name,) = await begin(world, "every 1h", overlap="skip")
     await schedules.pause(world.db, name, by="ana")
     await world.pass_time(3 * HOUR - HALF)
-    await world.turn()
+    await world.tick()
     await schedules.resume(world.db, name, by="ana", run="none")
     await world.pass_time(HALF)
-    await world.turn()  # the slot of three o'clock runs
+    await world.tick()  # the slot of three o'clock runs
     await schedules.pause(world.db, name, by="ana")
     await world.pass_time(2 * HOUR)
     await schedules.resume(world.db, name, by="ana", run="all")
-    await world.turn()
+    await world.tick()
     running = "SELECT count(*) FROM sereno.run WHERE state = $1"
     assert await world.eye.fetchval(running, "running") == 1
     assert await world.eye.fetchval(running, "queued") == 2
@@ -226,7 +226,7 @@ async def put_off(world: World, trigger: str = "jitter (every 1h) 50m") -> tuple
     while True:
         hour += HOUR
         await world.pass_time(hour - world.clock.now())
-        await world.turn()
+        await world.tick()
         due = await world.eye.fetchval("SELECT next_slot FROM sereno.watermark")
         if due < hour + HOUR and due > hour + 2 * MINUTE:
             await world.pass_time(MINUTE)

@@ -294,10 +294,10 @@ async def test_a_leader_rests_after_each_step_in_proportion_to_it(
     )
     ahead, rests = drift_watch.DriftWatch(term, lambda: None), []
     for _ in range(5):
-        await ahead.turn()
+        await ahead.tick()
         rests.append(ahead.pause())
         time += ahead.pause() / 2
-        await ahead.turn()  # too early: it does nothing
+        await ahead.tick()  # too early: it does nothing
         time += ahead.pause()
     hasty, leisurely = 0.004 * drift_watch.REST, 0.004 * drift_watch.LEISURE
     steps = [*[hasty] * in_haste, *[leisurely] * at_leisure]

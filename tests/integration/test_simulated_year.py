@@ -94,7 +94,7 @@ class Year(RuleBasedStateMachine):
     @awaited
     async def a_moment(self, span: timedelta, reread: bool) -> None:
         await self.world.pass_time(span)
-        await self.world.turn(reread=reread)
+        await self.world.tick(reread=reread)
         await self.world.end_runs(0.7)
 
     @rule(span=hours)
@@ -107,7 +107,7 @@ class Year(RuleBasedStateMachine):
     @awaited
     async def a_long_time_in_which_the_leader_slept(self, span: timedelta, share: float) -> None:
         await self.world.pass_time(span)
-        await self.world.turn()
+        await self.world.tick()
         await self.world.end_runs(share)
         await self.led()
 
@@ -124,9 +124,9 @@ class Year(RuleBasedStateMachine):
     async def another_leads(self, turn_first: bool) -> None:
         await self.world.crown()
         if turn_first:
-            await self.world.turn()
+            await self.world.tick()
         await self.world.usurp()
-        await self.world.turn()
+        await self.world.tick()
         await self.led()
 
     @rule(numbers=st.sets(st.integers(0, len(JOBS) - 1), max_size=4))
@@ -135,7 +135,7 @@ class Year(RuleBasedStateMachine):
         self.world.absent = {JOBS[n] for n in numbers}
         await self.world.crown()
         await self.world.usurp()
-        await self.world.turn()
+        await self.world.tick()
 
     @rule(
         number=numbers, text=st.sampled_from(TRIGGERS), enabled=st.sampled_from([True, True, False])
@@ -231,7 +231,7 @@ class Year(RuleBasedStateMachine):
     async def runs_end(self, share: float, rounds: int) -> None:
         for _ in range(rounds):
             await self.world.end_runs(share)
-            await self.world.turn(reread=False)
+            await self.world.tick(reread=False)
 
     @rule()
     @awaited
@@ -259,7 +259,7 @@ class Year(RuleBasedStateMachine):
     async def led(self) -> None:
         """Require that who leads leaves nothing behind."""
         if self.world.leader is not None:
-            await self.world.turn()
+            await self.world.tick()
             await self.world.nothing_is_left()
 
     async def override(self, name: str, changes: dict[str, Any]) -> None:
@@ -287,7 +287,7 @@ class Year(RuleBasedStateMachine):
             await self.world.pass_time(max(NEW_YEAR - self.world.clock.now(), timedelta(0)))
             self.world.absent = set()
             await self.world.crown()
-            await self.world.turn()
+            await self.world.tick()
             await self.world.nothing_is_left()
             account = await self.world.check(whole=True)
             self.seen.update(account.verdicts)

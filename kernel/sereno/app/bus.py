@@ -22,11 +22,11 @@ class Bus:
         self._dropped = 0
 
     def observe(self, observer: Callable[[object], None]) -> None:
-        """Have `observer` told of every event, at once."""
+        """Call `observer` with every event, at once."""
         self._observers.append(observer)
 
     def publish(self, event: object) -> None:
-        """Tell everybody of `event`."""
+        """Pass `event` on to everybody."""
         for observer in self._observers:
             try:
                 observer(event)
@@ -42,7 +42,7 @@ class Bus:
                 log.error("hooks are too slow, events are lost", extra={"dropped": self._dropped})
 
     async def work(self) -> None:
-        """Tell plugins for ever."""
+        """Call plugins' hooks for ever."""
         while True:
             await self._dispatcher.emit(await self._queue.get())
             self._queue.task_done()

@@ -23,11 +23,11 @@ LEASE = timedelta(seconds=3)
 
 
 async def demonstrate(
-    settings: Settings, *, tell: Callable[[ReadyNode], None], anywhere: bool = False
+    settings: Settings, *, show: Callable[[ReadyNode], None], anywhere: bool = False
 ) -> int:
     """Run a node whose plugins do what their demonstration asks for; return the exit code.
 
-    `tell` is called once it stands, to say what there is to see. `anywhere`: also in a database
+    `show` is called once it stands, to say what there is to see. `anywhere`: also in a database
     that replicas lead which are no demonstration; else raises ConfigurationError there.
     """
     if settings.database_url not in (EMBEDDED, EMBEDDED_DEMO) and not anywhere:
@@ -52,7 +52,7 @@ async def demonstrate(
                 for part in parts.values():
                     if part.background is not None:
                         await stack.enter_async_context(part.background(standing.dsn))
-                tell(standing)
+                show(standing)
                 yield
 
         return await host(

@@ -73,26 +73,26 @@ class Departure:
         self._under_way = under_way
         self._trouble = trouble
         self._loop = asyncio.get_running_loop()
-        self._heard: list[int] = []
-        self._told: list[Callable[[], None]] = []
+        self._signals: list[int] = []
+        self._on_stop: list[Callable[[], None]] = []
         self._code = _FAULT
         self._main = threading.get_ident()
         # What a signal handler may use: it can interrupt this thread in the midst of any lock.
         self._limits: SimpleQueue[float] = SimpleQueue()
 
     def begin(self) -> None:
-        """Hear signals from now on."""
+        """Handle signals from now on."""
         threading.Thread(target=self._watch, name="sereno departure", daemon=True).start()
         for number in NODE_SIGNALS:
-            signal.signal(number, self._hear)
+            signal.signal(number, self._on_signal)
 
-    def look(self) -> None:
-        """See that this node still hears its signals: a handler or a mask is the whole process's,
+    def poll(self) -> None:
+        """Check that this node still gets its signals: a handler or a mask is the whole process's,
         and a job may have set either."""
         blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, NODE_SIGNALS) & set(NODE_SIGNALS)
-        taken = {n for n in NODE_SIGNALS if signal.getsignal(n) != self._hear}
+        taken = {n for n in NODE_SIGNALS if signal.getsignal(n) != self._on_signal}
         for number in taken:
-            signal.signal(number, self._hear)
+            signal.signal(number, self._on_signal)
         if found := sorted(blocked | taken):
             names = [signal.Signals(n).name for n in found]
             runs = list(self._under_way())[:5]
@@ -102,9 +102,9 @@ class Departure:
             sentence = f"{by} took {', '.join(names)} from this node, which hears them again"
             self._trouble("signals", f"{sentence}: {_SIGNALS_HINT}", _SHOWN_FOR)
 
-    def on_stop(self, tell: Callable[[], None]) -> None:
-        """Call `tell` in the loop when the node is told to stop."""
-        self._told.append(tell)
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Call `callback` in the loop when the node is told to stop."""
+        self._on_stop.append(callback)
 
     def within(self, seconds: float) -> None:
         """End the process in so many seconds if it has not ended by itself."""
@@ -116,10 +116,10 @@ class Departure:
         self.within(_LEFT if self._under_way() else _CLOSING)
         return self._code
 
-    def _hear(self, number: int, _frame: object) -> None:
-        self._heard.append(number)
-        again = len(self._heard) > 1 and number == signal.SIGINT
-        if len(self._heard) == 1:
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self._signals.append(number)
+        again = len(self._signals) > 1 and number == signal.SIGINT
+        if len(self._signals) == 1:
             self.within(self._drain + _WRITING)
         elif again:
             self.within(_AT_ONCE)
@@ -130,15 +130,15 @@ class Departure:
         name = signal.Signals(number).name
         if not self.stop.is_set():
             self.stop.set()
-            self._tell_first(name)
-            for tell in self._told:
-                tell()
+            self._log_first(name)
+            for callback in self._on_stop:
+                callback()
         elif again and not self.force.is_set():
             self.force.set()
             facts = {"signal": name, "runs": self._under_way()}
             log.warning("told to stop again: runs under way are left", extra=facts)
 
-    def _tell_first(self, name: str) -> None:
+    def _log_first(self, name: str) -> None:
         runs = self._under_way()
         if not runs:
             log.info("told to stop", extra={"signal": name})
@@ -160,12 +160,12 @@ class Departure:
             while True:
                 limit = min(limit, self._limits.get(timeout=max(0.0, limit - steady())))
         # The log may be what holds the process up.
-        last = threading.Thread(target=self._say_last, daemon=True)
+        last = threading.Thread(target=self._log_last, daemon=True)
         last.start()
         last.join(_LAST_LINE)
         os._exit(self._code)
 
-    def _say_last(self) -> None:
+    def _log_last(self) -> None:
         frame = sys._current_frames().get(self._main)
         stack = "" if frame is None else "".join(traceback.format_stack(frame)[-8:])
         log.critical(

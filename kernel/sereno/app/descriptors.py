@@ -39,7 +39,7 @@ class Descriptors:
         self._all = soft
         self._keep_back(hard)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Take what was kept back once it is needed, and keep it back again later."""
         if not self._all:
             return
@@ -48,7 +48,7 @@ class Descriptors:
         if self._kept_back and used >= soft - _NEAR:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._all, hard))
             self._kept_back = False
-            self._tell(used, soft)
+            self._log_shortage(used, soft)
         elif not self._kept_back and used < self._all - 2 * RESERVE:
             self._keep_back(hard)
 
@@ -62,7 +62,7 @@ class Descriptors:
         except OSError as error:  # to count them takes one
             return self._all if error.errno == errno.EMFILE else 0
 
-    def _tell(self, used: int, limit: int) -> None:
+    def _log_shortage(self, used: int, limit: int) -> None:
         runs = self._status.under_way()
         log.error(
             "file descriptors run out: a job leaves files or sockets open",

@@ -152,9 +152,9 @@ async def _hosting(
     with changing_logging():
         apply_plugin_levels(settings.log, registry)
     watch.loaded(registry)
-    _tell_of_loading(registry)
+    _log_loading(registry)
     systemd = Systemd()
-    departure.on_stop(lambda: systemd.tell("STOPPING=1"))
+    departure.on_stop(lambda: systemd.notify("STOPPING=1"))
     tracer = open_tracer(settings.tracing, str(status.node)) if can_trace(settings) else None
     hooks = HookDispatcher(registry)
     bus = Bus(hooks)
@@ -172,14 +172,14 @@ async def _hosting(
         departure.opening = False
         descriptors = Descriptors(status)
         descriptors.begin()
-        looking = asyncio.ensure_future(_look(watch, departure, descriptors))
-        stack.callback(looking.cancel)
+        polling = asyncio.ensure_future(_poll(watch, departure, descriptors))
+        stack.callback(polling.cancel)
         node = Node(settings, opened, dsn, status, bus, tracer)
         stack.push_async_callback(node.close)
-        telling = asyncio.ensure_future(
+        notifying = asyncio.ensure_future(
             systemd.work(lambda: status.migrated, node.silent, lambda: _how(status))
         )
-        stack.callback(telling.cancel)
+        stack.callback(notifying.cancel)
         tally = Tally(opened.notifiers)
         address = await _pages(settings, node, bus, dsn, tally, next_ports, stack)
         if not await _joined(node, address, departure.stop):
@@ -189,21 +189,21 @@ async def _hosting(
             await stack.enter_async_context(beside(standing))
         await stack.enter_async_context(_herald(settings, node, bus, tally).at_work())
         log.info("ready", extra={"pages": address} if address else None)
-        systemd.tell("READY=1", f"STATUS={_how(status)}")
+        systemd.notify("READY=1", f"STATUS={_how(status)}")
         await node.work(departure.stop, departure.force)
     return 0
 
 
-async def _look(watch: LogWatch, departure: Departure, descriptors: Descriptors) -> None:
-    """See each second that what all jobs share is as it was."""
+async def _poll(watch: LogWatch, departure: Departure, descriptors: Descriptors) -> None:
+    """Check each second that what all jobs share is as it was."""
     while True:
         await asyncio.sleep(1)
         watch.look()
-        departure.look()
-        descriptors.look()
+        departure.poll()
+        descriptors.poll()
 
 
-def _tell_of_loading(registry: Registry) -> None:
+def _log_loading(registry: Registry) -> None:
     """Log what is odd about the configuration, and which plugins failed."""
     for warning in registry.warnings:
         log.warning("configuration", extra={"warning": warning})

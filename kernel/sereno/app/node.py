@@ -1,4 +1,4 @@
-"""One node, put together: pool, clock, runner, leader, and what they tell one another."""
+"""One node, put together: pool, clock, leader, runner, and what watches over them."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sereno.app.bus import Bus
-from sereno.app.onlooker import tell_who_leads
+from sereno.app.leader_log import log_who_leads
 from sereno.engine import history
 from sereno.engine.backoff import Backoff
 from sereno.engine.blockage import Blockage
@@ -77,7 +77,7 @@ class Node:
         self._bus = bus
         self._tracer = tracer
         self._node = NodeIdentity(status.node, 0)
-        self._facts = self._told(None)
+        self._facts = self._facts_of(None)
         self.runner: Runner | None = None
         self.leader: Leader | None = None
 
@@ -85,7 +85,7 @@ class Node:
         """Wait for the database, bring its schema up to date, and become one of its nodes."""
         backoff = Backoff()
         status = self.status
-        self._facts = self._told(http)
+        self._facts = self._facts_of(http)
         while True:
             try:
                 schema = await migrate(self._dsn)
@@ -102,19 +102,19 @@ class Node:
                     log.warning("waiting for the database", extra={"error": sentence})
                 status.store_error = sentence
                 await asyncio.sleep(backoff.wait())
-        _tell_of_schema(schema)
-        _tell_of_encoding(self.db.encoding)
+        _log_schema(schema)
+        _log_encoding(self.db.encoding)
         status.migrated = True
         status.store_up, status.store_error = True, None
 
-    def _told(self, http: str | None) -> NodeFacts:
+    def _facts_of(self, http: str | None) -> NodeFacts:
         node, label = self.status.node, self.status.label
         return NodeFacts(node, label, os.getpid(), self.status.version, http, newest_known())
 
     async def _present(self) -> NodeIdentity:
         """Return this node with the key of its row, which may be another one after a failover."""
         joined = await nodes.join(self.db, self._facts, self._node.key or None)
-        history.tell_numbers(joined.numbers)
+        history.log_numbers(joined.numbers)
         self._node = NodeIdentity(self.status.node, joined.key)
         return self._node
 
@@ -129,7 +129,7 @@ class Node:
         return 0.0 if pulse is None else steady() - pulse
 
     def dead(self) -> str | None:
-        """Say why this node's loop is dead, None while it lives."""
+        """Return why this node's loop is dead, None while it lives."""
         silent = self.silent()
         limit = max(_SILENT, 3 * self.settings.lease.total_seconds())
         return None if silent < limit else f"its loop has done nothing for {silent:.0f} s"
@@ -168,7 +168,7 @@ class Node:
             asyncio.ensure_future(self._bus.work()),
             asyncio.ensure_future(stragglers.work()),
             asyncio.ensure_future(self._be_seen()),
-            asyncio.ensure_future(tell_who_leads(self.db, self.status, leader.refused)),
+            asyncio.ensure_future(log_who_leads(self.db, self.status, leader.refused)),
             asyncio.ensure_future(
                 Watchdog(
                     self.status,
@@ -236,8 +236,8 @@ class Node:
         await self.db.close()
 
 
-def _tell_of_encoding(encoding: Encoding) -> None:
-    """Say once that some letters will be shown as codes, and how they would not be."""
+def _log_encoding(encoding: Encoding) -> None:
+    """Log once that some letters will be shown as codes, and how they would not be."""
     if encoding.name.upper() != "UTF8":
         log.warning(
             "the database's encoding has not every letter",
@@ -245,7 +245,7 @@ def _tell_of_encoding(encoding: Encoding) -> None:
         )
 
 
-def _tell_of_schema(schema: Migrated) -> None:
+def _log_schema(schema: Migrated) -> None:
     for name in schema.applied:
         log.info("migrated", extra={"migration": name})
     if schema.newer:

@@ -1,4 +1,4 @@
-"""Tells systemd how the node is, by sd_notify(3): READY, WATCHDOG, STOPPING, a sentence.
+"""Notifies systemd how the node is, by sd_notify(3): READY, WATCHDOG, STOPPING, a sentence.
 
 Where NOTIFY_SOCKET is not set (no ``Type=notify``) it tells nobody.
 """
@@ -26,7 +26,7 @@ class Systemd:
         ours = environ.pop("WATCHDOG_PID", "") in ("", str(os.getpid()))
         self.limit = int(watchdog) / 1e6 if ours and watchdog.isdecimal() else None
 
-    def tell(self, *words: str) -> None:
+    def notify(self, *words: str) -> None:
         """Send words, never blocking; nothing depends on whether they arrive."""
         if not self._address:
             return
@@ -49,5 +49,5 @@ class Systemd:
                 words.append(_MORE_TIME)
             elif self.limit is not None and silent() < self.limit:
                 words.append("WATCHDOG=1")
-            self.tell(*words)
+            self.notify(*words)
             await asyncio.sleep(every)

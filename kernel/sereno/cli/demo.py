@@ -44,7 +44,7 @@ def command(invocation: Invocation, yes: bool) -> None:
         write()
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        code = runner.run(demonstrate(settings, tell=tell, anywhere=yes))
+        code = runner.run(demonstrate(settings, show=tell, anywhere=yes))
     raise click.exceptions.Exit(code)
 
 

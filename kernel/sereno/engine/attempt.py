@@ -13,7 +13,7 @@ from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import ChildError, Executor, TooLateError
 from sereno.engine.forks import end_if_forked
 from sereno.engine.result import encode_result
-from sereno.engine.run_streams import say_rest
+from sereno.engine.run_streams import log_rest
 from sereno.engine.runlog import RunScope, current_run
 from sereno.engine.storable import kept
 from sereno.model import fault
@@ -88,7 +88,7 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     @property
     def too_late(self) -> bool:
-        """Tell whether the attempt is over, and its function was never called."""
+        """Return whether the attempt is over, and its function was never called."""
         task = self.task
         if task is None or not task.done() or task.cancelled():
             return False
@@ -147,12 +147,12 @@ class Attempt(msgspec.Struct, kw_only=True):
         except BaseException as error:
             ended = _Ended(error=error)
         end_if_forked(ended.error)
-        say_rest(self.scope.unsaid)
+        log_rest(self.scope.unsaid)
         return ended
 
     @property
     def _final(self) -> bool:
-        """Tell whether the job raised what no other attempt can mend: a wrong setting."""
+        """Return whether the job raised what no other attempt can mend: a wrong setting."""
         task = self.task
         if task is None or self.abandoned or task.cancelled():
             return False
@@ -162,7 +162,7 @@ class Attempt(msgspec.Struct, kw_only=True):
         )
 
     def outcome(self) -> Outcome:
-        """Say how it ended."""
+        """Return how it ended."""
         state, result, error, trace = self._verdict()
         finished = self.clock.now()
         retry_at = became = None

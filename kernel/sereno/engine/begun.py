@@ -31,7 +31,7 @@ class Begun:
             self._tokens.discard(oldest)
 
     def never(self, token: UUID, claimed: datetime) -> bool:
-        """Tell whether an attempt that was claimed for this node at `claimed` has certainly not
+        """Return whether an attempt that was claimed for this node at `claimed` has certainly not
         begun."""
         if token in self._tokens:
             return False

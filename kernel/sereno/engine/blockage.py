@@ -30,7 +30,7 @@ class Blockage:
         self._thread: threading.Thread | None = None
 
     def holds(self, scope: RunScope, seconds: float) -> None:
-        """Hear for how long a run has held the loop so far."""
+        """Take note for how long a run has held the loop so far."""
         if self._thread is None:
             self._thread = threading.Thread(
                 target=lambda: asyncio.run(self._write()), name="sereno blockage", daemon=True
@@ -39,7 +39,7 @@ class Blockage:
         self._words.put((scope, seconds))
 
     def over(self) -> None:
-        """Hear that the loop goes on."""
+        """Take note that the loop goes on."""
         if self._thread is not None:
             self._words.put(None)
 

@@ -27,7 +27,7 @@ class _Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clock:
-    """Tells the database's time from samples of it.
+    """Computes the database's time from samples of it.
 
     A sample's error is at most half its round trip, so the quickest one of the last minute is
     believed. One that cannot be right together with it tells that a clock was set: it alone counts.

@@ -67,7 +67,7 @@ class Completer:
         self._emptied.clear()
 
     def holds(self, token: UUID) -> bool:
-        """Tell whether the outcome of this attempt still waits."""
+        """Return whether the outcome of this attempt still waits."""
         return any(o.token == token for o in self._waiting)
 
     async def drained(self) -> None:
@@ -130,10 +130,10 @@ class Completer:
             if outcome.token not in written.held:
                 self._written(outcome, outcome.token in written.ours)
         if not self._lead.leading:
-            await self._tell_leader()
+            await self._notify_leader()
         return [o for o in group if o.token in written.held]
 
-    async def _tell_leader(self) -> None:
+    async def _notify_leader(self) -> None:
         with suppress(StoreError):  # it looks by itself, a little later
             await runs.notify_over(self._db)
 

@@ -48,7 +48,7 @@ class StopFlag:
         self._set = True
 
     def is_set(self) -> bool:
-        """Tell whether it has been asked to."""
+        """Return whether it has been asked to."""
         return self._set
 
 
@@ -89,7 +89,7 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
 
     @property
     def cancelled(self) -> bool:
-        """Tell whether this run has been asked to stop."""
+        """Return whether this run has been asked to stop."""
         return self.stop.is_set()
 
     def check(self) -> None:

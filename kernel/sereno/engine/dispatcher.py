@@ -1,4 +1,4 @@
-"""Starts what waits in the queue, hears of cancellations, and looks after runs of other nodes."""
+"""Starts what waits in the queue, stops what is cancelled, and looks after runs of other nodes."""
 
 import asyncio
 import math
@@ -19,7 +19,7 @@ from sereno.model.run import FINAL
 from sereno.store import queue, runs
 
 QUEUE_EVERY = 2.0
-"""Seconds between looks at the queue: a notification brings one at once, this is for runs that were
+"""Seconds between polls of the queue: a notification brings one at once, this is for runs that were
 written without one."""
 
 FOREIGN_EVERY = 0.4
@@ -66,7 +66,7 @@ class Dispatcher:
         """A run waits in the queue for its place: look when one becomes free."""
         self._waiting = True
 
-    def hear(self, reasons: set[str]) -> None:
+    def observe(self, reasons: set[str]) -> None:
         """Take what has woken the loop as a reason to look at once."""
         if "run" in reasons or "over" in reasons or ("end" in reasons and self._waiting):
             self._next_queue = 0.0
@@ -90,20 +90,20 @@ class Dispatcher:
         by = self._occupancy.expires()
         return math.inf if by is None else max(self._next_expiry, steady() + self._clock.until(by))
 
-    async def turn(self, between: Callable[[], Awaitable[None]]) -> None:
+    async def tick(self, between: Callable[[], Awaitable[None]]) -> None:
         """Do all that is due; `between` is awaited after each batch."""
         now = steady()
         if now >= self._next_queue or (self._queued_at is not None and now >= self._queued_at):
             await self._start_queued(between)
         if self._has_foreign() and now >= self._next_foreign:
-            await self._look_after_foreign()
+            await self._poll_foreign()
         if now >= self._next_cancel:
             await self._cancel_requested()
         if now >= self._expiry():
             await self._end_unbegun()
 
     async def load(self) -> None:
-        """Learn what runs and waits already, of this node and of others."""
+        """Read what runs and waits already, of this node and of others."""
         self._occupancy.clear()
         active = await runs.active(self._db)
         running = [r for r in active if r["state"] == "running" and r["node"] == self._term.node.id]
@@ -244,16 +244,16 @@ class Dispatcher:
                 if run_id not in claimed:
                     self._unclaimed(run_id)
             for claim in claims:
-                self._tell_late(claim)
+                self._publish_late(claim)
 
     def _unclaimed(self, run_id: int) -> None:
-        """Hear that a run is not ours: it was cancelled, or is too late to begin, which is for us
-        to say."""
+        """Take note that a run is not ours: it was cancelled, or it is too late to begin, and then
+        `_end_unbegun` ends it."""
         old = self._occupancy.remove(run_id)
         if old is not None and old.start_by is not None:
             self._occupancy.add(old.waiting())
 
-    def _tell_late(self, claim: Claim) -> None:
+    def _publish_late(self, claim: Claim) -> None:
         if claim.verdict == "late" and claim.slot is not None:
             self._term.publish(
                 SlotSettled(
@@ -290,16 +290,16 @@ class Dispatcher:
             if state != "queued":
                 self._left(run_id, state)
 
-    async def _look_after_foreign(self) -> None:
-        """See which runs of other nodes have ended, and take those whose node is gone."""
+    async def _poll_foreign(self) -> None:
+        """Poll which runs of other nodes have ended, and take those whose node is gone."""
         self._next_foreign = steady() + FOREIGN_EVERY
-        for run_id, became, _ in await self._reaper.look():
+        for run_id, became, _ in await self._reaper.poll():
             self._left(run_id, became)
         states = await runs.states(self._db, self._occupancy.foreign())
         for run_id, state in states.items():
             if state != "running":
                 self._left(run_id, state)
-        await self._stragglers.look()
+        await self._stragglers.poll()
 
     def _has_foreign(self) -> bool:
         return bool(
@@ -307,7 +307,7 @@ class Dispatcher:
         )
 
     def _left(self, run_id: int, state: str | None) -> None:
-        """Hear that a run has left the node that owned it, for good or for the queue."""
+        """Take note that a run has left the node that owned it, for good or for the queue."""
         old = self._occupancy.remove(run_id)
         if state == "queued" and old is not None and old.schedule_id is not None:
             self._occupancy.add(old.waiting())
@@ -316,7 +316,7 @@ class Dispatcher:
     async def _cancel_requested(self) -> None:
         """Stop runs under way, and forget those that were cancelled while they waited."""
         self._next_cancel = steady() + CANCEL_EVERY
-        await self._runner.hear_cancellations()
+        await self._runner.poll_cancellations()
         waiting = self._occupancy.waiting()
         states = await runs.states(self._db, waiting) if waiting else {}
         for run_id, state in states.items():

@@ -1,4 +1,4 @@
-"""Tells when a deploy has moved slots that are to come, little by little beside the firing loop.
+"""Logs when a deploy has moved slots that are to come, little by little beside the firing loop.
 
 A term begins with a walk over the schedules of which something is kept that its code may compute
 otherwise: none, where its code is as the last leader's. After it, at leisure, what is to come of
@@ -17,10 +17,10 @@ from sereno.store.drift import FIRST, Step
 log = logging.getLogger("sereno.leader")
 
 AT_ONCE = 10
-"""Schedules in one turn: some milliseconds of arithmetic, in which nothing else can be begun."""
+"""Schedules in one tick: some milliseconds of arithmetic, in which nothing else can be begun."""
 
 REST = 49.0
-"""How much longer a rest is than the turn before it, while slots may have moved: the walk takes 2 %
+"""How much longer a rest is than the tick before it, while slots may have moved: the walk takes 2 %
 of a core, however many schedules there are."""
 
 LEISURE = 999.0
@@ -44,8 +44,8 @@ class DriftWatch:
         """Return the seconds until there is something to do."""
         return self._next - steady()
 
-    async def turn(self) -> None:
-        """Look at some schedules, if it is time."""
+    async def tick(self) -> None:
+        """Check some schedules, if it is time."""
         began = steady()
         if began < self._next:
             return
@@ -74,7 +74,7 @@ class DriftWatch:
             self._moved()
 
     def _rest(self, began: float, step: Step | None) -> None:
-        """Put the next turn off, after one that `began` then and came to `step`."""
+        """Put the next tick off, after one that `began` then and came to `step`."""
         ended = steady()
         rest = (REST if self._only_kept else LEISURE) * (ended - began)
         if step is None and not self._only_kept:

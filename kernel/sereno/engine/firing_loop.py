@@ -1,7 +1,9 @@
 """What a leader does, from taking the lead to losing it: the firing loop.
 
-One loop does it all in turn: heartbeat, slots, queue, losses. So a loop that hangs stops beating,
-and loses the lead.
+States: preparing (what was doubtful is ended, schedules are registered, runs are learned of, while
+it beats); ticking; over. A tick does all that is due, one after another: heartbeat, slots, queue,
+losses, and what is to come. Invariants: whatever hangs in a tick stops the beats too, so a leader
+that does nothing loses the lead; between any two batches the trust is checked anew.
 """
 
 import asyncio
@@ -43,50 +45,50 @@ class FiringLoop:
         self._dispatcher = dispatcher
         self._drift_watch = DriftWatch(term, scheduler.reread)
         self._patience = Patience(term.db)
-        self._turns: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ticking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, before: Sequence[_Work], leaving: asyncio.Event) -> None:
-        """Lead until `leaving` is set; the turn that is under way then goes on until `over`.
+        """Lead until `leaving` is set; the tick that is under way then goes on until `over`.
 
         `before`: what is done before anything begins, one after another.
         Raises LeaseLostError or StoreError when the lead is lost before.
         """
-        self._turns = asyncio.ensure_future(self._take_turns(before, leaving))
+        self._ticking = asyncio.ensure_future(self._tick_until(before, leaving))
         told = asyncio.ensure_future(leaving.wait())
         try:
-            await asyncio.wait({self._turns, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self._ticking, told}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            self._turns.cancel()
+            self._ticking.cancel()
             raise
         finally:
             told.cancel()
-        if self._turns.done():
-            self._turns.result()
+        if self._ticking.done():
+            self._ticking.result()
 
     async def over(self) -> None:
         """Wait for what was under way when the lead was given up: a hand-over waits for nothing.
 
         Whatever it still wrote, it wrote before the next term began.
         """
-        await asyncio.wait({self._turns}, timeout=self._status.lease.total_seconds())
-        self._turns.cancel()
-        if self._turns.done() and not self._turns.cancelled():
-            log.debug("the last turn is over", extra={"error": str(self._turns.exception())})
+        await asyncio.wait({self._ticking}, timeout=self._status.lease.total_seconds())
+        self._ticking.cancel()
+        if self._ticking.done() and not self._ticking.cancelled():
+            log.debug("the last turn is over", extra={"error": str(self._ticking.exception())})
 
-    async def _take_turns(self, before: Sequence[_Work], leaving: asyncio.Event) -> None:
+    async def _tick_until(self, before: Sequence[_Work], leaving: asyncio.Event) -> None:
         for work in (*before, self._dispatcher.load):
             await self._at_the_beginning(work)
         while not leaving.is_set():
             self._status.pulse = steady()
             await self._heartbeat.check()
-            await self._patience.have(lambda: self._scheduler.turn(self._heartbeat.check))
-            await self._patience.have(lambda: self._dispatcher.turn(self._heartbeat.check))
-            await self._patience.have(self._drift_watch.turn)
+            await self._patience.run(lambda: self._scheduler.tick(self._heartbeat.check))
+            await self._patience.run(lambda: self._dispatcher.tick(self._heartbeat.check))
+            await self._patience.run(self._drift_watch.tick)
             self._status.store_up, self._status.store_error = True, None
             reasons = await self._wakeup.wait(self._pause())
             if "schedule" in reasons:
                 self._scheduler.reread()
-            self._dispatcher.hear(reasons)
+            self._dispatcher.observe(reasons)
 
     async def _at_the_beginning(self, work: _Work) -> None:
         """Do `work`, and beat meanwhile, as often as it takes while others keep a lock that it
@@ -98,7 +100,7 @@ class FiringLoop:
             done.set()
 
         while not done.is_set():
-            await self._while_beating(self._patience.have(once))
+            await self._while_beating(self._patience.run(once))
             if not done.is_set():
                 await self._while_beating(asyncio.sleep(AGAIN))
 

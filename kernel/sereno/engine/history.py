@@ -1,8 +1,10 @@
-"""Hears that the database is on another history than before, says so, and lets nothing begin twice.
+"""Ends what may have run in a history that the database has forgotten, lest it run twice.
 
-The leader's session finds it out before its term begins, and run and term numbers go on far ahead
-then. What must not run twice (``on_lost="fail"``) and was due by then is settled `lost` or
-`missed`, for it may have run; whatever else was due runs, perhaps again: at least once, as ever.
+The leader's session finds out before its term begins that the database is on another history, and
+run and term numbers go on far ahead then: those that the lost commits had given out may be in logs
+and in other systems. What must not run twice (``on_lost="fail"``) and was due by then is settled
+`lost` or `missed`, for it may have run; whatever else was due runs, perhaps again: at least once,
+as ever.
 """
 
 import asyncio
@@ -26,7 +28,7 @@ _PATIENCE = 5.0
 _LOOK_AGAIN = 0.1
 
 
-def tell(entered: Entered, term: int) -> None:
+def log_entered(entered: Entered, term: int) -> None:
     """Log what a new leader has found."""
     found = entered.timeline
     if entered.changed:
@@ -42,10 +44,10 @@ def tell(entered: Entered, term: int) -> None:
             },
         )
     else:
-        tell_numbers(entered.numbers)
+        log_numbers(entered.numbers)
 
 
-def tell_numbers(numbers: Mapping[str, int]) -> None:
+def log_numbers(numbers: Mapping[str, int]) -> None:
     """Log which sequences were set right, if any."""
     if numbers:
         log.warning(

@@ -15,7 +15,7 @@ class Lead(Protocol):
 
     @property
     def leading(self) -> bool:
-        """Tell whether this node leads; who ends a run on another node has to notify the leader."""
+        """Return whether this node leads: a follower has to notify the leader of ended runs."""
         ...
 
     @property

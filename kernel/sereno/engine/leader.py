@@ -117,7 +117,7 @@ class Leader:
 
     @property
     def leading(self) -> bool:
-        """Tell whether this node leads."""
+        """Return whether this node leads."""
         return self._status.leading
 
     @property
@@ -209,7 +209,7 @@ class Leader:
                 self.refused.set()
                 self._status.store_up, self._status.store_error = True, None
                 backoff.reset()
-                await self._look_for_strangers()
+                await self._poll_strangers()
                 await self._idle(runner, POLL * (23 + 2 * random.random()) / 24)  # noqa: S311
         self._left.set()
         while True:  # draining: the presence lock says that our runs are not lost
@@ -231,8 +231,8 @@ class Leader:
                     f"this node; it takes no part until that session has ended: {holder.remedy}"
                 )
 
-    async def _look_for_strangers(self) -> None:
-        """Say once who keeps all nodes from the lead and is none."""
+    async def _poll_strangers(self) -> None:
+        """Log once who keeps all nodes from the lead and is none."""
         if steady() < self._next_stranger:
             return
         self._next_stranger = steady() + _STRANGER_EVERY
@@ -253,7 +253,7 @@ class Leader:
             if runner.attempts and (due or "cancel" in reasons):
                 self._next_cancel = steady() + CANCEL_EVERY
                 with suppress(StoreError):
-                    await runner.hear_cancellations()
+                    await runner.poll_cancellations()
             if reasons & {"handover", "leave", "lost"}:
                 return
 
@@ -263,7 +263,7 @@ class Leader:
         await self._succeed(session)
         entered = await session.enter_timeline(self._node, self._status.term, self._db)
         number = await session.begin_term(self._node, self._db)
-        history.tell(entered, number)
+        history.log_entered(entered, number)
         term = self._context.term(number, self._node)
         firing_loop = self._firing_loop(term, session, runner, entered.timeline, since)
         self._status.leading, self._status.term = True, number
@@ -344,7 +344,7 @@ class Leader:
             await asyncio.sleep(_HEARD / 20)
 
     def _lost(self, session: NodeSession) -> None:
-        """Hear that the server has ended `session`, which may be an older one than ours."""
+        """Take note that the server has ended `session`, which may be an older one than ours."""
         if session is self._current:
             self._distrust()
             self._wakeup.ring("lost")

@@ -110,13 +110,13 @@ class _Kept(Coroutine[Any, Any, Any]):
         try:
             return self._coro.send(value)
         except (SystemExit, KeyboardInterrupt) as error:
-            raise _told(error) from error
+            raise _as_refused(error) from error
 
     def throw(self, *thrown: Any) -> Any:
         try:
             return self._coro.throw(*thrown)
         except (SystemExit, KeyboardInterrupt) as error:
-            raise _told(error) from error
+            raise _as_refused(error) from error
 
     def close(self) -> None:
         self._coro.close()
@@ -144,7 +144,7 @@ def _make(
 
 
 def _is_kernel_s() -> bool:
-    """Tell whether it is the kernel that makes a task, itself or by a library."""
+    """Return whether it is the kernel that makes a task, itself or by a library."""
     frame = sys._getframe(2)
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -164,7 +164,7 @@ def _unless_a_run_asks(stop: Callable[[], None]) -> Callable[[], None]:
     return stopped
 
 
-def _told(error: BaseException) -> ExitInTaskError:
+def _as_refused(error: BaseException) -> ExitInTaskError:
     kind = type(error).__name__
     task = asyncio.current_task()
     log.error(

@@ -139,7 +139,7 @@ class Occupancy:
         return set(self._held)
 
     def repeats(self, run_id: int) -> bool:
-        """Tell whether an earlier attempt of this run still works."""
+        """Return whether an earlier attempt of this run still works."""
         return any(held.run_id == run_id for held in self._held.values())
 
     def clear(self) -> None:
@@ -151,7 +151,7 @@ class Occupancy:
         return self._by_schedule.get(schedule_id, set())
 
     def occupied(self, schedule_id: int) -> bool:
-        """Tell whether a slot of this schedule would overlap with what is under way or waits."""
+        """Return whether a slot of this schedule would overlap with what is under way or waits."""
         return schedule_id in self._by_schedule or self._kept[schedule_id] > 0
 
     def foreign(self) -> list[int]:
@@ -183,7 +183,7 @@ class Occupancy:
         return max(0, self._max_running - self._total)
 
     def admits(self, job: str, limit: int | None, key: str | None, executor: str) -> bool:
-        """Tell whether a run of `job`, of which at most `limit` run at once, may start now."""
+        """Return whether a run of `job`, of which at most `limit` run at once, may start now."""
         return (
             self._total < self._max_running
             and (limit is None or self._jobs[job] < limit)
@@ -192,7 +192,7 @@ class Occupancy:
         )
 
     def has_place(self, executor: str) -> bool:
-        """Tell whether one more attempt may begin in this executor."""
+        """Return whether one more attempt may begin in this executor."""
         return self._executors[executor] < self._capacity.get(executor, self._max_running)
 
     def _keep(self, place: Place, by: int) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from sereno.engine.runlog import current_run
 
-Told = Callable[[str], None]
-"""Hears of what somebody did, as "removed the kernel's handlers"."""
+Report = Callable[[str], None]
+"""Called with what somebody did, as "removed the kernel's handlers"."""
 
 _OWN = ("sereno", "sereno.job", "stdout", "stderr")
 """Loggers that there are from the start: what is set on them holds for all below them."""
@@ -35,7 +35,7 @@ class _Kept:
     known = 0
     plugins: frozenset[str] = frozenset()
     streams: tuple[object, ...] = ()
-    told: Told = staticmethod(lambda _: None)
+    report: Report = staticmethod(lambda _: None)
 
 
 _state = _State()
@@ -46,7 +46,7 @@ class _PluginLogger(logging.Logger):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "disabled" and value:
-            _tell("disabled other loggers")
+            _report("disabled other loggers")
         else:
             super().__setattr__(name, value)
 
@@ -56,9 +56,9 @@ class _Logger(_PluginLogger):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "propagate" and not value:
-            _tell("cut the kernel's loggers off")
+            _report("cut the kernel's loggers off")
         elif name == "level" and not _state.ours and not self.name.startswith("sereno.job."):
-            _tell("set the level of a logger of the kernel")
+            _report("set the level of a logger of the kernel")
         else:
             super().__setattr__(name, value)
 
@@ -69,24 +69,24 @@ class _Root(logging.RootLogger):
     def addHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 - logging's name
         # It would write each line of everybody a second time, and not as the node does.
         if type(hdlr) is logging.StreamHandler and hdlr.stream in _Kept.streams:
-            _tell("put a handler for this process's output on the root logger")
+            _report("put a handler for this process's output on the root logger")
         else:
             super().addHandler(hdlr)
 
     def removeHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 - logging's name
         if hdlr in _Kept.handlers and not _state.ours:
-            _tell("removed the kernel's log handlers")
+            _report("removed the kernel's log handlers")
         else:
             super().removeHandler(hdlr)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "level" and value != _Kept.level and not _state.ours:
-            _tell(f"set the root logger's level to {logging.getLevelName(value)}")
+            _report(f"set the root logger's level to {logging.getLevelName(value)}")
         elif name == "disabled" and value:
-            _tell("disabled the root logger")
+            _report("disabled the root logger")
         elif name == "handlers" and (missing := [h for h in _Kept.handlers if h not in value]):
             super().__setattr__(name, [*value, *missing])
-            _tell("took the kernel's log handlers away")
+            _report("took the kernel's log handlers away")
         else:
             super().__setattr__(name, value)
 
@@ -101,17 +101,22 @@ class _Manager(logging.Manager):
     @disable.setter
     def disable(self, value: Any) -> None:
         if value not in (logging.NOTSET, "NOTSET"):
-            _tell(f"called logging.disable({value!r})")
+            _report(f"called logging.disable({value!r})")
 
 
-def keep_logging(*handlers: logging.Handler, told: Told, streams: Iterable[object] = ()) -> None:
-    """Keep `handlers` at the root logger, and its level as it is now; `told` hears of who would
-    have it otherwise. Nobody else's handler for `streams` comes to the root logger."""
+def keep_logging(
+    *handlers: logging.Handler, report: Report, streams: Iterable[object] = ()
+) -> None:
+    """Keep `handlers` at the root logger, and its level as it is now.
+
+    `report` is called with what somebody did that would have it otherwise. Nobody else's handler
+    for `streams` comes to the root logger.
+    """
     _Kept.streams = tuple(streams)
     root = logging.getLogger()
     _Kept.handlers = handlers
     _Kept.forms = tuple(_form(h) for h in handlers)
-    _Kept.level, _Kept.told = root.level, told
+    _Kept.level, _Kept.report = root.level, report
     root.manager.__class__ = _Manager
     for name, try_it, what in (
         ("setLogRecordFactory", _makes_records, "a record factory"),
@@ -155,10 +160,10 @@ def put_logging_back() -> None:
             handler.filters = []
             if stream is not None:
                 handler.stream = stream  # type: ignore[attr-defined]
-            _tell("changed a log handler of the kernel")
+            _report("changed a log handler of the kernel")
     if root.filters:
         root.filters = []
-        _tell("put a filter on the root logger")
+        _report("put a filter on the root logger")
     if len(root.manager.loggerDict) != _Kept.known:
         _take_loggers(root.manager.loggerDict)
 
@@ -185,12 +190,12 @@ def _checked(
 
     def set_checked(value: Any) -> None:
         if current_run.get() is not None:
-            _tell(f"set {what} of its own")
+            _report(f"set {what} of its own")
             return
         try:
             try_it(value)
         except Exception as error:
-            _tell(f"set {what} that does not work ({type(error).__name__}: {error})")
+            _report(f"set {what} that does not work ({type(error).__name__}: {error})")
         else:
             set_it(value)
 
@@ -210,6 +215,6 @@ def _form(handler: logging.Handler) -> tuple[int, logging.Formatter | None, Any]
     return handler.level, handler.formatter, getattr(handler, "stream", None)
 
 
-def _tell(act: str) -> None:
+def _report(act: str) -> None:
     if not _state.ours:
-        _Kept.told(act)
+        _Kept.report(act)

@@ -2,7 +2,7 @@
 lead up, for the next leader would need the same lock.
 
 The pool's statements wait for a lock for a part of the lease only, so that the leader goes on
-beating, and what could not be done is done at a later turn.
+beating, and what could not be done is done at a later tick.
 """
 
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger("sereno.leader")
 AGAIN = 0.25
 """Seconds until the next try."""
 
-_SAID_EVERY = 30.0
+_LOGGED_EVERY = 30.0
 
 
 class Patience:
@@ -28,23 +28,23 @@ class Patience:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._until = 0.0
-        self._say_at = 0.0
+        self._log_at = 0.0
 
     def rest(self) -> float:
         """Return for how many seconds the leader rests, for it has met a lock."""
         return max(0.0, self._until - steady())
 
-    async def have(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Do `work`; when a lock is in its way, say whose, and leave it for the next turn."""
+    async def run(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do `work`; when a lock is in its way, log whose, and leave it for the next tick."""
         try:
             await work()
         except StoreLockedError as error:
             self._until = steady() + AGAIN
-            if steady() >= self._say_at:
-                self._say_at = steady() + _SAID_EVERY
-                await self._tell(str(error))
+            if steady() >= self._log_at:
+                self._log_at = steady() + _LOGGED_EVERY
+                await self._log_holders(str(error))
 
-    async def _tell(self, error: str) -> None:
+    async def _log_holders(self, error: str) -> None:
         sessions = ""
         with suppress(StoreError):
             sessions = await holder.users(self._db)

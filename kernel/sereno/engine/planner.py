@@ -14,9 +14,9 @@ Every slot in (watermark, until] gets exactly one verdict, in the order of these
    are `missed`.
 5. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
    `skipped` (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it
-   waits its turn; ``allow``: it starts.
+   waits in the queue; ``allow``: it starts.
 6. one whose params cannot be read, or cannot fill its concurrency key, is `missed`; what starts is
-   `ran`, or `late` when the instant is more than `grace` after the slot; what waits its turn is
+   `ran`, or `late` when the instant is more than `grace` after the slot; what waits there is
    `waiting`, and is one of those once it begins. (``catch_up="none"``: it does not begin later than
    `grace`.)
 """
@@ -51,7 +51,7 @@ QUIET = timedelta(hours=1)
 
 _RANGE_FROM = 10
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
-_TICK = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -79,7 +79,7 @@ def plan(
     """
     pause_ends = entry.paused_until if entry.current.state == "paused" else None
     if pause_ends is not None:
-        until = min(until, max(pause_ends - _TICK, entry.settled_to))
+        until = min(until, max(pause_ends - _MICROSECOND, entry.settled_to))
     coming = _due(entry, until)
     due = list(islice(coming, MAX_SLOTS))
     complete = next(coming, None) is None
@@ -112,7 +112,7 @@ def plan(
         runs=runs,
         open=opened,
         cancel_previous=cancel,
-        pause_over=pause_ends is not None and upto >= pause_ends - _TICK,
+        pause_over=pause_ends is not None and upto >= pause_ends - _MICROSECOND,
     )
 
 
@@ -185,13 +185,13 @@ def _overlap(
     runs: list[NewRun] = []
     previous = occupied
     catching_up = policies.catch_up == "all" and len(chosen) > 1
-    in_turn = catching_up or policies.overlap != "allow"
+    one_by_one = catching_up or policies.overlap != "allow"
     for due in chosen:
         if occupied and policies.overlap == "skip" and not catching_up:
             _mark([due], "skipped", "overlap: an earlier run is not over", verdicts)
             continue
         try:
-            key = _key(entry, policies, due.version, in_turn)
+            key = _key(entry, policies, due.version, one_by_one)
         except SerenoError as error:
             _mark([due], "missed", str(error), verdicts)
             continue
@@ -231,13 +231,20 @@ def _after(slot: datetime, grace: timedelta) -> datetime:
     return slot + grace if grace < _LAST - slot else _LAST
 
 
-def _key(entry: Entry, policies: Policies, version: ScheduleVersion, in_turn: bool) -> str | None:
-    """Return what a run's turn goes by; raises SerenoError when it can have none."""
+def _key(
+    entry: Entry, policies: Policies, version: ScheduleVersion, one_by_one: bool
+) -> str | None:
+    """Return a run's concurrency key, None when it has none; raises SerenoError when it cannot be
+    filled.
+
+    `one_by_one`: without a key of its own it gets the schedule's, so that the queue, which knows
+    keys and not slots, starts no two of them at once.
+    """
     if fault := unreadable({"params": version.params, "policies": version.policies}):
         raise DeclarationError(fault)
     if policies.concurrency_key is not None:
         return concurrency_key(policies.concurrency_key, version.params)
-    return f"schedule {entry.schedule_id}" if in_turn else None
+    return f"schedule {entry.schedule_id}" if one_by_one else None
 
 
 def _ranges(

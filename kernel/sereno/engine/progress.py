@@ -57,7 +57,7 @@ class RunProgress:
         return self._words
 
     def give_back(self) -> None:
-        """Hear that what was taken could not be written."""
+        """Keep what was taken for the next write: it could not be written."""
         self._new = True
 
     def flush(self) -> Awaitable[None]:

@@ -34,7 +34,7 @@ class Reaper:
         self._session_since = session_since
         self._absent: dict[UUID, float] = {}
 
-    async def look(self) -> list[tuple[int, str, int | None]]:
+    async def poll(self) -> list[tuple[int, str, int | None]]:
         """Take the runs of nodes that have been gone for long enough.
 
         Returns id, state, schedule of what was taken; LeaseLostError and StoreError come through.
@@ -73,11 +73,11 @@ class Reaper:
             ]
             gone = await runs.lose(self._db, self._term.number, node, verdicts, error)
             for row in gone:
-                self._tell(row, node, error)
+                self._report(row, node, error)
             taken += [(r["id"], r["state"], r["schedule_id"]) for r in gone]
         return taken
 
-    def _tell(self, row: Record, node: UUID, error: str) -> None:
+    def _report(self, row: Record, node: UUID, error: str) -> None:
         log.warning(
             "a run lost its node",
             extra={

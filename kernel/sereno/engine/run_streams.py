@@ -47,7 +47,7 @@ class RunStream(io.TextIOBase):
         if rest:
             unsaid[key] = rest
         for line in lines:
-            _say(self._name, line)
+            _log_line(self._name, line)
         return len(text)
 
     def flush(self) -> None:
@@ -105,24 +105,24 @@ def put_streams_back() -> None:
 
 def give_streams_back() -> None:
     """Make this process's stdout and stderr what they were before."""
-    say_rest()
+    log_rest()
     while _taken:
         name, (before, _) = _taken.popitem()
         setattr(sys, name, before)
 
 
-def say_rest(unsaid: Unsaid | None = None) -> None:
+def log_rest(unsaid: Unsaid | None = None) -> None:
     """Log what was printed without an end of line: by a run that is over, or by this process."""
     if unsaid is None:
         for _, stream in _taken.values():
-            say_rest(stream.unsaid)
+            log_rest(stream.unsaid)
         return
     while unsaid:
         (name, _), text = unsaid.popitem()
-        _say(name, text)
+        _log_line(name, text)
 
 
-def _say(name: str, line: str) -> None:
+def _log_line(name: str, line: str) -> None:
     """Log a line as a terminal would show it: what follows its last carriage return."""
     line = line.rstrip("\r").rpartition("\r")[2]
     if not line.strip():

@@ -46,7 +46,7 @@ class RunScope(msgspec.Struct, kw_only=True):
     lines: list[LogLine] = []
     lock: Lock = msgspec.field(default_factory=Lock)
 
-    def say(self, line: LogLine) -> None:
+    def add(self, line: LogLine) -> None:
         """Keep `line`, unless the cap is reached."""
         with self.lock:
             if self.written + len(self.lines) >= MAX_LINES:
@@ -89,7 +89,7 @@ class RunLogHandler(logging.Handler):
         scope = current_run.get()
         if scope is None:
             return
-        scope.say(
+        scope.add(
             LogLine(
                 at=datetime.fromtimestamp(record.created, UTC),
                 level=storable(str(record.levelname)[:_MAX_NAME]),

@@ -105,14 +105,14 @@ class Runner:
             self._give_up(attempt)
         return True
 
-    async def hear_cancellations(self) -> None:
+    async def poll_cancellations(self) -> None:
         """Stop those of this node's runs that somebody wants to stop; raises StoreError."""
         for row in await runs.cancel_requests(self._db, self.node):
             because = f": {row['reason']}" if row["reason"] else ""
             self.stop(row["token"], "cancelled", f"{row['requested_by']}{because}")
 
     def begins(self, token: UUID) -> bool:
-        """Tell whether this attempt was claimed so lately that it has not begun."""
+        """Return whether this attempt was claimed so lately that it has not begun."""
         attempt = self._attempts.get(token)
         return attempt is not None and attempt.began is None
 
@@ -232,7 +232,7 @@ class Runner:
         self._completer.put(cancelled(claim, attempt.who, now) if stopped else released(claim, now))
 
     def _over(self, attempt: Attempt) -> None:
-        """Hear that an attempt has ended, or was left behind."""
+        """Take note that an attempt has ended, or was left behind."""
         if attempt.abandoned:
             self.at_work[attempt.claim.token] += ", left behind"
             self.stragglers.left(attempt, self._end)
@@ -257,7 +257,7 @@ class Runner:
         )
 
     def _gone(self, attempt: Attempt) -> None:
-        """Hear that an attempt's function is over, at last where it was left behind."""
+        """Take note that an attempt's function is over, at last where it was left behind."""
         self.at_work.pop(attempt.claim.token, None)
         if attempt.abandoned:
             self.stragglers.over(attempt)

@@ -77,7 +77,7 @@ class Scheduler:
         self._runner = runner
         self._occupancy = occupancy
         self._jobs = jobs
-        self._tell_queued = queued
+        self._notify_queued = queued
         self._doubtful_until = doubtful_until
         self._agenda = Agenda()
         self._policies: dict[int, tuple[int, Policies]] = {}
@@ -89,7 +89,7 @@ class Scheduler:
         self._locked = Locked(term.db)
 
     def reread(self) -> None:
-        """A schedule has changed: read the agenda again, at the next turn."""
+        """A schedule has changed: read the agenda again, at the next tick."""
         self._next_refill = 0.0
 
     def pause(self) -> float:
@@ -100,8 +100,8 @@ class Scheduler:
         wake = self._agenda.next_wake()
         return wait if wake is None else min(wait, self._clock.until(wake - LOOKAHEAD))
 
-    async def turn(self, between: Callable[[], Awaitable[None]]) -> None:
-        """Settle what is due, each schedule once: what is still behind then has its next turn.
+    async def tick(self, between: Callable[[], Awaitable[None]]) -> None:
+        """Settle what is due, each schedule once; what is still behind is left to the next tick.
 
         `between` is awaited after each batch.
         """
@@ -192,7 +192,7 @@ class Scheduler:
             self._reserved.append(place)
             self._occupancy.reserve(place)
         if not start:
-            self._tell_queued()
+            self._notify_queued()
         return run if start == run.start else msgspec.structs.replace(run, start=False)
 
     async def _settle(self, settlements: list[Settlement]) -> None:
@@ -263,18 +263,18 @@ class Scheduler:
             if found.slot in late:
                 verdict, reason = "late", late[found.slot]
             if verdict not in ("ran", "waiting"):
-                self._tell(entry, found.slot, verdict, reason or "")
-        self._tell_missed(settlement)
+                self._publish_slot(entry, found.slot, verdict, reason or "")
+        self._publish_missed(settlement)
         self._go_on(settlement)
 
-    def _tell(self, entry: Entry, slot: datetime, verdict: Verdict, reason: str) -> None:
+    def _publish_slot(self, entry: Entry, slot: datetime, verdict: Verdict, reason: str) -> None:
         self._term.publish(
             SlotSettled(
                 job=entry.job, schedule=entry.name, slot=slot, verdict=verdict, reason=reason
             )
         )
 
-    def _tell_missed(self, settlement: Settlement) -> None:
+    def _publish_missed(self, settlement: Settlement) -> None:
         """Publish the ranges of slots that nothing ran for; skipped ones are on purpose."""
         for found in settlement.ranges:
             if found.verdict == "missed":

@@ -59,7 +59,7 @@ class Status(msgspec.Struct, kw_only=True):
         ]
 
     def trouble(self, about: str, sentence: str, seconds: float) -> None:
-        """Have the health page tell `sentence` for so long, in place of what it told `about` it."""
+        """Show `sentence` on the health page for so long, in place of what it showed `about` it."""
         self.told[about] = (steady() + seconds, sentence)
 
     def troubles(self) -> list[str]:

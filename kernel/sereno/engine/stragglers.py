@@ -52,12 +52,12 @@ class Stragglers:
         return self._mine
 
     def left(self, attempt: Attempt, then: Callable[[Attempt], None]) -> None:
-        """Hear that `attempt` was left behind; `then` is called once that is kept."""
+        """Take note that `attempt` was left behind; `then` is called once that is kept."""
         claim = attempt.claim
         self._mine[claim.token] = attempt
         facts = {"job": claim.job, "run": claim.run_id, "executor": attempt.policies.executor}
         log.error("a run works on after it was told to stop, and keeps its place", extra=facts)
-        self._tell(attempt)
+        self._show_trouble(attempt)
         held = self._occupancy.occupant(claim.run_id, claim.token)
         if held is not None:
             self._occupancy.hold(claim.token, held)
@@ -65,7 +65,7 @@ class Stragglers:
         keeping.add_done_callback(lambda _: then(attempt))
 
     def over(self, attempt: Attempt) -> None:
-        """Hear that its function is over at last."""
+        """Take note that its function is over at last."""
         claim = attempt.claim
         if self._mine.pop(claim.token, None) is None:
             return
@@ -80,12 +80,12 @@ class Stragglers:
         self._free()
 
     async def load(self) -> None:
-        """Learn whose places are kept, at the start of a term."""
+        """Read whose places are kept, at the start of a term."""
         await stragglers.clear(self._db)
-        await self.look()
+        await self.poll()
 
-    async def look(self) -> None:
-        """Learn which places other nodes' stragglers keep."""
+    async def poll(self) -> None:
+        """Read which places other nodes' stragglers keep."""
         found = await stragglers.overstaying(self._db)
         known = {s.token for s in found} | self._mine.keys()
         for token in self._occupancy.held() - known:
@@ -138,7 +138,7 @@ class Stragglers:
                     self._db, claim.run_id, claim.token, "overstays", executor, self._node
                 )
 
-    def _tell(self, attempt: Attempt) -> None:
+    def _show_trouble(self, attempt: Attempt) -> None:
         claim = attempt.claim
         remedy = {
             "async": "it swallows its cancellation",

@@ -38,5 +38,5 @@ class Trust:
         self._over = True
 
     def holds(self, now: float) -> bool:
-        """Tell whether the leader may act at this steady time."""
+        """Return whether the leader may act at this steady time."""
         return not self._over and now < self._until

@@ -61,7 +61,7 @@ def released(claim: Claim, now: datetime) -> Outcome:
 
 
 def unknown(row: Record, state: RunState | None, now: datetime) -> Outcome:
-    """Say what becomes of a run (as `runs.owned`) that this node does not know.
+    """Return what becomes of a run (as `runs.owned`) that this node does not know.
 
     `state`: ``queued`` or ``lost``, as it may have run; None: it has not, and is given back.
     """

@@ -55,7 +55,7 @@ class Account:
 
     @property
     def holds(self) -> bool:
-        """Tell whether every slot has exactly one verdict."""
+        """Return whether every slot has exactly one verdict."""
         return not self.counts
 
     def fault(self, kind: str, schedule: str, slot: datetime, detail: str) -> None:

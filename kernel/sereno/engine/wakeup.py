@@ -4,7 +4,7 @@ import asyncio
 
 _ROUNDED = 0.0005
 """Seconds by which uvloop's timers may ring early, as they count whole milliseconds: nothing would
-be due yet, and whoever waits would turn round for nothing."""
+be due yet, and whoever waits would go round for nothing."""
 
 
 class Wakeup:
@@ -23,7 +23,7 @@ class Wakeup:
     async def wait(self, timeout: float) -> set[str]:
         """Return the reasons that have come, at the latest after `timeout` seconds.
 
-        Others have their turn in any case, so that a loop with always something due starves
+        The loop serves others in any case, so that a loop with always something due starves
         nobody.
         """
         if timeout <= 0 or self._reasons:

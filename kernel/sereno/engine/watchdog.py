@@ -19,7 +19,7 @@ from sereno.engine.status import Status
 
 log = logging.getLogger("sereno.watchdog")
 
-TICK = 0.5
+ASKED_EVERY = 0.5
 """Seconds between the questions to the loop whether it lives."""
 
 BLOCKED_AFTER = 1.0
@@ -36,7 +36,7 @@ class Watchdog:
         cut: Callable[[], None],
         blockage: Blockage | None = None,
     ) -> None:
-        """`blockage`: hears which run holds the loop, and for how long."""
+        """`blockage`: is given which run holds the loop, and for how long."""
         self._status = status
         self._limit = limit
         self._cut = cut
@@ -64,13 +64,13 @@ class Watchdog:
         self._asked = None
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        told = cut = False
-        while not self._ended.wait(TICK):
+        logged = cut = False
+        while not self._ended.wait(ASKED_EVERY):
             asked = self._asked
             if asked is None:
-                if told and self._blockage is not None:
+                if logged and self._blockage is not None:
                     self._blockage.over()
-                told = cut = False
+                logged = cut = False
                 self._asked = steady()
                 with suppress(RuntimeError):  # the loop is closed
                     loop.call_soon_threadsafe(self._answer)
@@ -79,8 +79,8 @@ class Watchdog:
             if silent < BLOCKED_AFTER:
                 continue
             self._status.loop_lag = silent
-            if not told:
-                told = True
+            if not logged:
+                logged = True
                 self._status.loop_blocked += 1
                 log.error("the event loop is blocked", extra=self._culprit(loop, silent))
             self._keep(loop, silent)

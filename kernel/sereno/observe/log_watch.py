@@ -60,7 +60,7 @@ class LogWatch:
         before = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
         take_streams(everybody=everybody and as_json)
         streams = (*before, sys.stdout, sys.stderr)
-        keep_logging(*ours, told=self._tell, streams=streams)
+        keep_logging(*ours, report=self._tell, streams=streams)
 
     def importing(self, plugin: str) -> None:
         """Hear which plugin is being imported from now on."""

@@ -16,7 +16,7 @@ from sereno.engine.watchdog import Watchdog
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "TICK", 0.01)
+    monkeypatch.setattr(watchdog, "ASKED_EVERY", 0.01)
     monkeypatch.setattr(watchdog, "BLOCKED_AFTER", 0.05)
 
 

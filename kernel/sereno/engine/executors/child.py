@@ -46,7 +46,7 @@ from sereno.engine.logged import whole
 from sereno.engine.own_logging import keep_logging, put_logging_back
 from sereno.engine.progress import MAX_NOTE
 from sereno.engine.result import encode_checkpoint, encode_result
-from sereno.engine.run_streams import say_rest, take_streams
+from sereno.engine.run_streams import log_rest, take_streams
 from sereno.engine.runlog import MAX_MESSAGE
 from sereno.model import fault
 from sereno.model.errors import (
@@ -92,7 +92,7 @@ class _Line:
             raise StoreUnavailableError(error)
 
     def listen(self, on_stop: Callable[[], None]) -> None:
-        """Hear orders for ever, on this thread."""
+        """Take orders for ever, on this thread."""
         self._on_stop = on_stop
         while True:
             match self.receive():
@@ -165,7 +165,7 @@ def main() -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Logs(line)]
     root.setLevel(start.log_level)
-    keep_logging(*root.handlers, told=_told)
+    keep_logging(*root.handlers, report=_report)
     take_streams(everybody=True)
     own_forks()
     tracer = _traced(start)
@@ -175,7 +175,7 @@ def main() -> None:
     except BaseException as error:  # whatever it is, the parent is to hear of it
         report, raised = _raised(error), error
     end_if_forked(raised)  # a child of the job's has nothing to report
-    say_rest()
+    log_rest()
     if tracer is not None:
         tracer.close(_SPANS_LIMIT)  # before the report: its parent ends us once it has that
     line.send(report)
@@ -184,7 +184,7 @@ def main() -> None:
 
 
 @cache
-def _told(act: str) -> None:
+def _report(act: str) -> None:
     logging.getLogger("sereno.log").warning("this run %s; it goes on as it was", act)
 
 

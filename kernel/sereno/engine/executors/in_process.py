@@ -74,21 +74,21 @@ class InProcess(Executor):
                 stdin=asyncio.subprocess.DEVNULL,
             )
         reader, writer = await asyncio.open_connection(sock=ours)
-        hearing = asyncio.ensure_future(_hear(reader, writer, context))
+        receiving = asyncio.ensure_future(_receive(reader, writer, context))
         try:
             # Here and not in the child, whose imports may take longer than any lease.
             make_sure(context)
             writer.write(framed(self._start(job, context, policies)))
-            ended = await asyncio.shield(hearing)
+            ended = await asyncio.shield(receiving)
         except asyncio.CancelledError:
             context.stop.set()
             writer.write(framed(Stop()))
-            await asyncio.wait({hearing}, timeout=STOP_PATIENCE)
-            ended = hearing.result() if hearing.done() else None
+            await asyncio.wait({receiving}, timeout=STOP_PATIENCE)
+            ended = receiving.result() if receiving.done() else None
             if ended is None:
                 raise
         finally:
-            hearing.cancel()
+            receiving.cancel()
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             code = await process.wait()
@@ -125,7 +125,7 @@ class InProcess(Executor):
         )
 
 
-async def _hear(
+async def _receive(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: RunContext[Any]
 ) -> Returned | Raised | None:
     """Take the child's reports until its last; None when it ended without one."""

@@ -1,4 +1,4 @@
-"""Says in a standby's log who leads, so that it says more than that it is there."""
+"""Logs on a standby who leads, so that its log holds more than that it is there."""
 
 import asyncio
 import logging
@@ -16,22 +16,22 @@ log = logging.getLogger("sereno.leader")
 _EVERY = 15.0
 _SOON = 0.2
 _SOON_TIMES = 25
-"""Looks soon after one another at the start, when a leader has the lock and not yet its term."""
+"""Polls soon after one another at the start, when a leader has the lock and not yet its term."""
 
 
-async def tell_who_leads(db: Database, status: Status, refused: asyncio.Event) -> None:
+async def log_who_leads(db: Database, status: Status, refused: asyncio.Event) -> None:
     """Log each leader that this node stands by for, from the first try on that was `refused`."""
-    told: tuple[UUID, int] | None = None
-    looks = 0
+    logged: tuple[UUID, int] | None = None
+    polls = 0
     await refused.wait()
     while True:
-        looks += 1
+        polls += 1
         found = None if status.leading or status.leaving else await _other_leader(db, status)
-        if found is not None and (found.node, found.term) != told:
+        if found is not None and (found.node, found.term) != logged:
             facts = {"leader": found.label, "of_term": found.term}
             log.info("standing by, another replica leads", extra=facts)
-        told = None if found is None or found.node is None else (found.node, found.term)
-        soon = found is None and looks < _SOON_TIMES
+        logged = None if found is None or found.node is None else (found.node, found.term)
+        soon = found is None and polls < _SOON_TIMES
         await asyncio.sleep(_SOON if soon else _EVERY)
 
 
