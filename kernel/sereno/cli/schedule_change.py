@@ -106,6 +106,10 @@ def command(
         told["valid_from"], told["now"] = found.valid_from, told["valid_from"]
 
     ask(invocation, question)
+    _write_change(told, as_json)
+
+
+def _write_change(told: dict[str, Any], as_json: bool) -> None:
     if told["valid_from"] - told.pop("now") > _SETTLED_AHEAD:
         remark(
             f"its slot {exact(told['valid_from'])}, put off to then by its jitter, stays with the"

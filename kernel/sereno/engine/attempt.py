@@ -46,6 +46,8 @@ class _Ended(msgspec.Struct, frozen=True):
     error: BaseException | None = None
 
 
+# Over seven: thousands may begin at one instant, and a Struct that is filled once costs the least;
+# the runner alone makes it, by name.
 class Attempt(msgspec.Struct, kw_only=True):
     """An attempt that is under way on this node, or about to begin.
 

@@ -52,6 +52,8 @@ class StopFlag:
         return self._set
 
 
+# Over seven: a job reads what it needs as plain names of its run (`run.params`, `run.slot`); the
+# runner makes it, and the child process of one, by name.
 class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     """One attempt of one run.
 

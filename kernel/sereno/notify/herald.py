@@ -39,6 +39,8 @@ class Herald:
     `every`, `patience`: seconds, of its lookout.
     """
 
+    # Over seven: it makes all that sends, and each of these goes to one other part of it; `every`
+    # and `patience` are there for who cannot wait for half a minute, as a test.
     def __init__(
         self,
         db: Database,

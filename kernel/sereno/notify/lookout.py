@@ -46,6 +46,7 @@ _KINDS: tuple[NotificationKind, ...] = ("job_overdue", "run_failed", "leader_mis
 class Lookout:
     """One node's. `publish`: hears JobOverdue, on one node alone."""
 
+    # Over seven: four are lengths of time, which are named at the one place that makes it.
     def __init__(
         self,
         db: Database,

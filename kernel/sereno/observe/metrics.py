@@ -117,55 +117,8 @@ class Metrics:
         return page.text(), page.content_type
 
     def _write_node(self, page: MetricsPage, glance: Glance) -> None:
-        status, snapshot = self._status, glance.snapshot
+        status = self._status
         build = labels({"version": status.version, "python": platform.python_version()})
-        term = max(status.term, snapshot.term if snapshot else 0)
-        changed = snapshot.changed_at if snapshot else None
-        history = snapshot.history_at if snapshot else None
-        single: tuple[tuple[str, str, float], ...] = (
-            ("sereno_leader", "1 on the node that leads, else 0.", int(status.leading)),
-            ("sereno_leader_term", "The newest term: one is added with each new leader.", term),
-            (
-                "sereno_leader_changes_total",
-                "How often this node took or lost the lead.",
-                status.leader_changes,
-            ),
-            (
-                "sereno_store_up",
-                "1 while this node can read the database, else 0.",
-                int(glance.error is None),
-            ),
-            (
-                "sereno_event_loop_lag_seconds",
-                "How late this node's event loop last was.",
-                status.loop_lag,
-            ),
-            (
-                "sereno_event_loop_blocked_total",
-                "How often a job kept this node's event loop from its work.",
-                status.loop_blocked,
-            ),
-            (
-                "sereno_runs_overstaying",
-                "Runs of this node that work on after they were told to stop, and keep a place.",
-                len(status.overstaying),
-            ),
-            (
-                "sereno_clock_offset_seconds",
-                "How far this machine's clock is ahead of the database's.",
-                status.clock_offset,
-            ),
-            (
-                "sereno_configuration_changed_timestamp_seconds",
-                "When jobs or schedules were last changed, 0 when never.",
-                changed.timestamp() if changed else 0,
-            ),
-            (
-                "sereno_timeline_changed_timestamp_seconds",
-                "When the database last went on from an older state, 0 when never.",
-                history.timestamp() if history else 0,
-            ),
-        )
         page.family("sereno_build_info", "gauge", "The version that this node runs.", [(build, 1)])
         page.family(
             "sereno_plugin_info",
@@ -176,7 +129,7 @@ class Metrics:
                 for p in self._plugins()
             ],
         )
-        for name, meaning, value in single:
+        for name, meaning, value in _of_node(status, glance):
             page.family(name, _kind(name), meaning, [("", value)])
         places = status.places()
         page.family(
@@ -248,3 +201,55 @@ async def _write_histogram(
 
 def _kind(name: str) -> Literal["counter", "gauge"]:
     return "counter" if name.endswith("_total") else "gauge"
+
+
+def _of_node(status: Status, glance: Glance) -> tuple[tuple[str, str, float], ...]:
+    """Return the metrics of a node that have no labels: name, meaning, value."""
+    snapshot = glance.snapshot
+    term = max(status.term, snapshot.term if snapshot else 0)
+    changed = snapshot.changed_at if snapshot else None
+    history = snapshot.history_at if snapshot else None
+    return (
+        ("sereno_leader", "1 on the node that leads, else 0.", int(status.leading)),
+        ("sereno_leader_term", "The newest term: one is added with each new leader.", term),
+        (
+            "sereno_leader_changes_total",
+            "How often this node took or lost the lead.",
+            status.leader_changes,
+        ),
+        (
+            "sereno_store_up",
+            "1 while this node can read the database, else 0.",
+            int(glance.error is None),
+        ),
+        (
+            "sereno_event_loop_lag_seconds",
+            "How late this node's event loop last was.",
+            status.loop_lag,
+        ),
+        (
+            "sereno_event_loop_blocked_total",
+            "How often a job kept this node's event loop from its work.",
+            status.loop_blocked,
+        ),
+        (
+            "sereno_runs_overstaying",
+            "Runs of this node that work on after they were told to stop, and keep a place.",
+            len(status.overstaying),
+        ),
+        (
+            "sereno_clock_offset_seconds",
+            "How far this machine's clock is ahead of the database's.",
+            status.clock_offset,
+        ),
+        (
+            "sereno_configuration_changed_timestamp_seconds",
+            "When jobs or schedules were last changed, 0 when never.",
+            changed.timestamp() if changed else 0,
+        ),
+        (
+            "sereno_timeline_changed_timestamp_seconds",
+            "When the database last went on from an older state, 0 when never.",
+            history.timestamp() if history else 0,
+        ),
+    )
