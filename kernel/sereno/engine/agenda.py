@@ -2,9 +2,18 @@
 
 import heapq
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sereno.model.ledger import Entry
+
+HORIZON = timedelta(minutes=2)
+"""How far ahead the agenda goes: several refills, so that one which fails costs nothing."""
+
+REFILL_EVERY = 30.0
+"""Seconds between refills; a change of a schedule brings one at once."""
+
+AGENDA_LIMIT = 20_000
+"""Schedules that are read at once, soonest first; a later refill reads what is beyond."""
 
 
 class Agenda:

@@ -1,4 +1,12 @@
-"""Outcomes on their way to the database: in groups, and kept in memory while it is away."""
+"""Outcomes on their way to the database: in groups, and kept in memory while it is away.
+
+States of an outcome: waiting (in memory, oldest first); held (its run's row is locked by a
+transaction of the job's own: it waits again); written; refused (the run is another's by now, or the
+database cannot keep it: less of it is written then).
+
+Invariants: a job that ran is never forgotten while this process lives; no outcome waits for another
+one's lock or fault; to write one twice does no harm, as the token says that it was written.
+"""
 
 import asyncio
 import logging
@@ -20,6 +28,7 @@ log = logging.getLogger("sereno.outbox")  # a name that logs are filtered by: it
 
 Chains = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
 _GROUP = 1000
+"""Outcomes in one statement: those of a burst cost one commit, and not one each."""
 
 _HELD_AGAIN = 0.2
 """Seconds between tries to write an outcome whose run's row a job's own transaction holds."""
@@ -99,10 +108,10 @@ class Completer:
                 await asyncio.sleep(backoff.wait())
                 continue
             except StoreError:  # one that cannot be written may not hold up the others
-                size = 1
+                size = 1  # alone, `_write` finds it out and writes less of it
                 continue
             backoff.reset()
-            size = min(size * 2, _GROUP)
+            size = min(size * 2, _GROUP)  # back to whole groups once those in the way are over
             self._waiting[: len(group)] = []
             self._waiting += held
             if not self._waiting:
@@ -129,6 +138,7 @@ class Completer:
         for outcome in group:
             if outcome.token not in written.held:
                 self._written(outcome, outcome.token in written.ours)
+        # The leader counts places, and hears of those that are free on other nodes by this alone.
         if not self._lead.leading:
             await self._notify_leader()
         return [o for o in group if o.token in written.held]

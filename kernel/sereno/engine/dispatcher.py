@@ -1,4 +1,11 @@
-"""Starts what waits in the queue, stops what is cancelled, and looks after runs of other nodes."""
+"""Starts what waits in the queue, stops what is cancelled, and looks after runs of other nodes.
+
+States of a run as the leader counts it: waiting (a schedule's is in `Occupancy`, any other in its
+row alone); admitted (it has its place, and no token yet); claimed (it has its attempt's token, and
+the `Runner` has it); gone. Invariants: a run has its place before it is claimed, and gives it back
+when the claim does not bring it; a claim carries the term, so that no two leaders claim one run;
+limits are counted in the leader's memory alone, as nobody else starts runs.
+"""
 
 import asyncio
 import math
@@ -23,10 +30,15 @@ QUEUE_EVERY = 2.0
 written without one."""
 
 FOREIGN_EVERY = 0.4
+"""Seconds between polls of other nodes' runs, while there are any: to find a crash soon after the
+second that it takes to be sure of it."""
+
 EXPIRY_AGAIN = 0.05
 """Seconds between tries to end a run that has waited for too long."""
 
 CANCEL_EVERY = 5.0
+"""Seconds between polls of what is to be cancelled: a notification brings one at once."""
+
 BATCH = 1000
 CLAIMS = 250
 """Runs of a batch that are claimed at once: while they begin, the next ones are being claimed."""
@@ -133,6 +145,8 @@ class Dispatcher:
         if self._called:
             self._called = False
             await self._start_first()
+        # Schedules whose runs were refused for policies of their own, which the statement does not
+        # know: asked for anew without them, the queue gives what is behind.
         shut: set[int] = set()
         while room := self._occupancy.room():
             limit = min(room, BATCH)
@@ -234,6 +248,8 @@ class Dispatcher:
                 self._unclaimed(run_id)
 
     async def _claim(self, chosen: list[int]) -> list[Claim]:
+        # On any error too, what was not claimed gives its place back. A claim that was written, and
+        # whose answer was lost, is found among what this node owns and does not know.
         claims: list[Claim] = []
         try:
             claims = await runs.claim(self._db, self._term.number, self._term.node.id, chosen)
@@ -285,6 +301,8 @@ class Dispatcher:
                         reason=row["reason"],
                     )
                 )
+        # Those that were not ended are too early by the database's clock, or were claimed or
+        # cancelled by another statement meanwhile: then they no longer wait.
         left = set(late).difference(r["id"] for r in ended)
         for run_id, state in (await runs.states(self._db, list(left)) if left else {}).items():
             if state != "queued":

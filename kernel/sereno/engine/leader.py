@@ -1,5 +1,4 @@
-"""Makes this node stand for the lead, lead, and stand again: the state machine of DESIGN.md section
-4.
+"""Makes this node stand for the lead, lead, and stand again.
 
     away ──session──► standing ──lock granted, term begun──► leading
      ▲                  │  ▲                                   │
@@ -190,8 +189,12 @@ class Leader:
     async def _hold(self, session: NodeSession, runner: Runner, backoff: Backoff) -> NoReturn:
         self._current = session
         since = steady()
+        # A failover may have forgotten this node's row, and given its key to another.
         self._node = await self._present()
         await self._be_present(session)
+        # While the session was lost, another may have taken our runs for a dead node's: what the
+        # database does not name ours is stopped before this node takes part again. Attempts that
+        # have not begun are left: each asks whether this node is trusted when it begins.
         owned = await runs.owned(self._db, self._node.id)
         runner.superseded(
             [r["token"] for r in owned] + [t for t in runner.attempts if runner.begins(t)]
@@ -261,6 +264,8 @@ class Leader:
         self, session: NodeSession, runner: Runner, since: float, backoff: Backoff
     ) -> None:
         await self._succeed(session)
+        # In this order: which history the database is on has to be known before a term begins, and
+        # a term has to have begun before anything is decided under it.
         entered = await session.enter_timeline(self._node, self._status.term, self._db)
         number = await session.begin_term(self._node, self._db)
         history.log_entered(entered, number)
@@ -288,14 +293,14 @@ class Leader:
                 self._leaving,
             )
             reason = "handed over"
-            self._distrust()
+            self._distrust()  # before the lock is let go: the next leader may act at once
             await session.hand_over(number, reason)
         finally:
             if steady() - since > _SETTLED:
                 backoff.reset()
             self._distrust()
             self._status.leading = False
-            self._occupancy.clear()
+            self._occupancy.clear()  # what was counted is another's to count now
             log.info("no longer leading", extra={"term": number, "reason": reason})
             self._publish_change(number, False, reason)
             await firing_loop.over()

@@ -1,6 +1,8 @@
 """Decides what becomes of every slot that is due: a pure function of a schedule and an instant.
 
-Every slot in (watermark, until] gets exactly one verdict, in the order of these rules:
+Nothing is written here: what is decided holds once `settle` has written it whole, and from the same
+watermark and version that it was planned on; else it is planned anew. Every slot in (watermark,
+until] gets exactly one verdict, in the order of these rules:
 
 1. while the schedule was paused: `skipped`, "paused"; before its window opened: `skipped`,
    "outside its window". After its window closed, and while it is orphaned or removed, nothing is
@@ -50,6 +52,9 @@ QUIET = timedelta(hours=1)
 """How often a schedule that is paused, or waits for its window, is looked at: for its verdicts."""
 
 _RANGE_FROM = 10
+"""From so many neighbours of one verdict and reason on, a range is kept in place of a row each: an
+outage of a week is one row of a schedule that is due each second, and not 600,000."""
+
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -78,7 +83,7 @@ def plan(
     schedule's; None when the job is not known. Raises SerenoError when the schedule cannot be read.
     """
     pause_ends = entry.paused_until if entry.current.state == "paused" else None
-    if pause_ends is not None:
+    if pause_ends is not None:  # what is due after its end is another version's to rule
         until = min(until, max(pause_ends - _MICROSECOND, entry.settled_to))
     coming = _due(entry, until)
     due = list(islice(coming, MAX_SLOTS))
@@ -158,7 +163,7 @@ def _catch_up(
         late = [d for d in active if now - d.slot > policies.grace]
         _mark(late, "missed", "later than its grace, and catch_up is none", verdicts)
         return [d for d in active if now - d.slot <= policies.grace]
-    if newer:
+    if newer:  # the newest of all is among what is left for the next go: it runs, and none of these
         _mark(active, "coalesced", "into a later slot", verdicts)
         return []
     newest = active[-1]
@@ -184,6 +189,8 @@ def _overlap(
 ) -> tuple[tuple[NewRun, ...], bool]:
     runs: list[NewRun] = []
     previous = occupied
+    # `skip` is about a run that takes longer than expected, not about an outage: whoever asks for
+    # all that was missed would get the first of it alone.
     catching_up = policies.catch_up == "all" and len(chosen) > 1
     one_by_one = catching_up or policies.overlap != "allow"
     for due in chosen:
@@ -210,7 +217,7 @@ def _overlap(
                 start_by=until if policies.catch_up == "none" else None,
             )
         )
-        occupied = True
+        occupied = True  # by this one, for the slots that follow
     return tuple(runs), previous and bool(runs) and policies.overlap == "cancel_previous"
 
 
@@ -254,6 +261,7 @@ def _ranges(
     tick."""
     slots: list[SlotVerdict] = []
     ranges: list[SlotRange] = []
+    # A range stays open from tick to tick, so that a pause of a year is one row at its end.
     opened = entry.open if not verdicts else None
     for n, ((verdict, reason, runs), group) in enumerate(
         groupby(verdicts, key=lambda v: (v.verdict, v.reason, v.runs))

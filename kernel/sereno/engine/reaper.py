@@ -1,4 +1,13 @@
-"""Finds runs whose owner is gone, and has them tried again or lost."""
+"""Finds runs whose owner is gone, and has them tried again or lost.
+
+States of a node that owns runs: present (it holds its presence lock); absent, since the poll that
+first missed the lock; gone, after a second (crashed) or the lease (perhaps only cut off); then its
+runs are taken. One that comes back in time is present again, and keeps its runs.
+
+Invariants: a run is taken under our term, by its attempt and token, so that its owner, if it lives
+after all, can write nothing of it any more; absence is measured on our steady clock, from what we
+have seen ourselves, never from what an instant in the database says.
+"""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -41,6 +50,7 @@ class Reaper:
         """
         now = steady()
         owners = {owner.node: owner for owner in await runs.absent_owners(self._db)}
+        # Our own lock is never looked for: who leads is there, whatever that statement found.
         mine = self._term.node.id
         self._absent = {node: self._absent.get(node, now) for node in owners if node != mine}
         taken: list[tuple[int, str, int | None]] = []
@@ -61,6 +71,8 @@ class Reaper:
         owned = await runs.owned(self._db, node)
         if not owned:
             return []
+        # A job that held its node's loop is why the node was cut off: it is told so, not "its node
+        # died", and so are the runs that died of it.
         blocking = await stragglers.blocking(self._db, node)
         taken = []
         for error, of_it in _grouped(node, why, owned, blocking).items():
@@ -88,7 +100,7 @@ class Reaper:
                 "error": error,
             },
         )
-        if row["state"] == "lost":
+        if row["state"] == "lost":  # what is tried again is published by the node that does
             self._term.publish(_lost(row, error))
 
 

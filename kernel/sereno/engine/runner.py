@@ -1,4 +1,14 @@
-"""Runs what this node owns: starts attempts, passes their words on, hands their outcomes over."""
+"""Runs what this node owns: starts attempts, passes their words on, hands their outcomes over.
+
+States of an attempt: starting (claimed, its instant is to come); begun; told to stop; left behind
+(it did not stop, and keeps its place); over (its outcome is with the `Completer`). One that has not
+begun is given back instead, and does not count.
+
+Invariants: each claim ends in exactly one outcome, whatever the job does and as long as this
+process lives; an attempt is known by
+its token, as a run's number may come again; none begins while this node may not act as leader, for
+its run may be another's by then.
+"""
 
 import asyncio
 import logging
@@ -89,7 +99,7 @@ class Runner:
         self._idle.clear()
         if at is None or self._clock.until(at) <= 0:
             self._begin(attempt)
-        elif at in self._starting:
+        elif at in self._starting:  # one timer an instant: at midnight thousands may begin at once
             self._starting[at].append(attempt)
         else:
             self._starting[at] = [attempt]
@@ -135,6 +145,8 @@ class Runner:
         if we are wrong: then they are given back.
         """
         for row in unattended:
+            # Never begun, for certain: a claim whose answer was lost. It is given back, without an
+            # attempt; but not where the job must not run twice and our memory could be wrong.
             job, policies = row["job"], row["policies"]
             facts = {"run": row["id"], "job": job}
             if may_run_twice(self._jobs, job, policies) and self._begun.never(

@@ -3,6 +3,12 @@
 Slots are settled a little before their instant (`LOOKAHEAD`), and their runs begin at it: the start
 itself waits for no round trip. The agenda holds what comes up to the `HORIZON`; the rest stays in
 the database.
+
+States of a schedule: far (in the database alone); on the agenda; due; planned (its runs have their
+places reserved); settled, then on the agenda again. Locked: another session has its watermark, and
+it is left out meanwhile. Invariants: a slot is settled once, from the watermark that it was planned
+on; what the plan cannot be written for is read and planned anew; a fault of one schedule costs no
+other one its slot.
 """
 
 import logging
@@ -14,7 +20,7 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.engine.agenda import Agenda
+from sereno.engine.agenda import AGENDA_LIMIT, HORIZON, REFILL_EVERY, Agenda
 from sereno.engine.clock import steady
 from sereno.engine.locked import Locked
 from sereno.engine.occupancy import Occupancy, Occupant, Reservation
@@ -44,15 +50,17 @@ LOOKAHEAD = timedelta(milliseconds=40)
 ends meanwhile still counts as an overlap, and when this node dies meanwhile, the slot's run is
 found a second later rather than settled by the next leader on time."""
 
-HORIZON = timedelta(minutes=2)
-REFILL_EVERY = 30.0
 FORESIGHT = timedelta(seconds=35)
+"""How far ahead slots are computed in spare time: until after the next refill."""
+
 SPARE = 0.002
+"""Seconds of a tick that may go into it."""
+
 BATCH = 500
+"""Schedules settled by one statement; between two the heartbeat has its chance."""
+
 BATCH_SLOTS = 1_000
 """Slots after which a batch is settled though more schedules are due: to plan them takes time."""
-
-AGENDA_LIMIT = 20_000
 
 
 class Scheduler:
@@ -220,7 +228,7 @@ class Scheduler:
         except StoreUnavailableError:
             raise
         except StoreError as error:
-            if len(settlements) > 1:
+            if len(settlements) > 1:  # one is at fault, and the others are not to miss their slots
                 parts = [await self._write([s]) for s in settlements]
                 return set().union(*(p[0] for p in parts)), {
                     k: v for p in parts for k, v in p[1].items()
@@ -230,6 +238,7 @@ class Scheduler:
                 extra={"schedule": settlements[0].entry.name, "error": str(error)},
             )
             return set(), {}
+        # Their watermark or version has moved: somebody changed the schedule since it was read.
         again = [s.entry.schedule_id for s in settlements if s.entry.schedule_id not in settled]
         if again:
             self._agenda.put(await ledger.agenda_of(self._db, again))
@@ -267,10 +276,17 @@ class Scheduler:
         self._publish_missed(settlement)
         self._go_on(settlement)
 
-    def _publish_slot(self, entry: Entry, slot: datetime, verdict: Verdict, reason: str) -> None:
+    def _publish_slot(
+        self, entry: Entry, slot: datetime, verdict: Verdict, reason: str, slots: int = 1
+    ) -> None:
         self._term.publish(
             SlotSettled(
-                job=entry.job, schedule=entry.name, slot=slot, verdict=verdict, reason=reason
+                job=entry.job,
+                schedule=entry.name,
+                slot=slot,
+                verdict=verdict,
+                reason=reason,
+                slots=slots,
             )
         )
 
@@ -278,15 +294,8 @@ class Scheduler:
         """Publish the ranges of slots that nothing ran for; skipped ones are on purpose."""
         for found in settlement.ranges:
             if found.verdict == "missed":
-                self._term.publish(
-                    SlotSettled(
-                        job=settlement.entry.job,
-                        schedule=settlement.entry.name,
-                        slot=found.last,
-                        verdict="missed",
-                        reason=found.reason,
-                        slots=found.slots,
-                    )
+                self._publish_slot(
+                    settlement.entry, found.last, "missed", found.reason, found.slots
                 )
 
     def _take(

@@ -38,12 +38,18 @@ SELECT schedule_id FROM sereno.watermark WHERE schedule_id = ANY($1::bigint[]) F
 --        $33 on time until, $34 start by
 -- ranges: $35 schedules, $36 first, $37 last, $38 counts, $39 verdicts, $40 reasons
 -- All of a schedule's settlement or, when its watermark or version has moved, nothing of it. Nothing at all when the
--- term has moved on. Returns a row per settled schedule and run; a run that starts has its attempt's token,
+-- term has moved on.
+-- Invariants: (schedule, slot) has one verdict, ever; watermark, verdicts, runs and counts move together, so that no crash
+-- leaves a slot that was passed over; a watermark moves only from the value it was planned on. Why one statement and no
+-- transaction: no lock outlives a round trip, so a leader that is frozen between two of them blocks nobody, and what it
+-- sends on waking finds another term. The fence is KEY SHARE and `term` part of a unique key: the next term's UPDATE waits for
+-- open fences, so nothing of the old term is under way after it, and neither fences nor heartbeats wait for one another.
+-- Returns a row per settled schedule and run; a run that starts has its attempt's token,
 -- and how late it is, if it is. (What a schedule mostly has, one slot and one run, goes beside its mark: joined to the
 -- marks, a batch would cost the square of its size, as the planner cannot know its size.)
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
-), mark AS (
+), mark AS (  -- all that follows joins this: what it does not return is settled by nobody
     UPDATE sereno.watermark w SET settled_to = m.settled_to, next_slot = m.next_slot, due_by = m.next_slot + w.grace,
            wake_at = m.wake_at, open_first = m.open_first, open_what = m.open_what
       FROM unnest($3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::integer[],
@@ -63,7 +69,7 @@ WITH fence AS (
     SELECT mark.schedule_id, mark.job, s.slot, s.verdict, s.reason
       FROM unnest($22::bigint[], $23::timestamptz[], $24::text[], $25::text[]) AS s(id, slot, verdict, reason)
       JOIN mark ON mark.schedule_id = s.id
-), more_runs AS MATERIALIZED (
+), more_runs AS MATERIALIZED (  -- numbers and tokens are drawn once, and read three times
     SELECT mark.schedule_id, mark.job, r.slot, r.start, r.params, r.policies, r.priority, r.key, r.on_time_until, r.start_by,
            nextval('sereno.run_id_seq') AS run_id, CASE WHEN r.start THEN gen_random_uuid() END AS token
       FROM unnest($26::bigint[], $27::timestamptz[], $28::boolean[], $29::jsonb[], $30::jsonb[], $31::smallint[],
@@ -95,7 +101,7 @@ WITH fence AS (
       FROM unnest($35::bigint[], $36::timestamptz[], $37::timestamptz[], $38::bigint[], $39::text[], $40::text[])
            AS r(id, first_slot, last_slot, slots, verdict, reason)
       JOIN mark ON mark.schedule_id = r.id
-), ranges AS (
+), ranges AS (  -- an open range goes on under its first slot, as the planner says it does
     INSERT INTO sereno.slot_range AS old (schedule_id, first_slot, last_slot, slots, verdict, reason, term)
     SELECT schedule_id, first_slot, last_slot, slots, verdict, reason, $1 FROM more_ranges
     ON CONFLICT (schedule_id, first_slot) DO UPDATE

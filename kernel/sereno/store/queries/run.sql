@@ -46,6 +46,9 @@ SELECT min(run_at) FROM sereno.run WHERE state = 'queued' AND run_at > clock_tim
 -- $1 term, $2 node, $3 runs. Those that were still queued, and may still begin, are this node's now; a slot that waited for
 -- its run has its verdict. (coalesce: without it the planner may prefer a partial index on the state, and walk all of it
 -- for each run; the primary key is the way.)
+-- States: queued, then this node's; or left alone, as it was claimed, cancelled or too late before. Why nothing is locked
+-- to choose among: one leader claims, the fence says that it still is, and who claims twice by mistake gets nothing the
+-- second time. `attempt > 0` may begin after start_by: it has begun in time once, and this is its retry.
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
