@@ -178,13 +178,13 @@ async def test_a_fault_in_what_leads_ends_neither_the_node_nor_its_runs(
     async with running(database, long.job) as node:
         run_id = await eye.enqueue("t.long")
         await long.began.wait("began")
-        turn = leader.Dispatcher.turn
+        tick = leader.Dispatcher.tick
 
         async def broken(self: Any, between: Any) -> None:
-            monkeypatch.setattr(leader.Dispatcher, "turn", turn)
+            monkeypatch.setattr(leader.Dispatcher, "tick", tick)
             raise ZeroDivisionError("a fault of ours")
 
-        monkeypatch.setattr(leader.Dispatcher, "turn", broken)
+        monkeypatch.setattr(leader.Dispatcher, "tick", broken)
         await eye.until("SELECT term = 2 FROM sereno.leadership")
         long.go.set()
         assert (await eye.over(run_id))["state"] == "succeeded"
