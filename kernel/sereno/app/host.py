@@ -119,13 +119,13 @@ async def host(
 async def _seen_through(work: "asyncio.Task[int]", departure: Departure) -> None:
     """Wait for the end of `work`, which is cancelled where the node is told to stop before it has
     opened its plugins."""
-    told = asyncio.ensure_future(departure.stop.wait())
+    stopping = asyncio.ensure_future(departure.stop.wait())
     this = asyncio.current_task()
     try:
         while not work.done():
             before = refusals()
             try:
-                waits = {work} if told.done() else {work, told}
+                waits = {work} if stopping.done() else {work, stopping}
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
                 if refusals() == before or this is None:
@@ -133,10 +133,10 @@ async def _seen_through(work: "asyncio.Task[int]", departure: Departure) -> None
                     await asyncio.wait({work})
                     raise
                 this.uncancel()  # a run tried to cancel every task, and this one is not guarded
-            if told.done() and departure.opening:
+            if stopping.done() and departure.opening:
                 work.cancel()
     finally:
-        told.cancel()
+        stopping.cancel()
 
 
 async def _hosting(

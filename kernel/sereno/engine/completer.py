@@ -138,7 +138,7 @@ class Completer:
         for outcome in group:
             if outcome.token not in written.held:
                 self._written(outcome, outcome.token in written.ours)
-        # The leader counts places, and hears of those that are free on other nodes by this alone.
+        # The leader counts places, and learns of those that are free on other nodes by this alone.
         if not self._lead.leading:
             await self._notify_leader()
         return [o for o in group if o.token in written.held]

@@ -54,14 +54,14 @@ class FiringLoop:
         Raises LeaseLostError or StoreError when the lead is lost before.
         """
         self._ticking = asyncio.ensure_future(self._tick_until(before, leaving))
-        told = asyncio.ensure_future(leaving.wait())
+        left = asyncio.ensure_future(leaving.wait())
         try:
-            await asyncio.wait({self._ticking, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self._ticking, left}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self._ticking.cancel()
             raise
         finally:
-            told.cancel()
+            left.cancel()
         if self._ticking.done():
             self._ticking.result()
 

@@ -50,7 +50,7 @@ POLL = 0.236
 _SETTLED = 10.0
 """Seconds after which a session counts as good: the next loss begins with the shortest wait."""
 
-_KNOCK = 0.3
+_CONNECT_EVERY = 0.3
 """Seconds, at the longest, between tries to connect while the database is away: whoever leads next
 does so within a second of its return, however long it was away. A refused connection costs little;
 a lead that is taken and lost over and over, as of a database that is full, waits longer."""
@@ -67,8 +67,8 @@ _PRESENCE_PATIENCE = 1.0
 _STRANGER_EVERY = 10.0
 """Seconds between a follower's looks at who holds the leader's lock."""
 
-_HEARD = 0.4
-"""Seconds that a deposed leader has to hear of it, when it lives and its lease was not over: its
+_UNAWARE = 0.4
+"""Seconds that a deposed leader has to learn of it, when it lives and its lease was not over: its
 backend was terminated. It could write nothing in any case."""
 
 
@@ -144,13 +144,13 @@ class Leader:
 
     async def stand(self, runner: Runner) -> None:
         """Stand for the lead, and lead, for ever; the database may come and go."""
-        knocking, backoff = Backoff(longest=_KNOCK), Backoff()
+        connecting, backoff = Backoff(longest=_CONNECT_EVERY), Backoff()
         while True:
             session = self._session()
-            waits = knocking
+            waits = connecting
             try:
                 await session.open(self._wakeup.ring, partial(self._lost, session))
-                knocking.reset()
+                connecting.reset()
                 waits = backoff
                 await self._hold(session, runner, backoff)
             except PoolerError as error:
@@ -181,7 +181,7 @@ class Leader:
 
     def cut(self) -> None:
         """Drop the session from any thread: the loop is blocked and cannot."""
-        self._distrust()  # first: another node leads as soon as the server hears of it
+        self._distrust()  # first: another node leads as soon as the server learns of it
         session = self._current
         if session is not None:
             session.cut()
@@ -248,7 +248,7 @@ class Leader:
                 )
 
     async def _idle(self, runner: Runner, seconds: float) -> None:
-        """Wait, at the longest until the lead may be free, and hear what concerns our own runs."""
+        """Wait, at the longest until the lead may be free, and poll what concerns our own runs."""
         end = steady() + seconds
         while (left := end - steady()) > 0:
             reasons = await self._wakeup.wait(left)
@@ -341,12 +341,12 @@ class Leader:
         self._context.publish(LeaderChanged(node=node, term=term, leading=leading, reason=reason))
 
     async def _succeed(self, session: NodeSession) -> None:
-        """Give a leader whose session was ended before its lease time to hear of it."""
-        end = steady() + _HEARD
+        """Give a leader whose session was ended before its lease time to learn of it."""
+        end = steady() + _UNAWARE
         while steady() < end and not self._leaving.is_set():
             if not await session.predecessor_unaware(self._node):
                 return
-            await asyncio.sleep(_HEARD / 20)
+            await asyncio.sleep(_UNAWARE / 20)
 
     def _lost(self, session: NodeSession) -> None:
         """Take note that the server has ended `session`, which may be an older one than ours."""

@@ -12,7 +12,7 @@ from sereno.store.session import NodeIdentity
 
 
 class NodeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The surroundings of one node's parts. `status`: what they tell of themselves."""
+    """The surroundings of one node's parts. `status`: where they note how they are."""
 
     db: Database
     status: Status

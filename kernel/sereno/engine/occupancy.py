@@ -123,7 +123,7 @@ class Occupancy:
         return run if run is not None and run.token == token else None
 
     def hold(self, token: UUID, run: Occupant) -> None:
-        """Count `run`, whose outcome is told, as long as its attempt works on."""
+        """Count `run`, whose outcome is written, as long as its attempt works on."""
         if token not in self._held:
             self._held[token] = run
             self._keep(run, 1)

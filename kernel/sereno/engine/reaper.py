@@ -71,8 +71,8 @@ class Reaper:
         owned = await runs.owned(self._db, node)
         if not owned:
             return []
-        # A job that held its node's loop is why the node was cut off: it is told so, not "its node
-        # died", and so are the runs that died of it.
+        # A job that held its node's loop is why the node was cut off: its error says so rather than
+        # that the node died, and the errors of the node's other runs name it.
         blocking = await stragglers.blocking(self._db, node)
         taken = []
         for error, of_it in _grouped(node, why, owned, blocking).items():

@@ -250,8 +250,8 @@ class Runner:
             self.stragglers.left(attempt, self._end)
             return
         if attempt.why is None and attempt.task is not None and attempt.task.cancelled():
-            # What has ended the loop, and so every task, comes to light a moment later: who tells
-            # of it names this run.
+            # What has ended the loop, and so every task, comes to light a moment later: the log
+            # of the node's end names this run.
             asyncio.get_running_loop().call_later(1, self._gone, attempt)
         else:
             self._gone(attempt)
@@ -338,7 +338,7 @@ class Runner:
                 extra={"run": outcome.run_id, "job": outcome.job},
             )
         self._lead.outcome_written(outcome)
-        if ours and not outcome.released:  # what another took over, that one tells
+        if ours and not outcome.released:  # of what another took over, that one publishes
             self._publish(
                 RunFinished(
                     run_id=outcome.run_id,

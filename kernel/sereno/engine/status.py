@@ -22,7 +22,7 @@ class Status(msgspec.Struct, kw_only=True):
     `pulse`: when the leader's part last gave a sign of life, steady time, None before it stands.
     `leaving`: SIGTERM has come. `at_work`: names of the runs whose functions are at work here.
     `executors`: by name, of which some are bounded. `overstaying`: attempts that were left behind
-    and still work, since which steady time. `told`: what the health page tells of this node, and
+    and still work, since which steady time. `shown`: what the health page shows of this node, and
     until when. `refused`: plugins that the database did not take when this node last took the lead,
     and why.
     """
@@ -45,7 +45,7 @@ class Status(msgspec.Struct, kw_only=True):
     at_work: dict[UUID, str] = {}
     executors: Mapping[str, Executor] = {}
     overstaying: dict[UUID, float] = {}
-    told: dict[str, tuple[float, str]] = {}
+    shown: dict[str, tuple[float, str]] = {}
     refused: dict[str, str] = {}
 
     def places(self) -> list[tuple[str, int, int]]:
@@ -60,12 +60,12 @@ class Status(msgspec.Struct, kw_only=True):
 
     def trouble(self, about: str, sentence: str, seconds: float) -> None:
         """Show `sentence` on the health page for so long, in place of what it showed `about` it."""
-        self.told[about] = (steady() + seconds, sentence)
+        self.shown[about] = (steady() + seconds, sentence)
 
     def troubles(self) -> list[str]:
-        """Return the sentences that are to be told now."""
+        """Return the sentences that are to be shown now."""
         now = steady()
-        return [sentence for until, sentence in list(self.told.values()) if now < until]
+        return [sentence for until, sentence in list(self.shown.values()) if now < until]
 
     def under_way(self) -> list[str]:
         """Name the runs that this node works on, at most a hundred; from any thread."""

@@ -72,7 +72,7 @@ class Stragglers:
         if not self._status.leaving:  # else it is the waiting for it that is over
             facts = {"job": claim.job, "run": claim.run_id}
             log.warning("a run that was left behind is over", extra=facts)
-        self._status.told.pop(f"straggler {claim.token}", None)
+        self._status.shown.pop(f"straggler {claim.token}", None)
         self._status.overstaying.pop(claim.token, None)
         self._gone.append(claim.token)
         self._changed.set()

@@ -18,4 +18,4 @@ class Term(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     clock: Clock
     publish: Callable[[object], None]
-    """Never blocks and never raises: an event is passed on, and no part waits for who hears it."""
+    """Never blocks and never raises: no part of a term waits for who observes it."""

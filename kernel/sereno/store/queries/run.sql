@@ -310,7 +310,9 @@ ON CONFLICT DO NOTHING;
 
 -- name: run_fence
 -- $1 run, $2 attempt, $3 node, $4 token. No row when the run has another owner; otherwise it gets none until this
--- transaction ends.
+-- transaction ends. FOR SHARE, as several transactions of one job may hold it at once, while each statement that ends, loses
+-- or claims the run updates the row and has to wait, or skips it (`outcomes_write`, so that one left open holds up its own
+-- run alone). What the job writes in that transaction is therefore committed while the run is its own, or not at all.
 SELECT id FROM sereno.run WHERE id = $1 AND attempt = $2 AND node = $3 AND token = $4 AND state = 'running' FOR SHARE;
 
 -- name: cancel_request
