@@ -50,6 +50,14 @@ def test_names_of_files_are_found() -> None:
     assert not exists("engine/no_such.py")
 
 
+def test_what_has_moved_is_where_it_is_said_to_be() -> None:
+    moves = section((ROOT / "CONTRIBUTING.md").read_text(), "For who has a branch")
+    rows = re.findall(r"^\| (.*) \| (.*) \|$", moves, re.MULTILINE)
+
+    assert len(rows) > 30
+    assert [name for _, now in rows for name in named(now) if not exists(name)] == []
+
+
 def test_every_walk_has_at_most_eight_steps() -> None:
     walks = re.findall(r"^## (The walk of .*)$", ARCHITECTURE, re.MULTILINE)
     steps = [re.findall(r"^(\d+)\. ", section(ARCHITECTURE, w), re.MULTILINE) for w in walks]
