@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sereno.engine.verify import Account, verify
+from sereno.engine.verification import Account, verify
 from sereno.store.pool import Database
 
 from ..servers.postgres import PostgresServer, installed_programs

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sereno.engine.verify import Fault, verify
+from sereno.engine.verification import Fault, verify
 from sereno.store.migration import migrations
 from sereno.store.pool import Database
 

@@ -24,7 +24,7 @@ from sereno.engine.scheduler import Scheduler
 from sereno.engine.status import Status
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.term import Term
-from sereno.engine.verify import Account, expected, verify
+from sereno.engine.verification import Account, expected, verify
 from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job, job

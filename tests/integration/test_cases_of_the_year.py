@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from sereno.engine.verify import verify
+from sereno.engine.verification import verify
 from sereno.model.declared import Declared
 from sereno.store import schedules
 from sereno.store.catalogue import NamedSchedule

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sereno import RunContext, every, job, schedule
-from sereno.engine.verify import verify
+from sereno.engine.verification import verify
 from sereno.store import runs
 from sereno.testing import Signals
 

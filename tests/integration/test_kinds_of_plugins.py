@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sereno.engine.verify import verify
+from sereno.engine.verification import verify
 from sereno.testing import declared
 from sereno_sun import plugin
 

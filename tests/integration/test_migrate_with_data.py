@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from sereno.engine.verify import verify
+from sereno.engine.verification import verify
 from sereno.model.errors import ParamsError
 from sereno.store import ledger, queue, runs, schedules, views
 from sereno.store.migration import migrations

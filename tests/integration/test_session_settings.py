@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from sereno.engine.verify import verify
+from sereno.engine.verification import verify
 from sereno.store.connection import SESSION, session_settings
 from sereno.store.migration import migrations
 from sereno.store.migrator import migrate

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from sereno.engine.verify import verify
+from sereno.engine.verification import verify
 from sereno.model.declared import Declared
 from sereno.store import nodes, schedules
 from sereno.store.ledger import settle

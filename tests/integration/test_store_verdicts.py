@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sereno.engine.verify import verify
+from sereno.engine.verification import verify
 from sereno.model.errors import LeaseLostError
 from sereno.model.ledger import Claim
 from sereno.store import ledger, queue, runs, views

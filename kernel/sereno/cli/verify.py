@@ -15,7 +15,7 @@ from sereno.cli.query import ask
 from sereno.cli.table import Column
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
-from sereno.engine.verify import Account, verify
+from sereno.engine.verification import Account, verify
 from sereno.store.pool import Database
 
 _COLUMNS = (

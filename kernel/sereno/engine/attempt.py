@@ -12,10 +12,10 @@ from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import ChildError, Executor, TooLateError
 from sereno.engine.forks import end_if_forked
+from sereno.engine.kept_text import kept
 from sereno.engine.result import encode_result
 from sereno.engine.run_streams import log_rest
 from sereno.engine.runlog import RunScope, current_run
-from sereno.engine.storable import kept
 from sereno.model import fault
 from sereno.model.errors import ConfigurationError, RunCancelled, RunSuperseded
 from sereno.model.job import Job

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from sereno.engine.kept_text import kept
 from sereno.engine.result import encode_checkpoint
 from sereno.engine.runlog import RunScope
-from sereno.engine.storable import kept
 from sereno.model.errors import StoreError
 from sereno.model.run import ProgressUpdate
 from sereno.store import runs

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.engine.logged import whole
-from sereno.engine.storable import kept, storable
+from sereno.engine.kept_text import kept, storable
+from sereno.engine.record_text import whole
 from sereno.model.run import LogLine
 
 MAX_LINES = 2_000

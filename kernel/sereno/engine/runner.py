@@ -20,7 +20,6 @@ from uuid import UUID
 import msgspec
 
 from sereno.engine.attempt import Attempt, Why
-from sereno.engine.begun import Begun
 from sereno.engine.completer import Completer
 from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import Executor
@@ -28,9 +27,10 @@ from sereno.engine.lead import Lead
 from sereno.engine.loss import may_run_twice, tried_again
 from sereno.engine.node_context import NodeContext
 from sereno.engine.progress import ProgressWriter
+from sereno.engine.recent_attempts import RecentAttempts
 from sereno.engine.runlog import RunScope
 from sereno.engine.stragglers import Stragglers
-from sereno.engine.unattempted import cancelled, refused, released, unknown
+from sereno.engine.unattempted_outcomes import cancelled, refused, released, unknown
 from sereno.model import fault
 from sereno.model.errors import SerenoError
 from sereno.model.events import RunFinished, RunStarted
@@ -72,7 +72,7 @@ class Runner:
         self._tracer = tracer
         self.at_work: dict[UUID, str] = {}
         self._attempts: dict[UUID, Attempt] = {}  # by token: a run's number may come again
-        self._begun = Begun()
+        self._begun = RecentAttempts()
         self._starting: dict[datetime, list[Attempt]] = {}
         self._idle = asyncio.Event()
         self._idle.set()

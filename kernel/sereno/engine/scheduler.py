@@ -22,7 +22,7 @@ import msgspec
 
 from sereno.engine.agenda import AGENDA_LIMIT, HORIZON, REFILL_EVERY, Agenda
 from sereno.engine.clock import steady
-from sereno.engine.locked import Locked
+from sereno.engine.locked_watermarks import LockedWatermarks
 from sereno.engine.occupancy import Occupancy, Occupant, Reservation
 from sereno.engine.planner import plan, waits
 from sereno.engine.runner import Runner
@@ -94,7 +94,7 @@ class Scheduler:
         self._reserved: list[Reservation] = []
         self._unforeseen: deque[Entry] = deque()
         self._next_refill = 0.0
-        self._locked = Locked(term.db)
+        self._locked = LockedWatermarks(term.db)
 
     def reread(self) -> None:
         """A schedule has changed: read the agenda again, at the next tick."""

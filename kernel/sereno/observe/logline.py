@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from sereno.engine.logged import message
+from sereno.engine.record_text import message
 from sereno.model import fault
 from sereno.model.text import cut, visible, visible_json, visible_line
 from sereno.settings import hidden, redact

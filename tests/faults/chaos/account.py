@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from tests.servers.waiting import wait_until
 
-from sereno.engine.verify import Account, verify
+from sereno.engine.verification import Account, verify
 from sereno.store.pool import Database
 
 from .eye import Eye

@@ -42,9 +42,9 @@ from sereno.engine.executors.wire import (
     framed,
 )
 from sereno.engine.forks import end_if_forked, own_forks
-from sereno.engine.logged import whole
 from sereno.engine.own_logging import keep_logging, put_logging_back
 from sereno.engine.progress import MAX_NOTE
+from sereno.engine.record_text import whole
 from sereno.engine.result import encode_checkpoint, encode_result
 from sereno.engine.run_streams import log_rest, take_streams
 from sereno.engine.runlog import MAX_MESSAGE

@@ -13,7 +13,7 @@ _SLACK = timedelta(seconds=1)
 """What this node's idea of the database's time may be off by."""
 
 
-class Begun:
+class RecentAttempts:
     """The newest attempts that have begun, by their tokens."""
 
     def __init__(self, kept: int = KEPT) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sereno.engine.begun import Begun
+from sereno.engine.recent_attempts import RecentAttempts
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -12,9 +12,9 @@ def at(seconds: int) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def begun(attempts: int) -> Begun:
+def begun(attempts: int) -> RecentAttempts:
     """Return a memory of three, with so many attempts, ten seconds apart."""
-    found = Begun(kept=3)
+    found = RecentAttempts(kept=3)
     for n in range(attempts):
         found.add(UUID(int=n), at(10 * n))
     return found

@@ -18,7 +18,7 @@ AGAIN = 1.0
 _NAMED = 10
 
 
-class Locked:
+class LockedWatermarks:
     """The schedules of one term that wait for a lock."""
 
     def __init__(self, db: Database) -> None:

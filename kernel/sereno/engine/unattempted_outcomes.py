@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sereno.engine.attempt import MAX_ERROR
-from sereno.engine.storable import kept
+from sereno.engine.kept_text import kept
 from sereno.model.ledger import Claim
 from sereno.model.run import Outcome, RunState
 from sereno.store.pool import Record
