@@ -92,13 +92,13 @@ def _rows(registry: Registry, now: datetime) -> Iterator[list[Cell]]:
     for declared in registry.schedules.values():
         forecast = Forecast.declared(declared)
         if not declared.enabled:
-            yield [forecast.name, forecast.definition.trigger, word("disabled"), ""]
+            yield [forecast.name, forecast.version.trigger, word("disabled"), ""]
             continue
         found = list(slots(forecast, now, _SLOTS))
         if not found:
-            yield [forecast.name, forecast.definition.trigger, "none is to come", ""]
+            yield [forecast.name, forecast.version.trigger, "none is to come", ""]
         for n, slot in enumerate(found):
-            named = [forecast.name, forecast.definition.trigger] if n == 0 else ["", ""]
+            named = [forecast.name, forecast.version.trigger] if n == 0 else ["", ""]
             yield [*named, exact(slot.at), slot.note]
 
 

@@ -31,7 +31,7 @@ class Forecast:
 
     name: str
     job: str
-    definition: ScheduleVersion
+    version: ScheduleVersion
     until: datetime | None = None
     reason: str | None = None
 
@@ -41,7 +41,7 @@ class Forecast:
         return cls(
             name=view.name,
             job=view.job,
-            definition=view.definition,
+            version=view.definition,
             until=view.paused_until,
             reason=view.paused_reason,
         )
@@ -50,17 +50,17 @@ class Forecast:
     def declared(cls, schedule: DeclaredSchedule) -> "Forecast":
         """Return what a plugin or the configuration declares."""
         state: ScheduleState = "active" if schedule.enabled else "paused"
-        definition = Declared.of(schedule.schedule).as_version(1, EPOCH, state)
+        version = Declared.of(schedule.schedule).as_version(1, EPOCH, state)
         reason = None if schedule.enabled else "disabled by the configuration"
-        return cls(name=schedule.name, job=schedule.job, definition=definition, reason=reason)
+        return cls(name=schedule.name, job=schedule.job, version=version, reason=reason)
 
     def headline(self, now: datetime) -> str:
         """Return trigger and state in one line."""
-        if self.definition.state == "active":
-            return self.definition.trigger
+        if self.version.state == "active":
+            return self.version.trigger
         until = f" until {moment(self.until, now)}" if self.until else ""
         because = f" ({self.reason})" if self.reason else ""
-        return f"{self.definition.trigger}: {self.definition.state}{until}{because}, nothing runs"
+        return f"{self.version.trigger}: {self.version.state}{until}{because}, nothing runs"
 
 
 def forecasts(registry: Registry, name: str) -> list[Forecast]:
@@ -71,11 +71,11 @@ def forecasts(registry: Registry, name: str) -> list[Forecast]:
 
 def slots(forecast: Forecast, now: datetime, count: int) -> Iterator[Slot]:
     """Yield the next `count` slots after `now`; of a paused schedule those it would have."""
-    definition = forecast.definition
+    version = forecast.version
     zone = _zone(forecast)
     after = now
     for _ in range(count):
-        found = next_slot(definition, forecast.name, after)
+        found = next_slot(version, forecast.name, after)
         if found is None:
             return
         yield Slot(found, _wall(found, zone), "" if zone is None else _note(after, found, zone))
@@ -84,8 +84,8 @@ def slots(forecast: Forecast, now: datetime, count: int) -> Iterator[Slot]:
 
 def _zone(forecast: Forecast) -> tzinfo | None:
     """Return the zone whose clock the trigger follows, None where no clock change can touch it."""
-    definition = forecast.definition
-    name = trigger_of(definition.trigger, definition.jitter, forecast.name).zone
+    version = forecast.version
+    name = trigger_of(version.trigger, version.jitter, forecast.name).zone
     return None if name is None or name == "UTC" else find_zone(name)
 
 

@@ -92,7 +92,7 @@ def _as_json(forecast: Forecast, now: datetime, count: int) -> dict[str, object]
     return {
         "schedule": forecast.name,
         "job": forecast.job,
-        "trigger": forecast.definition.trigger,
-        "state": forecast.definition.state,
+        "trigger": forecast.version.trigger,
+        "state": forecast.version.state,
         "slots": [{"slot": s.at, "note": s.note or None} for s in slots(forecast, now, count)],
     }

@@ -69,7 +69,6 @@ _GLOBALS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         help="Show tracebacks.",
     ),
 )
-GLOBAL_NAMES = ("config", "database_url", "log_level", "log_format", "debug")
 
 
 def global_options(function: F) -> F:

@@ -150,10 +150,10 @@ def _verdict(slot: SlotView, answer: _Answer) -> Text:
 
 
 def _rule(rule: RuleView) -> str:
-    definition = rule.definition
-    policies = ", ".join(f"{name} = {value}" for name, value in definition.policies.items())
+    version = rule.definition
+    policies = ", ".join(f"{name} = {value}" for name, value in version.policies.items())
     return (
-        f"It followed '{definition.trigger}', version {definition.version} of the schedule, by "
+        f"It followed '{version.trigger}', version {version.version} of the schedule, by "
         f"{rule.changed_by} at {exact(rule.changed_at)}"
         + (f" ({rule.reason})" if rule.reason else "")
         + (f", with {policies}." if policies else ".")
@@ -161,21 +161,21 @@ def _rule(rule: RuleView) -> str:
 
 
 def _why_not_due(rule: RuleView, answer: _Answer) -> Iterator[str]:
-    definition = rule.definition
-    if definition.state in ("orphaned", "removed"):
+    version = rule.definition
+    if version.state in ("orphaned", "removed"):
         at = exact(rule.changed_at)
-        yield f"The schedule was {definition.state} by {rule.changed_by} at {at}."
-    elif definition.starts_at is not None and answer.at < definition.starts_at:
-        yield f"Its window opens only at {exact(definition.starts_at)}."
-    elif definition.ends_at is not None and answer.at >= definition.ends_at:
-        yield f"Its window closed at {exact(definition.ends_at)}."
+        yield f"The schedule was {version.state} by {rule.changed_by} at {at}."
+    elif version.starts_at is not None and answer.at < version.starts_at:
+        yield f"Its window opens only at {exact(version.starts_at)}."
+    elif version.ends_at is not None and answer.at >= version.ends_at:
+        yield f"Its window closed at {exact(version.ends_at)}."
     else:
-        yield f"It followed '{definition.trigger}'."
+        yield f"It followed '{version.trigger}'."
         before = [s for s in answer.near if s.schedule == rule.name and s.last_slot < answer.at]
         if before:
             last = max(before, key=lambda s: s.last_slot)
             yield f"The slot before it was {exact(last.last_slot)} ({last.verdict})."
-        after = next_slot(definition, rule.name, answer.at)
+        after = next_slot(version, rule.name, answer.at)
         yield f"The slot after it: {exact(after)}." if after else "No slot comes after it."
 
 

@@ -79,14 +79,6 @@ def _answered(page: Page, token: bool) -> Page:
     return answer
 
 
-_TOLD = {
-    "run", "job", "state", "attempts", "duration", "progress", "cause", "requested_by", "priority",
-    "schedule", "slot", "run_at", "queued_at", "started_at", "finished_at", "node", "term", "error",
-    "params", "result", "unique_key",
-}  # fmt: skip
-"""What callers need not see stays out: traceback, log, keys of the kernel's own."""
-
-
 class _Pages:
     def __init__(self, db: Database, jobs: Mapping[str, Job]) -> None:
         self._db = db
@@ -130,7 +122,7 @@ class _Pages:
         if number > _MOST_ID:
             raise NotFoundError(f"there is no run {number}")
         run = await views.run(self._db, number, lines=0)
-        return json({name: value for name, value in run.facts().items() if name in _TOLD})
+        return json(run.outline())
 
 
 async def _body(request: Request) -> bytes:

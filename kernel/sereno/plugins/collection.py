@@ -245,10 +245,10 @@ def _check_trigger(schedule: Schedule, name: str) -> None:
     if type(schedule.trigger).__module__.startswith("sereno.triggers.") and not is_foreign(text):
         return
     now = datetime.now(UTC)  # noqa: TID251 - any instant would do, and no database is asked yet
-    definition = Declared.of(schedule).as_version(1, now, "active")
-    first = next_slot(definition, name, now)
+    version = Declared.of(schedule).as_version(1, now, "active")
+    first = next_slot(version, name, now)
     if first is not None:
-        next_slot(definition, name, first)
+        next_slot(version, name, first)
 
 
 def _check_chained(job: Job) -> None:

@@ -173,6 +173,20 @@ class RunDetail(RunView, kw_only=True):
             "ended_attempts": self.attempts,
         }
 
+    def outline(self) -> dict[str, Any]:
+        """Return the facts for who has asked for the run: without traceback, log, attempts, and
+        keys of the kernel's own."""
+        return {name: value for name, value in self.facts().items() if name in _OUTLINE}
+
+
+_OUTLINE = frozenset(
+    (
+        *("run", "job", "state", "attempts", "duration", "progress", "error", "params", "result"),
+        *("cause", "requested_by", "priority", "schedule", "slot", "unique_key", "node", "term"),
+        *("run_at", "queued_at", "started_at", "finished_at"),
+    )
+)
+
 
 class SlotView(msgspec.Struct, kw_only=True):
     """What became of one slot, or of `slots` slots that share a verdict. `node`: who decided."""

@@ -7,7 +7,9 @@ import click
 import pytest
 
 from sereno.cli.command_table import ENTRIES
-from sereno.cli.options import GLOBAL_NAMES, global_parameters
+from sereno.cli.options import global_parameters
+
+GLOBAL_NAMES = {parameter.name for parameter in global_parameters()}
 
 PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text("utf-8")
 
