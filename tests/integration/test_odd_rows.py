@@ -398,3 +398,23 @@ async def test_a_priority_that_no_run_can_have_is_none(
     async with db.connection() as connection:
         policies = {"priority": priority}
         assert await connection.fetchval("SELECT sereno.priority($1)", policies) == found
+
+
+async def test_counters_at_their_end_keep_no_slot_from_its_verdict_and_no_run_from_its_end(
+    database: str, eye: Eye
+) -> None:
+    counters = "succeeded failed timed_out cancelled lost retried late coalesced skipped missed"
+    full = ", ".join(f"{name} = 9223372036854775807" for name in counters.split())
+
+    @job("t.tick", schedule=every("200ms"), catch_up="all", overlap="allow")
+    async def tick(run: Run) -> None: ...
+
+    async with running(database, tick) as node:
+        await node.finished("t.tick")
+        await eye.value(f"UPDATE sereno.job_stat SET {full} WHERE job = 't.tick'")
+        now = await eye.value("SELECT clock_timestamp()")
+        await eye.until(
+            "SELECT count(*) > 3 FROM sereno.run WHERE slot > $1 AND state = 'succeeded'", now
+        )
+        assert node.status.leading
+    assert await eye.value("SELECT succeeded > 1::bigint << 62 FROM sereno.job_stat")

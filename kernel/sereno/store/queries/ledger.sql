@@ -108,8 +108,9 @@ WITH fence AS (
        SET last_slot = excluded.last_slot, slots = old.slots + excluded.slots, term = excluded.term,
            decided_at = clock_timestamp()
 ), counted AS (
-    UPDATE sereno.job_stat j SET late = j.late + c.late, coalesced = j.coalesced + c.coalesced,
-           skipped = j.skipped + c.skipped, missed = j.missed + c.missed
+    UPDATE sereno.job_stat j SET late = least(j.late, 1::bigint << 62) + c.late,
+           coalesced = least(j.coalesced, 1::bigint << 62) + c.coalesced,
+           skipped = least(j.skipped, 1::bigint << 62) + c.skipped, missed = least(j.missed, 1::bigint << 62) + c.missed
       FROM (SELECT job, coalesce(sum(n) FILTER (WHERE verdict = 'late'), 0) AS late,
                    coalesce(sum(n) FILTER (WHERE verdict = 'coalesced'), 0) AS coalesced,
                    coalesce(sum(n) FILTER (WHERE verdict = 'skipped'), 0) AS skipped,

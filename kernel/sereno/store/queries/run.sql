@@ -68,7 +68,7 @@ WITH fence AS (
      WHERE m.cause = 'slot' AND s.schedule_id = m.schedule_id AND s.slot = m.slot AND s.run_id = m.id AND s.verdict = 'waiting'
     RETURNING s.run_id, s.verdict, s.reason, m.job, m.on_time_until
 ), counted AS (
-    UPDATE sereno.job_stat j SET late = j.late + c.n
+    UPDATE sereno.job_stat j SET late = least(j.late, 1::bigint << 62) + c.n
       FROM (SELECT job, count(*) AS n FROM begun WHERE verdict = 'late' AND on_time_until IS NOT NULL GROUP BY job) c
      WHERE j.job = c.job
 )
@@ -99,7 +99,8 @@ WITH fence AS (
     RETURNING s.run_id, s.reason, e.job
 ), counted AS (
     UPDATE sereno.job_stat j
-       SET cancelled = j.cancelled + c.n, missed = j.missed + (SELECT count(*) FROM missed m WHERE m.job = j.job),
+       SET cancelled = least(j.cancelled, 1::bigint << 62) + c.n,
+           missed = least(j.missed, 1::bigint << 62) + (SELECT count(*) FROM missed m WHERE m.job = j.job),
            last_end_at = greatest(j.last_end_at, c.end_at),
            last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN 'cancelled' ELSE j.last_state END,
            last_run = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_run ELSE j.last_run END,
@@ -189,9 +190,12 @@ WITH o AS (
       FROM done WHERE state = 'queued' AND NOT unbegun
 ), counted AS (
     UPDATE sereno.job_stat j
-       SET succeeded = j.succeeded + c.succeeded, failed = j.failed + c.failed, timed_out = j.timed_out + c.timed_out,
-           cancelled = j.cancelled + c.cancelled, lost = j.lost + c.lost, retried = j.retried + c.retried,
-           skipped = j.skipped + c.skipped,
+       SET succeeded = least(j.succeeded, 1::bigint << 62) + c.succeeded,
+           failed = least(j.failed, 1::bigint << 62) + c.failed,
+           timed_out = least(j.timed_out, 1::bigint << 62) + c.timed_out,
+           cancelled = least(j.cancelled, 1::bigint << 62) + c.cancelled, lost = least(j.lost, 1::bigint << 62) + c.lost,
+           retried = least(j.retried, 1::bigint << 62) + c.retried,
+           skipped = least(j.skipped, 1::bigint << 62) + c.skipped,
            last_success_at = greatest(j.last_success_at, c.success_at), last_end_at = greatest(j.last_end_at, c.end_at),
            last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_state ELSE j.last_state END,
            last_run = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_run ELSE j.last_run END,
@@ -332,7 +336,8 @@ WITH target AS (
     RETURNING s.run_id
 ), counted AS (
     UPDATE sereno.job_stat j
-       SET cancelled = j.cancelled + 1, skipped = j.skipped + (SELECT count(*) FROM skipped),
+       SET cancelled = least(j.cancelled, 1::bigint << 62) + 1,
+           skipped = least(j.skipped, 1::bigint << 62) + (SELECT count(*) FROM skipped),
            last_end_at = greatest(j.last_end_at, q.finished_at),
            last_state = CASE WHEN q.finished_at >= coalesce(j.last_end_at, '-infinity') THEN 'cancelled' ELSE j.last_state END,
            last_run = CASE WHEN q.finished_at >= coalesce(j.last_end_at, '-infinity') THEN q.id ELSE j.last_run END,
@@ -390,7 +395,7 @@ WITH fence AS (
     SELECT id, attempt, token, 'lost', $2, old_term, started_at, clock_timestamp(), $7 FROM gone WHERE state = 'queued'
 ), counted AS (
     UPDATE sereno.job_stat j
-       SET lost = j.lost + c.n, last_end_at = greatest(j.last_end_at, c.end_at),
+       SET lost = least(j.lost, 1::bigint << 62) + c.n, last_end_at = greatest(j.last_end_at, c.end_at),
            last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN 'lost' ELSE j.last_state END,
            last_run = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_run ELSE j.last_run END,
            last_duration = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN c.last_duration

@@ -46,7 +46,8 @@ WITH fence AS (
     RETURNING gone.job
 ), counted AS (
     UPDATE sereno.job_stat j
-       SET lost = j.lost + c.lost, missed = j.missed + (SELECT count(*) FROM missed m WHERE m.job = j.job),
+       SET lost = least(j.lost, 1::bigint << 62) + c.lost,
+           missed = least(j.missed, 1::bigint << 62) + (SELECT count(*) FROM missed m WHERE m.job = j.job),
            last_end_at = clock_timestamp(), last_state = 'lost', last_run = c.last_run, last_duration = NULL
       FROM (SELECT job, count(*) AS lost, max(id) AS last_run FROM gone GROUP BY job) c WHERE j.job = c.job
 )
