@@ -62,6 +62,14 @@ WITH_THE_LOOP: dict[str, Callable[[], Any]] = {
     "stop the loop later": lambda: asyncio.get_running_loop().call_later(
         0.01, asyncio.get_running_loop().stop
     ),
+    "set its task factory": lambda: asyncio.get_running_loop().set_task_factory(None),
+    "set its handler": lambda: asyncio.get_running_loop().set_exception_handler(lambda *_: 1 / 0),
+    "shut generators down": lambda: asyncio.create_task(
+        asyncio.get_running_loop().shutdown_asyncgens()
+    ),
+    "shut the executor down": lambda: asyncio.create_task(
+        asyncio.get_running_loop().shutdown_default_executor()
+    ),
     "close the loop": lambda: asyncio.get_running_loop().close(),
 }
 
@@ -93,6 +101,20 @@ WITH_SIGNALS: dict[str, Callable[[], object]] = {
     ),
     "blocks": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)),
 }
+
+
+@job("meddling.alarm")
+async def alarm(run: Run) -> None:
+    """Set timers whose signals end a process that does not hear them."""
+    signal.alarm(1)
+    for number in (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(number, 0.01)
+
+
+@job("meddling.cancels_itself")
+async def cancels_itself(run: Run) -> None:
+    """Raise what is raised in a task that is cancelled."""
+    raise asyncio.CancelledError
 
 
 @job("meddling.signals")
@@ -240,6 +262,8 @@ def sereno_register_jobs() -> list[Any]:
         loop,
         timer,
         signals,
+        alarm,
+        cancels_itself,
         fork,
         fork_in_loop,
         fork_in_process,

@@ -82,15 +82,26 @@ def test_a_run_that_cancels_every_task_cancels_its_own_alone(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("how", ["stop the loop", "stop the loop later", "close the loop"])
-def test_a_run_can_neither_stop_nor_close_the_loop(
-    database: str, tmp_path: Path, how: str, loop: str
+@pytest.mark.parametrize(
+    ("how", "rule"),
+    [
+        ("stop the loop", "stop the event loop"),
+        ("stop the loop later", "stop the event loop"),
+        ("set its task factory", "set the event loop's task factory"),
+        ("set its handler", "set the event loop's exception handler"),
+        ("shut generators down", "shut the event loop's generators down"),
+        ("shut the executor down", "shut the event loop's default executor down"),
+        ("close the loop", ""),
+    ],
+)
+def test_a_run_can_neither_end_the_loop_nor_change_it_for_all(
+    database: str, tmp_path: Path, how: str, rule: str, loop: str
 ) -> None:
     with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
         run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
         assert ended(database, run) == ("failed" if "close" in how else "succeeded")
-        if "stop" in how:
-            assert replica.said("a run may not stop the event loop")["run"] == run
+        if rule:
+            assert replica.said(f"a run may not {rule}")["run"] == run
         goes_on(database)
         assert not replica.lines("no longer leading")
 
@@ -109,6 +120,33 @@ def test_a_callback_that_would_end_the_process_ends_nothing_and_is_told(
         assert not replica.lines("no longer leading")
         replica.signal(signal.SIGTERM)
         assert replica.end() == 0
+
+
+def test_a_timer_of_a_job_does_not_end_the_node(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path, JOBS) as replica:
+        run = enqueue(database, "meddling.alarm")
+        assert ended(database, run) == "succeeded"
+        wait_until(
+            lambda: any(
+                "SIGALRM" in line["signals"]
+                for line in replica.lines(
+                    "a timer of a job ran out, which would have ended the node"
+                )
+            ),
+            "the alarm to be told",
+        )
+        goes_on(database)
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
+
+
+def test_a_run_that_cancels_itself_is_not_said_to_be_left(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path, JOBS) as replica:
+        run = enqueue(database, "meddling.cancels_itself")
+        assert ended(database, run) == "cancelled"
+        replica.signal(signal.SIGTERM)
+        assert replica.end() == 0
+        assert not replica.lines("runs did not stop when they were told to, and are left")
 
 
 @pytest.mark.parametrize("loop", LOOPS)

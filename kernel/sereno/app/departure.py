@@ -12,13 +12,13 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 
 from sereno.engine.clock import steady
-from sereno.engine.forks import NODE_SIGNALS
+from sereno.engine.forks import NODE_SIGNALS, own_timers
 
 log = logging.getLogger("sereno.kernel")
 
@@ -45,8 +45,8 @@ _SHOWN_FOR = 3600.0
 """Seconds for which the health page tells of signals that were taken."""
 
 _SIGNALS_HINT = (
-    "signals belong to the whole process: leave out signal.signal, loop.add_signal_handler and"
-    " pthread_sigmask, or give the job executor='process'"
+    "signals belong to the whole process: leave out signal.signal, signal.alarm, setitimer,"
+    " loop.add_signal_handler and pthread_sigmask, or give the job executor='process'"
 )
 
 
@@ -74,6 +74,7 @@ class Departure:
         self._trouble = trouble
         self._loop = asyncio.get_running_loop()
         self._signals: list[int] = []
+        self._timers: list[int] = []
         self._on_stop: list[Callable[[], None]] = []
         self._code = _FAULT
         self._main = threading.get_ident()
@@ -85,6 +86,7 @@ class Departure:
         threading.Thread(target=self._watch, name="sereno departure", daemon=True).start()
         for number in NODE_SIGNALS:
             signal.signal(number, self._on_signal)
+        own_timers(self._on_timer)
 
     def poll(self) -> None:
         """Check that this node still gets its signals: a handler or a mask is the whole process's,
@@ -93,14 +95,25 @@ class Departure:
         taken = {n for n in NODE_SIGNALS if signal.getsignal(n) != self._on_signal}
         for number in taken:
             signal.signal(number, self._on_signal)
-        if found := sorted(blocked | taken):
-            names = [signal.Signals(n).name for n in found]
-            runs = list(self._under_way())[:5]
-            facts = {"signals": names, "runs": runs, "hint": _SIGNALS_HINT}
-            log.warning("signals were taken from this node, which hears them again", extra=facts)
-            by = f"one of {', '.join(runs)}" if runs else "a plugin, or a run that has ended"
-            sentence = f"{by} took {', '.join(names)} from this node, which hears them again"
-            self._trouble("signals", f"{sentence}: {_SIGNALS_HINT}", _SHOWN_FOR)
+        own_timers(self._on_timer)
+        if blocked | taken:
+            what = "signals were taken from this node, which hears them again"
+            self._tell_signals(blocked | taken, what)
+        if self._timers:
+            heard = set(self._timers)
+            self._timers.clear()
+            self._tell_signals(heard, "a timer of a job ran out, which would have ended the node")
+
+    def _on_timer(self, number: int, _frame: object) -> None:
+        self._timers.append(number)  # it is told in the loop: this may interrupt anything
+
+    def _tell_signals(self, numbers: Iterable[int], what: str) -> None:
+        names = [signal.Signals(n).name for n in sorted(numbers)]
+        runs = list(self._under_way())[:5]
+        log.warning(what, extra={"signals": names, "runs": runs, "hint": _SIGNALS_HINT})
+        by = f"one of {', '.join(runs)}" if runs else "a plugin, or a run that has ended"
+        sentence = f"{what} ({', '.join(names)}; by {by}): {_SIGNALS_HINT}"
+        self._trouble("signals", sentence, _SHOWN_FOR)
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Call `callback` in the loop when the node is told to stop."""

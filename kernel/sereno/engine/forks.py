@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import NoReturn
 
 from sereno.store.own_sockets import detach
@@ -20,10 +21,16 @@ NODE_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What tells a node to stop."""
 
 
+TIMER_SIGNALS = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF)
+"""What a timer sends that a job has set (``signal.alarm``, ``setitimer``): by default it ends the
+process, without a word."""
+
+
 class _Node:
     """The node in this process, once there is one. `forked`: this process is a child of it."""
 
     hooked = False
+    timers: Callable[[int, FrameType | None], object] | None = None
     loop: asyncio.AbstractEventLoop | None = None
     thread = 0
     forked = False
@@ -45,6 +52,14 @@ def own_forks(loop: asyncio.AbstractEventLoop | None = None) -> None:
         os.register_at_fork(
             before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_be_no_node
         )
+
+
+def own_timers(heard: Callable[[int, FrameType | None], object]) -> None:
+    """Have `heard` called, in this process alone, for timers that nobody else hears."""
+    _Node.timers = heard
+    for number in TIMER_SIGNALS:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, heard)
 
 
 def end_if_forked(error: BaseException | None) -> None:
@@ -69,6 +84,9 @@ def _be_no_node() -> None:
     for number in NODE_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in TIMER_SIGNALS:
+        if _Node.timers is not None and signal.getsignal(number) == _Node.timers:
+            signal.signal(number, signal.SIG_DFL)
     detach()
     if _Node.loop is not None and threading.get_ident() == _Node.thread:
         _Node.loop.call_soon(_end, None)  # before it waits for anything in the loop's copy

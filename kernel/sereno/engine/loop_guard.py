@@ -5,7 +5,8 @@
   refused, and named. Tasks that a plugin makes outside of runs are everybody's.
 - ``sys.exit()`` in a task that a run has made would end the loop with all that is in it: it fails
   that task instead.
-- ``loop.stop()`` is refused where a run asks for it.
+- ``loop.stop()`` and its like, which change or end what all tasks share, are refused where a run
+  asks for them.
 - ``sys.exit()`` in a callback, which belongs to no task, ends that callback alone.
 """
 
@@ -23,6 +24,16 @@ log = logging.getLogger("sereno.runner")
 
 _ON_THE_WAY = frozenset({"asyncio", "uvloop", "asyncpg", "contextlib"})
 """Packages that make tasks for who calls them."""
+
+_SHARED = {
+    "stop": "stop the event loop",
+    "set_task_factory": "set the event loop's task factory",
+    "set_exception_handler": "set the event loop's exception handler",
+    "set_default_executor": "set the event loop's default executor",
+    "shutdown_asyncgens": "shut the event loop's generators down",
+    "shutdown_default_executor": "shut the event loop's default executor down",
+}
+"""What of a loop belongs to all that it has, and what a run may not do with it."""
 
 _refused = 0
 
@@ -68,7 +79,8 @@ def guard(
     """Guard `loop`, which runs, from now on; `under_way` names the runs at work."""
     _Main.task, _Main.under_way = asyncio.current_task(), under_way
     loop.set_task_factory(_make)
-    loop.stop = _unless_a_run_asks(loop.stop)  # type: ignore[method-assign]
+    for name in _SHARED:
+        setattr(loop, name, _unless_a_run_asks(getattr(loop, name), _SHARED[name]))
 
 
 def owner_of(task: "asyncio.Task[Any]") -> RunScope | None:
@@ -154,14 +166,18 @@ def _is_kernel_s() -> bool:
     return False
 
 
-def _unless_a_run_asks(stop: Callable[[], None]) -> Callable[[], None]:
-    def stopped() -> None:
+def _unless_a_run_asks(act: Callable[..., Any], rule: str) -> Callable[..., Any]:
+    def done(*args: Any, **options: Any) -> Any:
         if current_run.get() is None:
-            stop()
-        else:
-            _refuse("a run may not stop the event loop")
+            return act(*args, **options)
+        _refuse(f"a run may not {rule}")
+        return _nothing() if asyncio.iscoroutinefunction(act) else None
 
-    return stopped
+    return done
+
+
+async def _nothing() -> None:
+    """Stand for what was refused."""
 
 
 def _as_refused(error: BaseException) -> ExitInTaskError:

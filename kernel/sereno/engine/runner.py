@@ -71,6 +71,7 @@ class Runner:
         self.stragglers = stragglers
         self._tracer = tracer
         self.at_work: dict[UUID, str] = {}
+        self._cancelled: set[UUID] = set()
         self._attempts: dict[UUID, Attempt] = {}  # by token: a run's number may come again
         self._begun = RecentAttempts()
         self._starting: dict[datetime, list[Attempt]] = {}
@@ -195,6 +196,8 @@ class Runner:
             for attempt in list(self._attempts.values()):  # there is none, or it is forced
                 attempt.leave_soon()
             await idle
+            for token in self._cancelled:  # the loop goes on: they are over
+                self.at_work.pop(token, None)
         finally:
             idle.cancel()
             forced.cancel()
@@ -252,6 +255,7 @@ class Runner:
         if attempt.why is None and attempt.task is not None and attempt.task.cancelled():
             # What has ended the loop, and so every task, comes to light a moment later: the log
             # of the node's end names this run.
+            self._cancelled.add(attempt.claim.token)
             asyncio.get_running_loop().call_later(1, self._gone, attempt)
         else:
             self._gone(attempt)
@@ -271,6 +275,7 @@ class Runner:
     def _gone(self, attempt: Attempt) -> None:
         """Take note that an attempt's function is over, at last where it was left behind."""
         self.at_work.pop(attempt.claim.token, None)
+        self._cancelled.discard(attempt.claim.token)
         if attempt.abandoned:
             self.stragglers.over(attempt)
 
