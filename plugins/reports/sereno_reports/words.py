@@ -42,7 +42,7 @@ class Words(msgspec.Struct, frozen=True):
         """Write 1234.5 as 1.234,5, say."""
         if value is None:
             return self.unknown
-        plain = f"{value:,.{decimals}f}"
+        plain = f"{value:,.{decimals}f}".replace("-", "−")
         marks = {",": self.texts["thousands"], ".": self.texts["decimal"]}
         return "".join(marks.get(letter, letter) for letter in plain)
 
