@@ -111,6 +111,12 @@ async def alarm(run: Run) -> None:
         signal.setitimer(number, 0.01)
 
 
+@job("meddling.crashes")
+async def crashes(run: Run) -> None:
+    """End the process as a fault in C does."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
 @job("meddling.cancels_itself")
 async def cancels_itself(run: Run) -> None:
     """Raise what is raised in a task that is cancelled."""
@@ -264,6 +270,7 @@ def sereno_register_jobs() -> list[Any]:
         signals,
         alarm,
         cancels_itself,
+        crashes,
         fork,
         fork_in_loop,
         fork_in_process,

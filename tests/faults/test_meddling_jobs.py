@@ -140,6 +140,14 @@ def test_a_timer_of_a_job_does_not_end_the_node(database: str, tmp_path: Path) -
         assert replica.end() == 0
 
 
+def test_a_fault_in_c_says_at_last_in_which_job_it_was(database: str, tmp_path: Path) -> None:
+    with process(database, tmp_path, JOBS) as replica:
+        enqueue(database, "meddling.crashes")
+        assert replica.end() == -signal.SIGSEGV
+        last = replica.log.read_text().rpartition("Fatal Python error: Segmentation fault")[2]
+    assert "in crashes\n" in last
+
+
 def test_a_run_that_cancels_itself_is_not_said_to_be_left(database: str, tmp_path: Path) -> None:
     with process(database, tmp_path, JOBS) as replica:
         run = enqueue(database, "meddling.cancels_itself")

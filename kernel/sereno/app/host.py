@@ -2,9 +2,15 @@
 reverse."""
 
 import asyncio
+import faulthandler
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from typing import TextIO
 from uuid import uuid4
 
@@ -67,7 +73,11 @@ def configured_process(settings: Settings, *, everybody: bool) -> tuple[Status, 
 
     `everybody`: what is printed outside of runs becomes a line of the log too.
     """
-    status = configured(settings, own_stderr())
+    stream = own_stderr()
+    # What ends a process below Python (a fault in C, an abort) says at last where threads were.
+    with suppress(OSError, ValueError):
+        faulthandler.enable(stream)
+    status = configured(settings, stream)
     watch = LogWatch(status)
     watch.begin(everybody=everybody)
     return status, watch
