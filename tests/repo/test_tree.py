@@ -94,3 +94,21 @@ def test_nothing_committed_holds(what: str) -> None:
         ]
 
     assert found == []
+
+
+# What the field calls log or publish, observe, return, poll, and a tick: here they had many senses.
+LOOSE_VERBS = {"tell", "hear", "say", "look", "turn"}
+ROOMS = ("engine", "app")
+
+
+def test_the_engine_logs_publishes_observes_and_polls() -> None:
+    loose = [
+        f"{file.relative_to(ROOT)}: {node.name}"
+        for file in shipped()
+        if file.relative_to(ROOT).parts[:3] in {("kernel", "sereno", room) for room in ROOMS}
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if LOOSE_VERBS & set(node.name.split("_"))
+    ]
+
+    assert loose == []

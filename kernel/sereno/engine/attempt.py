@@ -1,4 +1,10 @@
-"""One attempt of a run: its deadline, its cancellation, and how it ended."""
+"""One attempt of a run: its deadline, its cancellation, and how it ended.
+
+States: made (`task` None); begun; told to stop (`why` says by what, and the first reason counts);
+over, or left behind (`abandoned`: it did not stop within `STOP_PATIENCE`). Invariants: `over` is
+called once, in the loop, whatever the job raises or swallows; `gone` once more for one that was
+left behind, when its function returns after all.
+"""
 
 import asyncio
 import contextvars

@@ -63,7 +63,7 @@ async def notice(
         return [], step
     outlooks, moved = {}, {}
     for held in found:
-        drift, outlooks[held.id] = _look(held)
+        drift, outlooks[held.id] = _compared(held)
         if drift is not None:
             moved[held.id] = drift, _following(held)
     return await store.keep(db, term, outlooks, moved), step
@@ -77,7 +77,7 @@ def _following(held: HeldSchedule) -> datetime | None:
         return None
 
 
-def _look(held: HeldSchedule) -> tuple[Drift | None, Outlook]:
+def _compared(held: HeldSchedule) -> tuple[Drift | None, Outlook]:
     """Return how the slots of `held` have moved, None if a person has moved them, and its outlook.
 
     That is the kept one where it is young, and computed again alike.

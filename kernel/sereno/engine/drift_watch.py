@@ -1,8 +1,9 @@
-"""Logs when a deploy has moved slots that are to come, little by little beside the firing loop.
+"""Logs when a deploy has moved slots that are to come, a few schedules at a time between ticks.
 
-A term begins with a walk over the schedules of which something is kept that its code may compute
-otherwise: none, where its code is as the last leader's. After it, at leisure, what is to come of
-all the others is kept, or kept anew.
+States of the walk: hasty, over those schedules alone whose kept slots other code has computed
+(none, where this code is as the last leader's); then at leisure, over all, to keep what is to come
+for the next deploy to be compared with; then at rest, for an hour. Invariant: the walk takes a
+fixed share of a core, however many schedules there are.
 """
 
 import logging

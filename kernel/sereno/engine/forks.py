@@ -1,8 +1,8 @@
-"""Makes a child that a job forks a process of its own: a copy of this node it may not be.
+"""Makes a child that a job forks a process of its own, as it must not act as a copy of this node.
 
 Without this, a signal to the child would reach the node (both have the pipe that wakes the loop
-up), its end would keep the leader's session alive, and a child that came back into the loop would
-go on as a second node with the same name.
+up), the child would keep the leader's session open after the node's end, and one that came back
+into the loop would go on as a second node with the same name.
 """
 
 import asyncio

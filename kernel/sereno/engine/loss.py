@@ -1,4 +1,4 @@
-"""Whether a run is tried again of which nobody can say how its attempt ended."""
+"""Decides whether a run is tried again when nobody can say how its attempt ended."""
 
 from collections.abc import Mapping
 

@@ -1,8 +1,8 @@
-"""Bears with others that keep a lock which the leader's work needs: that is no reason to give the
-lead up, for the next leader would need the same lock.
+"""Leads on while other sessions keep locks that the leader's work needs.
 
-The pool's statements wait for a lock for a part of the lease only, so that the leader goes on
-beating, and what could not be done is done at a later tick.
+To give the lead up would help nobody: the next leader would need the same lock. So the pool's
+statements wait for a lock for a part of the lease only, the leader goes on beating, and what could
+not be done is done at a later tick.
 """
 
 import logging

@@ -1,5 +1,8 @@
-"""Which attempts have begun on this node of late: so that what did not can be told from what may
-have."""
+"""Remembers which attempts have begun on this node, so that one that never did can be given back.
+
+A claim whose answer was lost has made a run this node's that nobody here knows. If it has certainly
+not begun it waits again and nothing is lost; if it may have, it counts as an attempt.
+"""
 
 from collections import deque
 from datetime import datetime, timedelta

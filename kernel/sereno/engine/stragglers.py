@@ -2,8 +2,11 @@
 
 A thread cannot be ended from outside, nor can a coroutine that swallows its cancellation. As long
 as it works, its schedule, job, concurrency key and executor count it: else one that hangs at each
-slot would take one thread after another. Told to the database too, so that the next leader counts
-it and a person finds it.
+slot would take one thread after another. The database holds it too, so that the next leader
+counts it and a person finds it.
+
+States: left (its outcome waits until the database knows that it keeps its place, or two seconds);
+kept; over (its place is free, and the database is yet to forget it).
 """
 
 import asyncio

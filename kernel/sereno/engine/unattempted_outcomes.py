@@ -1,4 +1,4 @@
-"""How runs end, or wait on, that this node owns and has made no attempt of; pure values."""
+"""Outcomes of runs that this node owns and has made no attempt of; pure values."""
 
 from datetime import datetime
 
