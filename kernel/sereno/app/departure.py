@@ -7,6 +7,7 @@ ends the process then, and its last line names the runs that were under way.
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from sereno.engine.clock import steady
 from sereno.engine.forks import NODE_SIGNALS, own_timers
@@ -50,8 +52,14 @@ _SIGNALS_HINT = (
 )
 
 
+_NEVER = -math.inf
+"""Among the limits: the node is over, and the process is somebody else's."""
+
+
 class Departure:
     """Waits for the word, and bounds what follows. `drain`: how long runs may go on.
+
+    `ends_process`: the process is this node's, and ends with it.
 
     `under_way`: names the runs that this node works on; may be asked from any thread. `trouble`:
     has the health page tell of something, and for how many seconds. `stop`: the
@@ -64,6 +72,8 @@ class Departure:
         drain: timedelta,
         under_way: Callable[[], Sequence[str]],
         trouble: Callable[[str, str, float], None] = lambda *_: None,
+        *,
+        ends_process: bool = True,
     ) -> None:
         self.stop = asyncio.Event()
         self.force = asyncio.Event()
@@ -72,6 +82,8 @@ class Departure:
         self._drain = drain.total_seconds()
         self._under_way = under_way
         self._trouble = trouble
+        self._ends_process = ends_process
+        self._before: dict[signal.Signals, Any] = {}
         self._loop = asyncio.get_running_loop()
         self._signals: list[int] = []
         self._timers: list[int] = []
@@ -85,7 +97,7 @@ class Departure:
         """Handle signals from now on."""
         threading.Thread(target=self._watch, name="sereno departure", daemon=True).start()
         for number in NODE_SIGNALS:
-            signal.signal(number, self._on_signal)
+            self._before[number] = signal.signal(number, self._on_signal)
         own_timers(self._on_timer)
 
     def poll(self) -> None:
@@ -124,8 +136,16 @@ class Departure:
         self._limits.put(steady() + seconds)
 
     def over(self, code: int) -> int:
-        """Return the exit code of a node that has done all it had to; the process ends soon."""
+        """Return the exit code of a node that has done all it had to.
+
+        The process ends soon, too, or gets back what was taken from it.
+        """
         self._code = FORCED if self.force.is_set() else code
+        if not self._ends_process:
+            self._limits.put(_NEVER)
+            for number, handler in self._before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            return self._code
         self.within(_LEFT if self._under_way() else _CLOSING)
         return self._code
 
@@ -170,8 +190,11 @@ class Departure:
         """End the process once the earliest limit that was set has passed."""
         limit = self._limits.get()
         with suppress(Empty):
-            while True:
-                limit = min(limit, self._limits.get(timeout=max(0.0, limit - steady())))
+            while limit is not _NEVER:
+                given = self._limits.get(timeout=max(0.0, limit - steady()))
+                limit = given if given is _NEVER else min(limit, given)
+        if limit is _NEVER:
+            return
         # The log may be what holds the process up.
         last = threading.Thread(target=self._log_last, daemon=True)
         last.start()

@@ -92,16 +92,20 @@ async def host(
     observers: Sequence[Callable[[object], None]] = (),
     next_ports: int = 0,
     beside: Callable[[ReadyNode], AbstractAsyncContextManager[None]] | None = None,
+    ends_process: bool = True,
 ) -> int:
     """Run a node until it is told to stop (SIGTERM, SIGINT, SIGHUP) and all is drained.
 
+    `ends_process`: nothing else comes after it in this process, which ends soon whatever is left.
     `next_ports`: how many ports to try after the one that is set. `beside`: what is kept open while
     the node works. Raises ConfigurationError when the pages cannot be served.
     """
     loop = asyncio.get_running_loop()
     guard(loop, status.under_way)
     own_forks(loop)
-    departure = Departure(settings.drain_timeout, status.under_way, status.trouble)
+    departure = Departure(
+        settings.drain_timeout, status.under_way, status.trouble, ends_process=ends_process
+    )
     departure.begin()
     hosting = _hosting(settings, registry, status, watch, departure, observers, next_ports, beside)
     work = asyncio.ensure_future(hosting)

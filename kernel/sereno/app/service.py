@@ -11,11 +11,16 @@ from sereno.settings import Settings
 
 
 async def serve(
-    settings: Settings, *, extra: Iterable[tuple[str, Any]] = (), entry_points: bool = True
+    settings: Settings,
+    *,
+    extra: Iterable[tuple[str, Any]] = (),
+    entry_points: bool = True,
+    ends_process: bool = True,
 ) -> int:
     """Run a node until it is told to stop; return the exit code.
 
-    `extra`: plugins at hand, as (name, module). Raises ConfigurationError, PluginError.
+    `extra`: plugins at hand, as (name, module). `ends_process`: nothing else comes after it in this
+    process, which ends soon whatever is left. Raises ConfigurationError, PluginError.
     """
     status, watch = configured_process(settings, everybody=True)
     plugins = load_plugins(
@@ -28,4 +33,5 @@ async def serve(
         status,
         watch,
         observers=[RunLogger(logging.getLevelNamesMapping()[settings.log.success_level.upper()])],
+        ends_process=ends_process,
     )

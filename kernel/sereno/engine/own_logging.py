@@ -45,7 +45,7 @@ class _PluginLogger(logging.Logger):
     """A plugin's logger: it is not silenced by what is meant for all."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "disabled" and value:
+        if name == "disabled" and value and _Kept.handlers:
             _report("disabled other loggers")
         else:
             super().__setattr__(name, value)
@@ -55,7 +55,9 @@ class _Logger(_PluginLogger):
     """A logger of the kernel, or of a job's runs; of these the level is their job's to set."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "propagate" and not value:
+        if not _Kept.handlers:  # no node is at work in this process
+            super(_PluginLogger, self).__setattr__(name, value)
+        elif name == "propagate" and not value:
             _report("cut the kernel's loggers off")
         elif name == "level" and not _state.ours and not self.name.startswith("sereno.job."):
             _report("set the level of a logger of the kernel")
@@ -80,7 +82,9 @@ class _Root(logging.RootLogger):
             super().removeHandler(hdlr)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "level" and value != _Kept.level and not _state.ours:
+        if not _Kept.handlers:
+            super().__setattr__(name, value)
+        elif name == "level" and value != _Kept.level and not _state.ours:
             _report(f"set the root logger's level to {logging.getLevelName(value)}")
         elif name == "disabled" and value:
             _report("disabled the root logger")
@@ -100,7 +104,7 @@ class _Manager(logging.Manager):
 
     @disable.setter
     def disable(self, value: Any) -> None:
-        if value not in (logging.NOTSET, "NOTSET"):
+        if value not in (logging.NOTSET, "NOTSET") and _Kept.handlers:
             _report(f"called logging.disable({value!r})")
 
 
@@ -122,11 +126,19 @@ def keep_logging(
         ("setLogRecordFactory", _makes_records, "a record factory"),
         ("setLoggerClass", _makes_loggers, "a logger class"),
     ):
-        setattr(logging, name, _checked(getattr(logging, name), try_it, what))
+        set_it = getattr(logging, name)
+        if not hasattr(set_it, "checks"):  # the second node of this process finds it done
+            setattr(logging, name, _checked(set_it, try_it, what))
     root.__class__ = _Root
     for name in _OWN:
         logging.getLogger(name)
     _take_loggers(root.manager.loggerDict)
+
+
+def release_logging() -> None:
+    """Keep nothing any more: handlers and levels stay, and are anybody's to change."""
+    _Kept.handlers, _Kept.forms, _Kept.streams = (), (), ()
+    _Kept.report = staticmethod(lambda _: None)
 
 
 def keep_loggers_of(packages: Iterable[str]) -> None:
@@ -189,7 +201,7 @@ def _checked(
     """Return a setter that takes from plugins what works, and from runs nothing."""
 
     def set_checked(value: Any) -> None:
-        if current_run.get() is not None:
+        if current_run.get() is not None and _Kept.handlers:
             _report(f"set {what} of its own")
             return
         try:
@@ -199,6 +211,7 @@ def _checked(
         else:
             set_it(value)
 
+    set_checked.checks = what  # type: ignore[attr-defined] # what tells it from logging's own
     return set_checked
 
 

@@ -12,6 +12,7 @@ from sereno.engine.own_logging import (
     keep_loggers_of,
     keep_logging,
     put_logging_back,
+    release_logging,
 )
 from sereno.engine.run_streams import (
     give_streams_back,
@@ -84,8 +85,9 @@ class LogWatch:
         self._look_at_streams()
 
     def end(self) -> None:
-        """Give stdout and stderr back: the node is over, and its process may have more to say."""
+        """Give logging, stdout and stderr back: the node is over, and its process may go on."""
         give_streams_back()
+        release_logging()
 
     def _look_at_streams(self) -> None:
         """Put streams back that a run has replaced, once no run is left that may have: one that
