@@ -30,7 +30,7 @@ from benchmarks.rig.report import ms, percentile
 from benchmarks.rig.server import BenchServer
 from sereno.testing import run_context
 from sereno_cleanup.logs import logs
-from sereno_cleanup.queries import query
+from sereno_cleanup.query import query
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import LogRule, Settings, TableRule
 from sereno_cleanup.tables import tables

@@ -176,9 +176,14 @@ class PostgresServer:
 
     def has_all_of(self, primary: "PostgresServer") -> bool:
         """Tell whether a standby has replayed all that its primary has written by now."""
-        (at,) = primary._administrator().execute(b"SELECT pg_current_wal_lsn()").fetchone() or ("",)
         behind = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-        return self._administrator().execute(behind.encode(), [at]).fetchone() == (True,)
+        try:
+            found = primary._administrator().execute(b"SELECT pg_current_wal_lsn()").fetchone()
+            return self._administrator().execute(behind.encode(), found).fetchone() == (True,)
+        except psycopg.OperationalError:  # an earlier fault has ended all sessions, ours too
+            primary._disconnect()
+            self._disconnect()
+            return False
 
     def promote(self) -> None:
         """Make a standby a server of its own, and return when it may be written."""
