@@ -110,16 +110,16 @@ class Departure:
         own_timers(self._on_timer)
         if blocked | taken:
             what = "signals were taken from this node, which hears them again"
-            self._tell_signals(blocked | taken, what)
+            self._log_signals(blocked | taken, what)
         if self._timers:
             heard = set(self._timers)
             self._timers.clear()
-            self._tell_signals(heard, "a timer of a job ran out, which would have ended the node")
+            self._log_signals(heard, "a timer of a job ran out, which would have ended the node")
 
     def _on_timer(self, number: int, _frame: object) -> None:
         self._timers.append(number)  # it is told in the loop: this may interrupt anything
 
-    def _tell_signals(self, numbers: Iterable[int], what: str) -> None:
+    def _log_signals(self, numbers: Iterable[int], what: str) -> None:
         names = [signal.Signals(n).name for n in sorted(numbers)]
         runs = list(self._under_way())[:5]
         log.warning(what, extra={"signals": names, "runs": runs, "hint": _SIGNALS_HINT})
