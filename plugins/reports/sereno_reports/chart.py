@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from sereno_reports.view import TableView
+from sereno_reports.view import Cell, TableView
 
 WIDTH, HEIGHT = 960.0, 280.0
 RIGHT, TOP, BOTTOM = 8.0, 22.0, 32.0
@@ -66,7 +66,7 @@ def draw(view: TableView, number: Callable[[float], str]) -> Chart | None:
             f"{view.rows[n][at[name]].text} {view.named[name].lower()}" for name in chart.series
         )
         x = round(left + slot * (n + 0.16), 2)
-        tick = _tick(label, slot * every) if n % every == 0 else ""
+        tick = _tick(view.rows[n][at[chart.label]], slot * every) if n % every == 0 else ""
         bars.append(
             Bar(x, round(slot * 0.68, 2), f"{label}: {told}", tick, _stacked(layers, scale))
         )
@@ -87,8 +87,11 @@ def _stacked(layers: Sequence[tuple[str, float]], scale: float) -> tuple[Layer, 
     return tuple(found)
 
 
-def _tick(label: str, room: float) -> str:
-    """Return as much of `label` as fits: 09:00 is cut to 09 rather than to 09:0."""
+def _tick(cell: Cell, room: float) -> str:
+    """Return as much of a label as fits: 09:00 is cut to 09 and not to 09:0, a date to its day."""
+    label = cell.text
+    if len(label) * LETTER > room and cell.column.unit == "date":
+        label = str(cell.raw)[-2:].lstrip("0")
     if len(label) * LETTER <= room:
         return label
     short = label.split(":")[0] if ":" in label else label

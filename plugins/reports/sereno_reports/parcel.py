@@ -19,7 +19,10 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
-    """What is delivered. `stem`: of its files' names. `message_id`: the same at each try."""
+    """What is delivered. `stem`: of its files' names. `message_id`: the same at each try.
+
+    `lacking`: what could not be made of it, "" when all is there.
+    """
 
     address: str
     message_id: str
@@ -29,3 +32,4 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     html: str
     attachments: tuple[Attachment, ...]
+    lacking: str = ""

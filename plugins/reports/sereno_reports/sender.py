@@ -57,7 +57,7 @@ async def sent(run: RunContext[Any]) -> dict[str, int]:
             counts[state] += 1
             if error:
                 run.log.warning(
-                    "report not delivered",
+                    "report not delivered whole",
                     extra={"report": taken["name"], "to": taken["address"], "error": error},
                 )
             if state in ("failed", "unknown"):
@@ -83,9 +83,12 @@ async def _delivered(
         if settings.delivery == "at_most_once":
             return "unknown", str(error)
         return _not(taken, settings, str(error))
-    except (OSError, FormError, PaperError, ValueError) as error:
-        return _not(taken, settings, str(error) or type(error).__name__)
-    return "sent", None
+    except (OSError, FormError, ValueError) as error:
+        told = str(error) or type(error).__name__
+        secret = settings.mail.password if settings.mail else ""
+        # What a server says may hold what it was sent.
+        return _not(taken, settings, told.replace(secret, "***") if secret else told)
+    return "sent", parcel.lacking or None
 
 
 def _not(taken: dict[str, Any], settings: Settings, error: str) -> tuple[str, str]:
@@ -108,6 +111,12 @@ async def _parcel(database: Any, taken: dict[str, Any]) -> Parcel:
 
 def _packed(row: dict[str, Any], taken: dict[str, Any]) -> Parcel:
     declared = msgspec.convert(row["look"]["declared"], Declared)
+    attachments, lacking = [], ""
+    for form in declared.formats:
+        try:
+            attachments.append(Attachment(form, given_out(row, form)))
+        except PaperError as error:  # who has no PDF gets the rest
+            lacking = f"sent without its PDF: {error}"
     stem = "-".join(filter(None, (row["name"], str(row["day"]), row["recipient"])))
     return Parcel(
         address=taken["address"],
@@ -117,5 +126,6 @@ def _packed(row: dict[str, Any], taken: dict[str, Any]) -> Parcel:
         title=summary(row).splitlines()[0],
         text=summary(row),
         html=row["html"],
-        attachments=tuple(Attachment(form, given_out(row, form)) for form in declared.formats),
+        attachments=tuple(attachments),
+        lacking=lacking,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import email.policy
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from email.message import EmailMessage
@@ -124,6 +125,23 @@ async def test_a_folder_that_is_away_is_tried_again_and_then_given_up(
         await delivered(deliver_dir=away, delivery_attempts=2)
     assert await state(pbx) == [("folder", "failed", 2)]
     assert await pbx.connection.fetchval("SELECT count(*) FROM sereno_reports.report") == 1
+
+
+async def test_where_no_pdf_can_be_made_the_rest_is_delivered_and_that_is_told(
+    pbx: Exchange,
+    make: Make,
+    delivered: Deliver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "weasyprint", None)  # as where it is not installed
+    await one_call(pbx)
+    await make(deliver_dir=str(tmp_path), recheck_days=0)
+    assert (await delivered(deliver_dir=str(tmp_path)))["sent"] == 1
+    names = sorted(os.listdir(tmp_path))
+    assert names == ["daily-2024-11-19-r1.html", "daily-2024-11-19-r1.xlsx"]
+    error = await pbx.connection.fetchval("SELECT error FROM sereno_reports.delivery")
+    assert "sent without its PDF: a PDF needs WeasyPrint" in error
 
 
 async def test_a_mail_has_the_page_and_its_other_forms(

@@ -302,3 +302,17 @@ def pages(pdf: bytes) -> int:
         except zlib.error:
             continue
     return sum(len(re.findall(rb"/Type\s*/Page\b", part)) for part in found)
+
+
+def test_days_under_a_chart_are_told_by_their_number() -> None:
+    label, calls = Column(name="d", title="", unit="date"), Column(name="calls", title="Calls")
+    chart = Chart(label="d", series={"calls": "good"})
+    table = Table(name="t", title="", sql="", columns=(label, calls), chart=chart)
+    days = [f"2024-11-{n:02}" for n in range(1, 25)]
+    words = words_in("es")
+    rows = [[Cell(words.cell("date", d), d, label), Cell("1", 1, calls)] for d in days]
+    raw = [{"d": d, "calls": 1} for d in days]
+    view = TableView(table, "", "", [label, calls], ["", "Calls"], rows, None, raw)
+    drawn = draw(view, words.number)
+    assert drawn is not None
+    assert [bar.tick for bar in drawn.bars] == [str(n) for n in range(1, 25)]
