@@ -80,6 +80,26 @@ async def test_terms_only_grow_and_the_last_one_is_told_how_it_ended(scene: Scen
     ]
 
 
+async def test_a_row_of_the_leadership_that_somebody_deleted_is_put_back_with_its_term(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with session(scene) as first:
+        await first.try_lead()
+        assert await first.begin_term(FIRST, scene.db) == 1
+        await scene.eye.execute("DELETE FROM sereno.leadership")
+        with pytest.raises(LeaseLostError):
+            await first.beat(FIRST, 1)
+    await gone(scene)
+    async with session(scene) as second:
+        with pytest.raises(LeaseLostError):
+            await second.begin_term(SECOND, scene.db)
+        assert await scene.value("SELECT count(*) FROM sereno.leadership") == 0
+    async with session(scene) as third:
+        await third.try_lead()
+        assert await third.begin_term(SECOND, scene.db) == 2
+    assert "the row of sereno.leadership was gone" in caplog.text
+
+
 async def test_who_lacks_the_lock_begins_no_term(scene: Scene) -> None:
     async with session(scene) as found:
         with pytest.raises(LeaseLostError, match="gone before the term began"):

@@ -46,6 +46,7 @@ _STATEMENTS = (
     "leader_unaware",
     "timeline_enter",
     "term_begin",
+    "leadership_mend",
     "leader_beat",
     "leader_holds",
     "watch",
@@ -203,22 +204,33 @@ class NodeSession:
 
     async def begin_term(self, node: NodeIdentity, database: Database) -> int:
         """Begin a new term; writers of the old one who keep a fence open too long are ended."""
+        mended = await self._in_time("leadership_mend", database)
+        if mended is not None:
+            log.error(
+                "the row of sereno.leadership was gone, and is put back: somebody has deleted it",
+                extra={"term": mended["term"]},
+            )
         return int((await self._succeed("term_begin", database, node.id))["term"])
 
     async def _succeed(self, name: str, database: Database, *args: object) -> asyncpg.Record:
-        """Do what moves the term on, which waits for the open fences of the old one."""
+        """Do what moves the term on. Raises LeaseLostError when the lock is gone."""
+        row = await self._in_time(name, database, *args)
+        if row is None:
+            self.terminate()
+            raise LeaseLostError("the leader's lock was gone before the term began")
+        return row
+
+    async def _in_time(self, name: str, database: Database, *args: object) -> asyncpg.Record | None:
+        """Do what waits for the open fences of the old term, and end who keeps them open for too
+        long."""
         call = asyncio.ensure_future(self._call(name, *args, self._pid, LOCK_CLASS, LEADER_LOCK))
         try:
             done, _ = await asyncio.wait({call}, timeout=min(_FENCE_PATIENCE, self._timeout / 4))
             if not done:
                 await self._end_holders(database)
-            row = await call
+            return await call
         finally:
             call.cancel()
-        if row is None:
-            self.terminate()
-            raise LeaseLostError("the leader's lock was gone before the term began")
-        return row
 
     async def _end_holders(self, database: Database) -> None:
         """End the sessions that keep the term's row locked, and say which; raises StoreLockedError

@@ -33,6 +33,16 @@ WITH held AS (
 )
 INSERT INTO sereno.term (term, node) SELECT term, $1 FROM begun RETURNING term;
 
+-- name: leadership_mend
+-- $1 our backend, $2 class, $3 the leader's number. Puts the one row back that somebody has deleted, with the newest term
+-- that is known; no row when it is there, or this backend lacks the lock.
+INSERT INTO sereno.leadership (term)
+SELECT coalesce((SELECT max(t.term) FROM sereno.term t), 0) FROM pg_locks l
+ WHERE l.locktype = 'advisory' AND l.classid = $2::int::oid AND l.objid = $3::int::oid AND l.objsubid = 2
+   AND l.granted AND l.pid = pg_backend_pid() AND l.pid = $1
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+ON CONFLICT DO NOTHING RETURNING term;
+
 -- name: leader_unaware
 -- $1 node, $2 class, $3 lease in seconds. Whether the last leader, another node, may trust itself still: its term has
 -- not been ended, its last heartbeat is younger than the lease, and it lacks its presence lock but no connections. Were
