@@ -160,8 +160,8 @@ def changing_logging() -> Iterator[None]:
 
 def put_logging_back() -> None:
     """See that all is as it was; cheap, as it is asked before every run."""
-    root = logging.getLogger()
-    if not _Kept.handlers:
+    root = logging.root
+    if not _Kept.handlers or _is_as_it_was(root):
         return
     if any(h not in root.handlers for h in _Kept.handlers):
         root.handlers = list(root.handlers)  # which puts them back, and tells
@@ -178,6 +178,21 @@ def put_logging_back() -> None:
         _report("put a filter on the root logger")
     if len(root.manager.loggerDict) != _Kept.known:
         _take_loggers(root.manager.loggerDict)
+
+
+def _is_as_it_was(root: logging.Logger) -> bool:
+    """Tell whether there is nothing to put back: five attributes a handler, before every run."""
+    handlers = root.handlers
+    for handler, (level, formatter, stream) in zip(_Kept.handlers, _Kept.forms, strict=True):
+        if (
+            handler.level != level
+            or handler.formatter is not formatter
+            or handler.filters
+            or (stream is not None and handler.stream is not stream)  # type: ignore[attr-defined]
+            or handler not in handlers
+        ):
+            return False
+    return not root.filters and len(root.manager.loggerDict) == _Kept.known
 
 
 def _take_loggers(loggers: Mapping[str, Any]) -> None:

@@ -76,7 +76,7 @@ class LogWatch:
 
     def hear(self, event: object) -> None:
         """Look before each run begins: it is to keep its lines."""
-        if isinstance(event, RunStarted):
+        if type(event) is RunStarted:
             self.look()
 
     def look(self) -> None:
