@@ -11,10 +11,10 @@ from uuid import UUID
 
 import asyncpg
 
-from sereno.model.declared import Declared
 from sereno.model.job import Job, job
 from sereno.model.ledger import Entry, NewRun, Settlement, SlotRange, SlotVerdict
 from sereno.model.schedule import Schedule
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import ledger
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.pool import Database
@@ -43,7 +43,7 @@ def named(name: str, trigger: str = "every 1h", **parts: Any) -> NamedSchedule:
     enabled = parts.pop("enabled", True)
     origin = parts.pop("origin", "plugin")
     schedule = Schedule(trigger=parse(trigger), **parts)
-    declared = Declared.of(schedule, enabled)
+    declared = ScheduleSpec.of(schedule, enabled)
     return NamedSchedule(name=name, job=name.partition("@")[0], origin=origin, declared=declared)
 
 

@@ -25,12 +25,12 @@ from sereno.engine.status import Status
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.term import Term
 from sereno.engine.verification import Account, expected, verify
-from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job, job
 from sereno.model.ledger import Claim
 from sereno.model.run import Outcome, RunState
 from sereno.model.schedule import schedule
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.ledger import version_of
@@ -115,7 +115,7 @@ def fifty_schedules() -> dict[str, NamedSchedule]:
             **next(policies),
         )
         found[held.name(name)] = NamedSchedule(
-            name=held.name(name), job=name, origin="plugin", declared=Declared.of(held)
+            name=held.name(name), job=name, origin="plugin", declared=ScheduleSpec.of(held)
         )
         if n % 7 == 6:
             next(policies)  # so that the second time each trigger meets another policy

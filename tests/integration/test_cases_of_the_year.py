@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from sereno.engine.verification import verify
-from sereno.model.declared import Declared
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import schedules
 from sereno.store.catalogue import NamedSchedule
 from sereno.store.pool import Database
@@ -42,7 +42,7 @@ async def begin(world: World, *triggers: str, job: str = JOBS[0], **policies: An
             name=f"{job}@s{n}",
             job=job,
             origin="plugin",
-            declared=Declared(trigger=text, params={"tenant": "t"}, policies=policies),
+            declared=ScheduleSpec(trigger=text, params={"tenant": "t"}, policies=policies),
         )
         for n, text in enumerate(triggers)
     ]
@@ -122,7 +122,7 @@ async def test_a_pause_outlives_a_version_of_the_code_that_declares_otherwise(
     until = START + 10 * HOUR
     await schedules.pause(world.db, name, by="ana", until=until)
     held = world.schedules[name]
-    world.schedules[name] = replace(held, declared=Declared(trigger="every 2h"))
+    world.schedules[name] = replace(held, declared=ScheduleSpec(trigger="every 2h"))
     await world.crown()
     assert await pauses(world) == [("paused", "ana", until)]
     await world.watch(12 * HOUR)
@@ -139,7 +139,7 @@ async def test_a_pause_outlives_a_version_of_the_code_without_the_job(
         world.schedules = {}
         await world.crown()
         name = f"{JOBS[0]}@user"
-        job, mine = world.job(JOBS[0]), Declared(trigger="every 1h")
+        job, mine = world.job(JOBS[0]), ScheduleSpec(trigger="every 1h")
         await schedules.add(world.db, name, job, mine, by="ana")
     await schedules.pause(world.db, name, by="ana", until=START + 5 * HOUR + HALF)
     world.absent = {JOBS[0]}
@@ -172,7 +172,7 @@ async def test_a_pause_of_a_schedule_that_the_configuration_disables_does_not_en
 ) -> None:
     (name,) = await begin(world, "every 1h")
     held = world.schedules[name]
-    world.schedules[name] = replace(held, declared=Declared(trigger="every 1h", enabled=False))
+    world.schedules[name] = replace(held, declared=ScheduleSpec(trigger="every 1h", enabled=False))
     await world.crown()
     await schedules.pause(world.db, name, by="ana", until=START + 2 * HOUR)
     await world.watch(3 * HOUR)
@@ -187,7 +187,7 @@ async def test_slots_before_a_window_that_holds_none_have_their_verdict_too(
 ) -> None:
     window = {"starts_at": START + 3 * HOUR + HALF, "ends_at": START + 4 * HOUR - HALF / 2}
     (name,) = await begin(world, "every 1h")
-    held = Declared(trigger="every 1h", **window)
+    held = ScheduleSpec(trigger="every 1h", **window)
     new = f"{JOBS[0]}@new"
     world.schedules = {new: replace(world.schedules[name], name=new, declared=held)}
     await world.crown()

@@ -12,10 +12,10 @@ from sereno.engine import drift, drift_watch
 from sereno.engine.clock import Clock
 from sereno.engine.drift import foresee, notice
 from sereno.engine.term import Term
-from sereno.model.declared import Declared
 from sereno.model.drift import Drift
 from sereno.model.errors import LeaseLostError
 from sereno.model.ledger import ScheduleVersion
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import drift as walked
 from sereno.store import schedules
 from sereno.store.drift import FIRST, Step
@@ -147,14 +147,14 @@ async def test_what_a_person_changed_is_no_drift(scene: Scene) -> None:
 
 async def test_a_deploy_that_moves_what_a_person_has_just_changed_is_foreseen(scene: Scene) -> None:
     await schedules.override(scene.db, "a", {"params": {"n": 1}}, jobs=job_named, by="ana")
-    (moved,) = await foresee(scene.db, {"a": Declared(trigger="every 3h")})
+    (moved,) = await foresee(scene.db, {"a": ScheduleSpec(trigger="every 3h")})
     assert moved.because == "its trigger was 'every 1h' and is 'every 3h'"
     assert [b - a for a, b in pairwise(moved.before)] == [HOUR] * 4
     assert [b - a for a, b in pairwise(moved.after)] == [3 * HOUR] * 4
 
 
 async def test_a_deploy_can_be_foreseen_and_nothing_is_written(scene: Scene) -> None:
-    wanted = {"a": Declared(trigger="every 1h"), "b": Declared(trigger="every 3h")}
+    wanted = {"a": ScheduleSpec(trigger="every 1h"), "b": ScheduleSpec(trigger="every 3h")}
     (moved,) = await foresee(scene.db, wanted)
     assert moved.schedule == "b"
     assert [b - a for a, b in pairwise(moved.before)] == [HOUR] * 4
@@ -185,7 +185,7 @@ async def test_what_was_to_come_is_told_though_the_kept_slots_are_past(
     await look(scene)
     await kept_slots_are_past(scene)
     assert await foresee(scene.db, {}) == []
-    wanted = {"a": Declared(trigger=trigger), "b": Declared(trigger="every 2h")}
+    wanted = {"a": ScheduleSpec(trigger=trigger), "b": ScheduleSpec(trigger="every 2h")}
     (foreseen,) = await foresee(scene.db, wanted)
     await scene.declare("a", "b", named("a", trigger), named("b", "every 2h"))
     (noticed,) = await look(scene)

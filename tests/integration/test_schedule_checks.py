@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
-from sereno.model.declared import Declared
 from sereno.model.errors import NotFoundError, SerenoError
 from sereno.model.job import Job
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import schedules
 
 from .scene import Scene, declared_job, named, opened
@@ -73,7 +73,7 @@ async def test_what_does_not_fit_is_not_added(
     scene: Scene, parts: dict[str, Any], sentence: str
 ) -> None:
     before = await written(scene)
-    declared = msgspec.structs.replace(Declared(trigger="cron 30 8 * * * UTC"), **parts)
+    declared = msgspec.structs.replace(ScheduleSpec(trigger="cron 30 8 * * * UTC"), **parts)
     with pytest.raises(SerenoError) as refused:
         await schedules.add(scene.db, "shop.orders@mine", ORDERS.job, declared, by="ana")
     assert sentence in str(refused.value)
@@ -118,12 +118,12 @@ async def test_a_schedule_of_a_job_that_the_caller_does_not_know_is_not_changed(
 async def test_a_name_that_is_not_one_of_the_job_is_refused(scene: Scene, name: str) -> None:
     before = await written(scene)
     with pytest.raises(SerenoError, match="its name is that of its job"):
-        await schedules.add(scene.db, name, ORDERS.job, Declared(trigger="every 1h"), by="ana")
+        await schedules.add(scene.db, name, ORDERS.job, ScheduleSpec(trigger="every 1h"), by="ana")
     assert await written(scene) == before
 
 
 async def test_what_fits_is_kept_as_it_was_checked_and_its_first_slot_told(scene: Scene) -> None:
-    declared = Declared(
+    declared = ScheduleSpec(
         trigger="6h", params={"count": 2}, policies={"grace": "5m", "concurrency_key": "{site}"}
     )
     first = await schedules.add(scene.db, "shop.orders@mine", ORDERS.job, declared, by="ana")

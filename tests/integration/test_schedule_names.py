@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sereno import every
-from sereno.model.declared import Declared
 from sereno.model.job import job
 from sereno.model.schedule import Schedule
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import schedules
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.pool import Database
@@ -24,7 +24,7 @@ async def sync(run: object) -> None: ...
 
 
 def declared(*names: str) -> list[NamedSchedule]:
-    text = Declared.of(Schedule(trigger=every("6h")))
+    text = ScheduleSpec.of(Schedule(trigger=every("6h")))
     return [NamedSchedule(name=n, job="etl.sync", origin="plugin", declared=text) for n in names]
 
 
@@ -43,7 +43,7 @@ async def person(dsn: str, doing: str, name: str) -> None:
     await db.open()
     try:
         if doing == "add":
-            parts = Declared(trigger="every 1h")
+            parts = ScheduleSpec(trigger="every 1h")
             await schedules.add(db, name, sync, parts, by="ana")
         else:
             await schedules.remove(db, name, by="ana")
@@ -85,7 +85,7 @@ def test_the_account_of_a_removed_schedule_goes_by_the_name_that_its_jitter_went
     scene.call("schedule", "add", "etl.sync", "every 1h", "--label", "x", "--jitter", "50m")
     scene.sql("UPDATE sereno.schedule_version SET valid_from = now() - interval '6 hours'")
     scene.sql("UPDATE sereno.watermark SET settled_to = now()")
-    parts = Declared(trigger="every 1h", jitter=timedelta(minutes=50))
+    parts = ScheduleSpec(trigger="every 1h", jitter=timedelta(minutes=50))
     now = datetime.now(UTC)
     held = parts.as_version(1, now, "active")
     for slot in window_slots(held, "etl.sync@x", now - timedelta(hours=6), now):

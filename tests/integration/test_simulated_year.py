@@ -32,8 +32,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, NotFoundError
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import queue, schedules
 from sereno.store.pool import Database
 
@@ -207,7 +207,7 @@ class Year(RuleBasedStateMachine):
     ) -> None:
         job = JOBS[number % len(JOBS)] if known else UNKNOWN
         name = f"{job}@user{number}"
-        declared = Declared(trigger=text, params={"tenant": "t1"}, policies=policies)
+        declared = ScheduleSpec(trigger=text, params={"tenant": "t1"}, policies=policies)
         try:
             await schedules.add(self.world.db, name, self.world.job(job), declared, by="ana")
         except DeclarationError:  # the name is taken, or it would never fire

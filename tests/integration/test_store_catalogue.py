@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.job import job
 from sereno.model.ledger import ScheduleVersion
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import catalogue, schedules
 from sereno.store.catalogue import register
 from sereno.triggers import parse, succession
@@ -254,7 +254,7 @@ async def test_a_resume_that_would_run_too_many_changes_nothing(scene: Scene) ->
 async def test_a_user_s_schedule_is_orphaned_with_its_job_and_is_back_with_it(
     scene: Scene,
 ) -> None:
-    mine = Declared(trigger=DAILY, params={"n": 1})
+    mine = ScheduleSpec(trigger=DAILY, params={"n": 1})
     await schedules.add(scene.db, "a.x@mine", job_named("a.x"), mine, by="ann")
     found = await schedule(scene, "a.x@mine")
     assert (found["origin"], found["state"], found["params"]) == ("user", "active", '{"n": 1}')
@@ -267,7 +267,7 @@ async def test_a_user_s_schedule_is_orphaned_with_its_job_and_is_back_with_it(
 async def test_a_name_that_is_taken_is_refused_and_one_that_was_removed_is_free(
     scene: Scene,
 ) -> None:
-    mine = Declared(trigger=DAILY)
+    mine = ScheduleSpec(trigger=DAILY)
     await schedules.add(scene.db, "a.x@mine", job_named("a.x"), mine, by="ann")
     with pytest.raises(DeclarationError, match="there is a schedule 'a"):
         await schedules.add(scene.db, "a.x@mine", job_named("a.x"), mine, by="ann")

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from sereno.engine.verification import verify
-from sereno.model.declared import Declared
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import nodes, schedules
 from sereno.store.ledger import settle
 from sereno.store.nodes import NodeFacts
@@ -242,7 +242,7 @@ async def test_when_a_schedule_was_resumed_last_is_kept(scene: Scene) -> None:
 
 
 async def test_a_schedule_that_was_removed_goes_with_its_last_slot(scene: Scene) -> None:
-    declared = Declared(trigger="every 1h")
+    declared = ScheduleSpec(trigger="every 1h")
     await schedules.add(scene.db, "b@mine", job_named("b"), declared, by="ana")
     entry = await scene.entry("b@mine")
     (slot,) = slots_after(entry, 1)

@@ -26,8 +26,8 @@ from sereno.engine.runner import Runner
 from sereno.engine.status import Status
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.watchdog import Watchdog
-from sereno.model.declared import Declared
 from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.observe.job_watch import JobWatch
 from sereno.plugins import PluginRecord, Registry
 from sereno.settings import Settings, redact
@@ -274,7 +274,7 @@ class _Schedules:
     def __iter__(self) -> Iterator[NamedSchedule]:
         for name in sorted(self._declared):
             one = self._declared[name]
-            declared = Declared.of(one.schedule, one.enabled)
+            declared = ScheduleSpec.of(one.schedule, one.enabled)
             yield NamedSchedule(name=name, job=one.job, origin=one.origin, declared=declared)
 
 

@@ -11,18 +11,18 @@ from sereno.cli.moments import moment
 from sereno.cli.options import DURATION, as_json, pass_invocation
 from sereno.cli.output import write_json, write_table
 from sereno.cli.query import ask
-from sereno.cli.table import Cell, Column
+from sereno.cli.table import Cell, TableColumn
 from sereno.store import trail
 from sereno.store.pool import Database
 from sereno.store.trail import ChangeView
 
 _COLUMNS = (
-    Column("at"),
-    Column("by"),
-    Column("action"),
-    Column("subject"),
-    Column("reason", grows=True, drop=1),
-    Column("became", cut=True, drop=2),
+    TableColumn("at"),
+    TableColumn("by"),
+    TableColumn("action"),
+    TableColumn("subject"),
+    TableColumn("reason", grows=True, drop=1),
+    TableColumn("became", cut=True, drop=2),
 )
 
 

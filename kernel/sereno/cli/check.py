@@ -15,17 +15,17 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, system_time
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import said, word, write, write_json, write_table
-from sereno.cli.table import Cell, Column
+from sereno.cli.table import Cell, TableColumn
 from sereno.model.job import Job
 from sereno.plugins import Registry
 from sereno.settings import find_file
 from sereno.tracing import can_trace
 
 _COLUMNS = (
-    Column("schedule"),
-    Column("trigger", grows=True),
-    Column("next slots"),
-    Column("note", grows=True, drop=1),
+    TableColumn("schedule"),
+    TableColumn("trigger", grows=True),
+    TableColumn("next slots"),
+    TableColumn("note", grows=True, drop=1),
 )
 _SLOTS = 3
 

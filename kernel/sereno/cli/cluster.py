@@ -12,7 +12,7 @@ from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import said, word, write, write_json, write_table
 from sereno.cli.query import ask
-from sereno.cli.table import Cell, Column
+from sereno.cli.table import Cell, TableColumn
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
 from sereno.observe.leadership import why_nobody_leads
@@ -27,15 +27,15 @@ _LATELY = timedelta(days=7)
 """For how long it is told that the database went on from an older state."""
 
 _COLUMNS = (
-    Column("node"),
-    Column("role"),
-    Column("runs", right=True),
-    Column("since"),
-    Column("seen"),
-    Column("version", drop=1),
-    Column("pid", drop=3, right=True),
-    Column("pages", drop=2),
-    Column("id", drop=4),
+    TableColumn("node"),
+    TableColumn("role"),
+    TableColumn("runs", right=True),
+    TableColumn("since"),
+    TableColumn("seen"),
+    TableColumn("version", drop=1),
+    TableColumn("pid", drop=3, right=True),
+    TableColumn("pages", drop=2),
+    TableColumn("id", drop=4),
 )
 
 

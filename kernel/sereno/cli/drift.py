@@ -9,24 +9,25 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.output import write, write_json, write_table
 from sereno.cli.query import ask
-from sereno.cli.table import Column
+from sereno.cli.table import TableColumn
 from sereno.engine.drift import foresee
-from sereno.model.declared import Declared
 from sereno.model.drift import Drift
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store.pool import Database
 
 _COLUMNS = (
-    Column("schedule"),
-    Column("until now"),
-    Column("from now on"),
-    Column("because", grows=True),
+    TableColumn("schedule"),
+    TableColumn("until now"),
+    TableColumn("from now on"),
+    TableColumn("because", grows=True),
 )
 
 
 def tell_drift(invocation: Invocation, as_json: bool) -> None:
     """Print old and new next slots of each schedule that would move; exit code 1 when one does."""
     declared = {
-        s.name: Declared.of(s.schedule, s.enabled) for s in invocation.registry.schedules.values()
+        s.name: ScheduleSpec.of(s.schedule, s.enabled)
+        for s in invocation.registry.schedules.values()
     }
 
     async def question(db: Database) -> list[Drift]:

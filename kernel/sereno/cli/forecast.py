@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from sereno.cli.moments import moment
-from sereno.model.declared import Declared
 from sereno.model.ledger import ScheduleState, ScheduleVersion
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.zone import find_zone
 from sereno.plugins import DeclaredSchedule, Registry
 from sereno.store.views import ScheduleView
@@ -50,7 +50,7 @@ class Forecast:
     def declared(cls, schedule: DeclaredSchedule) -> "Forecast":
         """Return what a plugin or the configuration declares."""
         state: ScheduleState = "active" if schedule.enabled else "paused"
-        version = Declared.of(schedule.schedule).as_version(1, EPOCH, state)
+        version = ScheduleSpec.of(schedule.schedule).as_version(1, EPOCH, state)
         reason = None if schedule.enabled else "disabled by the configuration"
         return cls(name=schedule.name, job=schedule.job, version=version, reason=reason)
 

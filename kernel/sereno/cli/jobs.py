@@ -12,7 +12,7 @@ from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import said, word, write, write_json, write_table
 from sereno.cli.query import ask
-from sereno.cli.table import Cell, Column
+from sereno.cli.table import Cell, TableColumn
 from sereno.model.errors import StoreUnavailableError
 from sereno.observe.job_watch import JobWatch
 from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
@@ -21,15 +21,15 @@ from sereno.store.pool import Database
 from sereno.store.views import JobView, ScheduleView
 
 _COLUMNS = (
-    Column("job"),
-    Column("schedule", grows=True),
-    Column("next slot"),
-    Column("in", drop=2),
-    Column("last"),
-    Column("ended", drop=1),
-    Column("took", drop=3, right=True),
-    Column("plugin", drop=4),
-    Column("overdue by"),
+    TableColumn("job"),
+    TableColumn("schedule", grows=True),
+    TableColumn("next slot"),
+    TableColumn("in", drop=2),
+    TableColumn("last"),
+    TableColumn("ended", drop=1),
+    TableColumn("took", drop=3, right=True),
+    TableColumn("plugin", drop=4),
+    TableColumn("overdue by"),
 )
 
 
@@ -59,7 +59,7 @@ def command(invocation: Invocation, plugin: str | None, everything: bool, as_jso
         write_json([_as_json(job, overdue) for job in found])
         return
     rows = [row for job in found for row in _rows(job, overdue)]
-    columns: tuple[Column, ...] = _COLUMNS
+    columns: tuple[TableColumn, ...] = _COLUMNS
     if not overdue:
         rows, columns = [row[:-1] for row in rows], columns[:-1]
     write_table(columns, rows, _none(plugin))

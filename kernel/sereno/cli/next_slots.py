@@ -12,17 +12,17 @@ from sereno.cli.moments import distance, exact, system_time
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import title, write, write_json, write_table
 from sereno.cli.query import ask
-from sereno.cli.table import Column
+from sereno.cli.table import TableColumn
 from sereno.model.errors import NotFoundError, StoreError
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import ScheduleView
 
 _COLUMNS = (
-    Column("slot"),
-    Column("in"),
-    Column("its own zone", drop=1),
-    Column("note", grows=True),
+    TableColumn("slot"),
+    TableColumn("in"),
+    TableColumn("its own zone", drop=1),
+    TableColumn("note", grows=True),
 )
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sereno.cli.moments import ended
-from sereno.cli.table import Cell, Column, fitting_lines
+from sereno.cli.table import Cell, TableColumn, fitting_lines
 from sereno.model.terminal import takes_colours
 from sereno.model.text import visible, visible_json
 
@@ -83,7 +83,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def write_table(
-    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], empty: str = "nothing"
+    columns: Sequence[TableColumn], rows: Iterable[Sequence[Cell]], empty: str = "nothing"
 ) -> None:
     """Write `rows` under `columns`: all of them in a pipe, what fits on a terminal."""
     found = [[_shown(cell) for cell in row] for row in rows]
@@ -97,7 +97,7 @@ def write_table(
         _write_plain(columns, found)
 
 
-def _write_plain(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+def _write_plain(columns: Sequence[TableColumn], rows: Sequence[Sequence[Cell]]) -> None:
     lines = [[c.heading for c in columns], *([ended(str(cell)) for cell in r] for r in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     for line in lines:

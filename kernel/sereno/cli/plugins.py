@@ -9,17 +9,17 @@ from sereno.cli.failure import complain
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import word, write_json, write_table
-from sereno.cli.table import Cell, Column
+from sereno.cli.table import Cell, TableColumn
 from sereno.model.errors import ConfigurationError, PluginError
 from sereno.plugins import PluginRecord
 
 _COLUMNS = (
-    Column("plugin"),
-    Column("version"),
-    Column("state"),
-    Column("jobs", right=True),
-    Column("package", drop=1),
-    Column("reason", grows=True),
+    TableColumn("plugin"),
+    TableColumn("version"),
+    TableColumn("state"),
+    TableColumn("jobs", right=True),
+    TableColumn("package", drop=1),
+    TableColumn("reason", grows=True),
 )
 
 

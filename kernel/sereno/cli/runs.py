@@ -8,7 +8,7 @@ from sereno.cli.moments import ended, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import said, word, write_json, write_table
 from sereno.cli.query import ask
-from sereno.cli.table import Cell, Column
+from sereno.cli.table import Cell, TableColumn
 from sereno.model.text import visible
 from sereno.store import views
 from sereno.store.pool import Database
@@ -16,16 +16,16 @@ from sereno.store.views import LeaderView, RunView
 
 STATES = ("queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost")
 _COLUMNS = (
-    Column("run", right=True),
-    Column("job"),
-    Column("state"),
-    Column("cause", drop=1),
-    Column("slot", drop=3),
-    Column("started"),
-    Column("took", right=True),
-    Column("try", right=True, drop=4),
-    Column("node", drop=2),
-    Column("remark", cut=True),
+    TableColumn("run", right=True),
+    TableColumn("job"),
+    TableColumn("state"),
+    TableColumn("cause", drop=1),
+    TableColumn("slot", drop=3),
+    TableColumn("started"),
+    TableColumn("took", right=True),
+    TableColumn("try", right=True, drop=4),
+    TableColumn("node", drop=2),
+    TableColumn("remark", cut=True),
 )
 
 

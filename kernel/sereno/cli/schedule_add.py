@@ -13,7 +13,7 @@ from sereno.cli.params import read_params
 from sereno.cli.query import ask
 from sereno.cli.schedule_fit import declared_job, read_policies
 from sereno.cli.schedule_options import schedule_options
-from sereno.model.declared import Declared
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import schedules, views
 from sereno.store.pool import Database
 from sereno.triggers import parse
@@ -52,7 +52,7 @@ def command(
     async def question(db: Database) -> datetime:
         await views.known_job(db, job, invocation.registry.jobs)
         now = await db.fetchval("watch")
-        declared = Declared(
+        declared = ScheduleSpec(
             trigger=text,
             params=params,
             starts_at=None if start is None else read_instant(start, now),

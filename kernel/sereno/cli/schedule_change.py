@@ -18,8 +18,8 @@ from sereno.cli.params import read_params
 from sereno.cli.query import ask
 from sereno.cli.schedule_fit import declared_job, read_policies
 from sereno.cli.schedule_options import schedule_options
-from sereno.model.declared import Declared
 from sereno.model.job import Job
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import schedules
 from sereno.store.pool import Database
 from sereno.store.schedules import LockedSchedule
@@ -139,7 +139,7 @@ def _params(current: Mapping[str, Any], pairs: Sequence[str], job: Job) -> dict[
     return read_params(pairs, msgspec.json.encode(current).decode(), job)
 
 
-def _laid(standing: LockedSchedule, changes: Mapping[str, Any]) -> Declared:
+def _laid(standing: LockedSchedule, changes: Mapping[str, Any]) -> ScheduleSpec:
     """Return what holds once `changes` are made: None stands for what is declared, UNSET for
     nothing."""
     laid = {

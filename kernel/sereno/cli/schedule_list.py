@@ -11,21 +11,21 @@ from sereno.cli.moments import distance, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import word, write_json, write_table
 from sereno.cli.query import ask
-from sereno.cli.table import Cell, Column
+from sereno.cli.table import Cell, TableColumn
 from sereno.settings import hidden
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import ScheduleView
 
 _COLUMNS = (
-    Column("schedule"),
-    Column("job", drop=1),
-    Column("made by"),
-    Column("trigger", grows=True),
-    Column("state"),
-    Column("next slot"),
-    Column("in", drop=2),
-    Column("params", drop=3, cut=True),
+    TableColumn("schedule"),
+    TableColumn("job", drop=1),
+    TableColumn("made by"),
+    TableColumn("trigger", grows=True),
+    TableColumn("state"),
+    TableColumn("next slot"),
+    TableColumn("in", drop=2),
+    TableColumn("params", drop=3, cut=True),
 )
 
 

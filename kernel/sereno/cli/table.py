@@ -15,7 +15,7 @@ _LAST_RESORT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column. How it behaves where the terminal is too narrow:
 
     `drop`: it is left out, the highest number first; 0 never is. `grows`: its cells take several
@@ -35,7 +35,7 @@ class Column:
 
 
 def fitting_lines(
-    console: Console, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]
+    console: Console, columns: Sequence[TableColumn], rows: Sequence[Sequence[Cell]]
 ) -> Iterator[Text]:
     """Yield the heading and the lines of `rows`, none wider than `console`."""
     natural = [max(cell_len(str(row[i])) for row in rows) for i in range(len(columns))]
@@ -56,7 +56,7 @@ def fitting_lines(
             yield line
 
 
-def fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> dict[int, int]:
+def fitted(columns: Sequence[TableColumn], natural: Sequence[int], room: int) -> dict[int, int]:
     """Return the columns to show with their widths, which together take `room` at most.
 
     A column that may be dropped is left out too when all its cells are empty or "-".
@@ -83,7 +83,7 @@ def _total(widths: Iterable[int]) -> int:
     return sum(found) + _GAP * (len(found) - 1)
 
 
-def _cell(console: Console, cell: Cell, column: Column, width: int) -> list[Text]:
+def _cell(console: Console, cell: Cell, column: TableColumn, width: int) -> list[Text]:
     text = cell if isinstance(cell, Text) else Text(cell)
     if column.grows:
         return list(text.wrap(console, width, overflow="fold")) or [Text()]

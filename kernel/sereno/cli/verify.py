@@ -12,17 +12,17 @@ from sereno.cli.moments import exact
 from sereno.cli.options import DURATION, as_json, pass_invocation
 from sereno.cli.output import title, write, write_facts, write_json, write_table
 from sereno.cli.query import ask
-from sereno.cli.table import Column
+from sereno.cli.table import TableColumn
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
 from sereno.engine.verification import Account, verify
 from sereno.store.pool import Database
 
 _COLUMNS = (
-    Column("fault"),
-    Column("schedule"),
-    Column("slot"),
-    Column("what", grows=True),
+    TableColumn("fault"),
+    TableColumn("schedule"),
+    TableColumn("slot"),
+    TableColumn("what", grows=True),
 )
 
 

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from sereno.model.declared import Declared
 from sereno.model.drift import Drift, Outlook
 from sereno.model.errors import DeclarationError
 from sereno.model.ledger import ScheduleVersion
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import drift as store
 from sereno.store.catalogue import BY_CODE
 from sereno.store.drift import FIRST, HeldSchedule, Step
@@ -28,7 +28,7 @@ _MONTH = timedelta(days=31)
 _YOUNG = timedelta(days=1)
 
 
-async def foresee(db: Database, declared: Mapping[str, Declared]) -> list[Drift]:
+async def foresee(db: Database, declared: Mapping[str, ScheduleSpec]) -> list[Drift]:
     """Return what would move if this code led now: `declared` are its schedules, by name.
 
     Writes nothing. A schedule that `declared` does not name is taken as the database has it.
@@ -38,7 +38,7 @@ async def foresee(db: Database, declared: Mapping[str, Declared]) -> list[Drift]
         version, ours = held.version, declared.get(held.name)
         if ours is not None:
             try:
-                effective = Declared.from_json(ours.to_json(), held.overrides)
+                effective = ScheduleSpec.from_json(ours.to_json(), held.overrides)
             except DeclarationError:
                 continue  # it keeps what it has, and says so when the code leads
             version = effective.as_version(version.version, version.valid_from, version.state)

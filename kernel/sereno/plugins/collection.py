@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from sereno.model.declared import Declared
 from sereno.model.errors import ConfigurationError, ParamsError, PluginError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Schedule
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.suggestion import suggestion
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
@@ -245,7 +245,7 @@ def _check_trigger(schedule: Schedule, name: str) -> None:
     if type(schedule.trigger).__module__.startswith("sereno.triggers.") and not is_foreign(text):
         return
     now = datetime.now(UTC)  # noqa: TID251 - any instant would do, and no database is asked yet
-    version = Declared.of(schedule).as_version(1, now, "active")
+    version = ScheduleSpec.of(schedule).as_version(1, now, "active")
     first = next_slot(version, name, now)
     if first is not None:
         next_slot(version, name, first)

@@ -11,11 +11,11 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from sereno.model.declared import Declared
 from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job
 from sereno.model.ledger import ScheduleState
 from sereno.model.schedule import Origin
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store.isolation import apart, is_of_data, unfitting
 from sereno.store.pool import Database
 from sereno.store.sql import sql
@@ -48,7 +48,7 @@ class NamedSchedule(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     job: str
     origin: Origin
-    declared: Declared
+    declared: ScheduleSpec
 
 
 def fingerprint(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> str:
@@ -253,7 +253,7 @@ async def _create_declared(connection: asyncpg.Connection, new: list[NamedSchedu
         await create(connection, free, BY_CODE)
 
 
-def _state(row: asyncpg.Record, declared: Declared) -> ScheduleState:
+def _state(row: asyncpg.Record, declared: ScheduleSpec) -> ScheduleState:
     return _state_of_person(row) if declared.enabled else "paused"
 
 

@@ -10,10 +10,10 @@ from msgspec import UNSET
 
 from sereno.model.bounds import checked_instant
 from sereno.model.concurrency import concurrency_key
-from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.job import Job
 from sereno.model.ledger import ScheduleVersion
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.stored_json import json_object
 from sereno.model.suggestion import suggested
 from sereno.store.catalogue import NamedSchedule, create
@@ -156,8 +156,8 @@ class LockedSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     job: str
-    declared: Declared
-    current: Declared
+    declared: ScheduleSpec
+    current: ScheduleSpec
     now: datetime
 
 
@@ -205,14 +205,14 @@ async def override(
     return version, first
 
 
-def _laid(row: asyncpg.Record, overrides: dict[str, Any]) -> Declared:
-    known = Declared.__struct_fields__
+def _laid(row: asyncpg.Record, overrides: dict[str, Any]) -> ScheduleSpec:
+    known = ScheduleSpec.__struct_fields__
     if unknown := sorted(set(overrides).difference(known)):
         raise DeclarationError(
             f"schedule '{row['name']}': it has no '{unknown[0]}' to change, but {', '.join(known)}"
         )
     try:
-        return Declared.from_json(row["declared"], overrides)
+        return ScheduleSpec.from_json(row["declared"], overrides)
     except DeclarationError as error:
         raise DeclarationError(f"schedule '{row['name']}': {error}") from error
 
@@ -221,14 +221,14 @@ def _standing(row: asyncpg.Record) -> LockedSchedule:
     return LockedSchedule(
         name=row["name"],
         job=row["job"],
-        declared=Declared.from_json(row["declared"], {}),
-        current=Declared.from_json(row["declared"], row["overrides"]),
+        declared=ScheduleSpec.from_json(row["declared"], {}),
+        current=ScheduleSpec.from_json(row["declared"], row["overrides"]),
         now=row["now"],
     )
 
 
 async def add(
-    db: Database, name: str, job: Job, declared: Declared, *, by: str, reason: str = ""
+    db: Database, name: str, job: Job, declared: ScheduleSpec, *, by: str, reason: str = ""
 ) -> datetime:
     """Create a user's schedule `name` of `job`; return its first slot.
 

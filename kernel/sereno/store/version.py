@@ -6,8 +6,8 @@ from typing import Any
 
 import asyncpg
 
-from sereno.model.declared import Declared
 from sereno.model.ledger import ScheduleState, ScheduleVersion
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.stored_json import json_object
 from sereno.store.ledger import version_of
 from sereno.store.sql import sql
@@ -66,7 +66,7 @@ async def change(
     state = state or row["state"]
     declared = row["declared"] if declared is None else declared
     overrides = row["overrides"] if overrides is None else overrides
-    effective = Declared.from_json(declared, overrides)
+    effective = ScheduleSpec.from_json(declared, overrides)
     since = max(since or row["now"], row["settled_to"])
     alive = await _alive(connection, row)
     if state in ("orphaned", "removed") and (slots := ended(alive, row["name"], since)):

@@ -6,9 +6,9 @@ from datetime import datetime
 import msgspec
 
 from sereno.model.bounds import checked_instant, checked_json
-from sereno.model.declared import Declared
 from sereno.model.errors import DeclarationError
 from sereno.model.job import Job
+from sereno.model.schedule_spec import ScheduleSpec
 from sereno.triggers.occurrences import next_slot
 from sereno.triggers.text import parse
 
@@ -27,7 +27,9 @@ def check_name(name: str, job: Job) -> None:
         )
 
 
-def fitting(declared: Declared, job: Job, name: str, now: datetime) -> tuple[Declared, datetime]:
+def fitting(
+    declared: ScheduleSpec, job: Job, name: str, now: datetime
+) -> tuple[ScheduleSpec, datetime]:
     """Return `declared` with trigger, params and policies as they are kept, and its first slot
     after `now`.
 

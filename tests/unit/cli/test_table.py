@@ -6,15 +6,15 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from sereno.cli.table import Column, fitted, fitting_lines
+from sereno.cli.table import TableColumn, fitted, fitting_lines
 
 COLUMNS = (
-    Column("run", right=True),
-    Column("job"),
-    Column("cause", drop=1),
-    Column("node", drop=2),
-    Column("words", grows=True),
-    Column("remark", cut=True),
+    TableColumn("run", right=True),
+    TableColumn("job"),
+    TableColumn("cause", drop=1),
+    TableColumn("node", drop=2),
+    TableColumn("words", grows=True),
+    TableColumn("remark", cut=True),
 )
 ROW = ("12", "etl_ivr.sync", "person", "blue-1", "one two three four five six", "x" * 50)
 

@@ -12,7 +12,7 @@ from sereno.model.schedule import Schedule
 from sereno.model.stored_json import json_object, unreadable
 
 
-class Declared(msgspec.Struct, frozen=True, kw_only=True):
+class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a schedule that may change, as JSON keeps them. `trigger`: its text."""
 
     trigger: str
@@ -24,7 +24,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
     @classmethod
-    def of(cls, schedule: Schedule, enabled: bool = True) -> "Declared":
+    def of(cls, schedule: Schedule, enabled: bool = True) -> "ScheduleSpec":
         """Return what `schedule` declares."""
         return cls(
             trigger=schedule.trigger.text,
@@ -37,7 +37,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def from_json(cls, declared: dict[str, Any], overrides: dict[str, Any]) -> "Declared":
+    def from_json(cls, declared: dict[str, Any], overrides: dict[str, Any]) -> "ScheduleSpec":
         """Return what holds once `overrides` are laid over `declared`; raises DeclarationError on
         what is none of this."""
         laid = {"declared": json_object(declared), "overrides": json_object(overrides)}
