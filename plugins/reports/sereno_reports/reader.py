@@ -47,7 +47,8 @@ async def read_figures(connection: Any, asked: Question) -> Figures:
         await _check_needs(connection, asked)
         sources = await _sources(connection, asked)
         end = min(period.end, max(asked.now, period.start))
-        tables = await _tables(connection, asked, declared.tables)
+        names = [row["source"] for row in sources] or list(asked.settings.sources)
+        tables = await _tables(connection, asked, declared.tables, names)
         beside = {table.name for table in declared.tables if table.window is not None}
         return Figures(
             name=asked.folder.name,
@@ -92,22 +93,24 @@ async def _sources(connection: Any, asked: Question) -> list[Any]:
     return list(found)
 
 
-async def _tables(connection: Any, asked: Question, tables: tuple[Table, ...]) -> dict[str, Grid]:
+async def _tables(
+    connection: Any, asked: Question, tables: tuple[Table, ...], sources: list[str]
+) -> dict[str, Grid]:
     answers: dict[tuple[Any, ...], Grid] = {}  # several tables may be parts of one answer
     found = {}
     for table in tables:
         key = (table.sql, table.buckets, table.window)
         if key not in answers:
-            answers[key] = await _answer(connection, asked, table)
+            answers[key] = await _answer(connection, asked, table, sources)
         cards = asked.folder.report.cards if table.name == asked.folder.report.head else ()
         found[table.name] = _part(answers[key], table, cards)
     return found
 
 
-async def _answer(connection: Any, asked: Question, table: Table) -> Grid:
+async def _answer(connection: Any, asked: Question, table: Table, sources: list[str]) -> Grid:
     subject = f"report '{asked.folder.name}', table '{table.name}': {table.sql}"
     try:
-        statement, values = bound(asked.folder.sql(table.sql), _values(asked, table))
+        statement, values = bound(asked.folder.sql(table.sql), _values(asked, table, sources))
         prepared = await connection.prepare(statement)
         columns = [attribute.name for attribute in prepared.get_attributes()]
         rows = await prepared.fetch(*values)
@@ -124,7 +127,7 @@ async def _answer(connection: Any, asked: Question, table: Table) -> Grid:
     )
 
 
-def _values(asked: Question, table: Table) -> dict[str, Any]:
+def _values(asked: Question, table: Table, sources: list[str]) -> dict[str, Any]:
     period = asked.period
     if table.window is not None:
         period = at_instant(table.window, period.start, period.zone)
@@ -140,7 +143,7 @@ def _values(asked: Question, table: Table) -> dict[str, Any]:
         "zone": period.zone,
         "starts": [start for start, _ in buckets] or [period.start],
         "labels": [label for _, label in buckets] or [""],
-        "sources": list(asked.settings.sources),
+        "sources": sources,
         "recipient": asked.recipient,
         "language": asked.settings.language,
     }

@@ -306,6 +306,7 @@ async def test_who_gave_up_and_was_called_back_or_called_again_is_told(
     await pbx.dialled_out(at(pbx, "11:00:00"), "9600111001")  # with the digit for a line
     await pbx.queued(at(pbx, "12:00:00"), wait=5, talk=60, src="600111002")
     await pbx.queued(at(pbx, "09:00:00"), wait=5, talk=60, src="600111003")  # before
+    await pbx.dialled_out(pbx.at("2024-11-20T00:00:01"), "600111003")  # of another day
     (missed,) = rows(await figures(), "missed")
     assert missed == {"callers": 3, "called_back": 1, "called_again": 1, "not_reached": 1}
 

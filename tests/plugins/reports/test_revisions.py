@@ -259,3 +259,13 @@ CREATE TABLE sereno_reports.report (
   UNIQUE (name, day, params_hash, revision)
 )
 """
+
+
+async def test_calls_of_the_next_day_do_not_revise_a_report(pbx: Exchange, make: Make) -> None:
+    await pbx.queued(pbx.at(f"{TUESDAY}T10:00:00"), wait=50)
+    await pbx.load()
+    await make()
+    await pbx.dialled_out(pbx.at("2024-11-20T09:00:00"), "600111222")
+    await pbx.queued(pbx.at("2024-11-20T09:30:00"), wait=5, talk=60)
+    await pbx.load()
+    assert (await make(now=NOW + timedelta(days=1)))["revised"] == []

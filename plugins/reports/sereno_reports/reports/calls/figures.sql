@@ -17,13 +17,13 @@ WITH base AS MATERIALIZED (
     sum(handled) AS handled, sum(talk_seconds) AS talk_seconds, sum(talk_unknown) AS talk_unknown,
     sum(transfers) AS transfers, sum(missed) AS missed
   FROM ivr.quarter_hours
-  WHERE quarter >= :start AND quarter < :end AND (cardinality(:sources) = 0 OR source = ANY (:sources))
+  WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
   GROUP BY 1, 2, 3, 4
 ),
 wait AS MATERIALIZED (
   SELECT queue, ceil(w) AS w, count(*) AS n
   FROM ivr.quarter_hours CROSS JOIN LATERAL unnest(answered_waits) AS w
-  WHERE quarter >= :start AND quarter < :end AND (cardinality(:sources) = 0 OR source = ANY (:sources))
+  WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
     AND direction = 'inbound' AND answered_waits <> '{}'
   GROUP BY 1, 2
 ),
@@ -41,7 +41,7 @@ quantile AS (
 gave_up AS (
   SELECT sum(w) AS seconds, count(*) AS people
   FROM ivr.quarter_hours CROSS JOIN LATERAL unnest(abandoned_waits) AS w
-  WHERE quarter >= :start AND quarter < :end AND (cardinality(:sources) = 0 OR source = ANY (:sources))
+  WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
     AND direction = 'inbound' AND abandoned_waits <> '{}'
 ),
 counted AS (

@@ -2,7 +2,7 @@
 SELECT did, sum(calls) AS calls, sum(calls_answered) AS answered, sum(calls_abandoned - calls_short) AS abandoned,
   sum(calls_answered + calls_abandoned - calls_short + calls_voicemail + calls_overflowed) AS offered
 FROM ivr.quarter_hours
-WHERE quarter >= :start AND quarter < :end AND (cardinality(:sources) = 0 OR source = ANY (:sources))
+WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
   AND direction = 'inbound' AND did IS NOT NULL AND calls > 0
 GROUP BY did
 ORDER BY calls DESC, did
