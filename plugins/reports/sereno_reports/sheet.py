@@ -56,7 +56,7 @@ def plain(cell: Cell, words: Words) -> str:
         return cell.text
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return neutral(cell.text if cell.column.values else str(raw))
-    number = round(100 * raw, 2) if cell.column.unit == "share" else raw
+    number = round(100 * raw, 2) if cell.column.unit == "share" else round(raw, 1)
     return str(number).replace(".", words.texts["decimal"])
 
 
