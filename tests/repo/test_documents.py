@@ -110,6 +110,14 @@ def test_every_public_name_is_told_to_who_writes_a_plugin(name: str) -> None:
     assert re.search(rf"\b{name}\b", PLUGINS)
 
 
+def test_no_entry_of_the_changelog_stands_twice() -> None:
+    entries = re.split(r"\n(?=- |\n|#|\*\*)", (ROOT / "CHANGELOG.md").read_text())
+    told = [entry.strip() for entry in entries if entry.startswith("- ")]
+
+    assert len(told) > 100
+    assert [entry for entry in set(told) if told.count(entry) > 1] == []
+
+
 def test_every_table_is_on_the_page_of_the_schema() -> None:
     page = (ROOT / "docs/schema.md").read_text()
     told = re.findall(r"^\| `(\w+)` \| .* \| .* \|$", page.split("\nFunctions:")[0], re.MULTILINE)
