@@ -26,6 +26,7 @@ SETTINGS = {
     "source": "demo",
     "schedule": "every 10s",
     "overlap": "15m",
+    "aggregate": "every 10s",
 }
 
 
