@@ -95,6 +95,7 @@ async def test_the_sessions_of_the_pool_and_of_the_lead_name_what_they_need(
         try:
             assert session._connection is not None
             lease = {"idle_session_timeout": "5000", "statement_timeout": "5000"}
+            lease["lock_timeout"] = "500"  # half of what a call may take
             assert await shown(session._connection, list(expected)) == expected | lease
         finally:
             session.terminate()
