@@ -1,9 +1,11 @@
 """Says who set logging anew, in the log that goes on in spite of it, and on the health page."""
 
+import asyncio
 import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
 from uuid import UUID
 
@@ -48,6 +50,7 @@ class LogWatch:
         self._status = status
         self._told: dict[tuple[str, str], float] = {}
         self._importing: str | None = None
+        self._looked = False
         self._suspects: dict[UUID, str] | None = None
         self.calling: Callable[[], str | None] = lambda: None
 
@@ -76,8 +79,15 @@ class LogWatch:
 
     def hear(self, event: object) -> None:
         """Look before each run begins: it is to keep its lines."""
-        if type(event) is RunStarted:
+        if type(event) is RunStarted and not self._looked:
             self.look()
+            # Runs that begin in one go need one look: no job's code has run in between.
+            with suppress(RuntimeError):  # no loop runs here
+                asyncio.get_running_loop().call_soon(self._look_again)
+                self._looked = True
+
+    def _look_again(self) -> None:
+        self._looked = False
 
     def look(self) -> None:
         """Put back what is not as it was."""
