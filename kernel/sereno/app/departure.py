@@ -146,6 +146,9 @@ class Departure:
             for number, handler in self._before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
             return self._code
+        # The interpreter forgets handlers as it ends: a timer that a job has left would kill it.
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
         self.within(_LEFT if self._under_way() else _CLOSING)
         return self._code
 
