@@ -12,21 +12,19 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from sereno import RunCancelled, RunContext, RunSuperseded
+from sereno import RunContext
+from sereno_cleanup.fault import STOPPED, sentence
 from sereno_cleanup.logfiles.archive import Archive
 from sereno_cleanup.logfiles.opened import opened_files
 from sereno_cleanup.logfiles.plan import Ceilings, Judged, Plan, make_plan
 from sereno_cleanup.logfiles.removal import remove
 from sereno_cleanup.logfiles.root import Root, open_root
 from sereno_cleanup.logfiles.scan import scan
-from sereno_cleanup.names import readable
 from sereno_cleanup.settings import LogRule, Settings
 
 SHOWN = 200
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-STOPPED = (RunCancelled, RunSuperseded, TimeoutError)
-"""What ends the run and not only a file's turn."""
 
 
 class Swept(msgspec.Struct):
@@ -64,7 +62,7 @@ class Sweep(msgspec.Struct, frozen=True):
         except STOPPED:
             raise
         except Exception as error:  # whatever is the matter with this rule, the next has its turn
-            swept.failure = f"{rule.path}: {_sentence(error)}"
+            swept.failure = f"{rule.path}: {sentence(error)}"
         return swept
 
     def _plan(self, rule: LogRule, root: Root) -> Plan:
@@ -108,7 +106,7 @@ class Sweep(msgspec.Struct, frozen=True):
             except Exception as error:
                 if _is_full(error):
                     raise  # the other files would be read for nothing
-                errors.append(f"{one.entry.path}: {_sentence(error)}")
+                errors.append(f"{one.entry.path}: {sentence(error)}")
                 continue
             if not gone:
                 swept.kept["changed"] = swept.kept.get("changed", 0) + 1
@@ -143,13 +141,6 @@ class Sweep(msgspec.Struct, frozen=True):
 def _is_full(error: Exception) -> bool:
     cause = error.__cause__
     return isinstance(cause, OSError) and cause.errno in _FULL
-
-
-def _sentence(error: Exception) -> str:
-    """Say what was wrong; an OSError's own text names a path, which may be no text."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return readable(str(error)) or type(error).__name__
 
 
 def _shown(one: Judged) -> dict[str, Any]:

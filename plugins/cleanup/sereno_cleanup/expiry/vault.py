@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sereno_cleanup.archives import manifest
+from sereno_cleanup.directory import sync_directory
 from sereno_cleanup.expiry.shape import plain
 from sereno_cleanup.packed import gzip
 
@@ -126,7 +127,7 @@ class Vault:
         }
         manifest.append(self._directory, entry)
         part.rename(target)
-        _sync(self._directory)
+        sync_directory(self._directory)
         return target.name
 
 
@@ -180,11 +181,3 @@ def _escaped(name: str) -> str:
 def _plain(table: str) -> str:
     """Return a table's quoted name as a part of a file's name."""
     return "".join(c if c.isalnum() or c in "._" else "_" for c in table.replace('"', ""))
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from sereno_cleanup.archives import manifest
+from sereno_cleanup.directory import sync_directory
 from sereno_cleanup.logfiles.entry import LogFile
 from sereno_cleanup.names import readable
 from sereno_cleanup.packed import gzip, unreadable
@@ -84,7 +85,7 @@ class Archive(msgspec.Struct, frozen=True):
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
 
     def _copy(self, source: BinaryIO, target: BinaryIO) -> None:
         while chunk := source.read(_CHUNK):
@@ -120,11 +121,3 @@ class Archive(msgspec.Struct, frozen=True):
 
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

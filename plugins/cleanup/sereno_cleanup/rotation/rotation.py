@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from sereno import RunCancelled, RunContext, RunSuperseded
+from sereno import RunContext
+from sereno_cleanup.fault import STOPPED, sentence
 from sereno_cleanup.logfiles.entry import LogFile
 from sereno_cleanup.logfiles.opened import opened_files
 from sereno_cleanup.logfiles.root import Root, open_root
@@ -22,7 +23,6 @@ from sereno_cleanup.settings import RotationRule, Settings
 _COMMAND_SECONDS = 30
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-STOPPED = (RunCancelled, RunSuperseded, TimeoutError)
 
 
 class Rotated(msgspec.Struct, omit_defaults=True):
@@ -62,7 +62,7 @@ class Rotation(msgspec.Struct, frozen=True):
         except STOPPED:
             raise
         except Exception as error:
-            done.failures.append(f"{rule.path}: {_sentence(error)}")
+            done.failures.append(f"{rule.path}: {sentence(error)}")
         return done
 
     def _each(self, done: Rotated, entry: LogFile | None, act: Any) -> None:
@@ -72,7 +72,7 @@ class Rotation(msgspec.Struct, frozen=True):
             raise
         except Exception as error:  # a file's fault is its own
             subject = entry.path if entry is not None else done.path
-            done.failures.append(f"{subject}: {_sentence(error)}")
+            done.failures.append(f"{subject}: {sentence(error)}")
 
     def _rotate(self, rule: RotationRule, root: Root, entry: LogFile, done: Rotated) -> None:
         with root.directory(entry.parts[:-1]) as directory:
@@ -187,9 +187,3 @@ def _reopen(rule: RotationRule) -> None:
             raise OSError(
                 0, f"reopen_command ended with {done.returncode}{': ' + said if said else ''}"
             )
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return readable(str(error)) or type(error).__name__

@@ -1,0 +1,14 @@
+"""Tells a file's fault, which is its own, from what ends the run, and says it in a sentence."""
+
+from sereno import RunCancelled, RunSuperseded
+from sereno_cleanup.names import readable
+
+STOPPED = (RunCancelled, RunSuperseded, TimeoutError)
+"""What ends the run and not only a file's turn."""
+
+
+def sentence(error: Exception) -> str:
+    """Say what was wrong; an OSError's own text names a path, which may be no text."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return readable(str(error)) or type(error).__name__
