@@ -6,7 +6,7 @@ import threading
 from datetime import datetime, timedelta
 from typing import Any
 
-from sereno import ConfigurationError, RunCancelled, RunContext, every, job, retry
+from sereno import ConfigurationError, FinalError, RunCancelled, RunContext, every, job, retry
 from sereno.testing import Signals
 
 from .node import Eye, running
@@ -17,6 +17,11 @@ Run = RunContext[dict[str, Any]]
 def unset(run: Run) -> None:
     """Fail in a process of its own."""
     raise ConfigurationError("plugins.t.url is not set")
+
+
+def user_exists(run: Run) -> None:
+    """Fail for good, in a process of its own."""
+    raise FinalError("user 'ana' exists already")
 
 
 # --- slots ------------------------------------------------------------------------------------
@@ -200,6 +205,32 @@ async def test_a_wrong_setting_is_final_for_no_attempt_can_mend_it(database: str
             row = await eye.ran(one.name)
             assert (row["state"], row["attempt"]) == ("failed", 1)
             assert row["error"] == "ConfigurationError: plugins.t.url is not set"
+
+
+async def test_what_a_job_says_is_final_is_not_tried_again_in_any_executor(
+    database: str, eye: Eye
+) -> None:
+    class UserExistsError(FinalError):
+        """One of the job's own."""
+
+    async def fails(run: Run) -> None:
+        raise UserExistsError("user 'ana' exists already")
+
+    def fails_too(run: Run) -> None:
+        raise FinalError("user 'ana' exists already")
+
+    patient = retry(attempts=5, delay="1h")
+    jobs = [
+        job("t.loop", retry=patient)(fails),
+        job("t.thread", retry=patient)(fails_too),
+        job("t.process", retry=patient, executor="process")(user_exists),
+    ]
+    async with running(database, *jobs):
+        for one in jobs:
+            row = await eye.ran(one.name)
+            assert (row["state"], row["attempt"]) == ("failed", 1)
+            assert row["error"].endswith("Error: user 'ana' exists already")
+            assert row["traceback"]
 
 
 async def test_a_chain_gets_its_upstream_s_result_and_a_fan_in_all_of_them(

@@ -23,7 +23,7 @@ from sereno.engine.result import encode_result
 from sereno.engine.run_streams import log_rest
 from sereno.engine.runlog import RunScope, current_run
 from sereno.model import fault
-from sereno.model.errors import ConfigurationError, RunCancelled, RunSuperseded
+from sereno.model.errors import FINAL, RunCancelled, RunSuperseded
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.policies import Policies
@@ -160,14 +160,12 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     @property
     def _final(self) -> bool:
-        """Return whether the job raised what no other attempt can mend: a wrong setting."""
+        """Return whether the job raised what no other attempt can mend."""
         task = self.task
         if task is None or self.abandoned or task.cancelled():
             return False
         raised = task.result().error
-        return isinstance(raised, ConfigurationError) or (
-            isinstance(raised, ChildError) and raised.final
-        )
+        return isinstance(raised, FINAL) or (isinstance(raised, ChildError) and raised.final)
 
     def outcome(self) -> Outcome:
         """Return how it ended."""

@@ -18,6 +18,7 @@ SerenoError
 │   └── DeliveryRefusedError    and the same again would be refused again
 ├── EmbeddedError           the embedded PostgreSQL cannot be installed or started
 └── RunError
+    ├── FinalError          raised by a job: it failed for good, whatever its retry policy says
     ├── RunCancelled        raised inside a job that has been asked to stop
     └── RunSuperseded       raised by ``run.fence``: the run has another owner
 """
@@ -98,9 +99,17 @@ class RunError(SerenoError):
     """What a job may meet inside its own run."""
 
 
+class FinalError(RunError):
+    """Raised by a job that no further attempt can mend: the user exists, the order is paid."""
+
+
 class RunCancelled(RunError):  # noqa: N818 - an event that happened to the run, as asyncio's CancelledError
     """The run has been asked to stop."""
 
 
 class RunSuperseded(RunError):  # noqa: N818 - what happened to the run, and public
     """The run has another owner: roll back, write nothing."""
+
+
+FINAL = (FinalError, ConfigurationError)
+"""What a job raises that is not tried again."""

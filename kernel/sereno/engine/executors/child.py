@@ -49,12 +49,7 @@ from sereno.engine.result import encode_checkpoint, encode_result
 from sereno.engine.run_streams import log_rest, take_streams
 from sereno.engine.runlog import MAX_MESSAGE
 from sereno.model import fault
-from sereno.model.errors import (
-    ConfigurationError,
-    RunCancelled,
-    RunSuperseded,
-    StoreUnavailableError,
-)
+from sereno.model.errors import FINAL, RunCancelled, RunSuperseded, StoreUnavailableError
 from sereno.model.job import Job
 from sereno.model.text import cut
 from sereno.store import runs
@@ -262,7 +257,7 @@ def _raised(error: BaseException) -> Raised:
         kind = "cancelled"
     elif isinstance(error, RunSuperseded):
         kind = "superseded"
-    elif isinstance(error, ConfigurationError):
+    elif isinstance(error, FINAL):
         kind = "final"
     text = fault.sentence(error) if kind in ("error", "final") else fault.message(error)
     return Raised(text, fault.traceback_of(error), kind)
