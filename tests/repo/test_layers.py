@@ -94,8 +94,8 @@ LAYERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlin
 
 def loaded_by_name() -> Iterator[tuple[Path, str, object]]:
     """Yield file, function and module of each call that loads a module by a name of its own."""
-    for package in ("sereno", "sereno_cleanup", "sereno_notify", "sereno_sun"):
-        for file in sorted((ROOT / PACKAGES[package]).rglob("*.py")):
+    for place in PACKAGES.values():
+        for file in sorted((ROOT / place).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Call) and node.args:
                     called = ast.unparse(node.func).rpartition(".")[2]

@@ -1,13 +1,12 @@
 """Decides what each sync moves: one source's table into one of the target's, from the settings."""
 
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from sereno import ConfigurationError
+from sereno import ConfigurationError, suggestion
 from sereno_etl_ivr import position
 from sereno_etl_ivr.plan import floor
 from sereno_etl_ivr.settings import Settings, TableSettings
@@ -65,9 +64,8 @@ def chosen_feed(settings: Settings, name: str) -> Feed:
     """Return a feed by its name; raise ConfigurationError, naming the nearest, if there is none."""
     found = feeds(settings)
     if name not in found:
-        near = import_module("difflib").get_close_matches(name, found, 1)  # seldom wanted
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(found)}"
-        raise ConfigurationError(f"etl_ivr: unknown table '{name}', {hint}")
+        hint = suggestion(name, found, f", there are {', '.join(found)}")
+        raise ConfigurationError(f"etl_ivr: unknown table '{name}'{hint}")
     return found[name]
 
 

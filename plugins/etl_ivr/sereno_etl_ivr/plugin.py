@@ -1,9 +1,8 @@
 """What the kernel finds: settings, jobs and the demonstration of `etl_ivr`."""
 
 from datetime import timedelta
-from importlib import import_module
 
-from sereno import Collector, Demo, Job, every, hookimpl, parse
+from sereno import Collector, Demo, Job, every, hookimpl, lazy, parse
 from sereno_etl_ivr.aggregate import aggregate
 from sereno_etl_ivr.backfill import backfill
 from sereno_etl_ivr.figures import CallsToday, LoadedRows
@@ -80,5 +79,5 @@ def sereno_register_collectors(settings: Settings) -> list[Collector]:
 @hookimpl
 def sereno_register_demo() -> Demo:
     """Return quick schedules and a source that keeps writing calls."""
-    demo: Demo = import_module("sereno_etl_ivr.demo").DEMO  # loaded by `sereno demo` alone
+    demo: Demo = lazy("sereno_etl_ivr.demo").DEMO  # loaded by `sereno demo` alone
     return demo

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
-from sereno import TriggerError, find_zone, parse
+from sereno import TriggerError, check_database_url, find_zone, parse
 from sereno_etl_ivr.time_format import check as check_time_format
 from sereno_etl_ivr.tls import TlsSettings, check_postgres, mysql_tls
 
@@ -181,8 +181,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if parts.scheme in _MYSQL:
             mysql_tls(self.source_url or "", self.source_tls)
         elif self.source_url is not None:
+            _check_url("source_url", self.source_url)
             check_postgres("source_url", self.source_url, self.source_tls, _OF_SESSIONS)
         if self.target_url is not None:
+            _check_url("target_url", self.target_url)
             check_postgres("target_url", self.target_url, None, _OF_SESSIONS)
         _checked_zone("source_timezone", self.source_timezone)
 
@@ -222,6 +224,13 @@ def _of_environment(name: str, kind: Callable[[str], N], default: N, most: N) ->
     if value is None or not 0 < value <= most:
         raise ValueError(f"{name} is '{text}', it must be a number above 0 and up to {most}")
     return value
+
+
+def _check_url(name: str, url: str) -> None:
+    try:
+        check_database_url(url)
+    except ValueError as error:  # a sentence without any part of it
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _shown(value: object) -> object:

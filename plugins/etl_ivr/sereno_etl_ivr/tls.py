@@ -4,11 +4,12 @@ No option of a URL is dropped: each is obeyed, or refused by name.
 """
 
 import ssl
-from importlib import import_module
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Meta, Struct
+
+from sereno import suggestion
 
 Path = Annotated[str, Meta(min_length=1)]
 
@@ -90,13 +91,11 @@ def mysql_tls(url: str, settings: TlsSettings | None) -> Tls:
         elif known in _FILES:
             files[_FILES[known]] = value
         elif not (known == "charset" and value.lower() == "utf8mb4"):  # what is spoken anyway
-            near = import_module("difflib").get_close_matches(known, [*_NAMES, *_FILES], 1)
-            hint = (
-                f"did you mean '{near[0].replace('_', '-')}'?"
-                if near
-                else ("there are ssl-mode, ssl-ca, ssl-cert and ssl-key")
+            options = [one.replace("_", "-") for one in (*_NAMES, *_FILES)]
+            hint = suggestion(
+                known.replace("_", "-"), options, "; there are ssl-mode, ssl-ca, ssl-cert, ssl-key"
             )
-            raise ValueError(f"source_url: option '{name}={value}' is not obeyed here; {hint}")
+            raise ValueError(f"source_url: option '{name}={value}' is not obeyed here{hint}")
     if mode is None and not files:
         return Tls(settings, required=settings is not None)
     if settings is not None:

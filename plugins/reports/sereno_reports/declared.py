@@ -2,13 +2,12 @@
 
 import re
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from sereno import Trigger, TriggerError, cron, parse
+from sereno import Trigger, TriggerError, cron, lazy, parse
 from sereno_reports.period import Kind, Step
 from sereno_reports.settings import Language
 
@@ -164,7 +163,7 @@ def opened(path: Path, name: str) -> Folder:
         return Folder(f"report_{spoken}"[:63], path, fault=f"report '{name}': {rule}: {path}")
     try:
         text = (path / FILE).read_text(encoding="utf-8")
-        raw = import_module("tomllib").loads(text)
+        raw = lazy("tomllib").loads(text)
         declared = msgspec.convert(raw, Declared)
         _check(declared)
     except (OSError, ValueError, TriggerError) as error:  # of TOML, of msgspec and of the checks

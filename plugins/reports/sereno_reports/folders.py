@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from functools import cache
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
+from sereno import lazy
 from sereno_reports.declared import FILE, Folder, opened
 
 GROUP = "sereno_reports"
@@ -29,5 +29,5 @@ def _paths(directories: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
 
 
 def _plugins() -> list[Path]:
-    entries = import_module("importlib.metadata").entry_points(group=GROUP)
+    entries = lazy("importlib.metadata").entry_points(group=GROUP)
     return [Path(str(files(entry.value))) for entry in sorted(entries, key=lambda one: one.name)]

@@ -3,9 +3,9 @@
 import contextlib
 from email.message import EmailMessage
 from email.utils import format_datetime
-from importlib import import_module
 from typing import Any
 
+from sereno import lazy
 from sereno_reports.forms import TYPES
 from sereno_reports.parcel import Parcel, UncertainError
 from sereno_reports.settings import Mail
@@ -19,13 +19,13 @@ def send(parcel: Parcel, mail: Mail) -> None:
 
     Raises OSError where it is not, and UncertainError where that cannot be told.
     """
-    smtplib: Any = import_module("smtplib")  # loaded by the first mail
+    smtplib: Any = lazy("smtplib")  # loaded by the first mail
     message = written(parcel, mail)
     opened = smtplib.SMTP_SSL if mail.security == "tls" else smtplib.SMTP
     server = opened(mail.host, mail.port, timeout=SECONDS)
     try:
         if mail.security == "starttls":
-            server.starttls(context=import_module("ssl").create_default_context())
+            server.starttls(context=lazy("ssl").create_default_context())
         if mail.username:
             server.login(mail.username, mail.password)
         try:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sereno_reports.look import Names
-from sereno_reports.queries import query
+from sereno_reports.query import query
 
 
 async def known_names(connection: Any, sources: tuple[str, ...]) -> Names:

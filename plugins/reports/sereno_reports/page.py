@@ -1,9 +1,9 @@
 """Writes a report as one HTML page that needs nothing else: styles and charts are inside."""
 
 from functools import cache
-from importlib import import_module
 from typing import Any
 
+from sereno import lazy
 from sereno_reports.chart import draw
 from sereno_reports.figures import Figures
 from sereno_reports.look import Look
@@ -15,7 +15,7 @@ _ABREAST = 3
 @cache
 def _templates() -> Any:
     # Loaded by the first report: 2 MB that a node which makes none need not carry.
-    jinja2 = import_module("jinja2")
+    jinja2 = lazy("jinja2")
     found = jinja2.Environment(
         loader=jinja2.PackageLoader("sereno_reports"),
         autoescape=True,

@@ -1,8 +1,9 @@
 """Writes a report as PDF, for paper: the page as it prints."""
 
 import re
-from importlib import import_module
 from typing import Any
+
+from sereno import lazy
 
 MISSING = (
     "a PDF needs WeasyPrint, and Pango of the system: pip install 'sereno-reports[pdf]'; "
@@ -20,7 +21,7 @@ class PaperError(Exception):
 def to_pdf(html: str) -> bytes:
     """Return `html` on sheets of A4; equal pages are equal bytes. Raises PaperError."""
     try:
-        weasyprint: Any = import_module("weasyprint")  # 40 MB that only the first PDF loads
+        weasyprint: Any = lazy("weasyprint")  # 40 MB that only the first PDF loads
     except (ImportError, OSError) as error:
         raise PaperError(f"{MISSING} ({error})") from error
     # What browsers alone understand would be warned of.

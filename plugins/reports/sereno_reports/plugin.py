@@ -1,10 +1,9 @@
 """What the kernel finds: settings, jobs, commands and the demonstration of `reports`."""
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
-from sereno import Demo, Job, hookimpl
+from sereno import Demo, Job, hookimpl, lazy
 from sereno_reports.deliver import deliver
 from sereno_reports.folders import found
 from sereno_reports.report_job import job_of
@@ -29,11 +28,11 @@ def sereno_register_jobs(settings: Settings) -> Iterable[Job]:
 @hookimpl
 def sereno_register_commands() -> list[Any]:
     """Return ``sereno reports``."""
-    return [import_module("sereno_reports.commands").reports]  # loaded by the command line alone
+    return [lazy("sereno_reports.commands").reports]  # loaded by the command line alone
 
 
 @hookimpl
 def sereno_register_demo() -> Demo:
     """Return quick settings: a report of the day so far, every few seconds."""
-    demo: Demo = import_module("sereno_reports.demo").DEMO  # loaded by `sereno demo` alone
+    demo: Demo = lazy("sereno_reports.demo").DEMO  # loaded by `sereno demo` alone
     return demo

@@ -12,7 +12,7 @@ import msgspec
 from sereno_reports.declared import Card, DeclaredError, Folder, Table
 from sereno_reports.figures import Context, Figures, Grid
 from sereno_reports.period import Period, at_instant
-from sereno_reports.queries import query
+from sereno_reports.query import query
 from sereno_reports.settings import Settings
 from sereno_reports.statement import StatementError, bound
 

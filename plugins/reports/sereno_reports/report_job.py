@@ -1,11 +1,10 @@
 """The jobs that make reports: one for each folder that declares one."""
 
-from importlib import import_module
 from typing import Any
 
 import msgspec
 
-from sereno import Job, RunContext, Trigger, cron, job, parse
+from sereno import Job, RunContext, Trigger, cron, job, lazy, parse
 from sereno import retry as retried
 from sereno_reports.declared import Folder, trigger_of
 from sereno_reports.settings import WEEK, Settings
@@ -28,7 +27,7 @@ def job_of(folder: Folder, settings: Settings) -> Job:
 
     async def making(run: RunContext[ReportParams]) -> dict[str, Any]:
         # Loaded by the first report: a node that waits carries none of what makes one.
-        told: dict[str, Any] = await import_module("sereno_reports.attempt").made(run, folder)
+        told: dict[str, Any] = await lazy("sereno_reports.attempt").made(run, folder)
         return told
 
     declared: Job = job(

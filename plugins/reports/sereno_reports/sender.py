@@ -19,7 +19,7 @@ from sereno_reports.declared import Declared
 from sereno_reports.forms import FormError, given_out
 from sereno_reports.paper import PaperError
 from sereno_reports.parcel import Attachment, Parcel, UncertainError
-from sereno_reports.queries import query
+from sereno_reports.query import query
 from sereno_reports.settings import Settings
 from sereno_reports.summary import summary
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from sereno import TriggerError, find_zone, parse
+from sereno import TriggerError, check_database_url, find_zone, parse
 
 Language = Literal["es", "en"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -74,6 +74,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                     f"{name} is set, and reports show the figures that etl_ivr.aggregate counts "
                     f"now: take it out, and {remedy}"
                 )
+        try:
+            check_database_url(self.database_url or "")
+        except ValueError as error:  # a sentence without any part of it
+            raise ValueError(f"database_url: {error}") from None
         if self.schedule is not None:
             parse(self.schedule)
         if not self.business_days:

@@ -15,7 +15,7 @@ import msgspec
 from sereno_reports.addressee import Addressee
 from sereno_reports.figures import Figures
 from sereno_reports.look import Look
-from sereno_reports.queries import query
+from sereno_reports.query import query
 from sereno_reports.settings import Settings
 
 TABLE = "sereno_reports.report"

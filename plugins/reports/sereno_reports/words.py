@@ -2,13 +2,13 @@
 
 import datetime
 from functools import cache
-from importlib import import_module
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from sereno import lazy
 from sereno_reports.declared import Unit
 from sereno_reports.settings import Language
 
@@ -115,5 +115,5 @@ class Words(msgspec.Struct, frozen=True):
 def words_in(language: Language) -> Words:
     """Return the words of `language`."""
     source = files("sereno_reports") / "texts" / f"{language}.toml"
-    read = import_module("tomllib").loads  # the first report loads it
+    read = lazy("tomllib").loads  # the first report loads it
     return Words(language, read(source.read_text(encoding="utf-8")))

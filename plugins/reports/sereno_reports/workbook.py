@@ -3,10 +3,10 @@
 import io
 import re
 from datetime import date, datetime, timedelta
-from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sereno import lazy
 from sereno_reports.figures import Figures
 from sereno_reports.look import Look
 from sereno_reports.view import Cell, TableView, View
@@ -33,7 +33,7 @@ class _Book:
     """The workbook while it is written."""
 
     def __init__(self, view: View) -> None:
-        xlsxwriter: Any = import_module("xlsxwriter")  # loaded by the first workbook
+        xlsxwriter: Any = lazy("xlsxwriter")  # loaded by the first workbook
         self._view = view
         self._out = io.BytesIO()
         self._book = xlsxwriter.Workbook(

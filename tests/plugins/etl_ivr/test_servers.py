@@ -220,7 +220,7 @@ async def test_no_password_goes_to_a_server_without_tls_where_it_is_required(
     [
         (
             {"source_url": "mysql://h/d?sslmod=REQUIRED"},
-            "'sslmod=REQUIRED' is not obeyed here; did",
+            "'sslmod=REQUIRED' is not obeyed here, did",
         ),
         ({"source_url": "mysql://h/d?compress=1"}, "option 'compress=1' is not obeyed here; there"),
         ({"source_url": "mysql://h/d?charset=latin1"}, "option 'charset=latin1' is not obeyed"),
@@ -243,6 +243,8 @@ async def test_no_password_goes_to_a_server_without_tls_where_it_is_required(
             {"target_url": "postgresql://h/d?synchronous_commit=on"},
             "target_url: option 'synchronous_commit' is chosen",
         ),
+        ({"source_url": "postgresql://u:a/b@h/d"}, "source_url: its user or password holds a '/'"),
+        ({"target_url": "postgresql://u:a#b@h/d"}, "target_url: its user or password holds a '/'"),
         ({"source_tls": {"key": "x"}}, "key is set without cert"),
         ({"source_tls": {"verify": "maybe"}}, "verify"),
     ],

@@ -63,6 +63,10 @@ def test_the_demo_s_settings_fit() -> None:
             {"zone": "Bogota"},
             "zone: time zone 'Bogota': there is no such zone, did you mean 'America/Bogota'",
         ),
+        (
+            {"database_url": "postgresql://u:a/b@h/d"},
+            "database_url: its user or password holds a '/'",
+        ),
         ({"business_days": []}, "business_days is empty"),
         ({"business_days": ["lunes"]}, "Invalid enum value 'lunes'"),
         ({"language": "fr"}, "Invalid enum value 'fr'"),

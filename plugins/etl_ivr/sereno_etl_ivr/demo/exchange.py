@@ -13,7 +13,7 @@ import asyncpg
 
 from sereno import Demo
 from sereno_etl_ivr.demo.calls import COLUMNS, Call, just_ended, past
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 
 _AGAIN_SECONDS = 2.0
 _DAYS = 3

@@ -15,7 +15,7 @@ from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.names import MOST_NAMES
 from sereno_etl_ivr.page import Cell, Page, Range, Row
 from sereno_etl_ivr.plan import Digest, Extent
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.source import mysql_copy
 from sereno_etl_ivr.source import mysql_text as text
 from sereno_etl_ivr.source.mysql_login import hang_up, log_in

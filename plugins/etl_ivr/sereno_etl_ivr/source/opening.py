@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib import import_module
 
-from sereno import ConfigurationError
+from sereno import ConfigurationError, lazy
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source.protocol import Source
 
@@ -31,7 +30,7 @@ async def _connected(settings: Settings, table: str) -> AbstractAsyncContextMana
     name, kind = (
         ("postgres", "PostgresSource") if url.startswith("postgres") else ("mysql", "MysqlSource")
     )
-    module = await asyncio.to_thread(import_module, f"sereno_etl_ivr.source.{name}")
+    module = await asyncio.to_thread(lazy, f"sereno_etl_ivr.source.{name}")
     connected = getattr(module, kind).connected
     source: AbstractAsyncContextManager[Source] = connected(url, table, settings.source_tls)
     return source

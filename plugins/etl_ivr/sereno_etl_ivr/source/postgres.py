@@ -14,7 +14,7 @@ from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.names import MOST_NAMES
 from sereno_etl_ivr.page import DELIMITER, Page, Range, Row
 from sereno_etl_ivr.plan import Digest, Extent
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.source import postgres_text as text
 from sereno_etl_ivr.tls import Tls, TlsSettings
 

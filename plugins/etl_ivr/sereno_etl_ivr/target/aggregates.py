@@ -11,7 +11,7 @@ import msgspec
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.feed import Feed
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.table import CDR, QUEUE_LOG
 from sereno_etl_ivr.target.connection import connected, translated
 from sereno_etl_ivr.target.schema import ensure_schema
@@ -74,15 +74,15 @@ class Aggregates:
         async with connected(url) as connection:
             with translated(url):
                 await ensure_schema(connection)
-                await connection.execute(query("aggregate/session"))
-                await connection.execute(query("aggregate/temporary"))
+                await connection.execute(query("aggregate_session"))
+                await connection.execute(query("aggregate_temporary"))
             yield cls(connection, url, feeds, rules)
 
     async def lock(self) -> bool:
         """Take the lock of these sources' figures; False when another session keeps it."""
         with translated(self._url):
             locked: bool = await self._connection.fetchval(
-                query("aggregate/lock"), json.dumps(self._sources)
+                query("aggregate_lock"), json.dumps(self._sources)
             )
         return locked
 
@@ -97,21 +97,21 @@ class Aggregates:
             async with self._connection.transaction():
                 names = self._sources, self._tables
                 # Before the rows are looked at: what is written after it is noted twice, not never.
-                gaps = await self._connection.fetch(query("aggregate/gaps"), *names)
+                gaps = await self._connection.fetch(query("aggregate_gaps"), *names)
                 rules = json.dumps(msgspec.structs.astuple(self._rules))
                 stale = self._sources
                 if not rebuild:
                     found = await self._connection.fetch(
-                        query("aggregate/stale_sources"), *names, rules
+                        query("aggregate_stale_sources"), *names, rules
                     )
                     stale = [row["source"] for row in found]
                 if stale:
-                    noting = query("aggregate/note_all").format(null=position.NULL)
+                    noting = query("aggregate_note_all").format(null=position.NULL)
                     await self._connection.execute(noting, stale, timeout=_LONG_SECONDS)
                     told = [gap for gap in gaps if gap["source"] in stale]
                     columns = zip(*told, strict=True) if told else ((), (), ())
                     await self._connection.execute(
-                        query("aggregate/all_noted"), stale, rules, *map(list, columns)
+                        query("aggregate_all_noted"), stale, rules, *map(list, columns)
                     )
         return stale
 
@@ -120,16 +120,16 @@ class Aggregates:
         with translated(self._url):
             async with self._connection.transaction(isolation="repeatable_read"):
                 taken = await self._connection.fetchval(
-                    query("aggregate/take"), self._sources, rows
+                    query("aggregate_take"), self._sources, rows
                 )
                 if not taken:
                     return False
                 await self._connection.execute(
-                    query("aggregate/rule"), *msgspec.structs.astuple(self._rules)
+                    query("aggregate_rule"), *msgspec.structs.astuple(self._rules)
                 )
                 for step in _STEPS:
                     await self._connection.execute(_statement(step), timeout=_LONG_SECONDS)
-                counts = await self._connection.fetchrow(query("aggregate/counts"))
+                counts = await self._connection.fetchrow(query("aggregate_counts"))
         self.calls += counts["calls"]
         self.quarters += counts["quarters"]
         return True
@@ -137,7 +137,7 @@ class Aggregates:
     async def waiting(self) -> int:
         """Return how many touched rows are still to be aggregated."""
         with translated(self._url):
-            found: int = await self._connection.fetchval(query("aggregate/waiting"), self._sources)
+            found: int = await self._connection.fetchval(query("aggregate_waiting"), self._sources)
         return found
 
     async def finish(self) -> None:
@@ -145,31 +145,31 @@ class Aggregates:
         reached: dict[str, datetime] = {}
         with translated(self._url):
             found = await self._connection.fetch(
-                query("aggregate/watermarks"), self._sources, self._calls
+                query("aggregate_watermarks"), self._sources, self._calls
             )
             for row in found:
                 zone = ZoneInfo(row["zone"] or "UTC")
                 reached[row["source"]] = position.moment(row["position"]).replace(tzinfo=zone)
             await self._connection.execute(
-                query("aggregate/reached"), list(reached), list(reached.values())
+                query("aggregate_reached"), list(reached), list(reached.values())
             )
 
     async def _index(self, name: str, table: str, definition: str) -> None:
         index = f"ivr.{name}"
-        is_valid = await self._connection.fetchval(query("aggregate/index_state"), index)
+        is_valid = await self._connection.fetchval(query("aggregate_index_state"), index)
         if is_valid:
             return
         if is_valid is False:  # a run was cut off while it made it
-            await self._connection.execute(query("aggregate/index_drop").format(index=index))
-        making = query("aggregate/index_make").format(name=name, table=table, definition=definition)
+            await self._connection.execute(query("aggregate_index_drop").format(index=index))
+        making = query("aggregate_index_make").format(name=name, table=table, definition=definition)
         await self._connection.execute(making, timeout=_LONG_SECONDS)
 
 
 def _statement(step: str) -> str:
-    text = query(f"aggregate/{step}")
+    text = query(f"aggregate_{step}")
     if step != "visits":
         return text
     figures = {
-        f"figure{n}": query("aggregate/figure").format(column=f"e.data{n}") for n in range(1, 6)
+        f"figure{n}": query("aggregate_figure").format(column=f"e.data{n}") for n in range(1, 6)
     }
     return text.format(**figures)

@@ -9,7 +9,7 @@ import msgspec
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.feed import Feed
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.target.connection import connected, translated
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import DELIMITER, GIANT, LONGEST_CELL, Cell, Row
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.target.statements import Statements
 
 _GIANT = GIANT.encode()

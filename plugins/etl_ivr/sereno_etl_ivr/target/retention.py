@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sereno_etl_ivr import position
 from sereno_etl_ivr.feed import Feed
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.target.connection import connected, translated
 from sereno_etl_ivr.target.schema import ensure_schema
 
@@ -58,7 +58,7 @@ class Retention:
 
     def rows(self, feed: Feed, before: int, rows: int) -> Callable[[], Awaitable[int]]:
         """Return what deletes the next rows of a table, and says how many."""
-        statement = query("retention/rows").format(target=feed.table.target)
+        statement = query("retention_rows").format(target=feed.table.target)
         last: tuple[Any, ...] = (position.OLDEST, _FIRST, 0)
 
         async def batch() -> int:
@@ -78,4 +78,4 @@ class Retention:
 
     async def _value(self, name: str, *arguments: Any) -> Any:
         with translated(self._url):
-            return await self._connection.fetchval(query(f"retention/{name}"), *arguments)
+            return await self._connection.fetchval(query(f"retention_{name}"), *arguments)

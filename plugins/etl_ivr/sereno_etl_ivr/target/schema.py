@@ -1,12 +1,12 @@
 """Makes the tables of the target, once for each step of them.
 
-Version 3 and what `sql/schema.sql` says are frozen: a replica of the version before asks for just
-that number, and would make those tables again. Whatever came later is a step of its own.
+Version 3 and what the block `schema` says are frozen: a replica of the version before asks for
+just that number, and would make those tables again. Whatever came later is a step of its own.
 """
 
 from typing import Any
 
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 
 VERSION = 3
 STEPS = ("fractions", "aggregates", "last_sync", "names", "retention")
@@ -25,7 +25,7 @@ async def ensure_schema(connection: Any) -> None:
         done = await _done(connection)
         for step in STEPS:
             if step not in done:
-                text = query(f"steps/{step}").replace("{whole_calls}", query("whole_calls"))
+                text = query(f"step_{step}").replace("{whole_calls}", query("whole_calls"))
                 await connection.execute(text)
                 await connection.execute(query("step_mark"), step)
 

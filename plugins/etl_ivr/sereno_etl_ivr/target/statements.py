@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sereno_etl_ivr.layout import Layout, LayoutCell
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.table import Kind
 
 _TYPES: dict[Kind, str] = {

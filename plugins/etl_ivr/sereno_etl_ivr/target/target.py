@@ -13,7 +13,7 @@ from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import Copy, Page, PageDamaged, Range, Row
 from sereno_etl_ivr.plan import Digest
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.shifts import Shift, shifts
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.batch import Batch, Mark

@@ -13,7 +13,7 @@ import msgspec
 from sereno import RunSuperseded
 from sereno_etl_ivr import position
 from sereno_etl_ivr.page import Range
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target.batch import Mark
 

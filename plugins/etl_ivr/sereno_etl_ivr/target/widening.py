@@ -13,7 +13,7 @@ import asyncpg
 
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.layout import Layout
-from sereno_etl_ivr.queries import query
+from sereno_etl_ivr.query import query
 from sereno_etl_ivr.table import CDR
 
 _ROWS = 5000
@@ -31,15 +31,15 @@ def needs_widening(layout: Layout, types: dict[str, str]) -> bool:
 async def widen(connection: Any, is_late: Callable[[], bool]) -> bool:
     """Go on widening; False when the time was up before the end."""
     async with connection.transaction():
-        await connection.execute(query("widening/begin"))
-    at = await connection.fetchrow(query("widening/state")) or _NOTHING
+        await connection.execute(query("widening_begin"))
+    at = await connection.fetchrow(query("widening_state")) or _NOTHING
     while at is not None:
         if is_late():
             return False
-        at = await connection.fetchrow(query("widening/batch"), *at, _ROWS)
+        at = await connection.fetchrow(query("widening_batch"), *at, _ROWS)
     try:
         async with connection.transaction():
-            ending = query("widening/end").format(whole_calls=query("whole_calls"))
+            ending = query("widening_end").format(whole_calls=query("whole_calls"))
             await connection.execute(ending)
     except asyncpg.DependentObjectsStillExistError as error:
         raise TargetError(

@@ -1,2 +1,0 @@
--- What the chunk made anew.
-SELECT (SELECT count(*) FROM pg_temp.affected) AS calls, (SELECT count(*) FROM pg_temp.stale) AS quarters

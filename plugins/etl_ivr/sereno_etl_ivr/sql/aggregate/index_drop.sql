@@ -1,2 +1,0 @@
--- {index}: one whose making was cut off.
-DROP INDEX CONCURRENTLY IF EXISTS {index}

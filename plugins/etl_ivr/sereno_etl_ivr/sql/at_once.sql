@@ -1,2 +1,0 @@
--- What the target would check at the commit is checked in each statement.
-SET CONSTRAINTS ALL IMMEDIATE

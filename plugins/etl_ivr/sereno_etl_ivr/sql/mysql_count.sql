@@ -1,1 +1,0 @@
-SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE {where} LIMIT {limit}) AS counted

@@ -1,2 +1,0 @@
--- {cells}: each as bytes.
-SELECT {position}, {cells} FROM {table} WHERE {where}

@@ -1,2 +1,0 @@
--- Where no column tells when the channel began.
-NULL::timestamptz

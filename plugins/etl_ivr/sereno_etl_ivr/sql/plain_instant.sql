@@ -1,1 +1,0 @@
-{cursor} AT TIME ZONE $2

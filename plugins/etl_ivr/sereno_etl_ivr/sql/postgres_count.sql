@@ -1,1 +1,0 @@
-SELECT count(*) FROM (SELECT FROM {table} WHERE {where} LIMIT {limit}) AS counted

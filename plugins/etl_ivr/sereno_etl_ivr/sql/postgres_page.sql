@@ -1,1 +1,0 @@
-SELECT {content}, {position}, {cells}, {moment} FROM {table} WHERE {where}

@@ -1,1 +1,0 @@
-CREATE INDEX IF NOT EXISTS deleted_at ON ivr.deleted (deleted_at)

@@ -1,1 +1,0 @@
-SELECT name FROM ivr.schema_steps

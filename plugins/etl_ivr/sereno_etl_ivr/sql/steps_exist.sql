@@ -1,1 +1,0 @@
-SELECT to_regclass('ivr.schema_steps') IS NOT NULL

@@ -1,2 +1,0 @@
--- $1: the name of a table.
-SELECT to_regclass($1)
