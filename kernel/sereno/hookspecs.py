@@ -7,7 +7,8 @@ Three families, all with the prefix ``sereno_``:
 - ``sereno_lifespan``: one async context manager, entered before the first job and left after the
   last. One that fails marks its plugin ``failed``, and the plugin's jobs do not run.
 - ``sereno_on_<past participle>``: ``async def``, called one by one, each with a time limit; what it
-  raises is logged and reaches neither another plugin nor the run.
+  raises is logged and reaches neither another plugin nor the run. `state`: what the plugin's
+  lifespan yielded, None where it has none.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,30 +65,34 @@ def sereno_register_demo() -> Demo:  # type: ignore[empty-body]
 
 
 @hookspec
-def sereno_lifespan(settings: Any) -> AbstractAsyncContextManager[None]:  # type: ignore[empty-body]
-    """Return what this plugin opens before its first run and closes after its last."""
+def sereno_lifespan(settings: Any, database_url: str) -> AbstractAsyncContextManager[Any]:  # type: ignore[empty-body]
+    """Return what this plugin opens before its first run and closes after its last.
+
+    What it yields is the plugin's state, for its jobs (`run.state`), hooks and collectors.
+    `database_url`: the kernel's own, which can be reached by now (a secret: never log it).
+    """
 
 
 @hookspec
-async def sereno_on_run_started(event: RunStarted) -> None:
+async def sereno_on_run_started(event: RunStarted, state: Any) -> None:
     """Hear that an attempt began; the run does not wait."""
 
 
 @hookspec
-async def sereno_on_run_finished(event: RunFinished) -> None:
+async def sereno_on_run_finished(event: RunFinished, state: Any) -> None:
     """Hear that an attempt ended and its outcome is written, or was lost for good with its node."""
 
 
 @hookspec
-async def sereno_on_slot_settled(event: SlotSettled) -> None:
+async def sereno_on_slot_settled(event: SlotSettled, state: Any) -> None:
     """Hear that a slot was coalesced, skipped, missed or ran late."""
 
 
 @hookspec
-async def sereno_on_leader_changed(event: LeaderChanged) -> None:
+async def sereno_on_leader_changed(event: LeaderChanged, state: Any) -> None:
     """Hear that this node took or lost the lead."""
 
 
 @hookspec
-async def sereno_on_job_overdue(event: JobOverdue) -> None:
+async def sereno_on_job_overdue(event: JobOverdue, state: Any) -> None:
     """Hear that a job is overdue, or no longer is."""

@@ -37,7 +37,8 @@ async def served(
     async with opened(dsn) as db:
         watch = JobWatch(db, fresh=0)
         plugins = [PluginRecord(name="etl", version="1")]
-        routes = run_pages(db, {j.name: j for j in jobs}, token="token" in options)
+        declared = {j.name: j for j in jobs}
+        routes = run_pages(db, lambda: declared, token="token" in options)
         metrics = Metrics(status, watch, lambda: plugins)
         app = build_app(status, watch, metrics, lambda: plugins, routes=routes, **options)
         async with (

@@ -1,7 +1,7 @@
 """Real nodes in this process, with plugins at hand: what tests of the engine start."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
@@ -38,7 +38,9 @@ def plugin(*jobs: Job) -> SimpleNamespace:
 class LiveNode:
     """One node. `heard`: every event that it published, under the event's name."""
 
-    def __init__(self, dsn: str, *jobs: Job, **settings: Any) -> None:
+    def __init__(
+        self, dsn: str, *jobs: Job, plugins: Sequence[tuple[str, Any]] = (), **settings: Any
+    ) -> None:
         chosen = {
             "database_url": dsn,
             "lease": LEASE,
@@ -49,8 +51,9 @@ class LiveNode:
         self.settings = Settings(**chosen)
         self.heard = Signals()
         self.status = configured(self.settings)
-        plugins = load_plugins(self.settings, extra=[("t", plugin(*jobs))], entry_points=False)
-        self.registry = collect(plugins, self.settings)
+        extra = [("t", plugin(*jobs)), *plugins]
+        planted = load_plugins(self.settings, extra=extra, entry_points=False)
+        self.registry = collect(planted, self.settings)
         failed = {n: r.reason for n, r in self.registry.records.items() if r.state == "failed"}
         assert failed == {}
         self.stopped = asyncio.Event()
@@ -67,14 +70,16 @@ class LiveNode:
         dispatcher = HookDispatcher(self.registry)
         bus = Bus(dispatcher)
         bus.observe(self._hear)
-        opened = await self._stack.enter_async_context(dispatcher.lifespans())
-        self.kernel = Node(self.settings, opened, self.settings.database_url, self.status, bus)
+        dsn = self.settings.database_url
+        self.kernel = Node(self.settings, self.registry, dsn, self.status, bus)
         self._stack.push_async_callback(self.kernel.close)
-        self._task = asyncio.create_task(self._work())
+        self._task = asyncio.create_task(self._work(dispatcher))
         return self
 
-    async def _work(self) -> None:
+    async def _work(self, hooks: HookDispatcher) -> None:
         await self.kernel.join(None)
+        opening = hooks.lifespans(self.settings.database_url)
+        self.kernel.registry = await self._stack.enter_async_context(opening)
         await self.kernel.work(self.stopped)
 
     def _hear(self, event: object) -> None:
@@ -122,9 +127,11 @@ class LiveNode:
 
 
 @asynccontextmanager
-async def running(dsn: str, *jobs: Job, **settings: Any) -> AsyncIterator[LiveNode]:
+async def running(
+    dsn: str, *jobs: Job, plugins: Sequence[tuple[str, Any]] = (), **settings: Any
+) -> AsyncIterator[LiveNode]:
     """Give a node that works, and stop it."""
-    node = LiveNode(dsn, *jobs, **settings)
+    node = LiveNode(dsn, *jobs, plugins=plugins, **settings)
     await node.start()
     try:
         yield node

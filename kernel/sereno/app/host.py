@@ -175,29 +175,34 @@ async def _hosting(
     for observer in (watch.hear, *observers):
         bus.observe(observer)
     watch.calling = lambda: hooks.calling
+    status.opening = True
     async with AsyncExitStack() as stack:
         if tracer is not None:
             stack.push_async_callback(asyncio.to_thread, tracer.close, _SPANS_LIMIT)
         dsn = await stack.enter_async_context(database(settings))
         departure.hook = lambda: hooks.calling
-        departure.opening = True
-        log.debug("opening plugins")
-        opened = await stack.enter_async_context(hooks.lifespans())
-        departure.opening = False
         descriptors = Descriptors(status)
         descriptors.begin()
         polling = asyncio.ensure_future(_poll(watch, departure, descriptors))
         stack.callback(polling.cancel)
-        node = Node(settings, opened, dsn, status, bus, tracer)
+        node = Node(settings, registry, dsn, status, bus, tracer)
         stack.push_async_callback(node.close)
         notifying = asyncio.ensure_future(
-            systemd.work(lambda: status.migrated, node.silent, lambda: _how(status))
+            systemd.work(lambda: not status.opening, node.silent, lambda: _how(status))
         )
         stack.callback(notifying.cancel)
-        tally = Tally(opened.notifiers)
-        address = await _pages(settings, node, bus, dsn, tally, next_ports, stack)
+        tally = Tally(registry.notifiers)
+        collected = Collected({}, dsn)
+        address = await _pages(settings, node, bus, collected, tally, next_ports, stack)
         if not await _joined(node, address, departure.stop):
             return 0
+        departure.opening = True
+        log.debug("opening plugins")
+        node.registry = await stack.enter_async_context(hooks.lifespans(dsn))
+        departure.opening = False
+        collected.begin(node.registry.collectors, node.registry.states)
+        stack.push_async_callback(collected.close)
+        status.opening = False
         standing = ReadyNode(node=node, dsn=dsn, http=address)
         if beside is not None:
             await stack.enter_async_context(beside(standing))
@@ -265,7 +270,7 @@ async def _pages(
     settings: Settings,
     node: Node,
     bus: Bus,
-    dsn: str,
+    collected: Collected,
     tally: Tally,
     next_ports: int,
     stack: AsyncExitStack,
@@ -276,8 +281,6 @@ async def _pages(
     def records() -> list[PluginRecord]:
         return list(node.plugins().values())
 
-    collected = Collected(node.registry.collectors, dsn)
-    stack.push_async_callback(collected.close)
     metrics = Metrics(
         node.status,
         node.watch,
@@ -297,7 +300,7 @@ async def _pages(
         alive=node.dead,
         token=token,
         hosts=(settings.http.host, *settings.http.hosts),
-        routes=run_pages(node.db, node.registry.jobs, token=bool(token)),
+        routes=run_pages(node.db, lambda: node.registry.jobs, token=bool(token)),
     )
     server = HttpServer(app, settings.http.host, settings.http.port, next_ports=next_ports)
     await stack.enter_async_context(server)

@@ -155,7 +155,7 @@ class Node:
         self.runner = runner = Runner(
             context,
             self.registry.jobs,
-            self.registry.settings_of,
+            self.registry.given_to,
             executors,
             stragglers,
             leader,

@@ -58,7 +58,9 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     """One attempt of one run.
 
     `params`: the job's Struct, or a dict where it declares none. `upstream`: results of the runs
-    that this one was chained after, by job name. `settings`: the plugin's Struct. `saved`: the last
+    that this one was chained after, by job name. `settings`: the plugin's Struct. `state`: what
+    the plugin's lifespan yielded, the same object in tasks and threads; None where it has none, and
+    in the child of ``executor="process"``, which has the settings alone. `saved`: the last
     checkpoint of this run's earlier attempts, None at first. `slot`: None for ad-hoc runs.
     `database_url`: the kernel's own database (a secret: never log it). `begin_by`: the steady time
     at which an executor calls the function at the latest, None for whenever. `traceparent`: below
@@ -72,6 +74,7 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     attempt: int
     params: P
     settings: Any
+    state: Any = None
     log: logging.Logger
     reporter: Reporter
     slot: datetime | None = None

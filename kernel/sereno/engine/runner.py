@@ -38,6 +38,7 @@ from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.run import Outcome, ProgressUpdate
 from sereno.model.trace import traceparents
+from sereno.plugins.registry import Given
 from sereno.store import runs
 from sereno.store.pool import Record
 from sereno.tracing import Tracer
@@ -52,19 +53,19 @@ class Runner:
         self,
         context: NodeContext,
         jobs: Mapping[str, Job],
-        settings_of: Callable[[str], Any],
+        given_to: Callable[[str], Given],
         executors: Mapping[str, Executor],
         stragglers: Stragglers,
         lead: Lead,
         tracer: Tracer | None = None,
     ) -> None:
-        """`at_work`: names the runs whose functions are at work here, also those that were left
-        behind."""
+        """`given_to`: what a job's plugin gives it. `at_work`: names the runs whose functions are
+        at work here, also those that were left behind."""
         self.node = context.status.node
         self._db = context.db
         self._clock = context.clock
         self._jobs = jobs
-        self._settings_of = settings_of
+        self._given_to = given_to
         self._executors = executors
         self._publish = context.publish
         self._lead = lead
@@ -299,6 +300,7 @@ class Runner:
         scope = RunScope(
             job=claim.job, run_id=claim.run_id, attempt=claim.attempt, token=claim.token
         )
+        given = self._given_to(claim.job)
         timeout = policies.timeout
         context = RunContext(
             run_id=claim.run_id,
@@ -306,7 +308,8 @@ class Runner:
             attempt=claim.attempt,
             token=claim.token,
             params=params,
-            settings=self._settings_of(claim.job),
+            settings=given.settings,
+            state=given.state,
             log=self._logger(claim.job),
             reporter=self._progress.open(scope),
             slot=claim.slot,

@@ -19,7 +19,8 @@ class Status(msgspec.Struct, kw_only=True):
     `lease`: for how long a leader that has fallen silent is trusted. `clock_offset`, `loop_lag`:
     seconds. `leader_*`: whom the database names, as last read.
     `store_error`: why the database is not usable, a sentence without secrets, None while it is.
-    `pulse`: when the leader's part last gave a sign of life, steady time, None before it stands.
+    `opening`: its plugins are still to be opened. `pulse`: when the leader's part last gave a sign
+    of life, steady time, None before it stands.
     `leaving`: SIGTERM has come. `at_work`: names of the runs whose functions are at work here.
     `executors`: by name, of which some are bounded. `overstaying`: attempts that were left behind
     and still work, since which steady time. `shown`: what the health page shows of this node, and
@@ -37,6 +38,7 @@ class Status(msgspec.Struct, kw_only=True):
     store_up: bool = False
     store_error: str | None = "not connected yet"
     migrated: bool = False
+    opening: bool = False
     clock_offset: float = 0.0
     pulse: float | None = None
     loop_lag: float = 0.0

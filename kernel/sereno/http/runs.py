@@ -7,7 +7,7 @@ Both are shut unless `http.token` is set: who may queue a run may do what the jo
 shows what it was given and what it found. A browser sends neither the token nor JSON on its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -52,8 +52,10 @@ class Wanted(msgspec.Struct, kw_only=True):
     requested_by: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
-def run_pages(db: Database, jobs: Mapping[str, Job], *, token: bool) -> Sequence[Route]:
-    """Return the pages. `jobs`: as this replica's plugins declare them; `token`: one is set."""
+def run_pages(
+    db: Database, jobs: Callable[[], Mapping[str, Job]], *, token: bool
+) -> Sequence[Route]:
+    """Return the pages. `jobs`: what this replica's plugins declare; `token`: one is set."""
     pages = _Pages(db, jobs)
     return [
         Route("/jobs/{job}/runs", _answered(pages.queue, token), "POST"),
@@ -80,14 +82,14 @@ def _answered(page: Page, token: bool) -> Page:
 
 
 class _Pages:
-    def __init__(self, db: Database, jobs: Mapping[str, Job]) -> None:
+    def __init__(self, db: Database, jobs: Callable[[], Mapping[str, Job]]) -> None:
         self._db = db
         self._jobs = jobs
 
     async def queue(self, request: Request) -> Answer:
         name = request.found["job"]
         wanted = _read(await _body(request))
-        job = self._jobs.get(name)
+        job = self._jobs().get(name)
         if job is None:
             await views.known_job(self._db, name)
         try:
@@ -104,7 +106,7 @@ class _Pages:
                 trace_context=_traceparent(request),
             )
         except NotFoundError:
-            await views.known_job(self._db, name, self._jobs)
+            await views.known_job(self._db, name, self._jobs())
             raise
         facts = {
             "run": found.run_id,

@@ -39,6 +39,7 @@ class Collector(ABC):
         """Return the values as they are now; called on every replica, 15 seconds apart or more.
 
         So it reads what all replicas share, a table and not this process, and gives each series at
-        0 before the first run. `database_url`: the kernel's own. It has 10 seconds. What it raises
-        is logged, so it must hold no secret; the values that were read last stay.
+        0 before the first run. `database_url`: the kernel's own. One that takes a further argument
+        `state` (with a default) is given what its plugin's lifespan yielded. It has 10 seconds.
+        What it raises is logged, so it must hold no secret; the values that were read last stay.
         """

@@ -73,6 +73,8 @@ def readiness(status: Status) -> str | None:
         return f"the database cannot be used: {redact(status.store_error or 'it is away')}"
     if not status.migrated:
         return "the database's schema is not migrated yet: run 'sereno migrate', or wait for a node"
+    if status.opening:
+        return "this node opens its plugins; the log names what takes long"
     return None
 
 

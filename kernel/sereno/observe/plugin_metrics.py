@@ -5,6 +5,7 @@ again; its series stay as they were last read, and the others do not notice.
 """
 
 import asyncio
+import inspect
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,14 +23,18 @@ MOST_SAMPLES = 10_000
 
 _LIMIT = 10.0
 
+Asked = tuple[str, Collector, tuple[Metric, ...], bool]
+"""A plugin, its collector, what that shows, and whether it asks for the plugin's state."""
+
 Family = tuple[Metric, list[tuple[str, float]]]
 
 
 class Collected:
     """What plugins show on this node's page.
 
-    `collectors`: by plugin. `fresh`: seconds for which values are shown again. `patience`: seconds
-    that a reader waits for new ones. `steady`: a clock in seconds that only grows.
+    `collectors`: by plugin, none before `begin` where their plugins are still to be opened.
+    `fresh`: seconds for which values are shown again. `patience`: seconds that a reader waits for
+    new ones. `steady`: a clock in seconds that only grows.
     """
 
     def __init__(
@@ -50,6 +55,13 @@ class Collected:
         self._reading: asyncio.Task[None] | None = None
         self._known: dict[int, list[Family]] = {}
         self._failing: set[int] = set()
+        self._states: Mapping[str, Any] = {}
+
+    def begin(
+        self, collectors: Mapping[str, Sequence[Collector]], states: Mapping[str, Any]
+    ) -> None:
+        """Ask `collectors` from now on. `states`: what each plugin's lifespan has yielded."""
+        self._collectors, self._states = _readable(collectors), states
 
     async def write(self, page: MetricsPage) -> None:
         """Write every family; one that was never read has no sample."""
@@ -60,13 +72,14 @@ class Collected:
             self._reading = asyncio.create_task(self._read())
         if self._reading is not None:
             await asyncio.wait({self._reading}, timeout=self._patience)
-        for number, (_, _, metrics) in enumerate(self._collectors):
+        for number, (_, _, metrics, _) in enumerate(self._collectors):
             empty: list[Family] = [(metric, []) for metric in metrics]
             for metric, samples in self._known.get(number, empty):
                 page.family(metric.name, metric.kind, metric.meaning, samples)
 
     async def close(self) -> None:
-        """Give up what is being read."""
+        """Give up what is being read, and ask no more: their plugins are closed after this."""
+        self._asked_at = float("inf")
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
@@ -79,11 +92,12 @@ class Collected:
             self._reading = None
 
     async def _ask(
-        self, number: int, plugin: str, collector: Collector, metrics: Sequence[Metric]
+        self, number: int, plugin: str, collector: Any, metrics: Sequence[Metric], stateful: bool
     ) -> None:
+        given = {"state": self._states.get(plugin)} if stateful else {}
         try:
             async with asyncio.timeout(_LIMIT):
-                found = list(islice(await collector.collect(self._url), MOST_SAMPLES + 1))
+                found = list(islice(await collector.collect(self._url, **given), MOST_SAMPLES + 1))
             self._known[number] = _families(metrics, found)
         except BaseException as error:  # its own: even what would end the loop, or its own task
             task = asyncio.current_task()
@@ -100,10 +114,8 @@ class Collected:
             self._failing.discard(number)
 
 
-def _readable(
-    collectors: Mapping[str, Sequence[Collector]],
-) -> list[tuple[str, Collector, tuple[Metric, ...]]]:
-    """Return plugin, collector and metrics of those that say now, as at the start, what may stand
+def _readable(collectors: Mapping[str, Sequence[Collector]]) -> list[Asked]:
+    """Return those that say now, as at the start, what may stand
     on a page; whose answer is another is left out, and named."""
     found = []
     taken: set[str] = set()
@@ -114,6 +126,7 @@ def _readable(
                 for metric in metrics:
                     check_metric(metric)
                 names = [name for metric in metrics for name in names_of(metric)]
+                stateful = "state" in inspect.signature(one.collect).parameters
                 if twice := taken.intersection(names):
                     raise ValueError(f"the metric '{min(twice)}' is there twice")
             except Exception as error:
@@ -124,7 +137,7 @@ def _readable(
                 )
             else:
                 taken.update(names)
-                found.append((plugin, one, metrics))
+                found.append((plugin, one, metrics, stateful))
     return found
 
 

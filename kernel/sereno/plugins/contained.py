@@ -41,6 +41,8 @@ class ContainedLifespan:
         self._closing = asyncio.Event()
         self._context = copy_context()
         self._task: asyncio.Task[BaseException | None] | None = None
+        self.state: Any = None
+        """What it has yielded, once it is open."""
 
     async def open(self, limit: float, swallowed: float = SWALLOWED) -> BaseException | None:
         """Enter it; return what went wrong, None when nothing did."""
@@ -66,7 +68,7 @@ class ContainedLifespan:
 
     async def _live(self) -> BaseException | None:
         try:
-            await self._manager.__aenter__()
+            self.state = await self._manager.__aenter__()
         except BaseException as error:
             return error
         self._entered.set()

@@ -17,6 +17,7 @@ import msgspec
 from sereno.plugins.blame import describe
 from sereno.plugins.contained import SWALLOWED, ContainedLifespan, contained
 from sereno.plugins.inspection import SPECS
+from sereno.plugins.loader import asked_for
 from sereno.plugins.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -64,19 +65,23 @@ class HookDispatcher(msgspec.Struct):
         for plugin in self.registry.plugins.loaded:
             found = self.registry.plugins.implementation(plugin, hook)
             if found is not None:
-                call: Any = partial(found.function, *([event] if found.argnames else []))
+                given = {"event": event, "state": self.registry.states.get(plugin)}
+                call: Any = partial(found.function, **{n: given[n] for n in asked_for(found)})
                 limit = self.limit.total_seconds()
                 await self._guarded(plugin, hook, contained(call, limit, self.swallowed))
 
     @asynccontextmanager
-    async def lifespans(self) -> AsyncIterator[Registry]:
+    async def lifespans(self, database_url: str = "") -> AsyncIterator[Registry]:
         """Open each plugin's lifespan, and close them in reverse order.
 
-        Gives the registry without the plugins that could not be opened, and uses it from then on.
+        Gives the registry without the plugins that could not be opened, and with the state of those
+        that could, and uses it from then on.
         """
         opened: list[Lifespan] = []
         try:
-            self.registry = self.registry.without(await self._open(opened))
+            reasons = await self._open(opened, database_url)
+            states = {plugin: lifespan.state for plugin, lifespan in opened}
+            self.registry = msgspec.structs.replace(self.registry.without(reasons), states=states)
             self._heard.clear()
             yield self.registry
         finally:
@@ -84,18 +89,18 @@ class HookDispatcher(msgspec.Struct):
                 closing = lifespan.close(self.lifespan_limit.total_seconds(), self.swallowed)
                 await self._guarded(plugin, "sereno_lifespan", closing)
 
-    async def _open(self, opened: list[Lifespan]) -> dict[str, str]:
+    async def _open(self, opened: list[Lifespan], database_url: str) -> dict[str, str]:
         reasons = {}
         for plugin in self.registry.plugins.loaded:
-            reason = await self._enter(plugin, opened)
+            reason = await self._enter(plugin, opened, database_url)
             if reason:
                 reasons[plugin] = f"sereno_lifespan: {reason}"
         return reasons
 
-    async def _enter(self, plugin: str, opened: list[Lifespan]) -> str | None:
-        settings = self.registry.settings.get(plugin)
+    async def _enter(self, plugin: str, opened: list[Lifespan], database_url: str) -> str | None:
+        arguments = {"settings": self.registry.settings.get(plugin), "database_url": database_url}
         try:
-            given = self.registry.plugins.call(plugin, "sereno_lifespan", settings=settings)
+            given = self.registry.plugins.call(plugin, "sereno_lifespan", **arguments)
             if given is None:
                 return None
             given.__aenter__, given.__aexit__  # noqa: B018 - is it a context manager?

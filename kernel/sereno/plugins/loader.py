@@ -46,12 +46,17 @@ class Plugins(msgspec.Struct, frozen=True):
         found = self.implementation(plugin, hook)
         if found is None:
             return None
-        return found.function(*(arguments[name] for name in found.argnames))
+        return found.function(**{name: arguments[name] for name in asked_for(found)})
 
     def failed(self, reasons: Mapping[str, str]) -> "Plugins":
         """Return these with the plugins in `reasons` marked as failed."""
         failed = {n: replace(self.records[n], state="failed", reason=r) for n, r in reasons.items()}
         return replace(self, records={**self.records, **failed})
+
+
+def asked_for(hook: pluggy.HookImpl) -> tuple[str, ...]:
+    """Return the arguments that `hook` takes; pluggy forgets those that have a default."""
+    return (*hook.argnames, *hook.kwargnames)
 
 
 def load_plugins(

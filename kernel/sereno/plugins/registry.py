@@ -25,10 +25,18 @@ class DeclaredSchedule(msgspec.Struct, frozen=True):
     enabled: bool = True
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What the jobs of a plugin are given by it."""
+
+    settings: Any
+    state: Any
+
+
 class Registry(msgspec.Struct, frozen=True, kw_only=True):
     """All jobs and schedules by name, and whose they are.
 
-    `settings`: each loaded plugin's Struct, None where it declares none. `commands`: by plugin.
+    `settings`: each loaded plugin's Struct, None where it declares none. `states`: what the
+    lifespans have yielded, by plugin, once they are open. `commands`: by plugin.
     `notifiers`: by name; `notifiers_of`: their names by plugin. `collectors`: by plugin.
     `warnings`: sentences to be logged once logging stands.
     """
@@ -37,6 +45,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Mapping[str, Job] = {}
     plugin_of: Mapping[str, str] = {}
     settings: Mapping[str, Any] = {}
+    states: Mapping[str, Any] = {}
     schedules: Mapping[str, DeclaredSchedule] = {}
     commands: Mapping[str, tuple[Any, ...]] = {}
     notifiers: Mapping[str, Notifier] = {}
@@ -56,9 +65,10 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
         hint = suggestion(name, self.jobs, "; `sereno jobs` lists them")
         raise NotFoundError(f"there is no job '{name}'{hint}")
 
-    def settings_of(self, job: str) -> Any:
-        """Return the settings of the plugin that declares `job`."""
-        return self.settings.get(self.plugin_of[job])
+    def given_to(self, job: str) -> Given:
+        """Return what the plugin that declares `job` gives it."""
+        plugin = self.plugin_of[job]
+        return Given(self.settings.get(plugin), self.states.get(plugin))
 
     def without(self, reasons: Mapping[str, str]) -> "Registry":
         """Return this registry with the plugins in `reasons` failed and their jobs gone."""
@@ -70,6 +80,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
             jobs=jobs,
             plugin_of={name: self.plugin_of[name] for name in jobs},
             settings={n: s for n, s in self.settings.items() if n not in reasons},
+            states={n: s for n, s in self.states.items() if n not in reasons},
             schedules={n: s for n, s in self.schedules.items() if s.job in jobs},
             commands={n: c for n, c in self.commands.items() if n not in reasons},
             notifiers={n: f for n, f in self.notifiers.items() if n not in gone},

@@ -28,6 +28,7 @@ def run_context(
     params: Mapping[str, Any] | msgspec.Struct | None = None,
     *,
     settings: Any = None,
+    state: Any = None,
     database_url: str = "",
     run_id: int = 1,
     attempt: int = 1,
@@ -40,8 +41,8 @@ def run_context(
     """Build the context of one attempt of `job`, which talks to a `RecordingReporter`.
 
     `params` are checked and converted as the kernel does it (raises ParamsError); a Struct is taken
-    as it is. `saved` goes through JSON, as a checkpoint of an earlier attempt would. `clock`: a
-    FakeClock, say; the system's clock when None.
+    as it is. `state`: what the plugin's lifespan would yield. `saved` goes through JSON, as a
+    checkpoint of an earlier attempt would. `clock`: a FakeClock, say; the system's clock when None.
     """
     name = job if isinstance(job, str) else job.name
     return RecordedRun(
@@ -50,6 +51,7 @@ def run_context(
         attempt=attempt,
         params=_params(job, params),
         settings=settings,
+        state=state,
         log=logging.getLogger(f"sereno.job.{name}"),
         reporter=RecordingReporter(),
         slot=slot,

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -63,6 +64,26 @@ async def test_families_are_written_with_their_samples() -> None:
         "calls_newest_timestamp_seconds 7.0\n"
     )
     assert asked.asked == ["postgresql://it"]
+
+
+async def test_a_collector_that_asks_for_its_plugin_s_state_is_given_it() -> None:
+    class Stateful(Planned):
+        async def collect(self, database_url: str, state: Any = None) -> list[Sample]:
+            return [Sample(NEWEST, state["newest"])]
+
+    collected = Collected({}, "", fresh=0)
+    assert await shown(collected) == ""
+    asked = {"calls": [Stateful(list)]}
+    collected.begin(asked, {"calls": {"newest": 5}, "others": {"newest": 6}})
+    assert "calls_newest_timestamp_seconds 5.0\n" in await shown(collected)
+
+
+async def test_no_collector_is_asked_once_its_plugin_is_about_to_close() -> None:
+    asked = Planned(lambda: rows(3))
+    collected = Collected({"calls": [asked]}, "", fresh=0)
+    await collected.close()
+    await shown(collected)
+    assert asked.asked == []
 
 
 async def test_a_collector_is_asked_seldom_however_often_the_page_is() -> None:

@@ -53,7 +53,7 @@ def test_jobs_schedules_and_settings_are_collected(
     assert set(found.jobs) == {"pbx.sync", "pbx.tidy"}
     assert set(found.schedules) == {"pbx.sync", "pbx.tidy"}
     assert found.plugin_of["pbx.tidy"] == "pbx"
-    assert found.settings_of("pbx.sync").size == 3
+    assert found.given_to("pbx.sync").settings.size == 3
 
 
 def test_the_hook_gets_the_plugins_settings(

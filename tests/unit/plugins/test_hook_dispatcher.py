@@ -178,6 +178,49 @@ async def test_lifespans_open_in_order_and_close_in_reverse() -> None:
     assert order == ["first opens", "second opens", "work", "second closes", "first closes"]
 
 
+async def test_what_a_lifespan_yields_is_its_plugin_s_state_and_no_other_s() -> None:
+    async def first() -> AsyncIterator[dict[str, int]]:
+        yield {"calls": 3}
+
+    async def second() -> AsyncIterator[None]:
+        yield
+
+    hooks = HookDispatcher(registry(("a", keeper(first)), ("b", keeper(second))))
+    assert hooks.registry.given_to("first.work").state is None
+    async with hooks.lifespans() as opened:
+        assert opened.given_to("first.work").state == {"calls": 3}
+        assert opened.given_to("second.work").state is None
+
+
+async def test_a_hook_and_a_lifespan_take_what_they_ask_for_by_name() -> None:
+    heard: list[Any] = []
+
+    @hookimpl
+    @asynccontextmanager
+    async def sereno_lifespan(database_url: str = "none") -> AsyncIterator[str]:
+        yield f"opened {database_url}"
+
+    @hookimpl
+    async def sereno_on_leader_changed(state: Any, event: Any = None) -> None:
+        heard.append((state, event))
+
+    @hookimpl
+    async def sereno_on_job_overdue() -> None:
+        heard.append("overdue")
+
+    asking = SimpleNamespace(
+        sereno_lifespan=sereno_lifespan,
+        sereno_on_leader_changed=sereno_on_leader_changed,
+        sereno_on_job_overdue=sereno_on_job_overdue,
+    )
+    hooks = HookDispatcher(registry(("a", asking)))
+    async with hooks.lifespans("postgresql://it"):
+        await hooks.emit(EVENT)
+        await hooks.emit(_some(JobOverdue))
+
+    assert heard == [("opened postgresql://it", EVENT), "overdue"]
+
+
 async def test_a_lifespan_that_fails_takes_its_own_jobs_away_and_no_others() -> None:
     closed = []
 
