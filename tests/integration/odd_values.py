@@ -86,6 +86,8 @@ _OF_RUN = (
     "INSERT INTO sereno.cancel_request (run_id, requested_by) VALUES ($1, 'me')",
     """INSERT INTO sereno.run_log (run_id, attempt, line, at, level, logger, message)
        VALUES ($1, 1, 1, now(), 'info', 'x', 'y')""",
+    """INSERT INTO sereno.run_warning (run_id, attempt, number, message, times)
+       VALUES ($1, 1, 0, 'y', 1), ($1, 1, 1, 'z', 9223372036854775807)""",
 )
 _ALONE = (
     """INSERT INTO sereno.chain_arrival (downstream, upstream, run_id)

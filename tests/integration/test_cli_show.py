@@ -40,6 +40,34 @@ def history(scene: Scene) -> Scene:
     return scene
 
 
+def test_what_a_run_has_warned_of_is_shown_without_secrets(history: Scene) -> None:
+    run = history.json("runs")[0]["run"]
+    for n, (message, times) in enumerate([("2 rows too many", 1), ("password=abcdef", 1_200)]):
+        history.sql(
+            "INSERT INTO sereno.run_warning (run_id, attempt, number, message, times)"
+            " VALUES (%s, 2, %s, %s, %s)",
+            run, n, message, times,
+        )  # fmt: skip
+    shown = history.call("show", str(run)).output
+    assert "warnings\n2  2 rows too many\n2  password=*** (1,200 times)\n" in shown
+    facts = history.json("show", str(run))
+    assert facts["warnings"] == 1_201
+    assert [w["times"] for w in facts["warned"]] == [1, 1_200]
+    assert "abcdef" not in str(facts["warned"])
+
+
+def test_a_run_that_went_well_and_has_warned_says_so_in_the_list(scene: Scene) -> None:
+    scene.job()
+    run = scene.run(state="succeeded")
+    scene.sql(
+        "INSERT INTO sereno.run_warning (run_id, attempt, number, message, times)"
+        " VALUES (%s, 1, 0, 'x', 2)",
+        run,
+    )
+    assert "2 warnings" in scene.call("runs").output
+    assert scene.json("runs")[0]["warnings"] == 2
+
+
 def test_a_run_is_told_whole(history: Scene) -> None:
     run = history.json("runs")[0]["run"]
     result = history.call("show", str(run), "--lines", "2")

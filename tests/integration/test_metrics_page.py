@@ -80,7 +80,7 @@ async def test_every_series_of_a_job_is_there_before_its_first_run(database: str
         assert value(found, "sereno_slots_total", verdict=verdict, **job) == 0
     for name in ("runs_running", "runs_queued", "run_oldest_seconds", "job_paused"):
         assert value(found, f"sereno_{name}", **job) == 0
-    for name in ("run_retries_total", "slots_missed_total"):
+    for name in ("run_retries_total", "run_warnings_total", "slots_missed_total"):
         assert value(found, f"sereno_{name}", **job) == 0
     for name in ("run_duration_seconds", "slot_lateness_seconds"):
         assert value(found, f"sereno_{name}_count", **job) == 0

@@ -26,7 +26,7 @@ FENCED_BY = {
     # The leader's own session, which has to hold the lock, and names the term.
     "the lock": "term_begin leader_beat leader_hand_over",
     # The run's owner, by node, attempt and token; below: rows that such a statement has returned.
-    "the owner": "outcomes_write progress_write lines_write",
+    "the owner": "outcomes_write progress_write lines_write warnings_write",
     "the attempt's token": "straggler_note straggler_forget",
     "the owner's transaction": "chain_single chain_arrive chain_complete trace_keep",
     # A node's own row; a message that one node has claimed, each try with its number.

@@ -17,7 +17,7 @@ from sereno.model.run import LogLine
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.stragglers import Straggler, overstaying
-from sereno.store.views import AttemptView, RunDetail
+from sereno.store.views import AttemptView, RunDetail, WarningView
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
@@ -47,11 +47,12 @@ def show(invocation: Invocation, run_id: int, lines: int, *, reveal: bool, as_js
 
 
 def tell_outcome(run: RunDetail) -> None:
-    """Print attempts, result, error and log."""
+    """Print attempts, warnings, result, error and log."""
     if run.attempts:
         title("attempts")
         for attempt in [*run.attempts, _last(run)]:
             write(_attempt(attempt, run.now))
+    _tell_warnings(run)
     if run.result is not None:
         title("result")
         write(pretty(run.result))
@@ -66,6 +67,13 @@ def tell_outcome(run: RunDetail) -> None:
         title("log, its last lines")
         for line in run.lines:
             write(_line(line))
+
+
+def _tell_warnings(run: RunDetail) -> None:
+    if run.warned:
+        title("warnings")
+    for warning in run.warned:
+        write(_warning(warning))
 
 
 def pretty(value: Any) -> str:
@@ -129,6 +137,11 @@ def _attempt(attempt: AttemptView, now: datetime) -> Text:
     where = f" on {attempt.node}" if attempt.node else ""
     error = f": {attempt.error}" if attempt.error else ""
     return Text.assemble(f"{attempt.attempt}  ", word(attempt.state), said(f"{took}{where}{error}"))
+
+
+def _warning(warning: WarningView) -> Text:
+    often = "" if warning.times == 1 else f" ({warning.times:,} times)"
+    return Text.assemble(f"{warning.attempt}  ", said(f"{warning.message}{often}", "yellow"))
 
 
 def _line(line: LogLine) -> Text:

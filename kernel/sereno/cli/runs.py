@@ -94,11 +94,14 @@ def _row(run: RunView, leader: LeaderView) -> list[Cell]:
 
 
 def remark(run: RunView) -> Text:
-    """Return what is worth a word: progress while it runs, the error when it failed."""
+    """Return what is worth a word: progress while it runs, the error when it failed, and else how
+    often it has warned."""
     if run.state == "running":
         return said(progress(run), "cyan")
     if run.error:
         return said(ended(visible(run.error)), "" if run.state == "cancelled" else "red")
+    if run.warnings:
+        return said(f"{run.warnings:,} warning{'s' * (run.warnings > 1)}", "yellow")
     return Text("")
 
 

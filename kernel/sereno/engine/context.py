@@ -26,6 +26,10 @@ class Reporter(Protocol):
         """Keep the newest checkpoint; written before the attempt's outcome at the latest."""
         ...
 
+    def warn(self, text: str) -> None:
+        """Count a warning; from any thread."""
+        ...
+
     def flush(self) -> Awaitable[None]:
         """Write what is kept now, and return when it is durable."""
         ...
@@ -116,8 +120,18 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         encode_checkpoint(value)  # what cannot be kept is this job's fault, here
         self.reporter.checkpoint(value)
 
+    def warn(self, text: str) -> None:
+        """Say what somebody should look at, though the run goes on: logged, kept, and counted.
+
+        Of an attempt 50 texts are kept, of 1,000 characters each; one that is said again counts on.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"warn: {text!r:.100} is no text")
+        self.log.warning("%s", text, stacklevel=2)
+        self.reporter.warn(text)
+
     async def flush(self) -> None:
-        """Make progress and checkpoint durable now."""
+        """Make progress, checkpoint and warnings durable now."""
         await self.reporter.flush()
 
     async def fence(self, connection: Any) -> None:

@@ -1,8 +1,9 @@
-"""Writes down, each second, what runs under way say: progress, checkpoints, log lines."""
+"""Writes down, each second, what runs under way say: progress, checkpoints, warnings, log lines."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,10 @@ import msgspec
 
 from sereno.engine.kept_text import kept
 from sereno.engine.result import encode_checkpoint
+from sereno.engine.run_warnings import RunWarnings
 from sereno.engine.runlog import RunScope
 from sereno.model.errors import StoreError
-from sereno.model.run import ProgressUpdate
+from sereno.model.run import Outcome, ProgressUpdate
 from sereno.store import runs
 from sereno.store.pool import Database
 
@@ -25,16 +27,20 @@ WORDS_EVERY = 1.0
 MAX_NOTE = 1_000
 """Characters kept of a note of progress."""
 
+_making = Lock()
+"""Held while a run warns for the first time, from whichever of its threads: few runs ever do."""
+
 
 class RunProgress:
     """The newest words of one attempt, until they are written."""
 
-    __slots__ = ("_new", "_progress", "_words", "scope")
+    __slots__ = ("_new", "_progress", "_warnings", "_words", "scope")
 
     def __init__(self, progress_writer: "ProgressWriter", scope: RunScope) -> None:
         self.scope = scope
         self._progress = progress_writer
         self._words: ProgressUpdate | None = None
+        self._warnings: RunWarnings | None = None
         self._new = False
 
     def progress(self, done: float, total: float | None, note: str) -> None:
@@ -45,6 +51,18 @@ class RunProgress:
         """Keep the newest checkpoint."""
         self._keep(checkpoint=encode_checkpoint(value))
 
+    def warn(self, text: str) -> None:
+        """Count a warning."""
+        with _making:
+            if self._warnings is None:
+                self._warnings = RunWarnings()
+        self._warnings.add(text)
+
+    @property
+    def warnings(self) -> RunWarnings | None:
+        """Return what it has warned of, None where it has not."""
+        return self._warnings
+
     def take(self) -> ProgressUpdate | None:
         """Return the newest words, unless they were taken before."""
         if not self._new:
@@ -52,9 +70,13 @@ class RunProgress:
         self._new = False
         return self._words
 
-    def last(self) -> ProgressUpdate | None:
-        """Return the newest words, taken before or not; None when nothing was said."""
-        return self._words
+    def added_to(self, outcome: Outcome) -> Outcome:
+        """Return `outcome` with all that was said, written before or not."""
+        words, warned = self._words, self._warnings
+        if words is None and warned is None:
+            return outcome
+        warnings = () if warned is None else warned.last()
+        return msgspec.structs.replace(outcome, words=words, warnings=warnings)
 
     def give_back(self) -> None:
         """Keep what was taken for the next write: it could not be written."""
@@ -90,14 +112,17 @@ class ProgressWriter:
         words = self._words[scope.token] = RunProgress(self, scope)
         return words
 
-    def close(self, token: UUID) -> ProgressUpdate | None:
-        """Put an attempt away that has ended; return its last words."""
-        words = self._words.pop(token, None)
-        return None if words is None else words.last()
+    def close(self, token: UUID) -> RunProgress | None:
+        """Put an attempt away that has ended; return what it has said."""
+        return self._words.pop(token, None)
 
     async def write(self, words: Iterable[RunProgress]) -> None:
-        """Write progress and checkpoints; raises StoreError."""
-        taken = [(w, p) for w in words if (p := w.take()) is not None]
+        """Write progress, checkpoints and warnings; raises StoreError."""
+        words = list(words)
+        await self._write_words([(w, p) for w in words if (p := w.take()) is not None])
+        await self._write_warnings([w for w in words if w.warnings is not None])
+
+    async def _write_words(self, taken: list[tuple[RunProgress, ProgressUpdate]]) -> None:
         if not taken:
             return
         try:
@@ -105,6 +130,22 @@ class ProgressWriter:
         except StoreError:
             for words_, _ in taken:
                 words_.give_back()
+            raise
+
+    async def _write_warnings(self, warned: list[RunProgress]) -> None:
+        found = [(w.scope, w.warnings, w.warnings.take()) for w in warned if w.warnings is not None]
+        taken = [(scope, kept, said) for scope, kept, said in found if said]
+        if not taken:
+            return
+        try:
+            await runs.write_warnings(
+                self._db,
+                self._node,
+                [(s.run_id, s.attempt, s.token, said) for s, _, said in taken],
+            )
+        except StoreError:
+            for _, kept_, _ in taken:
+                kept_.changed = True
             raise
 
     async def fence(self, scope: RunScope, connection: Any) -> None:

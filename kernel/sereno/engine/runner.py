@@ -26,7 +26,7 @@ from sereno.engine.executors.executor import Executor
 from sereno.engine.lead import Lead
 from sereno.engine.loss import may_run_twice, tried_again
 from sereno.engine.node_context import NodeContext
-from sereno.engine.progress import ProgressWriter
+from sereno.engine.progress import ProgressWriter, RunProgress
 from sereno.engine.recent_attempts import RecentAttempts
 from sereno.engine.runlog import RunScope
 from sereno.engine.stragglers import Stragglers
@@ -36,7 +36,7 @@ from sereno.model.errors import SerenoError
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
-from sereno.model.run import Outcome, ProgressUpdate
+from sereno.model.run import Outcome
 from sereno.model.trace import traceparents
 from sereno.plugins.registry import Given
 from sereno.store import runs
@@ -264,14 +264,12 @@ class Runner:
 
     def _end(self, attempt: Attempt) -> None:
         """Have an attempt's outcome written."""
-        words = self._forget(attempt.claim.token)
+        said = self._forget(attempt.claim.token)
         if attempt.too_late:
             self._completer.put(released(attempt.claim, self._clock.now()))
             return
         outcome = attempt.outcome()
-        self._completer.put(
-            outcome if words is None else msgspec.structs.replace(outcome, words=words)
-        )
+        self._completer.put(outcome if said is None else said.added_to(outcome))
 
     def _gone(self, attempt: Attempt) -> None:
         """Take note that an attempt's function is over, at last where it was left behind."""
@@ -280,7 +278,7 @@ class Runner:
         if attempt.abandoned:
             self.stragglers.over(attempt)
 
-    def _forget(self, token: UUID) -> ProgressUpdate | None:
+    def _forget(self, token: UUID) -> RunProgress | None:
         del self._attempts[token]
         if not self._attempts:
             self._idle.set()

@@ -51,14 +51,22 @@ class ProgressUpdate(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: bytes | None = None
 
 
+class RunWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt has warned of, as the `number`-th text, and how often so far."""
+
+    number: int
+    message: str
+    times: int
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended, written only while this node still owns the run.
 
     `token`: what the attempt is known by. `state` ``queued``: the run is tried again at `retry_at`;
     `became`: how this attempt ended then, None for ``failed``. `result`: JSON text. `begun`: false
     for an attempt that never was, so it does not count. `first_line`: the number of the first of
-    `lines`. `words`: its last, which a retry goes on from. `trace_context`: what follows from it
-    belongs to.
+    `lines`. `words`: its last, which a retry goes on from. `warnings`: all of them.
+    `trace_context`: what follows from it belongs to.
     """
 
     run_id: int
@@ -77,6 +85,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[LogLine, ...] = ()
     first_line: int = 0
     words: ProgressUpdate | None = None
+    warnings: tuple[RunWarning, ...] = ()
     slot: datetime | None = None
     trace_context: str | None = None
 

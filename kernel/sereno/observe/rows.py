@@ -69,6 +69,12 @@ COLUMNS = (
         lambda job, now: job.retried,
     ),
     MetricColumn(
+        "sereno_run_warnings_total",
+        "counter",
+        "Warnings that runs gave though they went on; counted in the database.",
+        lambda job, now: job.warnings,
+    ),
+    MetricColumn(
         "sereno_slots_missed_total",
         "counter",
         "Slots that got the verdict missed: nothing ran for them.",

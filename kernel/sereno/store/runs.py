@@ -9,7 +9,14 @@ import msgspec
 
 from sereno.model.errors import LeaseLostError, RunSuperseded
 from sereno.model.ledger import Claim, Queued
-from sereno.model.run import LogLine, Outcome, ProgressUpdate, RunState, Verdict
+from sereno.model.run import (
+    LogLine,
+    Outcome,
+    ProgressUpdate,
+    RunState,
+    RunWarning,
+    Verdict,
+)
 from sereno.model.stored_json import json_object, unreadable
 from sereno.model.text import shortened
 from sereno.store.errors import translated
@@ -108,8 +115,9 @@ async def write_outcomes(
     chained = any(o.state == "succeeded" and o.job in chains for o in outcomes)
     words = [o.words for o in outcomes if o.words is not None]
     said = [o for o in outcomes if o.lines]
+    warned = [o for o in outcomes if o.warnings]
     again = [o for o in outcomes if o.state == "queued" and o.trace_context and not o.released]
-    if not (chained or words or said or again):
+    if not (chained or words or said or warned or again):
         rows = await db.fetch("outcomes_write", node, *_columns(outcomes, secret))
     else:
         async with db.transaction() as connection:
@@ -125,6 +133,9 @@ async def write_outcomes(
             if said := [o for o in said if o.token in done]:
                 lines = [(o.run_id, o.attempt, o.token, o.first_line, o.lines) for o in said]
                 await _lines(connection, None, lines)
+            if warned := [o for o in warned if o.token in done]:
+                warnings = [(o.run_id, o.attempt, o.token, o.warnings) for o in warned]
+                await _warnings(connection, None, warnings)
     ours = frozenset(r["token"] for r in rows)
     left = [o for o in outcomes if o.token not in ours]
     return Written(ours=ours) if not left else await _left(db, node, left, ours)
@@ -219,6 +230,28 @@ async def _lines(connection: asyncpg.Connection, node: UUID | None, lines: Seque
         for n, line in enumerate(said)
     ]
     await connection.execute(sql("lines_write"), node, *[list(c) for c in zip(*rows, strict=True)])
+
+
+Warnings = tuple[int, int, UUID, Sequence[RunWarning]]
+"""Run, attempt, token, all that the attempt has warned of so far."""
+
+
+async def write_warnings(db: Database, node: UUID, warnings: Sequence[Warnings]) -> None:
+    """Keep and count warnings of attempts that are still this node's; again changes nothing."""
+    async with db.connection() as connection:
+        await _warnings(connection, node, warnings)
+
+
+async def _warnings(
+    connection: asyncpg.Connection, node: UUID | None, warnings: Sequence[Warnings]
+) -> None:
+    rows = [
+        (run_id, attempt, token, one.number, one.message, one.times)
+        for run_id, attempt, token, said in warnings
+        for one in said
+    ]
+    columns = [list(c) for c in zip(*rows, strict=True)]
+    await connection.execute(sql("warnings_write"), node, *columns)
 
 
 async def notify_over(db: Database) -> None:

@@ -55,6 +55,7 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     coalesced: int
     skipped: int
     missed: int
+    warnings: int
     last_success_at: Instant | None
     last_end_at: Instant | None
     last_state: str | None

@@ -79,7 +79,8 @@ class JobView(msgspec.Struct, kw_only=True):
 
 
 class RunView(msgspec.Struct, kw_only=True):
-    """One run in a listing. `node`: its label. `done`, `total`, `note`: the newest progress."""
+    """One run in a listing. `node`: its label. `done`, `total`, `note`: the newest progress.
+    `warnings`: how often it has warned."""
 
     id: int
     job: str
@@ -100,6 +101,7 @@ class RunView(msgspec.Struct, kw_only=True):
     done: float | None = None
     total: float | None = None
     note: str | None = None
+    warnings: int = 0
 
     @property
     def took(self) -> timedelta | None:
@@ -143,6 +145,16 @@ class AttemptView(msgspec.Struct, kw_only=True):
     traceback: str | None = None
 
 
+class WarningView(msgspec.Struct, kw_only=True):
+    """What an attempt of a run has warned of, and how often."""
+
+    attempt: int
+    message: str
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
 class RunDetail(RunView, kw_only=True):
     """All that is kept of one run. `verdict`: of its slot. `lines`: the last of its log."""
 
@@ -163,6 +175,7 @@ class RunDetail(RunView, kw_only=True):
     verdict: str | None = None
     verdict_reason: str | None = None
     attempts: list[AttemptView] = []
+    warned: list[WarningView] = []
     lines: list[LogLine] = []
 
     def facts(self) -> dict[str, Any]:
@@ -183,7 +196,7 @@ _OUTLINE = frozenset(
     (
         *("run", "job", "state", "attempts", "duration", "progress", "error", "params", "result"),
         *("cause", "requested_by", "priority", "schedule", "slot", "unique_key", "node", "term"),
-        *("run_at", "queued_at", "started_at", "finished_at"),
+        *("run_at", "queued_at", "started_at", "finished_at", "warnings"),
     )
 )
 
@@ -307,6 +320,8 @@ async def run(db: Database, run_id: int, *, lines: int = 20, reveal: bool = Fals
     detail = RunDetail(**_picked(row, RunDetail, reveal=reveal))
     ended = await db.fetch("view_attempts", run_id)
     detail.attempts = [AttemptView(**_picked(r, AttemptView, reveal=reveal)) for r in ended]
+    warned = await db.fetch("view_warnings", run_id)
+    detail.warned = [WarningView(**_picked(r, WarningView, reveal=reveal)) for r in warned]
     said = await db.fetch("view_lines", run_id, lines)
     detail.lines = [LogLine(**_picked(r, LogLine, reveal=reveal)) for r in said]
     return detail

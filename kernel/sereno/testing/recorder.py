@@ -19,12 +19,14 @@ class Progress:
 class RecordingReporter:
     """A Reporter that writes nowhere.
 
-    `progresses`, `checkpoints`, `fenced` (connections): in the order of the calls. `durable`: how
-    many of the checkpoints a flush has made durable, as a crash right now would leave them.
+    `progresses`, `checkpoints`, `warnings`, `fenced` (connections): in the order of the calls.
+    `durable`: how many of the checkpoints a flush has made durable, as a crash right now would
+    leave them.
     """
 
     progresses: list[Progress] = field(default_factory=list)
     checkpoints: list[Any] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     fenced: list[Any] = field(default_factory=list)
     durable: int = 0
     superseded: bool = False
@@ -36,6 +38,10 @@ class RecordingReporter:
     def checkpoint(self, value: Any) -> None:
         """Keep one checkpoint."""
         self.checkpoints.append(value)
+
+    def warn(self, text: str) -> None:
+        """Keep one warning."""
+        self.warnings.append(text)
 
     async def flush(self) -> None:
         """Count what would now be durable."""

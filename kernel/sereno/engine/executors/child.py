@@ -38,15 +38,18 @@ from sereno.engine.executors.wire import (
     Said,
     Start,
     Stop,
+    Warned,
     decode_order,
     framed,
 )
 from sereno.engine.forks import end_if_forked, own_forks
+from sereno.engine.kept_text import kept
 from sereno.engine.own_logging import keep_logging, put_logging_back
 from sereno.engine.progress import MAX_NOTE
 from sereno.engine.record_text import whole
 from sereno.engine.result import encode_checkpoint, encode_result
 from sereno.engine.run_streams import log_rest, take_streams
+from sereno.engine.run_warnings import MAX_WARNING
 from sereno.engine.runlog import MAX_MESSAGE
 from sereno.model import fault
 from sereno.model.errors import FINAL, RunCancelled, RunSuperseded, StoreUnavailableError
@@ -125,6 +128,9 @@ class _Reporter:
     def checkpoint(self, value: Any) -> None:
         encode_checkpoint(value)  # raises here, in the job, what would be refused there
         self._line.send(Checkpointed(value))
+
+    def warn(self, text: str) -> None:
+        self._line.send(Warned(kept(text, MAX_WARNING)))
 
     async def flush(self) -> None:
         await asyncio.to_thread(self._line.flush)

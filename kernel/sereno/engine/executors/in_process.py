@@ -27,6 +27,7 @@ from sereno.engine.executors.wire import (
     Said,
     Start,
     Stop,
+    Warned,
     decode_report,
     framed,
 )
@@ -142,6 +143,8 @@ async def _receive(
                 context.reporter.progress(done, total, note)
             case Checkpointed(value):
                 context.reporter.checkpoint(value)
+            case Warned(text):
+                context.reporter.warn(text)
             case Flush():
                 writer.write(framed(await _flushed(context)))
             case Said(logger, level, message, at):

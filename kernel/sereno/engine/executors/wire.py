@@ -55,6 +55,12 @@ class Checkpointed(msgspec.Struct, frozen=True, tag=True):
     value: Any
 
 
+class Warned(msgspec.Struct, frozen=True, tag=True):
+    """``run.warn``."""
+
+    text: str
+
+
 class Said(msgspec.Struct, frozen=True, tag=True):
     """A log record: logger, level, text, seconds since 1970."""
 
@@ -89,11 +95,11 @@ class Raised(msgspec.Struct, frozen=True, tag=True):
 
 
 Order = Start | Stop | Flushed
-Report = Progressed | Checkpointed | Said | Flush | Returned | Raised
+Report = Progressed | Checkpointed | Warned | Said | Flush | Returned | Raised
 
 _orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed)
 _reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(
-    Progressed | Checkpointed | Said | Flush | Returned | Raised
+    Progressed | Checkpointed | Warned | Said | Flush | Returned | Raised
 )
 
 

@@ -312,6 +312,30 @@ SELECT u.run_id, u.attempt, u.line, u.at, u.level, u.logger, u.message
                                       AND r.state = 'running')
 ON CONFLICT DO NOTHING;
 
+-- name: warnings_write
+-- $1 node, $2 runs, $3 attempts, $4 tokens, $5 numbers, $6 messages, $7 how often so far. Each only while this node owns
+-- that attempt; $1 null: this transaction has written its outcome. The job's count grows by what is new, so that the same
+-- written again counts nothing.
+WITH said AS (
+    SELECT u.*, r.job FROM unnest($2::bigint[], $3::integer[], $4::uuid[], $5::integer[], $6::text[], $7::bigint[])
+           AS u(run_id, attempt, token, number, message, times)
+      JOIN sereno.run r ON r.id = u.run_id
+     WHERE $1::uuid IS NULL OR (r.node = $1 AND r.attempt = u.attempt AND r.token = u.token AND r.state = 'running')
+       FOR SHARE OF r  -- an outcome waits for what is under way, as for words
+), kept AS (
+    INSERT INTO sereno.run_warning AS old (run_id, attempt, number, message, times)
+    SELECT run_id, attempt, number, message, times FROM said
+    ON CONFLICT (run_id, attempt, number) DO UPDATE SET times = excluded.times, last_at = clock_timestamp()
+     WHERE old.times < excluded.times
+    RETURNING run_id, attempt, number, times
+)
+UPDATE sereno.job_stat j SET warnings = least(j.warnings, 1::bigint << 62) + c.n
+  FROM (SELECT s.job, sum(k.times - greatest(b.times, 0))::bigint AS n
+          FROM kept k JOIN said s USING (run_id, attempt, number)
+          LEFT JOIN sereno.run_warning b USING (run_id, attempt, number)  -- as it was before this statement
+         GROUP BY s.job) c
+ WHERE j.job = c.job;
+
 -- name: run_fence
 -- $1 run, $2 attempt, $3 node, $4 token. No row when the run has another owner; otherwise it gets none until this
 -- transaction ends. FOR SHARE, as several transactions of one job may hold it at once, while each statement that ends, loses

@@ -32,7 +32,8 @@ SELECT s.id, s.name, s.job, s.origin, s.state, s.paused_until, s.paused_by, s.pa
 -- are compared so that (job, id) is the way: the planner may think that a job's runs are soon met by id.
 SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.run_at, r.queued_at, r.started_at,
        r.finished_at, r.attempt, coalesce(n.label, left(r.node::text, 8)) AS node, r.term, r.requested_by, r.error,
-       p.done, p.total, p.note
+       p.done, p.total, p.note,
+       (SELECT least(coalesce(sum(w.times), 0), 1::bigint << 62)::bigint FROM sereno.run_warning w WHERE w.run_id = r.id) AS warnings
   FROM ((SELECT * FROM sereno.run b
           WHERE $1::text IS NULL AND 'succeeded' <> ALL ($2::text[]) AND b.state IN ('failed', 'timed_out', 'cancelled', 'lost')
             AND b.state = ANY ($2) ORDER BY b.id DESC LIMIT $3)
@@ -73,7 +74,8 @@ SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.
        c.reason AS cancel_reason, k.reason AS verdict_reason, clock_timestamp() AS now,
        CASE WHEN k.run_id = r.id AND k.verdict = 'ran' AND r.state = 'queued' AND r.attempt = 0 THEN 'waiting'
             ELSE k.verdict END AS verdict,
-       (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job) AS secrets
+       (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job) AS secrets,
+       (SELECT least(coalesce(sum(w.times), 0), 1::bigint << 62)::bigint FROM sereno.run_warning w WHERE w.run_id = r.id) AS warnings
   FROM sereno.run r
   LEFT JOIN sereno.schedule s ON s.id = r.schedule_id
   LEFT JOIN sereno.node n ON n.id = r.node
@@ -88,6 +90,10 @@ SELECT a.attempt, a.state, coalesce(n.label, left(a.node::text, 8)) AS node, a.t
        a.error, a.traceback
   FROM sereno.attempt a LEFT JOIN sereno.node n ON n.id = a.node
  WHERE a.run_id = $1 ORDER BY a.attempt;
+
+-- name: view_warnings
+-- $1 run. What its attempts have warned of, the first first.
+SELECT attempt, message, times, first_at, last_at FROM sereno.run_warning WHERE run_id = $1 ORDER BY attempt, number;
 
 -- name: view_lines
 -- $1 run, $2 at most. Its last log lines, the oldest first.

@@ -20,7 +20,7 @@ WITH policy AS (
            greatest(t.last_success_at, j.registered_at) AS fresh_at,
            date_part('epoch', greatest(t.last_success_at, j.registered_at)) + date_part('epoch', j.overdue_after)
                <= date_part('epoch', statement_timestamp()) AS old,
-           t.succeeded, t.failed, t.timed_out, t.cancelled, t.lost, t.retried, t.late, t.coalesced, t.skipped, t.missed,
+           t.succeeded, t.failed, t.timed_out, t.cancelled, t.lost, t.retried, t.late, t.coalesced, t.skipped, t.missed, t.warnings,
            t.last_success_at, t.last_end_at, t.last_state, t.last_run, t.last_duration,
            (SELECT coalesce(s.resumed_at, s.created_at) FROM sereno.schedule s WHERE s.job = j.name AND s.state = 'active'
              ORDER BY coalesce(s.resumed_at, s.created_at) LIMIT 1) AS active_since,
@@ -35,7 +35,7 @@ WITH policy AS (
         date_part('epoch', j.timeout), date_part('epoch', j.fresh_at),
         coalesce(j.succeeded, 0), coalesce(j.failed, 0), coalesce(j.timed_out, 0), coalesce(j.cancelled, 0),
         coalesce(j.lost, 0), coalesce(j.retried, 0), coalesce(j.late, 0), coalesce(j.coalesced, 0),
-        coalesce(j.skipped, 0), coalesce(j.missed, 0),
+        coalesce(j.skipped, 0), coalesce(j.missed, 0), coalesce(j.warnings, 0),
         date_part('epoch', j.last_success_at), date_part('epoch', j.last_end_at), j.last_state, j.last_run,
         date_part('epoch', j.last_duration),
         j.active_since IS NOT NULL, j.active_since IS NULL AND EXISTS (
