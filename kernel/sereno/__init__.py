@@ -1,21 +1,29 @@
 """The public API: the one module that a plugin imports."""
 
+from typing import TYPE_CHECKING, Any  # noqa: TID251 - names what __getattr__ loads, for checkers
+
 from sereno.engine.context import RunContext
 from sereno.hookspecs import hookimpl
 from sereno.model.demo import Demo
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import (
     ConfigurationError,
+    ConflictError,
     DeclarationError,
     DeliveryError,
     DeliveryRefusedError,
     FinalError,
+    NotFoundError,
     ParamsError,
     RunCancelled,
     RunError,
     RunSuperseded,
+    SchemaError,
     SerenoError,
+    StoreError,
+    StoreUnavailableError,
     TriggerError,
+    WaitTimeoutError,
 )
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job, job
@@ -32,11 +40,53 @@ from sereno.store.sql import sql_blocks
 from sereno.triggers import Arguments as TriggerArguments
 from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, once, parse, within
 
+if TYPE_CHECKING:
+    from sereno.client import (
+        AttemptView,
+        Cancellation,
+        Client,
+        LogEntry,
+        LogLine,
+        Requested,
+        RunChain,
+        RunDetail,
+        RunView,
+        SyncClient,
+        WarningView,
+    )
+
 __version__ = "0.1.0"
 
+_OF_CLIENT = (
+    "AttemptView",
+    "Cancellation",
+    "Client",
+    "LogEntry",
+    "LogLine",
+    "Requested",
+    "RunChain",
+    "RunDetail",
+    "RunView",
+    "SyncClient",
+    "WarningView",
+)
+"""Loaded with the client when a program first names one of them: a node does without."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_CLIENT:
+        raise AttributeError(f"module 'sereno' has no attribute '{name}'")
+    room = f"{__name__}.client"
+    return getattr(lazy(room), name)
+
+
 __all__ = [
+    "AttemptView",
+    "Cancellation",
+    "Client",
     "Collector",
     "ConfigurationError",
+    "ConflictError",
     "DeclarationError",
     "DeliveryError",
     "DeliveryRefusedError",
@@ -45,25 +95,38 @@ __all__ = [
     "Job",
     "JobOverdue",
     "LeaderChanged",
+    "LogEntry",
+    "LogLine",
     "Metric",
+    "NotFoundError",
     "Notification",
     "Notifier",
     "ParamsError",
+    "Requested",
     "Retry",
     "RunCancelled",
+    "RunChain",
     "RunContext",
+    "RunDetail",
     "RunError",
     "RunFinished",
     "RunStarted",
     "RunSuperseded",
+    "RunView",
     "Sample",
     "Schedule",
+    "SchemaError",
     "Secret",
     "SerenoError",
     "SlotSettled",
+    "StoreError",
+    "StoreUnavailableError",
+    "SyncClient",
     "Trigger",
     "TriggerArguments",
     "TriggerError",
+    "WaitTimeoutError",
+    "WarningView",
     "any_of",
     "check_database_url",
     "cron",

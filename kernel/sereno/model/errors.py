@@ -6,6 +6,8 @@ SerenoError
 ├── DeclarationError        a job or schedule that contradicts itself                exit code 2
 ├── ParamsError             params that do not fit the job                           exit code 2
 ├── NotFoundError           no such job, schedule, run                               exit code 2
+├── ConflictError           what is there is not in the state that is asked for
+├── WaitTimeoutError        a run is not over within the time that its caller waits
 ├── PluginError             a plugin that cannot be loaded
 ├── StoreError              the database refused or failed
 │   ├── StoreUnavailableError   no connection: worth another try
@@ -49,6 +51,14 @@ class ParamsError(SerenoError, ValueError):
 
 class NotFoundError(SerenoError, LookupError):
     """Nothing of that name or number is known."""
+
+
+class ConflictError(SerenoError):
+    """What is asked for does not fit what is so at this moment; nothing was changed."""
+
+
+class WaitTimeoutError(SerenoError, TimeoutError):
+    """A run is not over within the time that its caller waits; it goes on."""
 
 
 class PluginError(SerenoError):

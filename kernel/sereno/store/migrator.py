@@ -96,6 +96,28 @@ async def confirm(db: Database) -> None:
         await _applied(connection)
 
 
+async def check(db: Database) -> None:
+    """Raise SchemaError unless the schema is one that this code can work on as it is.
+
+    What a role may not read, as one that may only queue, is taken to fit.
+    """
+    try:
+        async with db.connection() as connection:
+            known = await _applied(connection)
+    except StoreRightsError:
+        return
+    if known is None:
+        raise SchemaError(
+            "this database has no schema 'sereno' yet; the first replica that starts on it makes "
+            "one (`sereno run`), or `sereno migrate`"
+        )
+    if missing := _missing(known, post=False):
+        raise SchemaError(
+            f"the database is older than this version of sereno: it lacks migration "
+            f"{missing[0].name}; start a replica of this version, or run `sereno migrate`"
+        )
+
+
 async def _applied(connection: asyncpg.Connection) -> dict[int, asyncpg.Record] | None:
     """Return what the database has, by number; None, when nobody has migrated it yet."""
     async with guarded(connection):

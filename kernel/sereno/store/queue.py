@@ -28,7 +28,7 @@ async def enqueue(
     trace_context: str | None = None,
 ) -> int:
     """Queue a run and return its id; raises NotFoundError, and ParamsError on unfit params."""
-    _check(job, run_at, priority)
+    check(job, run_at, priority)
     found = await db.fetchval(
         "enqueue",
         *(job, checked_json(dict(params), f"job '{job}': params")),
@@ -93,7 +93,7 @@ async def request(
     `run_at`, `delay`: one of them; by the database's clock. Raises as `enqueue`, and ParamsError
     when `run_at` is past.
     """
-    _check(job, run_at, priority)
+    check(job, run_at, priority)
     text = checked_json(dict(params), f"job '{job}': params")
     async with db.transaction() as connection:
         now = await connection.fetchval(sql("database_now"))
@@ -119,7 +119,7 @@ async def request(
     return Requested(run_id=found, **dict(row))
 
 
-def _check(job: str, run_at: datetime | None, priority: int | None) -> None:
+def check(job: str, run_at: datetime | None, priority: int | None) -> None:
     """Raise ParamsError on what no run can have, as the database would say it."""
     if run_at is not None:
         checked_instant(run_at, f"job '{job}': run_at")

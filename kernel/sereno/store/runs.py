@@ -310,11 +310,11 @@ async def cancel_requests(db: Database, node: UUID) -> list[asyncpg.Record]:
 
 async def request_cancel(
     db: Database, run_id: int, by: str, reason: str | None = None
-) -> str | None:
+) -> RunState | None:
     """End a queued run, ask a running one to stop; return the state it is in, None if unknown."""
     reason = None if reason is None else shortened(reason, _MAX_REASON)
-    state = await db.fetchval("cancel_request", run_id, by, reason)
-    return None if state is None else str(state)
+    state: RunState | None = await db.fetchval("cancel_request", run_id, by, reason)
+    return state
 
 
 async def cancel(db: Database, term: int, runs: Sequence[int], by: str) -> None:

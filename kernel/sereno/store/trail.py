@@ -13,7 +13,7 @@ from sereno.store.pool import Database
 from sereno.store.sql import sql
 
 
-class ChangeView(msgspec.Struct, kw_only=True):
+class ChangeView(msgspec.Struct, frozen=True, kw_only=True):
     """One change. `subject`: the schedule; `before`, `after`: as far as they were noted, with
     secrets masked."""
 

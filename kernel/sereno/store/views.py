@@ -37,7 +37,7 @@ _OBJECTS = ("params", "policies", "upstream")
 V = TypeVar("V", bound=msgspec.Struct)
 
 
-class ScheduleView(msgspec.Struct, kw_only=True):
+class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     """One schedule as it stands. `definition`: its newest version."""
 
     id: int
@@ -54,7 +54,7 @@ class ScheduleView(msgspec.Struct, kw_only=True):
     paused_reason: str | None = None
 
 
-class JobView(msgspec.Struct, kw_only=True):
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """One job. `present`: some plugin declares it. `now`: the database's time of the reading."""
 
     name: str
@@ -78,7 +78,7 @@ class JobView(msgspec.Struct, kw_only=True):
     schedules: list[ScheduleView] = []
 
 
-class RunView(msgspec.Struct, kw_only=True):
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """One run in a listing. `node`: its label. `done`, `total`, `note`: the newest progress.
     `warnings`: how often it has warned."""
 
@@ -132,7 +132,7 @@ _NAMED = ("id", "job", "state", "attempt", "done", "total", "note", "attempts")
 """Fields of a run whose name among its facts is another, or whose place is the first."""
 
 
-class AttemptView(msgspec.Struct, kw_only=True):
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """One ended attempt that was not the run's last."""
 
     attempt: int
@@ -145,7 +145,7 @@ class AttemptView(msgspec.Struct, kw_only=True):
     traceback: str | None = None
 
 
-class WarningView(msgspec.Struct, kw_only=True):
+class WarningView(msgspec.Struct, frozen=True, kw_only=True):
     """What an attempt of a run has warned of, and how often."""
 
     attempt: int
@@ -155,7 +155,7 @@ class WarningView(msgspec.Struct, kw_only=True):
     last_at: datetime
 
 
-class RunDetail(RunView, kw_only=True):
+class RunDetail(RunView, frozen=True, kw_only=True):
     """All that is kept of one run. `verdict`: of its slot. `lines`: the last of its log."""
 
     now: datetime
@@ -201,7 +201,7 @@ _OUTLINE = frozenset(
 )
 
 
-class SlotView(msgspec.Struct, kw_only=True):
+class SlotView(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one slot, or of `slots` slots that share a verdict. `node`: who decided."""
 
     schedule: str
@@ -216,7 +216,7 @@ class SlotView(msgspec.Struct, kw_only=True):
     node: str | None = None
 
 
-class RuleView(msgspec.Struct, kw_only=True):
+class RuleView(msgspec.Struct, frozen=True, kw_only=True):
     """The version that a schedule's slots at some instant follow, and who made it."""
 
     name: str
@@ -227,7 +227,7 @@ class RuleView(msgspec.Struct, kw_only=True):
     reason: str
 
 
-class NodeView(msgspec.Struct, kw_only=True):
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One replica. `present`: it holds its presence lock, so it is alive."""
 
     id: UUID
@@ -242,7 +242,7 @@ class NodeView(msgspec.Struct, kw_only=True):
     left_at: datetime | None = None
 
 
-class LeaderView(msgspec.Struct, kw_only=True):
+class LeaderView(msgspec.Struct, frozen=True, kw_only=True):
     """The newest term. `held`: a node holds the leader's lock.
 
     `holder`: who holds it, asked where that is no node, or one that has not beaten of late.
@@ -260,14 +260,11 @@ class LeaderView(msgspec.Struct, kw_only=True):
 
 async def jobs(db: Database) -> list[JobView]:
     """Return every job with its schedules, by name."""
-    found = _all(await db.fetch("view_jobs"), JobView)
-    by_name = {job.name: job for job in found}
-    for job in found:
-        job.schedules = []
+    rows = await db.fetch("view_jobs")
+    of: dict[str, list[ScheduleView]] = {}
     for schedule in await schedules(db):
-        if schedule.job in by_name:
-            by_name[schedule.job].schedules.append(schedule)
-    return found
+        of.setdefault(schedule.job, []).append(schedule)
+    return [JobView(schedules=of.get(row["name"], []), **_picked(row, JobView)) for row in rows]
 
 
 async def schedules(db: Database, name: str | None = None) -> list[ScheduleView]:
@@ -306,7 +303,12 @@ async def runs(
     db: Database, *, job: str | None = None, states: Sequence[str] = (), limit: int = 20
 ) -> list[RunView]:
     """Return at most `limit` runs, the newest first."""
-    return _all(await db.fetch("view_runs", job, list(states) or None, limit), RunView)
+    return shown(await db.fetch("view_runs", job, list(states) or None, limit), RunView)
+
+
+async def listed(db: Database, run_ids: Sequence[int]) -> list[RunView]:
+    """Return those of `run_ids` that are kept, the newest first."""
+    return shown(await db.fetch("view_runs_of", list(run_ids)), RunView)
 
 
 async def run(db: Database, run_id: int, *, lines: int = 20, reveal: bool = False) -> RunDetail:
@@ -317,21 +319,22 @@ async def run(db: Database, run_id: int, *, lines: int = 20, reveal: bool = Fals
     row = await db.fetchrow("view_run", run_id)
     if row is None:
         raise NotFoundError(f"there is no run {run_id}; `sereno runs` lists the newest")
-    detail = RunDetail(**_picked(row, RunDetail, reveal=reveal))
     ended = await db.fetch("view_attempts", run_id)
-    detail.attempts = [AttemptView(**_picked(r, AttemptView, reveal=reveal)) for r in ended]
     warned = await db.fetch("view_warnings", run_id)
-    detail.warned = [WarningView(**_picked(r, WarningView, reveal=reveal)) for r in warned]
-    said = await db.fetch("view_lines", run_id, lines)
-    detail.lines = [LogLine(**_picked(r, LogLine, reveal=reveal)) for r in said]
-    return detail
+    said = await db.fetch("view_lines", run_id, lines) if lines else []
+    return RunDetail(
+        attempts=[AttemptView(**_picked(r, AttemptView, reveal=reveal)) for r in ended],
+        warned=[WarningView(**_picked(r, WarningView, reveal=reveal)) for r in warned],
+        lines=[LogLine(**_picked(r, LogLine, reveal=reveal)) for r in said],
+        **_picked(row, RunDetail, reveal=reveal),
+    )
 
 
 async def slots(
     db: Database, job: str, first: datetime, last: datetime, *, limit: int = 100
 ) -> list[SlotView]:
     """Return the verdicts of `job`'s slots in [first, last], and the ranges that touch it."""
-    return _all(await db.fetch("view_slots", job, first, last, limit), SlotView)
+    return shown(await db.fetch("view_slots", job, first, last, limit), SlotView)
 
 
 async def rules(db: Database, job: str, at: datetime) -> list[RuleView]:
@@ -344,25 +347,22 @@ async def rules(db: Database, job: str, at: datetime) -> list[RuleView]:
 
 async def nodes(db: Database) -> list[NodeView]:
     """Return the replicas that are alive or were seen within a day, the oldest first."""
-    return _all(await db.fetch("nodes_present", LOCK_CLASS), NodeView)
+    return shown(await db.fetch("nodes_present", LOCK_CLASS), NodeView)
 
 
 async def leader(db: Database) -> LeaderView:
     """Return who leads, or led last."""
-    found = _all(await db.fetch("leader_now", LOCK_CLASS, LEADER_LOCK), LeaderView)
+    found = shown(await db.fetch("leader_now", LOCK_CLASS, LEADER_LOCK), LeaderView)
     if not found:
         raise NotFoundError("the table sereno.leadership is empty; `sereno migrate` fills it")
     view = found[0]
-    view.holder = await doubtful_holder(db, held=view.held, beat_at=view.beat_at, now=view.now)
-    return view
+    holder = await doubtful_holder(db, held=view.held, beat_at=view.beat_at, now=view.now)
+    return msgspec.structs.replace(view, holder=holder)
 
 
-def _all(rows: Sequence[asyncpg.Record], view: type[V]) -> list[V]:
-    return [_one(row, view) for row in rows]
-
-
-def _one(row: asyncpg.Record, view: type[V]) -> V:
-    return view(**_picked(row, view))
+def shown(rows: Sequence[asyncpg.Record], view: type[V]) -> list[V]:
+    """Return `rows` as they are shown: each field of `view` from its column, secrets masked."""
+    return [view(**_picked(row, view)) for row in rows]
 
 
 def _picked(

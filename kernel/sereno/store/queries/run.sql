@@ -2,6 +2,20 @@
 -- $1 job, $2 params, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 cause, $8 trace_context
 SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
 
+-- name: enqueue_within
+-- $1 job, $2 params as text, $3 run_at, $4 else how long from now, $5 priority, $6 unique_key, $7 requested_by, $8 cause,
+-- $9 trace_context. Each with its type: a caller's own connection knows none.
+SELECT sereno.enqueue($1::text, $2::text::jsonb, coalesce($3::timestamptz, clock_timestamp() + $4::interval), $5::integer,
+                      $6::text, $7::text, $8::text, $9::text);
+
+-- name: enqueue_many_within
+-- $1 job, $2 a JSON array of params as text, $3 run_at, $4 else how long from now, $5 priority, $6 requested_by, $7 cause,
+-- $8 trace_context. The runs' ids, in that order.
+SELECT sereno.enqueue_many($1::text, ARRAY(SELECT e.value FROM jsonb_array_elements($2::text::jsonb)
+                                                               WITH ORDINALITY AS e (value, n) ORDER BY e.n),
+                           coalesce($3::timestamptz, clock_timestamp() + $4::interval), $5::integer, $6::text, $7::text,
+                           $8::text);
+
 -- name: run_emptied
 -- $1 run. The params that ended with it, where its job has secret ones; no row when there is no such run.
 SELECT ARRAY(SELECT k FROM unnest(j.secrets) AS k WHERE r.params -> k = 'null' ORDER BY k) AS emptied

@@ -101,6 +101,36 @@ SELECT attempt, at, level, logger, message
   FROM (SELECT * FROM sereno.run_log WHERE run_id = $1 ORDER BY attempt DESC, line DESC LIMIT $2) l
  ORDER BY attempt, line;
 
+-- name: view_lines_after
+-- $1 run, $2 attempt, $3 line, $4 at most. Its log lines after that one, the oldest first.
+SELECT l.run_id, r.job, l.attempt, l.line, l.at, l.level, l.logger, l.message
+  FROM sereno.run_log l JOIN sereno.run r ON r.id = l.run_id
+ WHERE l.run_id = $1 AND (l.attempt, l.line) > ($2, $3)
+ ORDER BY l.attempt, l.line LIMIT $4;
+
+-- name: view_runs_of
+-- $1 runs, as they are listed.
+SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.run_at, r.queued_at, r.started_at,
+       r.finished_at, r.attempt, coalesce(n.label, left(r.node::text, 8)) AS node, r.term, r.requested_by, r.error,
+       p.done, p.total, p.note,
+       (SELECT least(coalesce(sum(w.times), 0), 1::bigint << 62)::bigint FROM sereno.run_warning w WHERE w.run_id = r.id) AS warnings
+  FROM sereno.run r
+  LEFT JOIN sereno.schedule s ON s.id = r.schedule_id
+  LEFT JOIN sereno.node n ON n.id = r.node
+  LEFT JOIN sereno.run_progress p ON p.run_id = r.id
+ WHERE r.id = ANY ($1::bigint[]) ORDER BY r.id DESC;
+
+-- name: chain_below
+-- $1 run, $2 at most. The runs that were queued as it succeeded: of each job that is chained after its own the first so
+-- many are looked at that were queued since. Who asked names the upstream runs.
+SELECT d.id FROM sereno.run u JOIN sereno.job j ON u.job = ANY (j.after), LATERAL (
+       SELECT r.id, r.cause, r.requested_by FROM sereno.run r
+        WHERE (r.job, r.id) > (j.name, u.id) AND (r.job, r.id) < (j.name, 9223372036854775807)
+        ORDER BY r.job, r.id LIMIT $2) AS d
+ WHERE u.id = $1 AND d.cause = 'chain'
+   AND u.id::text = ANY (regexp_split_to_array(substr(d.requested_by, strpos(d.requested_by, ' ') + 1), ', '))
+ ORDER BY d.id;
+
 -- name: view_slots
 -- $1 job, $2 first instant, $3 last instant, $4 at most. Verdicts of its slots, and ranges that touch the time between.
 -- One look for each of its schedules that has been settled since, however many slots are kept. (A version that knew no

@@ -1,0 +1,153 @@
+"""Makes the methods of `Client` for programs without an event loop, each by one line.
+
+An event loop of a thread of its own does the work; the caller's thread waits for it.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial, update_wrapper
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from sereno.client.client import Client
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_LEFT_SECONDS = 10.0
+"""How long the end of a client may take, as a server that is gone may never answer."""
+
+
+class Blocking(Generic[P, R]):
+    """A method of `Client` that is waited for: what it takes, returns and says is the same."""
+
+    def __init__(self, verb: Callable[Concatenate[Client, P], Coroutine[Any, Any, R]]) -> None:
+        self._verb = verb
+        self.__doc__ = verb.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Self: ...
+
+    @overload
+    def __get__(self, instance: "SyncClient", owner: type[Any]) -> Callable[P, R]: ...
+
+    def __get__(self, instance: "SyncClient | None", owner: type[Any]) -> "Self | Callable[P, R]":
+        if instance is None:
+            return self
+        return update_wrapper(partial(self._call, instance), self._verb)
+
+    def _call(self, instance: "SyncClient", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return instance._worker.result(self._verb(instance._client, *args, **kwargs))
+
+
+class Iterating(Generic[P, R]):
+    """A method of `Client` that gives one value after another, as an iterator that waits."""
+
+    def __init__(self, verb: Callable[Concatenate[Client, P], AsyncIterator[R]]) -> None:
+        self._verb = verb
+        self.__doc__ = verb.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Self: ...
+
+    @overload
+    def __get__(self, instance: "SyncClient", owner: type[Any]) -> Callable[P, Iterator[R]]: ...
+
+    def __get__(
+        self, instance: "SyncClient | None", owner: type[Any]
+    ) -> "Self | Callable[P, Iterator[R]]":
+        if instance is None:
+            return self
+        return update_wrapper(partial(self._call, instance), self._verb)
+
+    def _call(self, instance: "SyncClient", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        values = self._verb(instance._client, *args, **kwargs)
+        try:
+            while (found := instance._worker.result(_next(values))) is not None:
+                yield found
+        finally:
+            if isinstance(values, AsyncGenerator):
+                instance._worker.result(values.aclose())
+
+
+async def _next(values: AsyncIterator[R]) -> R | None:
+    """Return the next value, None after the last: none of a client's is None."""
+    return await anext(values, None)
+
+
+class SyncClient:
+    """`Client` for programs without an event loop: the same methods, which return when it is done.
+
+    May be used by many threads at once. In a coroutine take `Client`: these methods hold the loop
+    up.
+    """
+
+    def __init__(self, client: Client, worker: "_Worker") -> None:
+        self._client = client
+        self._worker = worker
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        database_url: str | None = None,
+        *,
+        requested_by: str | None = None,
+        connections: int = 4,
+    ) -> Iterator[Self]:
+        """Connect, and disconnect at the end; as `Client.open`."""
+        with _Worker() as worker:
+            opened = Client.open(database_url, requested_by=requested_by, connections=connections)
+            client = worker.result(opened.__aenter__())
+            try:
+                yield cls(client, worker)
+            finally:
+                worker.result(opened.__aexit__(None, None, None))
+
+    enqueue = Blocking(Client.enqueue)
+    enqueue_many = Blocking(Client.enqueue_many)
+    request = Blocking(Client.request)
+    run = Blocking(Client.run)
+    wait = Blocking(Client.wait)
+    cancel = Blocking(Client.cancel)
+    retry = Blocking(Client.retry)
+    chain = Blocking(Client.chain)
+    log = Blocking(Client.log)
+    follow = Iterating(Client.follow)
+
+
+class _Worker:
+    """A thread with an event loop, from enter to exit."""
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="sereno client", daemon=True)
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop
+        self._left: asyncio.Event
+
+    def result(self, work: Coroutine[Any, Any, R]) -> R:
+        """Return what `work` returns, done by the thread; Ctrl-C here ends it there."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _work(self) -> None:
+        async def until_left() -> None:
+            self._loop, self._left = asyncio.get_running_loop(), asyncio.Event()
+            self._ready.set()
+            await self._left.wait()
+
+        asyncio.run(until_left())
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._loop.call_soon_threadsafe(self._left.set)
+        self._thread.join(_LEFT_SECONDS)
