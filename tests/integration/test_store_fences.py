@@ -35,13 +35,13 @@ FENCED_BY = {
     # Whoever asks or sees first; a key that is unique keeps it from being written twice, and what
     # is cleared away is of nodes that are gone.
     "nothing: anybody may": (
-        "leadership_mend enqueue run_repeat runs_replay schedule_told migration_record"
+        "leadership_mend enqueue enqueue_within enqueue_many_within run_repeat runs_replay schedule_told migration_record"
         " notification_expire"
         " notification_raise notification_close notification_resolve notification_prune"
         " straggler_clear"
     ),
 }
-WRITES = re.compile(r"\b(INSERT INTO|UPDATE sereno|DELETE FROM|sereno\.enqueue)\b")
+WRITES = re.compile(r"\b(INSERT INTO|UPDATE sereno|DELETE FROM|sereno\.enqueue(_many)?)\b")
 
 
 def test_every_statement_that_writes_is_listed_with_its_fence() -> None:
