@@ -29,11 +29,12 @@ BARE = "import asyncio; asyncio.run(asyncio.sleep(10_000))"
 def measure(
     server: BenchServer, contender: Contender, variant: str, options: argparse.Namespace
 ) -> Figures:
-    bare = bare_mb()
+    bare, bare_pss = bare_mb()
     with server.database() as dsn, Adapter(contender, "memory", dsn=dsn) as adapter:
         adapter.event("ready")
         time.sleep(options.settle)
-        sizes = [memory_mb(adapter.pid)[0]]
+        rss, pss = memory_mb(adapter.pid)
+        sizes = [rss]
         began = time.monotonic()
         for _ in range(options.runs // options.step):
             adapter.say(f"queue {options.step}")
@@ -46,6 +47,7 @@ def measure(
         "bare": bare,
         "start": sizes[0],
         "over": sizes[0] - bare,
+        "over_pss": pss - bare_pss,
         "after_first": sizes[1],
         "end": sizes[-1],
         "growth": slope * 100_000 / options.step,
@@ -54,12 +56,12 @@ def measure(
     return figures | {f"mb_{i * options.step}": size for i, size in enumerate(sizes)}
 
 
-def bare_mb() -> float:
-    """Return the RSS of a process that only runs a loop."""
+def bare_mb() -> tuple[float, float]:
+    """Return RSS and PSS of a process that only runs a loop."""
     process = subprocess.Popen([sys.executable, "-c", BARE])
     try:
         time.sleep(1.5)
-        return memory_mb(process.pid)[0]
+        return memory_mb(process.pid)
     finally:
         process.kill()
         process.wait()
@@ -78,6 +80,7 @@ BENCH = Bench(
         Column("bare asyncio MB", "bare", ".1f"),
         Column("idle leader MB", "start", ".1f"),
         Column("over bare MB", "over", ".1f"),
+        Column("PSS over bare MB", "over_pss", ".1f"),
         Column("after the first step MB", "after_first", ".1f"),
         Column("at the end MB", "end", ".1f"),
         Column("growth MB per 100,000 runs", "growth", ".2f"),
@@ -86,7 +89,7 @@ BENCH = Bench(
     measure=measure,
     add_options=add_options,
     variants=lambda options: [f"{options.runs:,} runs"],
-    notes=("MB are RSS.",),
+    notes=("MB are RSS where no other is named.",),
 )
 
 if __name__ == "__main__":

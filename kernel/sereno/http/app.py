@@ -21,7 +21,8 @@ from sereno.http.request import Page, Request
 from sereno.http.site import Route, Site
 from sereno.observe.health import health, readiness, tasks
 from sereno.observe.job_watch import JobWatch
-from sereno.observe.metrics import Metrics, PluginFacts
+from sereno.observe.metrics import Metrics
+from sereno.observe.node_figures import PluginFacts
 
 
 def build_app(

@@ -1,7 +1,7 @@
 """Writes metrics in Prometheus' two text formats: 0.0.4, and OpenMetrics 1.0 with exemplars.
 
-Our own, because a page may hold 480,000 lines: prometheus_client takes 16 µs for each, and 3 MB of
-memory (docs/metrics.md). The tests read what is written here with its parsers and with promtool.
+Our own, because a page may hold 480,000 lines of jobs: prometheus_client takes 16 µs for each
+(docs/adr/0006). The tests read what is written here with its parsers and with promtool.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,6 +29,11 @@ def escaped(value: str) -> str:
     return value.translate(_ESCAPES)
 
 
+def escaped_help(meaning: str) -> str:
+    """Return `meaning` as it may stand behind ``# HELP`` in the text format."""
+    return meaning.translate(_ESCAPES_OF_HELP)
+
+
 def wants_openmetrics(accept: str) -> bool:
     """Tell whether an Accept header asks for OpenMetrics."""
     return any(
@@ -53,7 +58,7 @@ class MetricsPage:
     def family(self, name: str, kind: Kind, meaning: str, samples: Iterable[Sample] = ()) -> None:
         """Begin a family, and write `samples`. A counter's `name` ends in ``_total``."""
         title = name.removesuffix("_total") if self.openmetrics and kind == "counter" else name
-        told = meaning.translate(_ESCAPES if self.openmetrics else _ESCAPES_OF_HELP)
+        told = escaped(meaning) if self.openmetrics else escaped_help(meaning)
         self._lines.append(f"# HELP {title} {told}\n# TYPE {title} {kind}\n")
         self._lines += [f"{name}{labels} {number(value)}\n" for labels, value in samples]
 

@@ -14,7 +14,7 @@ from sereno.engine.status import Status
 from sereno.model.duration import format_duration, parse_duration
 from sereno.observe.job_watch import Glance
 from sereno.observe.leadership import why_nobody_leads
-from sereno.observe.metrics import PluginFacts
+from sereno.observe.node_figures import PluginFacts
 from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.settings import redact
 from sereno.store.snapshot import JobFacts, Snapshot

@@ -63,6 +63,11 @@ class Collected:
         """Ask `collectors` from now on. `states`: what each plugin's lifespan has yielded."""
         self._collectors, self._states = _readable(collectors), states
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return every name that the families take."""
+        return frozenset(n for _, _, of in self._collectors for m in of for n in names_of(m))
+
     async def write(self, page: MetricsPage) -> None:
         """Write every family; one that was never read has no sample."""
         if not self._collectors:

@@ -18,6 +18,8 @@ _MEANINGS = {
     "sereno_memory_limit_bytes": "Memory that this process may hold, by its groups or the machine.",
     "process_max_fds": "Files and sockets that this process may have open.",
 }
+PROCESS_NAMES = frozenset(_MEANINGS)
+
 _STARTED_AT = time.time()
 
 
