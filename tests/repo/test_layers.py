@@ -42,6 +42,9 @@ PLANTED = {
     "Only the tracing knows opentelemetry": [
         ("sereno.engine.planted_opentelemetry", "import opentelemetry")
     ],
+    "Only the observing knows prometheus_client": [
+        ("sereno.engine.planted_prometheus", "import prometheus_client")
+    ],
     "Only etl_ivr knows aiomysql": [("sereno_reports.planted_aiomysql", "import aiomysql")],
 }  # fmt: skip
 
