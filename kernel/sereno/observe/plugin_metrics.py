@@ -66,7 +66,7 @@ class Collected:
     @property
     def names(self) -> frozenset[str]:
         """Return every name that the families take."""
-        return frozenset(n for _, _, of in self._collectors for m in of for n in names_of(m))
+        return frozenset(n for _, _, of, *_ in self._collectors for m in of for n in names_of(m))
 
     async def write(self, page: MetricsPage) -> None:
         """Write every family; one that was never read has no sample."""
