@@ -5,16 +5,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from prometheus_client import REGISTRY, Counter, Metric
+from prometheus_client import REGISTRY, Counter
+from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from sereno import Collector, Metric, Sample
 from sereno.engine.status import Status
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.run import RunState
 from sereno.notify.tally import Tally
 from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
+from sereno.observe.plugin_metrics import Collected
 from sereno.plugins.record import PluginRecord
 from sereno.store.pool import Database
 
@@ -54,13 +57,13 @@ def finished(
     )
 
 
-async def families(shown: Metrics, accept: str = "") -> dict[str, Metric]:
+async def families(shown: Metrics, accept: str = "") -> dict[str, Family]:
     text, content_type = await shown.page(accept)
     read = read_openmetrics if "openmetrics" in content_type else read_text
     return {f.name: f for f in read(text.decode())}  # type: ignore[no-untyped-call]
 
 
-def value(found: dict[str, Metric], name: str, **labels: str) -> float:
+def value(found: dict[str, Family], name: str, **labels: str) -> float:
     (sample,) = [
         s for f in found.values() for s in f.samples if s.name == name and s.labels == labels
     ]
@@ -226,3 +229,27 @@ async def test_every_series_is_documented_with_its_labels(database: str) -> None
     }
 
     assert documented == shown
+
+
+class _Rows(Collector):
+    metrics = (Metric("pbx_rows_total", "counter", "Rows."),)
+
+    async def collect(self, database_url: str) -> list[Sample]:
+        return [Sample(self.metrics[0], 3)]
+
+
+async def test_what_a_plugin_reads_from_the_database_keeps_its_name(database: str) -> None:
+    """Its collectors begin after the page is there, once the plugins are open."""
+    counted = Counter("pbx_rows", "Rows of this process.")
+    try:
+        async with opened(database) as db:
+            collected = Collected({}, database)
+            shown = metrics(db, collected=collected)
+            collected.begin({"pbx": [_Rows()]}, {})
+            found = await families(shown)
+            await collected.close()
+    finally:
+        REGISTRY.unregister(counted)
+
+    assert value(found, "pbx_rows_total") == 3
+    assert value(found, "sereno_metrics_left_out", collector="pbx_rows", reason="taken") == 1

@@ -37,12 +37,12 @@ Reason = str
 class DefaultRegistry:
     """What stands in `registry`, less what the kernel shows itself: ``process_...``.
 
-    `taken`: names that are others', beside those that begin with ``sereno_``.
+    `taken`: asked for names that are others', beside those that begin with ``sereno_``.
     """
 
     def __init__(
         self,
-        taken: Collection[str],
+        taken: Callable[[], Collection[str]],
         *,
         registry: CollectorRegistry = REGISTRY,
         limit: float = _LIMIT,
@@ -60,7 +60,7 @@ class DefaultRegistry:
         """Write what each collector shows, in the order in which they were registered."""
         async with self._one_page:
             read, why = await self._read(page.openmetrics)
-        taken = set(self._taken)
+        taken = set(self._taken())
         for collector, shown in read.items():
             clash = next((n for n in sorted(shown.names) if n in taken or n.startswith(_OURS)), "")
             if clash:

@@ -51,8 +51,7 @@ class Metrics:
         self._unscheduled = unscheduled
         self._collected = collected
         self._limit = job_limit
-        others = frozenset() if collected is None else collected.names
-        self._registry = DefaultRegistry(NodeFigures.names | others)
+        self._registry = DefaultRegistry(self._taken)
         self._durations = Histogram(
             "sereno_run_duration_seconds",
             "How long attempts took on this node that ended by themselves.",
@@ -63,6 +62,9 @@ class Metrics:
             "How long after its slot a run began on this node.",
             LATENESSES,
         )
+
+    def _taken(self) -> frozenset[str]:
+        return NodeFigures.names | (self._collected.names if self._collected else frozenset())
 
     def run_started(self, event: RunStarted, cause: Cause = "slot") -> None:
         """Count a run that began on this node, and how late it was."""
