@@ -13,7 +13,7 @@ HOUR, DAY = 3600, 86400
 
 async def overdue(database: Database, job: str = "etl.sync") -> float:
     """Return the seconds that `job` is overdue by, rounded to minutes."""
-    glance = await JobWatch(database).look()
+    glance = await JobWatch(database).poll()
     assert glance.snapshot is not None, glance.error
     now = glance.snapshot.now.timestamp()
     seconds = overdue_seconds(overdue_at(glance.jobs[job], glance.jobs, now), now)

@@ -35,7 +35,7 @@ class Steps:
 
 
 async def look(database: Database) -> Glance:
-    return await JobWatch(database).look()
+    return await JobWatch(database).poll()
 
 
 async def facts(database: Database, job: str = "etl.sync") -> JobFacts:
@@ -268,13 +268,13 @@ async def test_readers_share_one_query_a_second(database: str) -> None:
     await db.open()
     watch = JobWatch(db, steady=clock)
 
-    await asyncio.gather(*(watch.look() for _ in range(20)))
+    await asyncio.gather(*(watch.poll() for _ in range(20)))
     clock.now += 0.9
-    await watch.look()
+    await watch.poll()
     assert db.queries == 1
 
     clock.now += 0.2
-    await watch.look()
+    await watch.poll()
     assert db.queries == 2
     await db.close()
 
@@ -287,13 +287,13 @@ async def test_while_the_database_is_away_time_goes_on(private_postgres: Postgre
         await add_job(db, overdue_after="'7h'", last_success_at="now()", last_state="'failed'")
         await add_schedule(db, next_slot="now() + interval '9h'")
         watch = JobWatch(db, steady=clock)
-        before = await watch.look()
+        before = await watch.poll()
         private_postgres.stop()
         clock.now += 8 * HOUR
-        away = await watch.look()
+        away = await watch.poll()
         private_postgres.start()
         clock.now += 2
-        back = await watch.look()
+        back = await watch.poll()
 
     assert before.error is None
     assert away.error is not None
@@ -318,7 +318,7 @@ async def test_a_database_that_does_not_answer_holds_no_reader_for_longer_than_i
         await blocker.execute("LOCK TABLE sereno.job IN ACCESS EXCLUSIVE MODE")
         watch = JobWatch(db, patience=0.2)
 
-        glance = await watch.look()
+        glance = await watch.poll()
         assert glance.snapshot is None
         assert glance.error is not None
         assert "not answered" in glance.error
@@ -326,12 +326,12 @@ async def test_a_database_that_does_not_answer_holds_no_reader_for_longer_than_i
         await transaction.rollback()
         await blocker.close()
         await watch.close()
-        again = await JobWatch(db).look()
+        again = await JobWatch(db).poll()
         assert list(again.jobs) == ["etl.sync"]
 
 
 async def test_before_the_pool_is_open_a_look_says_so(database: str) -> None:
-    glance = await JobWatch(Database(database)).look()
+    glance = await JobWatch(Database(database)).poll()
 
     assert glance.snapshot is None
     assert glance.error is not None

@@ -330,11 +330,11 @@ async def test_a_node_joins_though_its_sequence_is_far_behind(scene: Scene) -> N
 
 async def test_monitors_are_told_of_a_changed_history_and_not_of_the_first(scene: Scene) -> None:
     await take_the_lead(scene)
-    first = (await JobWatch(scene.db).look()).snapshot
+    first = (await JobWatch(scene.db).poll()).snapshot
     await scene.eye.execute(CHANGES["a promotion"])
     changed = (await take_the_lead(scene)).timeline
 
-    second = (await JobWatch(scene.db).look()).snapshot
+    second = (await JobWatch(scene.db).poll()).snapshot
 
     assert first is not None
     assert second is not None

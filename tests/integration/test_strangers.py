@@ -57,7 +57,7 @@ def named(connection: asyncpg.Connection) -> str:
 
 
 async def problems(node: LiveNode) -> list[str]:
-    report = health(node.status, await JobWatch(node.kernel.db).look(), [])
+    report = health(node.status, await JobWatch(node.kernel.db).poll(), [])
     assert report["status"] == ("down" if report["problems"] else "ok")
     assert report["leader"]["alive"] is not bool(report["problems"])
     return list(report["problems"])

@@ -32,7 +32,7 @@ class Bus:
                 observer(event)
             except Exception:
                 log.exception("an observer failed", extra={"event_kind": type(event).__name__})
-        if not self._dispatcher.hears(event):
+        if not self._dispatcher.subscribed(event):
             return
         try:
             self._queue.put_nowait(event)

@@ -172,7 +172,7 @@ async def _hosting(
     tracer = open_tracer(settings.tracing, str(status.node)) if can_trace(settings) else None
     hooks = HookDispatcher(registry)
     bus = Bus(hooks)
-    for observer in (watch.hear, *observers):
+    for observer in (watch.observe, *observers):
         bus.observe(observer)
     watch.calling = lambda: hooks.calling
     status.opening = True
@@ -217,7 +217,7 @@ async def _poll(watch: LogWatch, departure: Departure, descriptors: Descriptors)
     """Check each second that what all jobs share is as it was."""
     while True:
         await asyncio.sleep(1)
-        watch.look()
+        watch.poll()
         departure.poll()
         descriptors.poll()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sereno.cli.drift import tell_drift
+from sereno.cli.drift import print_drift
 from sereno.cli.failure import FAILED, complain, remark
 from sereno.cli.forecast import Forecast, slots
 from sereno.cli.invocation import Invocation
@@ -45,7 +45,7 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     configuration is at fault.
     """
     if drift:
-        tell_drift(invocation, as_json)
+        print_drift(invocation, as_json)
         return
     can_trace(invocation.settings)
     registry = invocation.registry

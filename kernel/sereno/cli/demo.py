@@ -28,7 +28,7 @@ def command(invocation: Invocation, yes: bool) -> None:
     settings = invocation.settings
     own = invocation.is_embedded
 
-    def tell(standing: ReadyNode) -> None:
+    def show(standing: ReadyNode) -> None:
         place = "its own on the embedded PostgreSQL: " if own else ""
         write()
         write_facts(
@@ -44,7 +44,7 @@ def command(invocation: Invocation, yes: bool) -> None:
         write()
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        code = runner.run(demonstrate(settings, show=tell, anywhere=yes))
+        code = runner.run(demonstrate(settings, show=show, anywhere=yes))
     raise click.exceptions.Exit(code)
 
 

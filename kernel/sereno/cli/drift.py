@@ -23,7 +23,7 @@ _COLUMNS = (
 )
 
 
-def tell_drift(invocation: Invocation, as_json: bool) -> None:
+def print_drift(invocation: Invocation, as_json: bool) -> None:
     """Print old and new next slots of each schedule that would move; exit code 1 when one does."""
     declared = {
         s.name: ScheduleSpec.of(s.schedule, s.enabled)
@@ -47,7 +47,7 @@ def tell_drift(invocation: Invocation, as_json: bool) -> None:
             ]
         )
     else:
-        _tell(found)
+        _print(found)
     if found:
         raise click.exceptions.Exit(FAILED)
 
@@ -58,7 +58,7 @@ def _cell(slots: list[datetime], n: int) -> str:
     return "" if slots else "none"
 
 
-def _tell(found: list[Drift]) -> None:
+def _print(found: list[Drift]) -> None:
     rows = []
     for drift in found:
         length = max(len(drift.before), len(drift.after), 1)

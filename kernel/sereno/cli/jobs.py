@@ -76,7 +76,7 @@ def _none(plugin: str | None) -> str:
 
 async def _overdue(db: Database) -> dict[str, Late]:
     """Return by how much jobs are overdue, and why, of those that are."""
-    glance = await JobWatch(db, patience=10.0).look()
+    glance = await JobWatch(db, patience=10.0).poll()
     if glance.snapshot is None:
         raise StoreUnavailableError(glance.error or "the database does not answer")
     now, jobs = glance.snapshot.now.timestamp(), glance.jobs

@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _QUICK_SECONDS = 0.2
 _SLOW_SECONDS = 1.0
-_QUICK_LOOKS = 50  # the first ten seconds
+_QUICK_POLLS = 50  # the first ten seconds
 _LINES = 10
 _SELDOM_SECONDS = 10.0
 _HANDED_OVER = timedelta(seconds=2)  # until then somebody else takes the lead
@@ -83,7 +83,7 @@ def follow(
     if as_json:
         write_json(run.facts())
     else:
-        _tell(run)
+        _print(run)
     if run.state not in FINAL:
         remark(
             f"run {run_id} goes on; `sereno show {run_id}` tells of it, `sereno cancel {run_id}` "
@@ -98,19 +98,19 @@ async def _watch(db: Database, run_id: int, timeout: timedelta | None, reveal: b
     run: RunDetail | None = None
     until = math.inf if timeout is None else monotonic() + timeout.total_seconds()
     with waiting.bar:
-        looks = 0
+        polls = 0
         while True:
             with suppress(StoreUnavailableError):
                 run = await views.run(db, run_id, lines=_LINES, reveal=reveal)
-                waiting.tell_attempts(run)
+                waiting.print_attempts(run)
                 if run.state in FINAL:
                     return run
                 waiting.show(run, await views.leader(db))
             left = until - monotonic()
             if left <= 0:
                 return run or await views.run(db, run_id, lines=_LINES, reveal=reveal)
-            looks += 1
-            pause = _QUICK_SECONDS if looks < _QUICK_LOOKS else _SLOW_SECONDS
+            polls += 1
+            pause = _QUICK_SECONDS if polls < _QUICK_POLLS else _SLOW_SECONDS
             await asyncio.sleep(min(pause, left))
 
 
@@ -120,9 +120,9 @@ class _Waiting:
     def __init__(self, run_id: int) -> None:
         self.run_id = run_id
         self.leaderless_since: datetime | None = None
-        self.said = False
-        self.attempts_told = 0
-        self.progress_told = ("", monotonic())
+        self.warned = False
+        self.attempts_printed = 0
+        self.progress_printed = ("", monotonic())
         terminal = console(stderr=True)
         self.bar = Progress(
             SpinnerColumn(),
@@ -139,7 +139,7 @@ class _Waiting:
 
     def show(self, run: RunDetail, leader: LeaderView) -> None:
         """Show how far `run` is, and whether there is anybody to run it."""
-        self._look_for(leader, run.state)
+        self._warn_leaderless(leader, run.state)
         state = run.state if run.attempt < 2 else f"{run.state}, attempt {run.attempt}"
         done = _done(run, run.now)
         self.bar.update(
@@ -150,48 +150,48 @@ class _Waiting:
             done=done,
         )
         if self.bar.disable:
-            self._tell_progress(f"run {run.id} is {state}" + (f": {done}" if done else ""))
+            self._print_progress(f"run {run.id} is {state}" + (f": {done}" if done else ""))
 
-    def tell_attempts(self, run: RunDetail) -> None:
-        """Say which attempts have ended meanwhile without success, and when the next one begins."""
-        told, self.attempts_told = self.attempts_told, len(run.attempts)
-        for attempt in run.attempts[told:]:
+    def print_attempts(self, run: RunDetail) -> None:
+        """Print which attempts have ended without success, and when the next one begins."""
+        printed, self.attempts_printed = self.attempts_printed, len(run.attempts)
+        for attempt in run.attempts[printed:]:
             took = ""
             if attempt.started_at is not None and attempt.finished_at is not None:
                 took = f" after {lasting(attempt.finished_at - attempt.started_at)}"
             why = f": {ended(visible(attempt.error))}" if attempt.error else ""
-            self._say(f"attempt {attempt.attempt} {attempt.state}{took}{why}")
-        if len(run.attempts) > told and run.state == "queued":
+            self._print_line(f"attempt {attempt.attempt} {attempt.state}{took}{why}")
+        if len(run.attempts) > printed and run.state == "queued":
             wait = lasting(max(run.run_at - run.now, timedelta(0)))
-            self._say(
+            self._print_line(
                 f"attempt {run.attempt + 1} begins in {wait}; `sereno cancel {run.id}` stops it"
             )
 
-    def _tell_progress(self, words: str) -> None:
-        """Say without a terminal how far it is, seldom, and only what is new."""
-        last, at = self.progress_told
+    def _print_progress(self, words: str) -> None:
+        """Print without a terminal how far it is, seldom, and only what is new."""
+        last, at = self.progress_printed
         if words != last and monotonic() - at >= _SELDOM_SECONDS:
-            self.progress_told = (words, monotonic())
-            self._say(words, style="")
+            self.progress_printed = (words, monotonic())
+            self._print_line(words, style="")
 
-    def _say(self, words: str, style: str = "yellow") -> None:
+    def _print_line(self, words: str, style: str = "yellow") -> None:
         self.bar.console.print(said(redact(words), style), soft_wrap=True)
 
-    def _look_for(self, leader: LeaderView, state: str) -> None:
-        """Say once that nobody has led for longer than the lead takes to change hands."""
+    def _warn_leaderless(self, leader: LeaderView, state: str) -> None:
+        """Print once that nobody has led for longer than the lead takes to change hands."""
         if leader.held:
             self.leaderless_since = None
             return
         self.leaderless_since = self.leaderless_since or leader.now
-        if not self.said and leader.now - self.leaderless_since >= _HANDED_OVER:
-            self.said = True
+        if not self.warned and leader.now - self.leaderless_since >= _HANDED_OVER:
+            self.warned = True
             remedy = "`sereno run` starts one"
             if leader.holder is not None:
                 remedy = (
                     f"{leader.holder} holds its lock and is none; end it: {leader.holder.remedy}"
                 )
             sentence = f"no replica leads; {remedy}, run {self.run_id} is {state}"
-            self._say(sentence)
+            self._print_line(sentence)
 
 
 def _done(run: RunDetail, now: datetime) -> str:
@@ -204,7 +204,7 @@ def _done(run: RunDetail, now: datetime) -> str:
     return visible_line(f"{amount} {run.note or ''}".strip())
 
 
-def _tell(run: RunDetail) -> None:
+def _print(run: RunDetail) -> None:
     end = run.finished_at or run.now
     seconds = "" if run.started_at is None else f" after {lasting(end - run.started_at)}"
     tries = f" in attempt {run.attempt}" if run.attempt > 1 else ""

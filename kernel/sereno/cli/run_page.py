@@ -43,10 +43,10 @@ def show(invocation: Invocation, run_id: int, lines: int, *, reveal: bool, as_js
                 "yellow",
             )
         )
-    tell_outcome(run)
+    print_outcome(run)
 
 
-def tell_outcome(run: RunDetail) -> None:
+def print_outcome(run: RunDetail) -> None:
     """Print attempts, warnings, result, error and log."""
     if run.attempts:
         title("attempts")

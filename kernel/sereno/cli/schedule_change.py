@@ -77,7 +77,7 @@ def command(
     given = {key: value for key, value in wanted.items() if value is not None}
     if not (given or pairs or policies or reset):
         raise click.UsageError("nothing to change is named; `sereno schedule change --help`")
-    told: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
 
     def revision(standing: LockedSchedule) -> Mapping[str, Any]:
         job = declared_job(invocation, standing.job)
@@ -89,12 +89,12 @@ def command(
         if policies:
             subject = f"schedule '{standing.name}'"
             changes["policies"] = current.policies | read_policies(policies, job, subject)
-        told["schedule"], told["job"] = standing.name, standing.job
-        told["valid_from"] = standing.now
+        changed["schedule"], changed["job"] = standing.name, standing.job
+        changed["valid_from"] = standing.now
         return _as_json(changes)
 
     async def question(db: Database) -> None:
-        found, told["next_slot"] = await schedules.override(
+        found, changed["next_slot"] = await schedules.override(
             db,
             name,
             revision,
@@ -102,26 +102,26 @@ def command(
             by=requester(),
             reason=reason,
         )
-        told["trigger"], told["state"] = found.trigger, found.state
-        told["valid_from"], told["now"] = found.valid_from, told["valid_from"]
+        changed["trigger"], changed["state"] = found.trigger, found.state
+        changed["valid_from"], changed["now"] = found.valid_from, changed["valid_from"]
 
     ask(invocation, question)
-    _write_change(told, as_json)
+    _write_change(changed, as_json)
 
 
-def _write_change(told: dict[str, Any], as_json: bool) -> None:
-    if told["valid_from"] - told.pop("now") > _SETTLED_AHEAD:
+def _write_change(changed: dict[str, Any], as_json: bool) -> None:
+    if changed["valid_from"] - changed.pop("now") > _SETTLED_AHEAD:
         remark(
-            f"its slot {exact(told['valid_from'])}, put off to then by its jitter, stays with the"
-            " version before; the change holds for what comes after it"
+            f"its slot {exact(changed['valid_from'])}, put off to then by its jitter, stays with"
+            " the version before; the change holds for what comes after it"
         )
     if as_json:
-        write_json(told)
-    elif told["state"] == "active":
-        following = exact(told["next_slot"])
-        write(f"schedule '{told['schedule']}' is changed, its next slot is {following}")
+        write_json(changed)
+    elif changed["state"] == "active":
+        following = exact(changed["next_slot"])
+        write(f"schedule '{changed['schedule']}' is changed, its next slot is {following}")
     else:
-        write(f"schedule '{told['schedule']}' is changed, and still {told['state']}")
+        write(f"schedule '{changed['schedule']}' is changed, and still {changed['state']}")
 
 
 def _reset(names: Sequence[str]) -> dict[str, Any]:

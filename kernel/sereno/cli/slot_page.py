@@ -12,14 +12,14 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
 from sereno.cli.output import said, title, word, write, write_json
 from sereno.cli.query import ask
-from sereno.cli.run_page import tell_outcome
+from sereno.cli.run_page import print_outcome
 from sereno.model.run import FINAL
 from sereno.store import views
 from sereno.store.pool import Database
 from sereno.store.views import RuleView, RunDetail, SlotView
+from sereno.triggers.instant import MICROSECOND
 from sereno.triggers.occurrences import next_slot, trigger_of
 
-_TICK = timedelta(microseconds=1)
 _MINUTE = timedelta(minutes=1)
 _NEAR = timedelta(days=1)
 
@@ -76,7 +76,7 @@ def show(
             continue
         title(f"run {run.id}")
         write(_run(run))
-        tell_outcome(run)
+        print_outcome(run)
 
 
 async def _find(db: Database, job: str, at: str, lines: int, reveal: bool) -> _Answer:
@@ -86,8 +86,8 @@ async def _find(db: Database, job: str, at: str, lines: int, reveal: bool) -> _A
     if at.strip()[0] in "+-":
         instant = instant.replace(second=0, microsecond=0)
     # A time without seconds means its whole minute, as jitter and second fields fall into it.
-    until = instant + (_TICK if instant.second or instant.microsecond else _MINUTE)
-    found = await views.slots(db, job, instant, until - _TICK)
+    until = instant + (MICROSECOND if instant.second or instant.microsecond else _MINUTE)
+    found = await views.slots(db, job, instant, until - MICROSECOND)
     near = await views.slots(db, job, instant - _NEAR, instant + _NEAR, limit=10_000)
     runs = {
         slot.run_id: await views.run(db, slot.run_id, lines=lines, reveal=reveal)
@@ -183,7 +183,7 @@ def _due(rule: RuleView, answer: _Answer) -> datetime | None:
     if rule.definition.state in ("orphaned", "removed"):
         return None
     trigger = trigger_of(rule.definition.trigger, rule.definition.jitter, rule.name)
-    slot = trigger.next_after(answer.at - _TICK)
+    slot = trigger.next_after(answer.at - MICROSECOND)
     ends = rule.definition.ends_at
     if slot is None or slot >= answer.until or (ends is not None and slot >= ends):
         return None

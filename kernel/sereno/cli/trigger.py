@@ -24,7 +24,7 @@ from sereno.store.pool import Database
 from sereno.store.queue import Requested
 from sereno.store.views import RunDetail
 
-_LOOK, _PATIENCE = timedelta(milliseconds=200), timedelta(seconds=30)
+_POLL_EVERY, _PATIENCE = timedelta(milliseconds=200), timedelta(seconds=30)
 
 
 @click.command("trigger")
@@ -105,14 +105,14 @@ def command(
 async def _brought(db: Database, job: str, patience: timedelta) -> None:
     """Wait for a replica to bring the job to the database, as one that has just been started."""
     said = False
-    for _ in range(int(min(patience, _PATIENCE) / _LOOK)):
+    for _ in range(int(min(patience, _PATIENCE) / _POLL_EVERY)):
         try:
             await views.known_job(db, job)
         except (NotFoundError, SchemaError):
             if not said:
                 remark(f"no replica has brought job '{job}' yet; `sereno run` starts one, waiting")
             said = True
-            await asyncio.sleep(_LOOK.total_seconds())
+            await asyncio.sleep(_POLL_EVERY.total_seconds())
         else:
             return
 

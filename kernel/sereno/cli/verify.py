@@ -49,12 +49,12 @@ def command(invocation: Invocation, since: timedelta, as_json: bool) -> None:
     if as_json:
         write_json(_as_json(account))
     else:
-        _tell(account)
+        _print(account)
     if not account.holds:
         raise click.exceptions.Exit(FAILED)
 
 
-def _tell(account: Account) -> None:
+def _print(account: Account) -> None:
     write(f"since {exact(account.since)}, {account.schedules} schedules")
     counts = account.counts
     lost, doubled = counts["lost"], counts["doubled"]

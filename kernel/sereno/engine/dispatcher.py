@@ -147,11 +147,11 @@ class Dispatcher:
             await self._start_first()
         # Schedules whose runs were refused for policies of their own, which the statement does not
         # know: asked for anew without them, the queue gives what is behind.
-        shut: set[int] = set()
+        excluded: set[int] = set()
         while room := self._occupancy.room():
             limit = min(room, BATCH)
             found = await queue.ready(
-                self._db, limit, self._startable(), self._occupancy.keys(), list(shut)
+                self._db, limit, self._startable(), self._occupancy.keys(), list(excluded)
             )
             chosen = [q.run_id for q in found if self._admit(q)]
             admitted = set(chosen)
@@ -160,9 +160,9 @@ class Dispatcher:
             if chosen:
                 await self._start(chosen)
                 await between()
-            elif not refused - shut - {None} or len(found) < limit:
+            elif not refused - excluded - {None} or len(found) < limit:
                 break  # nobody is behind those that have to wait
-            shut |= {schedule for schedule in refused if schedule is not None}
+            excluded |= {schedule for schedule in refused if schedule is not None}
         else:
             self._waiting = True
         following = await self._db.fetchval("queue_next")

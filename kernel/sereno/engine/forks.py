@@ -54,12 +54,12 @@ def own_forks(loop: asyncio.AbstractEventLoop | None = None) -> None:
         )
 
 
-def own_timers(heard: Callable[[int, FrameType | None], object]) -> None:
-    """Have `heard` called, in this process alone, for timers that nobody else hears."""
-    _Node.timers = heard
+def own_timers(handler: Callable[[int, FrameType | None], object]) -> None:
+    """Have `handler` called, in this process alone, for timers that nobody else handles."""
+    _Node.timers = handler
     for number in TIMER_SIGNALS:
         if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, heard)
+            signal.signal(number, handler)
 
 
 def end_if_forked(error: BaseException | None) -> None:

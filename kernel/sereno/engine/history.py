@@ -25,7 +25,7 @@ _BATCH = 2_000
 _PATIENCE = 5.0
 """Seconds for which a new leader waits for who holds rows of runs that it has to end."""
 
-_LOOK_AGAIN = 0.1
+_POLL_AGAIN = 0.1
 
 
 def log_entered(entered: Entered, term: int) -> None:
@@ -85,4 +85,4 @@ async def settle_doubtful(term: Term, timeline: Timeline) -> None:
             if steady() > end:
                 log.error("others hold runs that may have run already", extra={"runs": left})
                 return
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_POLL_AGAIN)

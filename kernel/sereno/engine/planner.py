@@ -43,6 +43,7 @@ from sereno.model.ledger import (
 )
 from sereno.model.policies import Policies
 from sereno.model.stored_json import unreadable
+from sereno.triggers.instant import MICROSECOND
 from sereno.triggers.occurrences import due_slots, next_slot, spans, window_slots
 
 MAX_SLOTS = 1_000
@@ -56,7 +57,6 @@ _RANGE_FROM = 10
 outage of a week is one row of a schedule that is due each second, and not 600,000."""
 
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
-_MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -84,7 +84,7 @@ def plan(
     """
     pause_ends = entry.paused_until if entry.current.state == "paused" else None
     if pause_ends is not None:  # what is due after its end is another version's to rule
-        until = min(until, max(pause_ends - _MICROSECOND, entry.settled_to))
+        until = min(until, max(pause_ends - MICROSECOND, entry.settled_to))
     coming = _due(entry, until)
     due = list(islice(coming, MAX_SLOTS))
     complete = next(coming, None) is None
@@ -117,7 +117,7 @@ def plan(
         runs=runs,
         open=opened,
         cancel_previous=cancel,
-        pause_over=pause_ends is not None and upto >= pause_ends - _MICROSECOND,
+        pause_over=pause_ends is not None and upto >= pause_ends - MICROSECOND,
     )
 
 

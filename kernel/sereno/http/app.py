@@ -75,7 +75,7 @@ class _Pages:
         self._alive = alive
 
     async def front(self, request: Request) -> Answer:
-        report = health(self._status, await self._watch.look(), self._plugins(), 100)
+        report = health(self._status, await self._watch.poll(), self._plugins(), 100)
         return Answer(body=front_page(report).encode(), media_type="text/html; charset=utf-8")
 
     async def metrics(self, request: Request) -> Answer:
@@ -83,11 +83,11 @@ class _Pages:
         return Answer(body=text, media_type=content_type)
 
     async def health(self, request: Request) -> Answer:
-        report = health(self._status, await self._watch.look(), self._plugins())
+        report = health(self._status, await self._watch.poll(), self._plugins())
         return json(report, 503 if report["status"] == "down" else 200)
 
     async def tasks(self, request: Request) -> Answer:
-        glance = await self._watch.look()
+        glance = await self._watch.poll()
         return json({"error": glance.error, "tasks": tasks(glance)})
 
     async def liveness(self, request: Request) -> Answer:

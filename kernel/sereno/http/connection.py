@@ -99,7 +99,7 @@ class Connection:
         # drain() then waits until all is with the system: what the client does not take is seen.
         transport.set_write_buffer_limits(0)
         try:
-            while await self._turn():
+            while await self._exchange():
                 self._http.start_next_cycle()
             await self._farewell()
         except OSError:  # also a time that ran out
@@ -111,7 +111,7 @@ class Connection:
                 transport.abort()
             self._writer.close()
 
-    async def _turn(self) -> bool:
+    async def _exchange(self) -> bool:
         """Answer one request; return whether another may follow."""
         try:
             head = await self._head()

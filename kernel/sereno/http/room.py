@@ -21,7 +21,7 @@ MOST = 256
 
 _LEAST = 8
 _PART = 4
-_SAID_EVERY = 60.0
+_LOGGED_EVERY = 60.0
 
 
 def most() -> int:
@@ -35,7 +35,7 @@ class Room:
 
     def __init__(self, places: int) -> None:
         self.places = places
-        self._said_at = float("-inf")
+        self._logged_at = float("-inf")
 
     def make(self, connections: Iterable[Connection]) -> bool:
         """Have room for one more: end the one that is worth least. False: all are being answered.
@@ -45,17 +45,17 @@ class Room:
         there = [c for c in connections if not c.dropped]
         if len(there) < self.places:
             return True
-        self._tell(there)
+        self._log_full(there)
         idle = [(c.worth, n) for n, c in enumerate(there) if c.worth is not None]
         if not idle:
             return False
         there[min(idle)[1]].drop()
         return True
 
-    def _tell(self, there: list[Connection]) -> None:
-        if steady() - self._said_at < _SAID_EVERY:
+    def _log_full(self, there: list[Connection]) -> None:
+        if steady() - self._logged_at < _LOGGED_EVERY:
             return
-        self._said_at = steady()
+        self._logged_at = steady()
         peer, count = Counter(c.peer for c in there).most_common(1)[0]
         log.warning(
             "the pages have as many connections as they may, idle ones are ended",

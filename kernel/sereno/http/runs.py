@@ -35,7 +35,7 @@ from sereno.store.pool import Database
 
 _MOST_BYTES = 1_048_576
 _MOST_ID = 2**63 - 1
-_SHUT = (
+_CLOSED = (
     "this page queues or shows runs, and is shut while there is no token; "
     "set http.token (SERENO_HTTP__TOKEN) and send it as 'Authorization: Bearer <token>'"
 )
@@ -59,7 +59,7 @@ def run_pages(
     pages = _Pages(db, jobs)
     return [
         Route("/jobs/{job}/runs", _answered(pages.queue, token), "POST"),
-        Route("/runs/{run:int}", _answered(pages.tell, token)),
+        Route("/runs/{run:int}", _answered(pages.show, token)),
     ]
 
 
@@ -68,7 +68,7 @@ def _answered(page: Page, token: bool) -> Page:
 
     async def answer(request: Request) -> Answer:
         if not token:
-            return sentence(403, _SHUT)
+            return sentence(403, _CLOSED)
         try:
             return await page(request)
         except NotFoundError as error:
@@ -119,7 +119,7 @@ class _Pages:
         answer.headers["Location"] = f"/runs/{found.run_id}"
         return answer
 
-    async def tell(self, request: Request) -> Answer:
+    async def show(self, request: Request) -> Answer:
         number = int(request.found["run"])
         if number > _MOST_ID:
             raise NotFoundError(f"there is no run {number}")

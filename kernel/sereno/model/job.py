@@ -91,7 +91,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         _check_executor(self.function, executor, subject)
         return dict(msgspec.to_builtins(found))
 
-    def check_turn(
+    def check_concurrency_key(
         self, params: Mapping[str, Any], overrides: Mapping[str, Any], subject: str
     ) -> None:
         """Raise DeclarationError where the concurrency_key that a schedule's runs follow names a
@@ -111,7 +111,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         self._check_parts(subject)
         _check_executor(self.function, self.policies.executor, subject)
         if self.after:  # a run after another is queued without params
-            self.check_turn({}, {}, f"{subject}, after {', '.join(self.after)}")
+            self.check_concurrency_key({}, {}, f"{subject}, after {', '.join(self.after)}")
 
     @property
     def secrets(self) -> tuple[str, ...]:

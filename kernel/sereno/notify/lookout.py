@@ -91,7 +91,7 @@ class Lookout:
 
     async def look(self) -> None:
         """Look once. Raises StoreError."""
-        glance = await self._watch.look()
+        glance = await self._watch.poll()
         if glance.snapshot is None or glance.error is not None:
             return
         opened = await notifications.opened(self._db, _KINDS)

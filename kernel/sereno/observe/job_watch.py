@@ -1,6 +1,6 @@
-"""What monitors read: how all jobs are, asked once a second at most, whoever looks.
+"""What monitors read: how all jobs are, asked once a second at most, whoever asks.
 
-A look never fails and never takes longer than `patience`. While the database is away it shows the
+A poll never fails and never takes longer than `patience`. While the database is away it shows the
 newest snapshot there is, says that the database is away, and tells how far time has gone on since.
 """
 
@@ -60,7 +60,7 @@ class JobWatch:
         self._snapshot_at = 0.0
         self._error: str | None = "the database has not been asked yet"
 
-    async def look(self) -> Glance:
+    async def poll(self) -> Glance:
         """Return what the database says now or said less than `fresh` seconds ago; never raises."""
         if self._reading is None and self._steady() - self._asked_at >= self._fresh:
             self._asked_at = self._steady()

@@ -1,4 +1,4 @@
-"""Says who set logging anew, in the log that goes on in spite of it, and on the health page."""
+"""Reports who set logging anew, in the log that goes on in spite of it, and on the health page."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger("sereno.log")
 SHOWN_FOR = 3600.0
 """Seconds for which the health page tells of it."""
 
-_TOLD_AGAIN = 60.0
+_REPORTED_AGAIN = 60.0
 """Seconds after which the same culprit is named again for the same."""
 
 _HINT = (
@@ -48,9 +48,9 @@ class LogWatch:
 
     def __init__(self, status: Status) -> None:
         self._status = status
-        self._told: dict[tuple[str, str], float] = {}
+        self._reported: dict[tuple[str, str], float] = {}
         self._importing: str | None = None
-        self._looked = False
+        self._polled = False
         self._suspects: dict[UUID, str] | None = None
         self.calling: Callable[[], str | None] = lambda: None
 
@@ -64,42 +64,42 @@ class LogWatch:
         before = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
         take_streams(everybody=everybody and as_json)
         streams = (*before, sys.stdout, sys.stderr)
-        keep_logging(*ours, report=self._tell, streams=streams)
+        keep_logging(*ours, report=self._report, streams=streams)
 
     def importing(self, plugin: str) -> None:
-        """Hear which plugin is being imported from now on."""
+        """Take note of which plugin is being imported from now on."""
         put_logging_back()
         self._importing = f"plugin '{plugin}'"
 
     def loaded(self, registry: Registry) -> None:
-        """Hear that the plugins are imported: their loggers are kept too."""
+        """Take note that the plugins are imported: their loggers are kept too."""
         keep_loggers_of({r.package.partition(".")[0] for r in registry.records.values()})
         put_logging_back()
         self._importing = None
 
-    def hear(self, event: object) -> None:
-        """Look before each run begins: it is to keep its lines."""
-        if type(event) is RunStarted and not self._looked:
-            self.look()
-            # Runs that begin in one go need one look: no job's code has run in between.
+    def observe(self, event: object) -> None:
+        """Poll before each run begins: it is to keep its lines."""
+        if type(event) is RunStarted and not self._polled:
+            self.poll()
+            # Runs that begin in one go need one poll: no job's code has run in between.
             with suppress(RuntimeError):  # no loop runs here
-                asyncio.get_running_loop().call_soon(self._look_again)
-                self._looked = True
+                asyncio.get_running_loop().call_soon(self._poll_again)
+                self._polled = True
 
-    def _look_again(self) -> None:
-        self._looked = False
+    def _poll_again(self) -> None:
+        self._polled = False
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Put back what is not as it was."""
         put_logging_back()
-        self._look_at_streams()
+        self._poll_streams()
 
     def end(self) -> None:
         """Give logging, stdout and stderr back: the node is over, and its process may go on."""
         give_streams_back()
         release_logging()
 
-    def _look_at_streams(self) -> None:
+    def _poll_streams(self) -> None:
         """Put streams back that a run has replaced, once no run is left that may have: one that
         is at work may catch what is printed meanwhile, as contextlib.redirect_stdout does."""
         names = replaced_streams()
@@ -114,16 +114,16 @@ class LogWatch:
         runs = list(self._suspects.values())[:5]
         self._suspects = None
         act = f"replaced sys.{' and sys.'.join(names)}"
-        self._tell(act, f"one of {', '.join(runs)}" if runs else None)
+        self._report(act, f"one of {', '.join(runs)}" if runs else None)
 
-    def _tell(self, act: str, culprit: str | None = None) -> None:
+    def _report(self, act: str, culprit: str | None = None) -> None:
         culprit = culprit or self._culprit()
         now = steady()
-        if now - self._told.get((culprit, act), -_TOLD_AGAIN) < _TOLD_AGAIN:
+        if now - self._reported.get((culprit, act), -_REPORTED_AGAIN) < _REPORTED_AGAIN:
             return
-        if len(self._told) > 1000:
-            self._told.clear()
-        self._told[culprit, act] = now
+        if len(self._reported) > 1000:
+            self._reported.clear()
+        self._reported[culprit, act] = now
         log.warning(
             "logging was set anew, the node's own goes on",
             extra={"by": culprit, "act": act, "hint": _HINT},

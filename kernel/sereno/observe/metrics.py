@@ -83,7 +83,7 @@ class Metrics:
 
     async def page(self, accept: str = "") -> tuple[bytes, str]:
         """Return the page and its content type, in the format that an Accept header asks for."""
-        glance = await self._watch.look()
+        glance = await self._watch.poll()
         page = MetricsPage(openmetrics=wants_openmetrics(accept))
         self._node.write(page, glance)
         await self._write_jobs(page, table(glance, self._limit))

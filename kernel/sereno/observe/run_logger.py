@@ -1,5 +1,4 @@
-"""Says in the log what the engine's events tell: what went wrong always, what went well where it is
-asked for."""
+"""Logs the engine's events: what went wrong always, what went well where it is asked for."""
 
 import asyncio
 import logging
@@ -17,13 +16,13 @@ log = logging.getLogger("sereno.runs")
 _MAX_RESULT = 4_000
 _MAX_FIGURES = 6
 
-TOLD = 50
-"""Runs that went well told one by one within a second: a line costs as much as a short run does,
+LOGGED_A_SECOND = 50
+"""Runs that went well logged one by one within a second: a line costs as much as a short run does,
 and of a thousand nobody reads each. The others are counted, by job."""
 
 
 class RunLogger:
-    """An observer of the bus. `success`: the level at which a run that went well is told.
+    """An observer of the bus. `success`: the level at which a run that went well is logged.
 
     `steady`: a clock in seconds that only grows.
     """
@@ -32,11 +31,11 @@ class RunLogger:
         self._success = success
         self._steady = steady
         self._since = float("-inf")
-        self._told = 0
+        self._logged = 0
         self._more: Counter[str] = Counter()
 
     def __call__(self, event: object) -> None:
-        """Tell `event`, if it is one worth a line."""
+        """Log `event`, if it is one worth a line."""
         if isinstance(event, RunFinished):
             self._finished(event)
         elif isinstance(event, SlotSettled) and event.verdict in ("late", "missed"):
@@ -63,19 +62,19 @@ class RunLogger:
     def _succeeded(self, event: RunFinished) -> None:
         now = self._steady()
         if now - self._since >= 1:
-            self.tell_more()
-            self._since, self._told = now, 0
-        self._told += 1
-        if self._told <= TOLD:
+            self.log_more()
+            self._since, self._logged = now, 0
+        self._logged += 1
+        if self._logged <= LOGGED_A_SECOND:
             log.log(self._success, "run succeeded", extra=_facts(event))
             return
         if not self._more:
-            with suppress(RuntimeError):  # no loop runs here: the next one tells of them
-                asyncio.get_running_loop().call_later(1, self.tell_more)
+            with suppress(RuntimeError):  # no loop runs here: the next one logs them
+                asyncio.get_running_loop().call_later(1, self.log_more)
         self._more[event.job] += 1
 
-    def tell_more(self) -> None:
-        """Tell how many more went well than were told."""
+    def log_more(self) -> None:
+        """Log how many more went well than were logged."""
         if self._more:
             facts = {"runs": self._more.total(), "jobs": dict(self._more.most_common(10))}
             self._more.clear()
@@ -105,9 +104,9 @@ def _figures(result: object, taken: Mapping[str, object]) -> dict[str, object]:
     """Return the first few entries of a result that say something: numbers and short texts."""
     if not isinstance(result, dict):
         return {"result": result}
-    telling = {
+    shown = {
         key: value
         for key, value in result.items()
         if value and key not in taken and isinstance(value, str | int | float)
     }
-    return dict(list(telling.items())[:_MAX_FIGURES])
+    return dict(list(shown.items())[:_MAX_FIGURES])

@@ -233,7 +233,7 @@ def _check(job: Job) -> None:
     for schedule in job.schedules:
         subject = f"schedule '{schedule.name(job.name)}'"
         policies = job.checked_policies(schedule.policies, subject)
-        job.check_turn(job.checked_params(schedule.params), policies, subject)
+        job.check_concurrency_key(job.checked_params(schedule.params), policies, subject)
         _check_trigger(schedule, schedule.name(job.name))
     if job.after:
         _check_chained(job)

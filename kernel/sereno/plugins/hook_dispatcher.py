@@ -27,7 +27,7 @@ Lifespan = tuple[str, ContainedLifespan]
 
 
 def hook_of(event: object) -> str:
-    """Return the hook that hears `event`: RunStarted is heard by sereno_on_run_started."""
+    """Return the hook for `event`: that for RunStarted is sereno_on_run_started."""
     name = "sereno_on_" + _WORD.sub("_", type(event).__name__).lower()
     if name not in SPECS:
         raise TypeError(f"no hook hears a {type(event).__name__}")
@@ -42,7 +42,7 @@ class HookDispatcher(msgspec.Struct):
     limit: timedelta = timedelta(seconds=10)
     lifespan_limit: timedelta = timedelta(seconds=30)
     swallowed: float = SWALLOWED
-    _heard: dict[type, bool] = {}
+    _subscribed: dict[type, bool] = {}
     _calling: str | None = None
 
     @property
@@ -50,17 +50,17 @@ class HookDispatcher(msgspec.Struct):
         """Name the hook that is being awaited, and its plugin."""
         return self._calling
 
-    def hears(self, event: object) -> bool:
-        """Tell whether any plugin listens for events of this kind."""
-        found = self._heard.get(type(event))
+    def subscribed(self, event: object) -> bool:
+        """Return whether any plugin has a hook for events of this kind."""
+        found = self._subscribed.get(type(event))
         if found is None:
             hook, plugins = hook_of(event), self.registry.plugins
             found = any(plugins.implementation(p, hook) is not None for p in plugins.loaded)
-            self._heard[type(event)] = found
+            self._subscribed[type(event)] = found
         return found
 
     async def emit(self, event: object) -> None:
-        """Tell `event` to each plugin that listens; return when all have heard it or timed out."""
+        """Call the hook for `event` of each plugin that has it; return when none is at work."""
         hook = hook_of(event)
         for plugin in self.registry.plugins.loaded:
             found = self.registry.plugins.implementation(plugin, hook)
@@ -82,7 +82,7 @@ class HookDispatcher(msgspec.Struct):
             reasons = await self._open(opened, database_url)
             states = {plugin: lifespan.state for plugin, lifespan in opened}
             self.registry = msgspec.structs.replace(self.registry.without(reasons), states=states)
-            self._heard.clear()
+            self._subscribed.clear()
             yield self.registry
         finally:
             for plugin, lifespan in reversed(opened):
@@ -107,8 +107,8 @@ class HookDispatcher(msgspec.Struct):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit in a hook is one plugin's fault
-            return self._told(plugin, "sereno_lifespan", error)
-        lost = partial(self._told, plugin, "sereno_lifespan")
+            return self._logged(plugin, "sereno_lifespan", error)
+        lost = partial(self._logged, plugin, "sereno_lifespan")
         lifespan = ContainedLifespan(given, lost)
         opening = lifespan.open(self.lifespan_limit.total_seconds(), self.swallowed)
         reason = await self._guarded(plugin, "sereno_lifespan", opening)
@@ -125,8 +125,8 @@ class HookDispatcher(msgspec.Struct):
             error = await call
         finally:
             self._calling = None
-        return None if error is None else self._told(plugin, hook, error)
+        return None if error is None else self._logged(plugin, hook, error)
 
-    def _told(self, plugin: str, hook: str, error: BaseException) -> str:
+    def _logged(self, plugin: str, hook: str, error: BaseException) -> str:
         log.error("hook failed", exc_info=error, extra={"plugin": plugin, "hook": hook})
         return describe(error, self.registry.records[plugin].package)

@@ -64,7 +64,9 @@ class Overrides(msgspec.Struct):
     ) -> None:
         try:
             subject, params = f"schedule '{name}'", job.checked_params(chosen.params)
-            job.check_turn(params, job.checked_policies(chosen.policies, subject), subject)
+            job.check_concurrency_key(
+                params, job.checked_policies(chosen.policies, subject), subject
+            )
             schedule = Schedule(
                 trigger=read(chosen.trigger),
                 label=name,

@@ -108,11 +108,11 @@ async def register(
             mark = None  # what is at fault is tried again by the next leader
         await connection.execute(sql("catalogue_record"), mark or "", term)
     refused(unfit)
-    _tell_gone(gone)
+    _log_gone(gone)
     return True
 
 
-def _tell_gone(rows: Sequence[asyncpg.Record]) -> None:
+def _log_gone(rows: Sequence[asyncpg.Record]) -> None:
     """Warn of jobs that nobody fires from now on: a deploy without a plugin, or the wrong database,
     looks no different from one that is meant."""
     plugins: dict[str, list[str]] = {}

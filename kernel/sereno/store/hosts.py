@@ -103,7 +103,7 @@ async def first_writable(
         for task in running:
             task.add_done_callback(_drop)
             task.cancel()
-    raise _told(hosts, errors)
+    raise _error_of(hosts, errors)
 
 
 def _drop(task: "asyncio.Future[T]") -> None:
@@ -111,7 +111,7 @@ def _drop(task: "asyncio.Future[T]") -> None:
         task.result().terminate()
 
 
-def _told(hosts: Sequence[str], errors: dict[str, BaseException]) -> BaseException:
+def _error_of(hosts: Sequence[str], errors: dict[str, BaseException]) -> BaseException:
     """Return the error to raise: what is no matter of absence (a wrong password) goes first."""
     for host in hosts:
         if not isinstance(errors[host], _ABSENT):

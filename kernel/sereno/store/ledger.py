@@ -88,7 +88,12 @@ def _columns(settlements: Sequence[Settlement]) -> list[list[Any]]:
         slots += [(number, v.slot, v.verdict, v.reason) for v in s.slots[:-1]]
         runs += [(number, slot, *run) for slot, run in started.items()]
         ranges += [(number, r.first, r.last, r.slots, r.verdict, r.reason) for r in s.ranges]
-    return [*_turn(marks, 19), *_turn(slots, 4), *_turn(runs, 9), *_turn(ranges, 6)]
+    return [
+        *_transposed(marks, 19),
+        *_transposed(slots, 4),
+        *_transposed(runs, 9),
+        *_transposed(ranges, 6),
+    ]
 
 
 _NO_RUN = (None,) * 7
@@ -102,7 +107,7 @@ def _run(run: NewRun) -> tuple[Any, ...]:
     )
 
 
-def _turn(rows: list[Any], width: int) -> list[list[Any]]:
+def _transposed(rows: list[Any], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 

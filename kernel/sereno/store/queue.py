@@ -134,13 +134,13 @@ def _later(now: datetime, delay: timedelta) -> datetime:
 
 
 async def ready(
-    db: Database, limit: int, jobs: Sequence[str], keys: Sequence[str], shut: Sequence[int]
+    db: Database, limit: int, jobs: Sequence[str], keys: Sequence[str], excluded: Sequence[int]
 ) -> list[Queued]:
     """Return at most `limit` runs of `jobs` whose instant has come, in their order.
 
-    `keys`: concurrency keys in use; `shut`: schedules of which no run may start now.
+    `keys`: concurrency keys in use; `excluded`: schedules of which no run may start now.
     """
-    rows = await db.fetch("queue_ready", limit, list(jobs), list(keys), list(shut))
+    rows = await db.fetch("queue_ready", limit, list(jobs), list(keys), list(excluded))
     return [queued(r) for r in rows]
 
 

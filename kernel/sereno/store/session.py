@@ -84,7 +84,7 @@ class NodeSession:
         self._prepared: dict[str, Any] = {}
         self._pid = 0
         self._socket: socket.socket | None = None
-        self._in_turn = asyncio.Lock()
+        self._one_call = asyncio.Lock()
 
     @property
     def alive(self) -> bool:
@@ -278,7 +278,7 @@ class NodeSession:
     async def _call(self, name: str, *args: object) -> asyncpg.Record:
         try:
             with translated():
-                async with self._in_turn, asyncio.timeout(self._timeout):
+                async with self._one_call, asyncio.timeout(self._timeout):
                     if self._connection is None:
                         raise StoreUnavailableError("the session is gone")
                     return await self._prepared[name].fetchrow(*args)

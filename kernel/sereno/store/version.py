@@ -1,7 +1,7 @@
 """Writes a new version of a schedule."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -11,18 +11,18 @@ from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.stored_json import json_object
 from sereno.store.ledger import version_of
 from sereno.store.sql import sql
+from sereno.triggers.instant import MICROSECOND
 from sereno.triggers.succession import ended, succeed
 
 BY_CONFIG = "the configuration"
 BY_ITSELF = "sereno"
 _NAMED = 3
-_TICK = timedelta(microseconds=1)
 
 
 def is_over(row: asyncpg.Record) -> bool:
     """Tell whether the schedule's pause has an end, and that has come."""
     until: datetime | None = row["paused_until"]
-    return until is not None and until - _TICK <= max(row["now"], row["settled_to"])
+    return until is not None and until - MICROSECOND <= max(row["now"], row["settled_to"])
 
 
 async def lapse(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.Record:
@@ -38,7 +38,7 @@ async def lapse(connection: asyncpg.Connection, row: asyncpg.Record) -> asyncpg.
         action="resume" if enabled else "pause",
         by=BY_ITSELF if enabled else BY_CONFIG,
         reason="the pause is over" if enabled else "disabled",
-        since=row["paused_until"] - _TICK,
+        since=row["paused_until"] - MICROSECOND,
     )
     return await connection.fetchrow(sql("schedule_by_name"), row["name"])
 

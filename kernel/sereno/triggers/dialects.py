@@ -10,7 +10,7 @@ from itertools import takewhile
 
 from sereno.triggers.expression import DAYS, is_field
 
-_LOOKED_AT = 300
+_MAX_READ = 300
 _UNITS = {
     "s": r"s|secs?|seconds?",
     "m": r"min|mins|minutes?|m",
@@ -101,7 +101,7 @@ _ROWS = (
 
 def remedy(text: str) -> str | None:
     """Return what is wrong with `text`, and what to write, where it is another scheduler's."""
-    plain = re.sub(r"^cron(?:\s+|:\s*)(?=[^\s(,])", "", text[:_LOOKED_AT].strip(), flags=re.I)
+    plain = re.sub(r"^cron(?:\s+|:\s*)(?=[^\s(,])", "", text[:_MAX_READ].strip(), flags=re.I)
     if quoted := _QUOTED.fullmatch(plain):
         return f"the quotes are a part of it; write {quoted[2].strip()} without them"
     if plain.lower() in _SHORTHANDS:

@@ -8,12 +8,12 @@ from sereno.model.call import explained
 from sereno.model.errors import TriggerError
 from sereno.model.zone import find_zone
 from sereno.triggers.arguments import Arguments
+from sereno.triggers.instant import MICROSECOND
 from sereno.triggers.trigger import EPOCH, Trigger, require_trigger
 from sereno.triggers.zone import jump, readings, zone_name
 
 DAY = timedelta(days=1)
 TEN_YEARS = timedelta(days=3653)
-TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ExceptOn(Trigger):
             if skipped > 100 and slot - first > TEN_YEARS:
                 return None
             begin, again = _begin(day + DAY, zone)
-            slot = self.trigger.next_after((begin if begin > slot else again) - TICK)
+            slot = self.trigger.next_after((begin if begin > slot else again) - MICROSECOND)
         return None
 
     def put_off(self, instant: datetime) -> dict[datetime, datetime]:
@@ -76,7 +76,7 @@ class ExceptOn(Trigger):
         begin, _ = _begin(day, zone)
         _, end = _begin(day + DAY, zone)
         for other in self.others:
-            found = other.next_after(begin - TICK)
+            found = other.next_after(begin - MICROSECOND)
             if found is not None and found < end:
                 return True
         return False

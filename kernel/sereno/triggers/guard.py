@@ -121,7 +121,7 @@ class _Worker(threading.Thread):
             )
 
 
-_turn = threading.Lock()
+_one_call = threading.Lock()
 _worker: _Worker | None = None
 _silent: dict[str, float] = {}
 
@@ -132,7 +132,7 @@ def _asked(text: str, call: Callable[[], Any]) -> Any:
     shown = f"trigger '{text:.{_MAX_SHOWN}}'"
     if isinstance(threading.current_thread(), _Worker):  # one trigger asks another
         return call()
-    with _turn:
+    with _one_call:
         if time.monotonic() < _silent.get(text, 0.0):
             raise TriggerError(f"{shown}: it gave no answer lately, and is not asked for a while")
         answers = _sent(call)

@@ -1,11 +1,14 @@
 """Instants as people and databases write them, read into aware UTC and written with a ``Z``."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sereno.model.errors import TriggerError
 from sereno.model.zone import find_zone
 from sereno.triggers.zone import jump, readings
+
+MICROSECOND = timedelta(microseconds=1)
+"""From one instant to the next: PostgreSQL and Python count no smaller ones."""
 
 
 def parse_instant(value: str | datetime, tz: str | None = None) -> datetime:

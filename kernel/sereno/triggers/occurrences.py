@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from sereno.model.errors import TriggerError
 from sereno.model.ledger import ScheduleVersion
 from sereno.triggers.guard import read
+from sereno.triggers.instant import MICROSECOND
 from sereno.triggers.jitter import jitter
 from sereno.triggers.step_cache import CachedTrigger, kept
 from sereno.triggers.trigger import Trigger
-
-_TICK = timedelta(microseconds=1)
 
 
 @kept(65_536)
@@ -60,7 +59,7 @@ def window_slots(
 def _opened(version: ScheduleVersion, after: datetime) -> datetime:
     if version.starts_at is None or version.starts_at <= after:
         return after
-    return version.starts_at - _TICK  # a slot at the very start lies in the window
+    return version.starts_at - MICROSECOND  # a slot at the very start lies in the window
 
 
 def spans(

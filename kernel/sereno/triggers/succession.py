@@ -6,17 +6,16 @@ nothing of it, ruled at once. So the version before rules on until the last of t
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from sereno.model.ledger import ScheduleVersion
+from sereno.triggers.instant import MICROSECOND
 from sereno.triggers.occurrences import next_slot, spans, trigger_of
 from sereno.triggers.step_cache import in_passing
 
 log = logging.getLogger(__name__)
-
-_TICK = timedelta(microseconds=1)
 
 
 def succeed(
@@ -74,7 +73,7 @@ def dropped(
     return sorted(
         slot
         for due, slot in found.items()
-        if due not in moved and next_slot(following, name, slot - _TICK) != slot
+        if due not in moved and next_slot(following, name, slot - MICROSECOND) != slot
     )
 
 
@@ -92,7 +91,7 @@ def _put_off(
     versions: Sequence[ScheduleVersion], name: str, at: datetime
 ) -> dict[datetime, datetime]:
     """Return what the version that rules at `at` has put off beyond it, by its own instant."""
-    before = next((v for v, _, _ in spans(versions, at, at + _TICK)), None)
+    before = next((v for v, _, _ in spans(versions, at, at + MICROSECOND)), None)
     if before is None or before.state != "active":
         return {}
     found = trigger_of(before.trigger, before.jitter, name).put_off(at)

@@ -51,7 +51,7 @@ def fitting(
         params=job.checked_params(declared.params),
         policies=job.checked_policies(declared.policies, subject),
     )
-    job.check_turn(found.params, found.policies, subject)
+    job.check_concurrency_key(found.params, found.policies, subject)
     first = next_slot(found.as_version(1, now, "active"), name, now)
     if first is None:
         within = " within its window" if start or end else ""

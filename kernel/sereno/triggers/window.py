@@ -1,17 +1,15 @@
 """A trigger that is heard only from one instant on, or only until another."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sereno.model.call import explained
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
-from sereno.triggers.instant import format_instant, parse_instant
+from sereno.triggers.instant import MICROSECOND, format_instant, parse_instant
 from sereno.triggers.trigger import EPOCH, Trigger, in_utc, require_trigger
 from sereno.triggers.zone import zone_name
-
-TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Within(Trigger):
         """Return the first slot strictly after `instant` that lies within."""
         instant = in_utc(instant)
         if self.start is not None and instant < self.start:
-            instant = self.start - TICK
+            instant = self.start - MICROSECOND
         slot = self.trigger.next_after(instant)
         return None if slot is None or (self.end is not None and slot >= self.end) else slot
 
@@ -78,7 +76,7 @@ def within(
         bounds = f"start {format_instant(first)} is not before end {format_instant(last)}"
         raise TriggerError(f"trigger 'within': {bounds}")
     found = Within(trigger, first, last)
-    if found.next_after(EPOCH if first is None else first - TICK) is None:
+    if found.next_after(EPOCH if first is None else first - MICROSECOND) is None:
         raise TriggerError(f"trigger {found.text!r:.200}: its window holds no slot")
     return found
 

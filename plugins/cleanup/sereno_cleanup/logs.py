@@ -50,7 +50,7 @@ def logs(run: RunContext[LogsParams]) -> dict[str, Any]:
         "archived": sum(one.archived for one in swept),
         "bytes": sum(one.bytes for one in swept),
         "dry_run": dry,
-        "rules": [_told(one) for one in swept],
+        "rules": [_summary(one) for one in swept],
     }
 
 
@@ -59,7 +59,7 @@ def _counted(swept: Swept) -> list[Count]:
     return [gone, *(Count(swept.path, reason, n) for reason, n in swept.kept.items())]
 
 
-def _told(swept: Swept) -> dict[str, Any]:
+def _summary(swept: Swept) -> dict[str, Any]:
     """Return the parts of `swept` that say something."""
     found = {
         "path": swept.path,

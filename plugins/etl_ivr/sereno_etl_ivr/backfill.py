@@ -22,7 +22,7 @@ from sereno_etl_ivr.session import Session, opened, patiently
 from sereno_etl_ivr.tally import Tally
 from sereno_etl_ivr.target import Batch
 
-_TURN = timedelta(seconds=5)
+_MOVE_FOR = timedelta(seconds=5)
 _PAUSE_SECONDS = 0.5
 _PATIENCE = timedelta(minutes=15)
 
@@ -77,7 +77,7 @@ async def _attempted(run: RunContext[BackfillParams], progress: list[int], tally
             if session.is_late() or not await session.target.lock(_PATIENCE):
                 return True
             await session.target.hold(zone)
-            progress[0] = await _turn(session, layout, Range(progress[0], end))
+            progress[0] = await _move(session, layout, Range(progress[0], end))
             await session.target.finish(None)
             run.checkpoint({"at": progress[0]})
             await run.flush()
@@ -86,10 +86,10 @@ async def _attempted(run: RunContext[BackfillParams], progress: list[int], tally
     return False
 
 
-async def _turn(session: Session, layout: Layout, rest: Range) -> int:
-    """Move pages until a turn is over; return where the next one begins."""
+async def _move(session: Session, layout: Layout, rest: Range) -> int:
+    """Move pages for `_MOVE_FOR`; return where the next move begins."""
     _, zone = await session.describe()
-    stop = time.monotonic() + _TURN.total_seconds()
+    stop = time.monotonic() + _MOVE_FOR.total_seconds()
     async for within in ranges(session.source, layout, rest, session.settings.batch_size):
         whole = within.part == 0
         if whole and within.start > rest.start and (time.monotonic() > stop or session.is_late()):

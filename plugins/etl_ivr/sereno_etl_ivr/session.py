@@ -129,7 +129,7 @@ class Session(msgspec.Struct):
         """Write one page, after `before` has been; before the first, make the target ready."""
         begun = time.monotonic()
 
-        async def turn() -> None:
+        async def wait() -> None:
             nonlocal begun
             if before is not None:
                 await asyncio.shield(before)
@@ -141,9 +141,9 @@ class Session(msgspec.Struct):
         try:
             if page.fault is not None:
                 raise PageDamaged(page.fault)
-            tally = await target.load(page, copy, batch, self.run.run_id, turn)
+            tally = await target.load(page, copy, batch, self.run.run_id, wait)
         except PageDamaged as fault:
-            await turn()
+            await wait()
             self.run.log.info("a page is read again cell by cell", extra={"fault": str(fault)})
             reading = self.source.rows(layout, batch.range)
             if page.fault is not None:

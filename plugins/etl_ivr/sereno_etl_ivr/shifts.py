@@ -53,8 +53,8 @@ def _shift(zone: ZoneInfo, low: datetime, high: datetime) -> Shift:
             low = middle
         else:
             high = middle
-    turn = high.replace(microsecond=0, tzinfo=None)
-    start, end = sorted((turn + before, turn + after))
+    change = high.replace(microsecond=0, tzinfo=None)
+    start, end = sorted((change + before, change + after))
     return Shift(start, end, before, after)
 
 

@@ -41,7 +41,7 @@ async def made(run: RunContext[Any], folder: Folder) -> dict[str, Any]:
         "report made",
         extra={"report": folder.name, "day": period.first.isoformat(), "changed": changed},
     )
-    return _told(folder, period, reports) | {"revised": revised}
+    return _result(folder, period, reports) | {"revised": revised}
 
 
 def chosen_period(params: Any, settings: Settings, folder: Folder, at: datetime) -> Period:
@@ -98,7 +98,7 @@ def _before(period: Period, back: int) -> Period:
     return period.earlier(back)[-1]
 
 
-def _told(folder: Folder, period: Period, reports: list[tuple[Figures, Kept]]) -> dict[str, Any]:
+def _result(folder: Folder, period: Period, reports: list[tuple[Figures, Kept]]) -> dict[str, Any]:
     told: dict[str, Any] = {"day": period.first.isoformat()}
     if len(reports) != 1:
         return told | {

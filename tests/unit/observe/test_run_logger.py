@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from sereno.model.events import RunFinished
-from sereno.observe.run_logger import TOLD, RunLogger
+from sereno.observe.run_logger import LOGGED_A_SECOND, RunLogger
 
 
 def succeeded(run: int, job: str = "etl.sync") -> RunFinished:
@@ -32,9 +32,9 @@ def test_of_a_burst_some_runs_are_told_and_the_others_counted(
 
     told = [r for r in caplog.records if r.message == "run succeeded"]
     (more,) = [r for r in caplog.records if r.message == "more runs succeeded"]
-    assert len(told) == TOLD + 1
-    assert vars(more)["runs"] == 1000 - TOLD
-    assert sum(vars(more)["jobs"].values()) == 1000 - TOLD
+    assert len(told) == LOGGED_A_SECOND + 1
+    assert vars(more)["runs"] == 1000 - LOGGED_A_SECOND
+    assert sum(vars(more)["jobs"].values()) == 1000 - LOGGED_A_SECOND
 
 
 async def test_the_rest_of_a_burst_is_counted_though_nothing_follows(
@@ -42,10 +42,10 @@ async def test_the_rest_of_a_burst_is_counted_though_nothing_follows(
 ) -> None:
     logger = RunLogger(logging.INFO, lambda: 100.0)
     with caplog.at_level(logging.INFO, "sereno.runs"):
-        for n in range(TOLD + 3):
+        for n in range(LOGGED_A_SECOND + 3):
             logger(succeeded(n))
-        logger.tell_more()
-        logger.tell_more()
+        logger.log_more()
+        logger.log_more()
 
     (more,) = [r for r in caplog.records if r.message == "more runs succeeded"]
     assert vars(more)["runs"] == 3

@@ -30,12 +30,12 @@ from sereno.engine.executors.wire import (
     Checkpointed,
     Flush,
     Flushed,
+    Logged,
     Order,
     Progressed,
     Raised,
     Report,
     Returned,
-    Said,
     Start,
     Stop,
     Warned,
@@ -147,7 +147,7 @@ class _Logs(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = whole(record, MAX_MESSAGE)
-        self._line.send(Said(record.name, record.levelno, text, record.created))
+        self._line.send(Logged(record.name, record.levelno, text, record.created))
 
 
 def main() -> None:

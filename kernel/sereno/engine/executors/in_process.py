@@ -20,11 +20,11 @@ from sereno.engine.executors.wire import (
     Checkpointed,
     Flush,
     Flushed,
+    Logged,
     Progressed,
     Raised,
     Report,
     Returned,
-    Said,
     Start,
     Stop,
     Warned,
@@ -147,7 +147,7 @@ async def _receive(
                 context.reporter.warn(text)
             case Flush():
                 writer.write(framed(await _flushed(context)))
-            case Said(logger, level, message, at):
+            case Logged(logger, level, message, at):
                 record = logging.LogRecord(logger, level, "", 0, message, None, None)
                 record.created = at
                 logging.getLogger(logger).handle(record)

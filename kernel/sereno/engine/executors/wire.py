@@ -61,7 +61,7 @@ class Warned(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
-class Said(msgspec.Struct, frozen=True, tag=True):
+class Logged(msgspec.Struct, frozen=True, tag=True):
     """A log record: logger, level, text, seconds since 1970."""
 
     logger: str
@@ -95,11 +95,11 @@ class Raised(msgspec.Struct, frozen=True, tag=True):
 
 
 Order = Start | Stop | Flushed
-Report = Progressed | Checkpointed | Warned | Said | Flush | Returned | Raised
+Report = Progressed | Checkpointed | Warned | Logged | Flush | Returned | Raised
 
 _orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed)
 _reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(
-    Progressed | Checkpointed | Warned | Said | Flush | Returned | Raised
+    Progressed | Checkpointed | Warned | Logged | Flush | Returned | Raised
 )
 
 

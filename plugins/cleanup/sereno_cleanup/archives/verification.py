@@ -62,7 +62,7 @@ class Verification(msgspec.Struct, frozen=True):
         """Verify from where the last reading ended, once round."""
         found = manifest.read(self.directory)
         verified = Verified(archive=readable(str(self.directory)), torn_lines=found.torn)
-        for one in self._in_turn(found.kept):
+        for one in self._resumed(found.kept):
             if self.out_of_time():
                 verified.complete = False
                 break
@@ -98,7 +98,7 @@ class Verification(msgspec.Struct, frozen=True):
     def _today(self) -> date:
         return self.now.astimezone(self.zone).date()
 
-    def _in_turn(self, kept: tuple[KeptArchive, ...]) -> tuple[KeptArchive, ...]:
+    def _resumed(self, kept: tuple[KeptArchive, ...]) -> tuple[KeptArchive, ...]:
         try:
             last = (self.directory / _MARK).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):

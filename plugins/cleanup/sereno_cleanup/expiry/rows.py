@@ -9,8 +9,8 @@ from sereno_cleanup.database import short_transaction
 from sereno_cleanup.expiry.shape import Shape
 from sereno_cleanup.query import filled
 
-LOOK = 20
-"""Batches whose rows are found by one look: it pays once for what others cannot vacuum yet."""
+READ_BATCHES = 20
+"""Batches whose rows are found by one read: it pays once for what others cannot vacuum yet."""
 
 
 class Keeper(Protocol):
@@ -38,21 +38,21 @@ class ExpiredRows(msgspec.Struct, frozen=True):
         place: str | None = None
         inclusive = True
         while True:
-            rows = await self._look(place, inclusive)
-            gone_of_look = 0
+            rows = await self._read(place, inclusive)
+            gone_of_read = 0
             for first in range(0, len(rows), self.batch):
                 ids = [row["ctid"] for row in rows[first : first + self.batch]]
                 async with short_transaction(self.database):
                     gone = await self.database.fetch(statement, ids, self.shape.cutoff)
                     if keeper is not None and gone:
                         await keeper.keep(gone)  # before the commit: a crash may keep a row twice
-                gone_of_look += len(gone)
+                gone_of_read += len(gone)
                 yield len(gone)
-            if len(rows) < self.batch * LOOK:
+            if len(rows) < self.batch * READ_BATCHES:
                 return
-            # Rows of the very instant at which a look ended may be left; where all of that look
+            # Rows of the very instant at which a read ended may be left; where all of that read
             # were locked, the next one must not find the same again.
-            place, inclusive = rows[-1]["place"], gone_of_look > 0
+            place, inclusive = rows[-1]["place"], gone_of_read > 0
 
     async def count(self, most: int) -> tuple[int, str | None]:
         """Return how many rows would go, up to `most`, and of when the oldest is."""
@@ -61,8 +61,8 @@ class ExpiredRows(msgspec.Struct, frozen=True):
         )
         return len(rows), rows[0]["place"] if rows else None
 
-    async def _look(self, place: str | None, inclusive: bool) -> list[Any]:
-        size = self.batch * LOOK
+    async def _read(self, place: str | None, inclusive: bool) -> list[Any]:
+        size = self.batch * READ_BATCHES
         async with short_transaction(self.database):
             if place is None:
                 found = self._filled("expired_rows_first")

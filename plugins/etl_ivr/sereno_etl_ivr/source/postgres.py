@@ -61,7 +61,7 @@ class PostgresSource:
         self._connection = connection
         self._place = place
         self._table = text.quoted_table(table)
-        self._turn = asyncio.Lock()
+        self._one_statement = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
@@ -170,7 +170,7 @@ class PostgresSource:
         async def keep(chunk: bytes) -> None:
             chunks.append(bytes(chunk))
 
-        async with self._turn:
+        async with self._one_statement:
             with _translated(self._place):
                 status = await self._connection.copy_from_query(
                     self._reading(layout, within),
@@ -206,7 +206,7 @@ class PostgresSource:
         )
 
     async def _all(self, statement: str, *arguments: Any) -> Sequence[Any]:
-        async with self._turn:
+        async with self._one_statement:
             with _translated(self._place):
                 return list(await self._connection.fetch(statement, *arguments))
 

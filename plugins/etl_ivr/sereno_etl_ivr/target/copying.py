@@ -16,17 +16,17 @@ async def copy_page(
     table: str,
     columns: Sequence[str],
     end: bytes = _END,
-    turn: AbstractAsyncContextManager[Any] | None = None,
+    sending: AbstractAsyncContextManager[Any] | None = None,
 ) -> None:
     """Copy a page, whose text is `copy`, into ``schema.table``. `end`: what ends each line.
 
-    `turn`: held while the text is sent, not while the server gets ready for it.
+    `sending`: held while the text is sent, not while the server gets ready for it.
 
     Raises PageDamaged when other than all rows arrived.
     """
 
     async def chunks() -> AsyncGenerator[bytes, None]:
-        async with turn or nullcontext():
+        async with sending or nullcontext():
             for chunk in copy.chunks:  # no cell holds a line's end: it is escaped there
                 yield chunk if end == _END else chunk.replace(_END, end)
 

@@ -33,7 +33,7 @@ _LONG = timedelta(days=1000)
 
 _HOURS = timedelta(hours=12)
 
-Turn = Callable[[], Awaitable[None]]
+Wait = Callable[[], Awaitable[None]]
 
 
 class Target:
@@ -108,10 +108,10 @@ class Target:
         self._has_rejects = bool(await self.rejected())
         self._free = range(since if highest is None else max(highest + 1, since), present + 1)
 
-    async def load(self, page: Page, copy: Copy, batch: Batch, run_id: int, turn: Turn) -> Tally:
+    async def load(self, page: Page, copy: Copy, batch: Batch, run_id: int, wait: Wait) -> Tally:
         """Merge a page as it came. Raises PageDamaged when it must be read cell by cell.
 
-        `turn` is waited for before what the target holds is read. A page that is only filled in
+        `wait` is awaited before what the target holds is read. A page that is only filled in
         need not wait so long: its rows stand beside those of the page before, and commit after.
         """
         try:
@@ -123,13 +123,13 @@ class Target:
                     else:
                         await self._copy(page, copy)
                     if filled is not None:
-                        await turn()
+                        await wait()
                         await self._watermark.claim(
                             batch.mark, filled.inserted, self._layout.table.target, batch.range
                         )
                         return filled
                     found = await self._shifts(batch.range)
-                    await turn()
+                    await wait()
                     await self._watermark.claim(batch.mark)
                     merged = await self._merged(batch.range, found)
                     tally = merge_tally(merged, batch, *await self._tidied(batch, run_id))
@@ -260,7 +260,7 @@ class Target:
         """
         async with self._transaction(mark, durable=True) as reached:
             if tally is not None:
-                await self._watermark.tell(tally)
+                await self._watermark.record(tally)
             return reached
 
     @asynccontextmanager

@@ -73,7 +73,7 @@ class Watermark:
         found: int | None = await self._connection.fetchval(query("settled"), *self._names)
         return found
 
-    async def tell(self, tally: Tally) -> None:
+    async def record(self, tally: Tally) -> None:
         """Keep what a sync read, and what of it could not be loaded."""
         rejected = tally.rejected + tally.still_rejected
         await self._connection.execute(query("last_sync"), *self._names, tally.read, rejected)
