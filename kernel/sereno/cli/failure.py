@@ -77,7 +77,7 @@ def _usage(error: click.UsageError) -> str:
 
 
 @contextmanager
-def told(invocation: Invocation) -> Iterator[None]:
+def reported(invocation: Invocation) -> Iterator[None]:
     """Turn what is raised inside into a sentence and a code; --debug lets the traceback out."""
     try:
         yield

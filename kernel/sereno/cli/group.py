@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from sereno.cli.command_table import ENTRIES, SECTIONS
-from sereno.cli.failure import told
+from sereno.cli.failure import reported
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import global_options, global_parameters
 from sereno.cli.plugin_commands import plugin_commands
@@ -60,7 +60,7 @@ class SerenoGroup(click.Group):
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the global options; a fault in them is told as any other."""
-        with told(Invocation()):
+        with reported(Invocation()):
             if bad := undecodable(args[1]):
                 raise click.UsageError(f"argument '{bad}' is no UTF-8; write it as UTF-8")
             return super().make_context(*args, **extra)
@@ -68,7 +68,7 @@ class SerenoGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what it raises becomes a sentence and an exit code."""
         invocation = ctx.ensure_object(Invocation)
-        with told(invocation), invocation.resources:
+        with reported(invocation), invocation.resources:
             return super().invoke(ctx)
 
 

@@ -22,11 +22,11 @@ _OWN = ("sereno", "sereno.job", "stdout", "stderr")
 """Loggers that there are from the start: what is set on them holds for all below them."""
 
 
-class _State(local):
+class _LoggingState(local):
     ours = False
 
 
-class _Kept:
+class _Setup:
     """What there is to keep, in this process."""
 
     handlers: tuple[logging.Handler, ...] = ()
@@ -38,14 +38,14 @@ class _Kept:
     report: Report = staticmethod(lambda _: None)
 
 
-_state = _State()
+_state = _LoggingState()
 
 
 class _PluginLogger(logging.Logger):
     """A plugin's logger: it is not silenced by what is meant for all."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "disabled" and value and _Kept.handlers:
+        if name == "disabled" and value and _Setup.handlers:
             _report("disabled other loggers")
         else:
             super().__setattr__(name, value)
@@ -55,7 +55,7 @@ class _Logger(_PluginLogger):
     """A logger of the kernel, or of a job's runs; of these the level is their job's to set."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not _Kept.handlers:  # no node is at work in this process
+        if not _Setup.handlers:  # no node is at work in this process
             super(_PluginLogger, self).__setattr__(name, value)
         elif name == "propagate" and not value:
             _report("cut the kernel's loggers off")
@@ -70,25 +70,25 @@ class _Root(logging.RootLogger):
 
     def addHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 - logging's name
         # It would write each line of everybody a second time, and not as the node does.
-        if type(hdlr) is logging.StreamHandler and hdlr.stream in _Kept.streams:
+        if type(hdlr) is logging.StreamHandler and hdlr.stream in _Setup.streams:
             _report("put a handler for this process's output on the root logger")
         else:
             super().addHandler(hdlr)
 
     def removeHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802 - logging's name
-        if hdlr in _Kept.handlers and not _state.ours:
+        if hdlr in _Setup.handlers and not _state.ours:
             _report("removed the kernel's log handlers")
         else:
             super().removeHandler(hdlr)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not _Kept.handlers:
+        if not _Setup.handlers:
             super().__setattr__(name, value)
-        elif name == "level" and value != _Kept.level and not _state.ours:
+        elif name == "level" and value != _Setup.level and not _state.ours:
             _report(f"set the root logger's level to {logging.getLevelName(value)}")
         elif name == "disabled" and value:
             _report("disabled the root logger")
-        elif name == "handlers" and (missing := [h for h in _Kept.handlers if h not in value]):
+        elif name == "handlers" and (missing := [h for h in _Setup.handlers if h not in value]):
             super().__setattr__(name, [*value, *missing])
             _report("took the kernel's log handlers away")
         else:
@@ -104,7 +104,7 @@ class _Manager(logging.Manager):
 
     @disable.setter
     def disable(self, value: Any) -> None:
-        if value not in (logging.NOTSET, "NOTSET") and _Kept.handlers:
+        if value not in (logging.NOTSET, "NOTSET") and _Setup.handlers:
             _report(f"called logging.disable({value!r})")
 
 
@@ -116,11 +116,11 @@ def keep_logging(
     `report` is called with what somebody did that would have it otherwise. Nobody else's handler
     for `streams` comes to the root logger.
     """
-    _Kept.streams = tuple(streams)
+    _Setup.streams = tuple(streams)
     root = logging.getLogger()
-    _Kept.handlers = handlers
-    _Kept.forms = tuple(_form(h) for h in handlers)
-    _Kept.level, _Kept.report = root.level, report
+    _Setup.handlers = handlers
+    _Setup.forms = tuple(_form(h) for h in handlers)
+    _Setup.level, _Setup.report = root.level, report
     root.manager.__class__ = _Manager
     for name, try_it, what in (
         ("setLogRecordFactory", _makes_records, "a record factory"),
@@ -137,13 +137,13 @@ def keep_logging(
 
 def release_logging() -> None:
     """Keep nothing any more: handlers and levels stay, and are anybody's to change."""
-    _Kept.handlers, _Kept.forms, _Kept.streams = (), (), ()
-    _Kept.report = staticmethod(lambda _: None)
+    _Setup.handlers, _Setup.forms, _Setup.streams = (), (), ()
+    _Setup.report = staticmethod(lambda _: None)
 
 
 def keep_loggers_of(packages: Iterable[str]) -> None:
     """Have no logger of these plugins' packages disabled either."""
-    _Kept.plugins = frozenset(packages)
+    _Setup.plugins = frozenset(packages)
     _take_loggers(logging.getLogger().manager.loggerDict)
 
 
@@ -155,17 +155,17 @@ def changing_logging() -> Iterator[None]:
         yield
     finally:
         _state.ours = False
-        _Kept.level = logging.getLogger().level
+        _Setup.level = logging.getLogger().level
 
 
 def put_logging_back() -> None:
     """See that all is as it was; cheap, as it is asked before every run."""
     root = logging.root
-    if not _Kept.handlers or _is_as_it_was(root):
+    if not _Setup.handlers or _is_as_it_was(root):
         return
-    if any(h not in root.handlers for h in _Kept.handlers):
+    if any(h not in root.handlers for h in _Setup.handlers):
         root.handlers = list(root.handlers)  # which puts them back, and tells
-    for handler, form in zip(_Kept.handlers, _Kept.forms, strict=True):
+    for handler, form in zip(_Setup.handlers, _Setup.forms, strict=True):
         if _form(handler) != form or handler.filters:
             level, handler.formatter, stream = form
             handler.setLevel(level)
@@ -176,14 +176,14 @@ def put_logging_back() -> None:
     if root.filters:
         root.filters = []
         _report("put a filter on the root logger")
-    if len(root.manager.loggerDict) != _Kept.known:
+    if len(root.manager.loggerDict) != _Setup.known:
         _take_loggers(root.manager.loggerDict)
 
 
 def _is_as_it_was(root: logging.Logger) -> bool:
     """Tell whether there is nothing to put back: five attributes a handler, before every run."""
     handlers = root.handlers
-    for handler, (level, formatter, stream) in zip(_Kept.handlers, _Kept.forms, strict=True):
+    for handler, (level, formatter, stream) in zip(_Setup.handlers, _Setup.forms, strict=True):
         if (
             handler.level != level
             or handler.formatter is not formatter
@@ -192,7 +192,7 @@ def _is_as_it_was(root: logging.Logger) -> bool:
             or handler not in handlers
         ):
             return False
-    return not root.filters and len(root.manager.loggerDict) == _Kept.known
+    return not root.filters and len(root.manager.loggerDict) == _Setup.known
 
 
 def _take_loggers(loggers: Mapping[str, Any]) -> None:
@@ -204,10 +204,10 @@ def _take_loggers(loggers: Mapping[str, Any]) -> None:
         if top == "sereno" or name in _OWN:
             logger.disabled, logger.propagate, logger.filters = False, True, []
             logger.__class__ = _Logger
-        elif top in _Kept.plugins and type(logger) is logging.Logger:
+        elif top in _Setup.plugins and type(logger) is logging.Logger:
             logger.disabled = False
             logger.__class__ = _PluginLogger
-    _Kept.known = len(loggers)
+    _Setup.known = len(loggers)
 
 
 def _checked(
@@ -216,7 +216,7 @@ def _checked(
     """Return a setter that takes from plugins what works, and from runs nothing."""
 
     def set_checked(value: Any) -> None:
-        if current_run.get() is not None and _Kept.handlers:
+        if current_run.get() is not None and _Setup.handlers:
             _report(f"set {what} of its own")
             return
         try:
@@ -245,4 +245,4 @@ def _form(handler: logging.Handler) -> tuple[int, logging.Formatter | None, Any]
 
 def _report(act: str) -> None:
     if not _state.ours:
-        _Kept.report(act)
+        _Setup.report(act)

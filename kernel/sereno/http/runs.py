@@ -56,7 +56,7 @@ def run_pages(
     db: Database, jobs: Callable[[], Mapping[str, Job]], *, token: bool
 ) -> Sequence[Route]:
     """Return the pages. `jobs`: what this replica's plugins declare; `token`: one is set."""
-    pages = _Pages(db, jobs)
+    pages = _RunPages(db, jobs)
     return [
         Route("/jobs/{job}/runs", _answered(pages.queue, token), "POST"),
         Route("/runs/{run:int}", _answered(pages.show, token)),
@@ -81,7 +81,7 @@ def _answered(page: Page, token: bool) -> Page:
     return answer
 
 
-class _Pages:
+class _RunPages:
     def __init__(self, db: Database, jobs: Callable[[], Mapping[str, Job]]) -> None:
         self._db = db
         self._jobs = jobs

@@ -21,7 +21,7 @@ Connection = asyncpg.Connection
 Record = asyncpg.Record
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[misc]
+class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A pooled connection whose sessions keep no state, so that a release costs no round trip."""
 
     __slots__ = ()
@@ -30,7 +30,7 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
 
-class _Fitting(_Connection):
+class _Fitting(_PooledConnection):
     """A connection with a database whose encoding has not every letter."""
 
     __slots__ = ()
@@ -107,7 +107,7 @@ class Database:
                 max_size=self._size,
                 timeout=self._timeout,
                 command_timeout=self._timeout,
-                connection_class=_Connection if way.encoding.whole else _Fitting,
+                connection_class=_PooledConnection if way.encoding.whole else _Fitting,
                 init=prepare_connection,
                 statement_cache_size=0 if self.pooled else 200,
                 max_inactive_connection_lifetime=60.0,

@@ -19,7 +19,7 @@ from sereno_etl_ivr.layout import Layout
 from sereno_etl_ivr.page import Range
 from sereno_etl_ivr.pager import ranges
 from sereno_etl_ivr.session import Session, opened, patiently
-from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.tally import RowTally
 from sereno_etl_ivr.target import Batch
 
 _MOVE_FOR = timedelta(seconds=5)
@@ -47,7 +47,7 @@ class BackfillParams(Struct, frozen=True, forbid_unknown_fields=True):
 )
 async def backfill(run: RunContext[BackfillParams]) -> dict[str, Any]:
     """Read a range of the source again, in chunks that survive a restart."""
-    begun, tally = time.monotonic(), Tally()
+    begun, tally = time.monotonic(), RowTally()
     at = run.saved["at"] if run.saved else local_position(run.params.since)
     progress = [at]
     partial = await patiently(run, lambda: _attempted(run, progress, tally))
@@ -65,7 +65,7 @@ async def backfill(run: RunContext[BackfillParams]) -> dict[str, Any]:
     }
 
 
-async def _attempted(run: RunContext[BackfillParams], progress: list[int], tally: Tally) -> bool:
+async def _attempted(run: RunContext[BackfillParams], progress: list[int], tally: RowTally) -> bool:
     """Go on from `progress`; True when the time was up before the end."""
     end = local_position(run.params.until)
     async with opened(run, chosen_feed(run.settings, run.params.table), tally) as session:

@@ -10,7 +10,7 @@ from sereno import ConfigurationError, suggestion
 from sereno_etl_ivr import position
 from sereno_etl_ivr.plan import floor
 from sereno_etl_ivr.settings import Settings, TableSettings
-from sereno_etl_ivr.table import CDR, KNOWN, QUEUE_LOG, Column, Kind, Table
+from sereno_etl_ivr.table import CDR, KNOWN, QUEUE_LOG, Kind, MovedColumn, MovedTable
 
 CALLS = "calls"
 """The name of the feed that `source_table` makes; others have the names of their settings."""
@@ -27,7 +27,7 @@ class Feed(msgspec.Struct, frozen=True):
     name: str
     source: str
     source_table: str
-    table: Table
+    table: MovedTable
     zone: ZoneInfo
     keep: timedelta = timedelta(0)
 
@@ -80,15 +80,15 @@ def _feed(name: str, chosen: TableSettings, settings: Settings) -> Feed:
     return Feed(name, source, chosen.source_table or name, table, zone, chosen.keep)
 
 
-def _other(name: str, chosen: TableSettings) -> Table:
+def _other(name: str, chosen: TableSettings) -> MovedTable:
     """Return a table that the settings alone describe."""
     columns = tuple(
-        Column(column, kind, (source,))
+        MovedColumn(column, kind, (source,))
         for column, (source, kind) in (
             (column, _mapped(column, text)) for column, text in chosen.columns.items()
         )
     )
-    return Table(
+    return MovedTable(
         name=name,
         target=chosen.target or f"ivr.{name}",
         cursor=chosen.cursor,

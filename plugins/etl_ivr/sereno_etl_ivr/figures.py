@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sereno import Collector, Metric, Sample
 from sereno_etl_ivr.feed import Feed, feeds
 from sereno_etl_ivr.settings import Settings
-from sereno_etl_ivr.target import CALL_OUTCOMES, Figures, read_figures, read_today
+from sereno_etl_ivr.target import CALL_OUTCOMES, TableFigures, read_figures, read_today
 
 ROWS = Metric("etl_ivr_rows_total", "counter", "Rows by what became of them.")
 REJECTS = Metric("etl_ivr_rejects", "gauge", "Rows in ivr.rejects, which wait for a retry.")
@@ -91,7 +91,7 @@ class LoadedRows(Collector):
         return [sample for name, feed in moved.items() for sample in _samples(feed, found[name])]
 
 
-def _samples(feed: Feed, figures: Figures) -> Iterator[Sample]:
+def _samples(feed: Feed, figures: TableFigures) -> Iterator[Sample]:
     labels = {"source": feed.source, "table": feed.name}
     for outcome, rows in figures.outcomes.items():
         yield Sample(ROWS, rows, {**labels, "outcome": outcome})

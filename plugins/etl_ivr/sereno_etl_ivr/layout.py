@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from sereno import RunError
-from sereno_etl_ivr.table import KNOWN, Column, Kind, Table
+from sereno_etl_ivr.table import KNOWN, Kind, MovedColumn, MovedTable
 
 Family = Literal["text", "binary", "hex", "bits", "number", "moment", "instant", "shape", "other"]
 """How a source's type is read. `hex`: bytes that the target takes as digits. `shape`: a geometry.
@@ -58,7 +58,7 @@ class Layout(msgspec.Struct, frozen=True):
     `key`: cells that tell which row a changed row was; empty when nothing does.
     """
 
-    table: Table
+    table: MovedTable
     cells: tuple[LayoutCell, ...]
     cursor: LayoutCell
     key: tuple[LayoutCell, ...]
@@ -84,7 +84,9 @@ AsTime = Callable[[SourceColumn, str], SourceColumn]
 """Makes a time of a text or a number, by a format, in the SQL of a source."""
 
 
-def match(table: Table, source: SourceTable, name: str, as_time: AsTime | None = None) -> Layout:
+def match(
+    table: MovedTable, source: SourceTable, name: str, as_time: AsTime | None = None
+) -> Layout:
     """Lay `table` over what the source has; raise RunError when the source lacks what it needs.
 
     `name`: the source's table, for the error. `as_time`: of the source. The
@@ -128,7 +130,7 @@ def _timed(column: SourceColumn, time_format: str | None, as_time: AsTime) -> So
     return as_time(column, "iso" if time_format == "epoch" else time_format)
 
 
-def _holds(column: Column, source: SourceColumn, table: Table) -> bool:
+def _holds(column: MovedColumn, source: SourceColumn, table: MovedTable) -> bool:
     """Tell whether the target's column may hold what the source has under its name.
 
     A number that is none by its type goes into `extra`, and costs no row.
@@ -145,7 +147,7 @@ def _read_as(source: SourceColumn, kind: Kind) -> SourceColumn:
     return source
 
 
-def _check(table: Table, cells: Iterable[LayoutCell], name: str, source: SourceTable) -> None:
+def _check(table: MovedTable, cells: Iterable[LayoutCell], name: str, source: SourceTable) -> None:
     missing = set(table.required) - {cell.name for cell in cells}
     if not source.columns:
         raise RunError(
@@ -161,7 +163,7 @@ def _check(table: Table, cells: Iterable[LayoutCell], name: str, source: SourceT
 
 
 def _key(
-    table: Table, source: SourceTable, cells: tuple[LayoutCell, ...]
+    table: MovedTable, source: SourceTable, cells: tuple[LayoutCell, ...]
 ) -> tuple[LayoutCell, ...]:
     by_source = {cell.source.name: cell for cell in cells}
     if source.primary_key:

@@ -24,7 +24,7 @@ from sereno_etl_ivr.pager import pages
 from sereno_etl_ivr.plan import Digest, Segment, day_range, differing, is_purge, unsettled
 from sereno_etl_ivr.session import Session, opened, patiently
 from sereno_etl_ivr.source.careful import careful_digests
-from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.tally import RowTally
 
 _AT_ONCE = 7
 _LISTED = 60
@@ -131,7 +131,7 @@ async def _repaired(
     """Read a day again, and add what came of it to `repaired`; True when the time was up."""
     settings = session.settings
     purged = is_purge(theirs[day], ours.get(day), settings.delete_limit, settings.delete_share)
-    before = Tally()
+    before = RowTally()
     before.add(session.tally)
     reading = pages(
         session.source,

@@ -19,8 +19,8 @@ from sereno_etl_ivr.pager import ahead, each
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import Source, open_source
 from sereno_etl_ivr.source.careful import careful_rows
-from sereno_etl_ivr.tally import Tally
-from sereno_etl_ivr.target import AGGREGATED, Batch, Place, Target
+from sereno_etl_ivr.tally import RowTally
+from sereno_etl_ivr.target import AGGREGATED, Batch, Target, WatermarkPlace
 
 _MARGIN = timedelta(seconds=5)
 _FIRST_WAIT = 1.0
@@ -41,7 +41,7 @@ class Session(msgspec.Struct):
     source: Source
     target: Target
     begun: float
-    tally: Tally = msgspec.field(default_factory=Tally)
+    tally: RowTally = msgspec.field(default_factory=RowTally)
     slowest: timedelta = timedelta(0)
     total: int | None = None
     since: int = 0
@@ -194,18 +194,18 @@ class Session(msgspec.Struct):
 
 @asynccontextmanager
 async def opened(
-    run: RunContext[Any], feed: Feed, tally: Tally | None = None
+    run: RunContext[Any], feed: Feed, tally: RowTally | None = None
 ) -> AsyncIterator[Session]:
     """Connect to both ends; nothing is locked yet."""
     settings: Settings = run.settings
     url = settings.target_url or run.database_url
     notes = bool(settings.aggregate) and feed.table.target in AGGREGATED
-    place = Place(feed.source, feed.source_table, _fence(run, settings), notes)
+    place = WatermarkPlace(feed.source, feed.source_table, _fence(run, settings), notes)
     async with (
         open_source(settings, feed.source_table) as source,
         Target.connected(url, place) as target,
     ):
-        yield Session(run, settings, feed, source, target, time.monotonic(), tally or Tally())
+        yield Session(run, settings, feed, source, target, time.monotonic(), tally or RowTally())
 
 
 async def patiently(run: RunContext[Any], work: Callable[[], Awaitable[T]]) -> T:

@@ -14,7 +14,7 @@ from sereno_etl_ivr.names import keep_names
 from sereno_etl_ivr.pager import pages
 from sereno_etl_ivr.plan import Extent, Segment, segments, unsettled, wall
 from sereno_etl_ivr.session import Session, opened, patiently
-from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.tally import RowTally
 from sereno_etl_ivr.target import Mark
 
 _COUNTED = 1_000_000
@@ -56,12 +56,12 @@ async def synced(run: RunContext[SyncParams], name: str) -> dict[str, Any]:
     """Move one feed; what an attempt moved before an end was away counts too."""
     begun = time.monotonic()
     feed = chosen_feed(run.settings, name)
-    tally = Tally()
+    tally = RowTally()
     return await patiently(run, lambda: _attempted(run, feed, tally, begun))
 
 
 async def _attempted(
-    run: RunContext[SyncParams], feed: Feed, tally: Tally, begun: float
+    run: RunContext[SyncParams], feed: Feed, tally: RowTally, begun: float
 ) -> dict[str, Any]:
     async with opened(run, feed, tally) as session:
         if run.params.dry_run:
@@ -152,7 +152,7 @@ def _shown(at: int) -> str | None:
     return position.text(at) if at >= 0 else None
 
 
-def _lateness(tally: Tally, reached: int | None) -> float:
+def _lateness(tally: RowTally, reached: int | None) -> float:
     """Return by how much the latest row lay behind the watermark."""
     if tally.earliest is None or reached is None or not 0 <= tally.earliest < reached:
         return 0.0
@@ -165,7 +165,9 @@ async def _count(session: Session, layout: Layout, planned: list[Segment]) -> in
     return None if _COUNTED in counts else sum(counts)
 
 
-def _result(begun: float, tally: Tally, *, skipped: bool = False, **more: object) -> dict[str, Any]:
+def _result(
+    begun: float, tally: RowTally, *, skipped: bool = False, **more: object
+) -> dict[str, Any]:
     return {
         "processed": tally.processed,
         "inserted": tally.inserted,

@@ -10,7 +10,7 @@ Kind = Literal[
 """What a column of the target is; each is PostgreSQL's type of that name, but json is jsonb."""
 
 
-class Column(msgspec.Struct, frozen=True):
+class MovedColumn(msgspec.Struct, frozen=True):
     """A column of the target, and the names under which sources have it, the likeliest first."""
 
     name: str
@@ -23,7 +23,7 @@ class Column(msgspec.Struct, frozen=True):
         return self.names or (self.name,)
 
 
-class Table(msgspec.Struct, frozen=True):
+class MovedTable(msgspec.Struct, frozen=True):
     """How one kind of table is moved.
 
     `cursor`: the column by whose local time rows are paged. `instant`: the column that gets the
@@ -37,63 +37,63 @@ class Table(msgspec.Struct, frozen=True):
     target: str
     cursor: str
     instant: str
-    columns: tuple[Column, ...]
+    columns: tuple[MovedColumn, ...]
     keys: tuple[tuple[str, ...], ...]
     required: tuple[str, ...]
     epoch: str | None = None
     time_format: str | None = "iso"
 
 
-CDR = Table(
+CDR = MovedTable(
     name="cdr",
     target="ivr.calls",
     cursor="calldate",
     instant="started_at",
     columns=(
-        Column("calldate", "timestamp", ("calldate", "start")),
-        *map(Column, ("clid", "src", "dst", "dcontext", "channel", "dstchannel")),
-        *map(Column, ("lastapp", "lastdata")),
-        Column("duration", "numeric"),  # with fractions where cdr.conf has hrtime
-        Column("billsec", "numeric"),
-        *map(Column, ("disposition", "amaflags", "accountcode", "peeraccount", "userfield")),
-        *map(Column, ("uniqueid", "linkedid")),
-        Column("sequence", "bigint"),
-        *map(Column, ("did", "recordingfile", "cnum", "cnam")),  # FreePBX adds these
-        *map(Column, ("outbound_cnum", "outbound_cnam", "dst_cnam")),
+        MovedColumn("calldate", "timestamp", ("calldate", "start")),
+        *map(MovedColumn, ("clid", "src", "dst", "dcontext", "channel", "dstchannel")),
+        *map(MovedColumn, ("lastapp", "lastdata")),
+        MovedColumn("duration", "numeric"),  # with fractions where cdr.conf has hrtime
+        MovedColumn("billsec", "numeric"),
+        *map(MovedColumn, ("disposition", "amaflags", "accountcode", "peeraccount", "userfield")),
+        *map(MovedColumn, ("uniqueid", "linkedid")),
+        MovedColumn("sequence", "bigint"),
+        *map(MovedColumn, ("did", "recordingfile", "cnum", "cnam")),  # FreePBX adds these
+        *map(MovedColumn, ("outbound_cnum", "outbound_cnam", "dst_cnam")),
     ),
     keys=(("uniqueid", "linkedid", "sequence"), ("uniqueid", "linkedid"), ("uniqueid",)),
     required=("calldate", "uniqueid"),
     epoch="uniqueid",
 )
 
-CEL = Table(
+CEL = MovedTable(
     name="cel",
     target="ivr.channel_events",
     cursor="eventtime",
     instant="happened_at",
     columns=(
-        Column("id", "bigint"),
-        Column("eventtime", "timestamp"),
-        *map(Column, ("eventtype", "cid_name", "cid_num", "cid_ani", "cid_rdnis", "cid_dnid")),
-        *map(Column, ("exten", "context", "channame", "appname", "appdata", "amaflags")),
-        *map(Column, ("accountcode", "uniqueid", "linkedid", "peer", "userdeftype")),
-        Column("extra_text", names=("eventextra", "extra")),
-        Column("userfield"),
+        MovedColumn("id", "bigint"),
+        MovedColumn("eventtime", "timestamp"),
+        *map(MovedColumn, ("eventtype", "cid_name", "cid_num", "cid_ani", "cid_rdnis", "cid_dnid")),
+        *map(MovedColumn, ("exten", "context", "channame", "appname", "appdata", "amaflags")),
+        *map(MovedColumn, ("accountcode", "uniqueid", "linkedid", "peer", "userdeftype")),
+        MovedColumn("extra_text", names=("eventextra", "extra")),
+        MovedColumn("userfield"),
     ),
     keys=(("id",),),
     required=("eventtime", "uniqueid"),
 )
 
-QUEUE_LOG = Table(
+QUEUE_LOG = MovedTable(
     name="queue_log",
     target="ivr.queue_events",
     cursor="time",
     instant="happened_at",
     columns=(
-        Column("id", "bigint"),
-        Column("time", "timestamp"),
-        *map(Column, ("callid", "queuename", "agent", "event")),
-        *map(Column, ("data1", "data2", "data3", "data4", "data5")),
+        MovedColumn("id", "bigint"),
+        MovedColumn("time", "timestamp"),
+        *map(MovedColumn, ("callid", "queuename", "agent", "event")),
+        *map(MovedColumn, ("data1", "data2", "data3", "data4", "data5")),
     ),
     keys=(("id",),),
     required=("time", "callid", "event"),

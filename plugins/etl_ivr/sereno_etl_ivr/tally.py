@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Tally(msgspec.Struct):
+class RowTally(msgspec.Struct):
     """Rows by outcome. `read` = inserted + updated + unchanged + rejected + known rejects.
 
     `vanished`: rows that the target holds and the source no longer has; reconciliation decides.
@@ -30,7 +30,7 @@ class Tally(msgspec.Struct):
         """Return how many rows were new, changed or newly rejected."""
         return self.inserted + self.updated + self.rejected
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "RowTally") -> None:
         """Add `other`'s counts to these."""
         earliest = [at for at in (self.earliest, other.earliest) if at is not None]
         for name in self.__struct_fields__:

@@ -31,7 +31,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What all parts of a declaration hold to: no key that nobody knows."""
 
 
-class Column(Declaration, frozen=True, kw_only=True):
+class ReportColumn(Declaration, frozen=True, kw_only=True):
     """A column of a table.
 
     `of`, `per`: columns of the SQL whose quotient it shows. `sums`: its total is the sum; so it is
@@ -58,7 +58,7 @@ class Column(Declaration, frozen=True, kw_only=True):
         return self.unit == "count" if self.sums is None else self.sums
 
 
-class Card(Column, frozen=True, kw_only=True):
+class Card(ReportColumn, frozen=True, kw_only=True):
     """A figure in the head. `below`: a line with other cards in braces. `hidden`: for those."""
 
     below: Text = ""
@@ -66,14 +66,14 @@ class Card(Column, frozen=True, kw_only=True):
     tone: Literal["", "good", "bad"] = ""
 
 
-class Chart(Declaration, frozen=True, kw_only=True):
+class ReportChart(Declaration, frozen=True, kw_only=True):
     """Bars over a table's rows. `series`: columns that are stacked, and the tone of each."""
 
     label: str
     series: dict[str, Literal["good", "bad", "rest", "quiet"]]
 
 
-class Table(Declaration, frozen=True, kw_only=True):
+class ReportTable(Declaration, frozen=True, kw_only=True):
     """A table.
 
     `part`: the rows of the SQL whose column `part` says so. `layout`: a `list` shows its one row
@@ -85,12 +85,12 @@ class Table(Declaration, frozen=True, kw_only=True):
     name: str
     title: Text
     sql: str
-    columns: tuple[Column, ...]
+    columns: tuple[ReportColumn, ...]
     part: str = ""
     layout: Literal["table", "list"] = "table"
     note: Text = ""
     total: bool = False
-    chart: Chart | None = None
+    chart: ReportChart | None = None
     top: int | None = None
     narrow: bool = False
     sheet: bool = False
@@ -121,7 +121,7 @@ class Declared(Declaration, frozen=True, kw_only=True):
     compare: int = 0
     head: str = ""
     cards: tuple[Card, ...] = ()
-    tables: tuple[Table, ...]
+    tables: tuple[ReportTable, ...]
     definitions: tuple[Definition, ...] = ()
     params: dict[str, str | int | float | bool] = {}
     needs: tuple[str, ...] = ()
@@ -177,7 +177,7 @@ def trigger_of(schedule: str, zone: str) -> Trigger:
     return cron(schedule, tz=zone) if is_cron else parse(schedule)
 
 
-def said(text: Text, language: Language) -> str:
+def in_language(text: Text, language: Language) -> str:
     """Return `text` in `language`, or in the one that it has."""
     if isinstance(text, str):
         return text
@@ -210,7 +210,7 @@ def _check(declared: Declared) -> None:
         _check_below(card, declared.cards)
 
 
-def _check_column(column: Column, table: str) -> None:
+def _check_column(column: ReportColumn, table: str) -> None:
     if (column.of is None) != (column.per is None):
         raise DeclaredError(f"{table}: column '{column.name}' has one of `of` and `per`: give both")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from sereno_reports.declared import Column
+from sereno_reports.declared import ReportColumn
 from sereno_reports.period import Kind
 
 Row = dict[str, Any]
@@ -68,14 +68,14 @@ class Figures(msgspec.Struct, kw_only=True):
         return found.mappings() if found else []
 
 
-def value(column: Column, row: Mapping[str, Any]) -> Any:
+def value(column: ReportColumn, row: Mapping[str, Any]) -> Any:
     """Return what `column` shows of `row`, None where that is unknown or of nothing."""
     if column.of is None or column.per is None:
         return row.get(column.name)
     return ratio(row.get(column.of), row.get(column.per))
 
 
-def total(column: Column, rows: Iterable[Mapping[str, Any]]) -> Any:
+def total(column: ReportColumn, rows: Iterable[Mapping[str, Any]]) -> Any:
     """Return what `column` shows of all `rows` together, None where that cannot be told.
 
     Ratios are made of sums. A part that is unknown makes the sum unknown.
@@ -86,7 +86,7 @@ def total(column: Column, rows: Iterable[Mapping[str, Any]]) -> Any:
     return _sum(column.name, found) if column.is_summed else None
 
 
-def usual(column: Column, earlier: list[Row]) -> float | None:
+def usual(column: ReportColumn, earlier: list[Row]) -> float | None:
     """Return what was usual in earlier periods: the mean of a sum, the ratio of all together."""
     if not earlier:
         return None

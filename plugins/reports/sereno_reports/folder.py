@@ -6,10 +6,10 @@ import os
 import re
 from pathlib import Path
 
-from sereno_reports.parcel import Parcel
+from sereno_reports.parcel import DeliveredReport
 
 
-def put(parcel: Parcel) -> None:
+def put(parcel: DeliveredReport) -> None:
     """Write the files of `parcel`; written again, they are the same files. Raises OSError."""
     root = Path(parcel.address)
     if not root.is_dir():

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from sereno_reports.declared import Declared, Table
+from sereno_reports.declared import Declared, ReportTable
 from sereno_reports.figures import Figures
 from sereno_reports.settings import Language, Settings
 
@@ -47,7 +47,7 @@ def look_of(declared: Declared, figures: Figures, settings: Settings, names: Nam
     )
 
 
-def _numbers(table: Table, figures: Figures) -> dict[str, set[str]]:
+def _numbers(table: ReportTable, figures: Figures) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for column in table.columns:
         if column.names is not None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from sereno import lazy
 from sereno_reports.forms import TYPES
-from sereno_reports.parcel import Parcel, UncertainError
+from sereno_reports.parcel import DeliveredReport, UncertainError
 from sereno_reports.settings import Mail
 
 SECONDS = 60
 """The longest wait for one answer of the server."""
 
 
-def send(parcel: Parcel, mail: Mail) -> None:
+def send(parcel: DeliveredReport, mail: Mail) -> None:
     """Send `parcel`; it is accepted when this returns.
 
     Raises OSError where it is not, and UncertainError where that cannot be told.
@@ -41,7 +41,7 @@ def send(parcel: Parcel, mail: Mail) -> None:
             server.quit()
 
 
-def written(parcel: Parcel, mail: Mail) -> EmailMessage:
+def written(parcel: DeliveredReport, mail: Mail) -> EmailMessage:
     """Return the message; the same parcel is the same message."""
     message = EmailMessage()
     message["Subject"] = " ".join(parcel.title.split())

@@ -18,7 +18,7 @@ class Attachment(msgspec.Struct, frozen=True):
     content: bytes
 
 
-class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveredReport(msgspec.Struct, frozen=True, kw_only=True):
     """What is delivered. `stem`: of its files' names. `message_id`: the same at each try.
 
     `lacking`: what could not be made of it, "" when all is there.

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from sereno_reports.declared import Card, DeclaredError, Folder, Table
+from sereno_reports.declared import Card, DeclaredError, Folder, ReportTable
 from sereno_reports.figures import Context, Figures, Grid
 from sereno_reports.period import Period, at_instant
 from sereno_reports.query import query
@@ -94,7 +94,7 @@ async def _sources(connection: Any, asked: Question) -> list[Any]:
 
 
 async def _tables(
-    connection: Any, asked: Question, tables: tuple[Table, ...], sources: list[str]
+    connection: Any, asked: Question, tables: tuple[ReportTable, ...], sources: list[str]
 ) -> dict[str, Grid]:
     answers: dict[tuple[Any, ...], Grid] = {}  # several tables may be parts of one answer
     found = {}
@@ -107,7 +107,7 @@ async def _tables(
     return found
 
 
-async def _answer(connection: Any, asked: Question, table: Table, sources: list[str]) -> Grid:
+async def _answer(connection: Any, asked: Question, table: ReportTable, sources: list[str]) -> Grid:
     subject = f"report '{asked.folder.name}', table '{table.name}': {table.sql}"
     try:
         statement, values = bound(asked.folder.sql(table.sql), _values(asked, table, sources))
@@ -127,7 +127,7 @@ async def _answer(connection: Any, asked: Question, table: Table, sources: list[
     )
 
 
-def _values(asked: Question, table: Table, sources: list[str]) -> dict[str, Any]:
+def _values(asked: Question, table: ReportTable, sources: list[str]) -> dict[str, Any]:
     period = asked.period
     if table.window is not None:
         period = at_instant(table.window, period.start, period.zone)
@@ -149,7 +149,7 @@ def _values(asked: Question, table: Table, sources: list[str]) -> dict[str, Any]
     }
 
 
-def _part(answer: Grid, table: Table, cards: tuple[Card, ...]) -> Grid:
+def _part(answer: Grid, table: ReportTable, cards: tuple[Card, ...]) -> Grid:
     """Return the rows of one table, and those columns that it or the cards show."""
     shown = (*table.columns, *cards)
     wanted = {name for c in shown for name in (c.name, c.of, c.per) if name}

@@ -18,7 +18,7 @@ from sereno_reports.database import connected
 from sereno_reports.declared import Declared
 from sereno_reports.forms import FormError, given_out
 from sereno_reports.paper import PaperError
-from sereno_reports.parcel import Attachment, Parcel, UncertainError
+from sereno_reports.parcel import Attachment, DeliveredReport, UncertainError
 from sereno_reports.query import query
 from sereno_reports.settings import Settings
 from sereno_reports.summary import summary
@@ -96,7 +96,7 @@ def _not(taken: dict[str, Any], settings: Settings, error: str) -> tuple[str, st
     return ("failed" if is_last else "waiting"), error
 
 
-async def _parcel(database: Any, taken: dict[str, Any]) -> Parcel:
+async def _parcel(database: Any, taken: dict[str, Any]) -> DeliveredReport:
     row = await shelf.find(
         database,
         taken["name"],
@@ -109,7 +109,7 @@ async def _parcel(database: Any, taken: dict[str, Any]) -> Parcel:
     return await asyncio.to_thread(_packed, row, taken)
 
 
-def _packed(row: dict[str, Any], taken: dict[str, Any]) -> Parcel:
+def _packed(row: dict[str, Any], taken: dict[str, Any]) -> DeliveredReport:
     declared = msgspec.convert(row["look"]["declared"], Declared)
     attachments, lacking = [], ""
     for form in declared.formats:
@@ -118,7 +118,7 @@ def _packed(row: dict[str, Any], taken: dict[str, Any]) -> Parcel:
         except PaperError as error:  # who has no PDF gets the rest
             lacking = f"sent without its PDF: {error}"
     stem = "-".join(filter(None, (row["name"], str(row["day"]), row["recipient"])))
-    return Parcel(
+    return DeliveredReport(
         address=taken["address"],
         message_id=taken["message_id"],
         made_at=row["created_at"],

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from sereno_reports.declared import Column
+from sereno_reports.declared import ReportColumn
 from sereno_reports.figures import Figures
 from sereno_reports.look import Look
 from sereno_reports.view import Cell, TableView, View
@@ -30,7 +30,7 @@ def to_csv(figures: Figures, look: Look, table: str | None = None) -> str:
         writer.writerow([neutral(note)])
     if view.cards:
         writer.writerow([])
-        writer.writerow([view.words.say("figure"), view.words.say("value")])
+        writer.writerow([view.words.phrase("figure"), view.words.phrase("value")])
         for card in view.cards:
             column = card.value.column
             name = title_of(column, card.title, view.words)
@@ -42,10 +42,10 @@ def to_csv(figures: Figures, look: Look, table: str | None = None) -> str:
     return out.getvalue()
 
 
-def title_of(column: Column, title: str, words: Words) -> str:
+def title_of(column: ReportColumn, title: str, words: Words) -> str:
     """Return a column's title with the unit of its numbers."""
     if column.unit == "duration":
-        return f"{title} ({words.say('seconds')})"
+        return f"{title} ({words.phrase('seconds')})"
     return f"{title} (%)" if column.unit == "share" and "%" not in title else title
 
 
@@ -70,7 +70,7 @@ def _lines(view: TableView, words: Words) -> Iterator[list[Any]]:
     for column, title in zip(view.columns, view.titles, strict=True):
         head.append(neutral(title_of(column, title, words)))
         if column.names is not None:
-            head.append(words.say("name"))
+            head.append(words.phrase("name"))
     yield head
     for row in view.rows:
         yield list(_cells(row, words))

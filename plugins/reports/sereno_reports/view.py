@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from sereno_reports.declared import Card, Column, Table, Text, said
+from sereno_reports.declared import Card, ReportColumn, ReportTable, Text, in_language
 from sereno_reports.figures import Figures, Row, total, usual, value
 from sereno_reports.look import Look
 from sereno_reports.words import Words, words_in
@@ -21,7 +21,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     text: str
     raw: Any
-    column: Column
+    column: ReportColumn
     verdict: Verdict = ""
     name: str = ""
 
@@ -50,10 +50,10 @@ class CardView(msgspec.Struct, frozen=True):
 class TableView(msgspec.Struct, frozen=True):
     """A table in words."""
 
-    table: Table
+    table: ReportTable
     title: str
     note: str
-    columns: list[Column]
+    columns: list[ReportColumn]
     titles: list[str]
     rows: list[list[Cell]]
     total: list[Cell] | None
@@ -79,7 +79,7 @@ class View(msgspec.Struct, frozen=True, dict=True):
     @property
     def title(self) -> str:
         """Return its title."""
-        return self.said(self.look.declared.title)
+        return self.worded(self.look.declared.title)
 
     @property
     def heading(self) -> str:
@@ -88,9 +88,9 @@ class View(msgspec.Struct, frozen=True, dict=True):
         first, last = date.fromisoformat(figures.day), date.fromisoformat(figures.last)
         return self.words.period(figures.kind, first, last)
 
-    def said(self, text: Text) -> str:
+    def worded(self, text: Text) -> str:
         """Return `text` in the report's language, with the seconds that it was counted by."""
-        found = said(text, self.look.language)
+        found = in_language(text, self.look.language)
         for name, seconds in self.figures.rules.items():
             found = found.replace(f"[{name}]", self.words.number(seconds))
         return found
@@ -104,9 +104,9 @@ class View(msgspec.Struct, frozen=True, dict=True):
         texts = {name: cell.text for name, cell in cells.items()}
         return [
             CardView(
-                title=self.said(card.title),
+                title=self.worded(card.title),
                 value=cells[card.name],
-                below=self.said(card.below).format(**texts),
+                below=self.worded(card.below).format(**texts),
                 target=self._target(card, cells[card.name].raw),
                 against=self._against(card, cells[card.name].raw),
                 tone=card.tone,
@@ -129,18 +129,18 @@ class View(msgspec.Struct, frozen=True, dict=True):
         """Return what a reader must know of these figures."""
         found = []
         if self.figures.partial:
-            found.append(self.words.say("partial"))
+            found.append(self.words.phrase("partial"))
         if self.figures.provisional:
-            found.append(self.words.say("provisional", sources=", ".join(self.figures.behind)))
+            found.append(self.words.phrase("provisional", sources=", ".join(self.figures.behind)))
         row = self.figures.head(self.look.declared.head)
         offered = row.get("offered")
         if row.get("calls") == 0:
-            found.append(self.words.say("empty"))
+            found.append(self.words.phrase("empty"))
         elif isinstance(offered, int | float) and offered < SMALL:
-            found.append(self.words.say("small", offered=self.words.number(offered)))
+            found.append(self.words.phrase("small", offered=self.words.number(offered)))
         return found
 
-    def judged(self, column: Column, found: Any) -> Verdict:
+    def judged(self, column: ReportColumn, found: Any) -> Verdict:
         """Return whether `found` meets the target of `column`."""
         target = self.look.targets.get(column.name)
         if target is None or column.good is None or not isinstance(found, int | float):
@@ -148,7 +148,7 @@ class View(msgspec.Struct, frozen=True, dict=True):
         met = found >= target if column.good == "high" else found <= target
         return "met" if met else "missed"
 
-    def _table(self, table: Table) -> TableView:
+    def _table(self, table: ReportTable) -> TableView:
         rows = self.figures.rows(table.name)
         columns = list(table.columns)
         cells = [[self._cell(column, value(column, row)) for column in columns] for row in rows]
@@ -156,27 +156,27 @@ class View(msgspec.Struct, frozen=True, dict=True):
         if table.total and rows:
             last = [self._cell(column, total(column, rows)) for column in columns]
             first = columns[0]
-            last[0] = Cell(self.words.say("total"), None, first)
+            last[0] = Cell(self.words.phrase("total"), None, first)
             last[1:] = [  # of what has no total, nothing is said
                 cell if c.is_summed or c.of else Cell("", None, c)
                 for cell, c in zip(last[1:], columns[1:], strict=True)
             ]
         return TableView(
             table=table,
-            title=self.said(table.title),
-            note=self.said(table.note),
+            title=self.worded(table.title),
+            note=self.worded(table.note),
             columns=columns,
-            titles=[self.said(column.title) for column in columns],
+            titles=[self.worded(column.title) for column in columns],
             rows=cells,
             total=last,
             raw=rows,
         )
 
-    def _cell(self, column: Column, found: Any) -> Cell:
+    def _cell(self, column: ReportColumn, found: Any) -> Cell:
         name = self.look.name_of(column.names, found)
         text = self.words.cell(column.unit, found, self.figures.zone)
         if isinstance(found, str) and found in column.values:
-            text = self.said(column.values[found])
+            text = self.worded(column.values[found])
         return Cell(text, found, column, self.judged(column, found), name)
 
     def _target(self, card: Card, found: Any) -> str:
@@ -186,7 +186,7 @@ class View(msgspec.Struct, frozen=True, dict=True):
         if target is None or card.good is None:
             return ""
         bound = self.words.cell(card.unit, target)
-        text = self.words.say(f"target_{card.good}", target=bound)
+        text = self.words.phrase(f"target_{card.good}", target=bound)
         if not verdict:
             return text
         if verdict == "met":
@@ -211,13 +211,13 @@ class View(msgspec.Struct, frozen=True, dict=True):
             return ""
         count = len(self.figures.context.earlier)
         key = "against" if count > 1 else "against_one"
-        return self.words.say(key, change=change, usual=self._usual(count))
+        return self.words.phrase(key, change=change, usual=self._usual(count))
 
     def _shift(self, unit: str, shift: float) -> str:
         """Write a difference: that of percentages is told in points."""
         if unit == "share":
             points = self.words.number(abs(100 * shift), 1)
-            return self.words.say("points", points=_sign(shift) + points)
+            return self.words.phrase("points", points=_sign(shift) + points)
         if unit == "duration":
             return _sign(shift) + self.words.duration(abs(shift))
         return _sign(shift) + self.words.number(abs(shift))
@@ -226,10 +226,10 @@ class View(msgspec.Struct, frozen=True, dict=True):
         """Name the periods that a figure is compared with."""
         kind = self.figures.kind
         if kind != "day":
-            return self.words.say(f"earlier_{kind}" + ("s" if count > 1 else ""), count=count)
+            return self.words.phrase(f"earlier_{kind}" + ("s" if count > 1 else ""), count=count)
         weekday = self.words.weekday(date.fromisoformat(self.figures.day))
         plural = weekday if weekday.endswith("s") and self.words.language == "es" else weekday + "s"
-        return self.words.say(
+        return self.words.phrase(
             "earlier_days" if count > 1 else "earlier_day",
             count=count,
             weekday=plural if count > 1 else weekday,

@@ -88,14 +88,16 @@ class Words(msgspec.Struct, frozen=True):
         if kind == "day":
             return self.date(first)
         if kind == "month":
-            return self.say("month", month=self.texts["months"][first.month - 1], year=first.year)
-        return self.say("week", first=self.date(first), last=self.date(last))
+            return self.phrase(
+                "month", month=self.texts["months"][first.month - 1], year=first.year
+            )
+        return self.phrase("week", first=self.date(first), last=self.date(last))
 
     def weekday(self, day: datetime.date) -> str:
         """Name the day of the week."""
         return str(self.texts["weekdays"][day.weekday()])
 
-    def say(self, key: str, **values: Any) -> str:
+    def phrase(self, key: str, **values: Any) -> str:
         """Return the text at `key` with `values` in it."""
         return str(self.texts[key]).format(**values)
 

@@ -76,15 +76,15 @@ class _Book:
 
     def _summary(self) -> None:
         view, words = self._view, self._view.words
-        sheet = self._sheet(words.say("summary"))
+        sheet = self._sheet(words.phrase("summary"))
         sheet.set_column(0, 0, 36)
         sheet.set_column(1, 2, 18)
-        head = [view.title, view.heading, words.say("zone", zone=view.figures.zone), *view.notes]
+        head = [view.title, view.heading, words.phrase("zone", zone=view.figures.zone), *view.notes]
         for n, line in enumerate(head):
             sheet.write_string(n, 0, line[:_LONGEST])
         at = len(head) + 1
         for n, title in enumerate(("figure", "value", "target")):
-            sheet.write_string(at, n, words.say(title), self._head)
+            sheet.write_string(at, n, words.phrase(title), self._head)
         for n, card in enumerate(view.cards, at + 1):
             sheet.write_string(n, 0, card.title)
             self._cell(sheet, n, 1, card.value)
@@ -101,7 +101,7 @@ class _Book:
             sheet.set_column(at, at, 24 if column.unit in ("text", "date") else 13)
             if column.names is not None:
                 at += 1
-                sheet.write_string(0, at, self._view.words.say("name"), self._head)
+                sheet.write_string(0, at, self._view.words.phrase("name"), self._head)
                 sheet.set_column(at, at, 28)
             at += 1
         rows = table.rows if table.total is None else [*table.rows, table.total]

@@ -12,7 +12,7 @@ from sereno_etl_ivr.plan import Digest, day_range, differing, is_purge
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.rejects import retry_rejects
 from sereno_etl_ivr.sync import sync
-from sereno_etl_ivr.target import Place, Target
+from sereno_etl_ivr.target import Target, WatermarkPlace
 
 from .conftest import Sync
 from .pbx import Pbx, call, fetch, loaded
@@ -139,7 +139,7 @@ async def test_a_backfill_that_was_cut_off_goes_on_at_its_checkpoint(
     assert result["since"] == "2026-03-03 00:00:00"
     assert result["inserted"] == 500 - 287
     assert run.reporter.checkpoints[-1] == {"at": 20260401000000}
-    async with Target.connected(database, Place("pbx", "cdr", run.fence)) as other:
+    async with Target.connected(database, WatermarkPlace("pbx", "cdr", run.fence)) as other:
         assert await other.lock(timedelta(0))
 
 

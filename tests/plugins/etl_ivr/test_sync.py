@@ -13,7 +13,7 @@ from sereno import RunSuperseded
 from sereno.testing import RecordedRun
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.sync import sync
-from sereno_etl_ivr.target import Mark, Place, Target, Watermark
+from sereno_etl_ivr.target import Mark, Target, Watermark, WatermarkPlace
 from sereno_etl_ivr.target.direct import is_direct
 
 from .conftest import Sync
@@ -229,7 +229,7 @@ async def test_two_sources_share_the_tables(pbx: Pbx, synced: Sync, database: st
 async def test_only_one_run_moves_a_table_at_a_time(pbx: Pbx, synced: Sync, database: str) -> None:
     pbx.insert(call("2026-03-01 10:00:00", "1.1"))
 
-    async with Target.connected(database, Place("pbx", "cdr", _no_fence)) as other:
+    async with Target.connected(database, WatermarkPlace("pbx", "cdr", _no_fence)) as other:
         assert await other.lock()
         result = await synced(pbx)
 
@@ -242,9 +242,9 @@ async def test_a_run_whose_watermark_was_taken_writes_nothing(
     pbx: Pbx, synced: Sync, database: str
 ) -> None:
     await synced(pbx)
-    async with Target.connected(database, Place("pbx", "cdr", _no_fence)) as first:
+    async with Target.connected(database, WatermarkPlace("pbx", "cdr", _no_fence)) as first:
         await first.hold(UTC_ZONE)
-        async with Target.connected(database, Place("pbx", "cdr", _no_fence)) as second:
+        async with Target.connected(database, WatermarkPlace("pbx", "cdr", _no_fence)) as second:
             await second.hold(UTC_ZONE)
         with pytest.raises(RunSuperseded, match="another run has taken the watermark"):
             await first.finish(Mark(2030_01_01_00_00_00, None))

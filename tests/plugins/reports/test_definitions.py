@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sereno_reports.declared import Column
+from sereno_reports.declared import ReportColumn
 from sereno_reports.figures import Row, value
 
 from .conftest import Make
@@ -320,7 +320,7 @@ async def test_the_week_so_far_stands_beside_the_day(pbx: Exchange, figures: Rea
 
 
 def test_a_share_of_nothing_is_unknown() -> None:
-    column = Column(name="level", title="", unit="share", of="part", per="whole")
+    column = ReportColumn(name="level", title="", unit="share", of="part", per="whole")
     empty: Row = {"part": 0, "whole": 0}
     assert value(column, empty) is None
     assert value(column, {"part": None, "whole": 3}) is None

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sereno_reports.chart import draw
-from sereno_reports.declared import Chart, Column, Table
+from sereno_reports.declared import ReportChart, ReportColumn, ReportTable
 from sereno_reports.page import to_html
 from sereno_reports.paper import to_pdf
 from sereno_reports.sheet import neutral, to_csv
@@ -132,13 +132,16 @@ def test_the_chart_is_well_formed_and_as_high_as_its_counts() -> None:
 
 @given(st.lists(st.integers(0, 5_000_000), min_size=1, max_size=60))
 def test_every_bar_and_label_stands_inside_the_chart(counts: list[int]) -> None:
-    label, calls = Column(name="label", title="", unit="text"), Column(name="calls", title="Calls")
-    table = Table(
+    label, calls = (
+        ReportColumn(name="label", title="", unit="text"),
+        ReportColumn(name="calls", title="Calls"),
+    )
+    table = ReportTable(
         name="t",
         title="",
         sql="",
         columns=(label, calls),
-        chart=Chart(label="label", series={"calls": "good"}),
+        chart=ReportChart(label="label", series={"calls": "good"}),
     )
     rows = [
         [Cell(f"{n:02}:00", f"{n:02}:00", label), Cell(str(count), count, calls)]
@@ -305,9 +308,12 @@ def pages(pdf: bytes) -> int:
 
 
 def test_days_under_a_chart_are_told_by_their_number() -> None:
-    label, calls = Column(name="d", title="", unit="date"), Column(name="calls", title="Calls")
-    chart = Chart(label="d", series={"calls": "good"})
-    table = Table(name="t", title="", sql="", columns=(label, calls), chart=chart)
+    label, calls = (
+        ReportColumn(name="d", title="", unit="date"),
+        ReportColumn(name="calls", title="Calls"),
+    )
+    chart = ReportChart(label="d", series={"calls": "good"})
+    table = ReportTable(name="t", title="", sql="", columns=(label, calls), chart=chart)
     days = [f"2024-11-{n:02}" for n in range(1, 25)]
     words = words_in("es")
     rows = [[Cell(words.cell("date", d), d, label), Cell("1", 1, calls)] for d in days]

@@ -19,7 +19,7 @@ _PACKET = 2**24 - 1
 _REMEDY = "check plugins.etl_ivr.source_tls"
 
 
-class _Connection(aiomysql.Connection):  # type: ignore[misc]
+class _MysqlConnection(aiomysql.Connection):  # type: ignore[misc]
     """A connection that says nothing to a server without TLS where that is required.
 
     TLS begins on the transport that is there: aiomysql closes it and goes on with a copy of its
@@ -52,7 +52,7 @@ async def log_in(url: str, place: str, tls: Tls) -> Any:
         context = await asyncio.to_thread(tls.context)
     except OSError as error:
         raise SourceError(f"source {place}: TLS: {error}; {_REMEDY}") from error
-    connection = _Connection(
+    connection = _MysqlConnection(
         host=parts.hostname or "localhost",
         port=parts.port or 3306,
         user=unquote(parts.username or ""),

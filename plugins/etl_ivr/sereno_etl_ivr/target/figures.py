@@ -13,7 +13,7 @@ from sereno_etl_ivr.query import query
 from sereno_etl_ivr.target.connection import connected, translated
 
 
-class Figures(msgspec.Struct, frozen=True):
+class TableFigures(msgspec.Struct, frozen=True):
     """Of one feed: rows by outcome since the first run, rejects that wait, and two instants.
 
     `reject_share`: of what the last sync read. `reached`: the watermark, and `lag` its age in
@@ -36,7 +36,7 @@ class Today(msgspec.Struct, frozen=True):
 
 
 OUTCOMES = ("inserted", "updated", "rejected", "deleted")
-NOTHING = Figures(dict.fromkeys(OUTCOMES, 0))
+NOTHING = TableFigures(dict.fromkeys(OUTCOMES, 0))
 
 
 CALL_OUTCOMES = (
@@ -61,7 +61,7 @@ async def read_today(url: str, sources: Iterable[str], zone: ZoneInfo) -> Today:
     return Today(calls, reached)
 
 
-async def read_figures(url: str, feeds: Iterable[Feed]) -> dict[str, Figures]:
+async def read_figures(url: str, feeds: Iterable[Feed]) -> dict[str, TableFigures]:
     """Return the figures of each feed by its name; zeros where none has run yet."""
     async with connected(url) as connection:
         with translated(url):
@@ -79,13 +79,13 @@ async def read_figures(url: str, feeds: Iterable[Feed]) -> dict[str, Figures]:
             }
 
 
-async def _figures(connection: Any, feed: Feed, row: Any) -> Figures:
+async def _figures(connection: Any, feed: Feed, row: Any) -> TableFigures:
     if row is None:
         return NOTHING
     outcomes = {name: row[name] for name in OUTCOMES}
     share = row["last_rejected"] / max(row["last_read"], 1)
     if row["position"] is None:
-        return Figures(outcomes, row["waiting"], reject_share=share)
+        return TableFigures(outcomes, row["waiting"], reject_share=share)
     newest = await connection.fetchval(
         query("newest").format(target=feed.table.target, instant=feed.table.instant),
         feed.source,
@@ -94,4 +94,4 @@ async def _figures(connection: Any, feed: Feed, row: Any) -> Figures:
     zone = ZoneInfo(row["zone"] or "UTC")
     reached = position.moment(row["position"]).replace(tzinfo=zone)
     lag = max((row["now"] - reached).total_seconds(), 0)
-    return Figures(outcomes, row["waiting"], reached, newest, share, lag)
+    return TableFigures(outcomes, row["waiting"], reached, newest, share, lag)

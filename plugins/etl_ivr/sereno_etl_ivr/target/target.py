@@ -15,7 +15,7 @@ from sereno_etl_ivr.page import Copy, Page, PageDamaged, Range, Row
 from sereno_etl_ivr.plan import Digest
 from sereno_etl_ivr.query import query
 from sereno_etl_ivr.shifts import Shift, shifts
-from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.tally import RowTally
 from sereno_etl_ivr.target.batch import Batch, Mark
 from sereno_etl_ivr.target.connection import BAD_ROW, connected, translated
 from sereno_etl_ivr.target.copying import copy_page
@@ -24,7 +24,7 @@ from sereno_etl_ivr.target.direct import columns, ending, is_direct
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
 from sereno_etl_ivr.target.statements import Statements, statements
-from sereno_etl_ivr.target.watermark import Place, Watermark
+from sereno_etl_ivr.target.watermark import Watermark, WatermarkPlace
 from sereno_etl_ivr.target.widening import needs_widening, widen
 
 _PATIENCE = timedelta(seconds=5)
@@ -43,7 +43,7 @@ class Target:
     """
 
     def __init__(
-        self, connection: Any, url: str, place: Place, beside: "Target | None" = None
+        self, connection: Any, url: str, place: WatermarkPlace, beside: "Target | None" = None
     ) -> None:
         self._connection = connection
         self._url = url
@@ -64,7 +64,7 @@ class Target:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, url: str, place: Place) -> AsyncIterator["Target"]:
+    async def connected(cls, url: str, place: WatermarkPlace) -> AsyncIterator["Target"]:
         """Connect, and make the tables that are missing."""
         async with connected(url) as connection:
             with translated(url):
@@ -108,7 +108,7 @@ class Target:
         self._has_rejects = bool(await self.rejected())
         self._free = range(since if highest is None else max(highest + 1, since), present + 1)
 
-    async def load(self, page: Page, copy: Copy, batch: Batch, run_id: int, wait: Wait) -> Tally:
+    async def load(self, page: Page, copy: Copy, batch: Batch, run_id: int, wait: Wait) -> RowTally:
         """Merge a page as it came. Raises PageDamaged when it must be read cell by cell.
 
         `wait` is awaited before what the target holds is read. A page that is only filled in
@@ -140,7 +140,7 @@ class Target:
 
     async def load_rows(
         self, rows: AsyncIterator[Sequence[Row]], batch: Batch, run_id: int
-    ) -> Tally:
+    ) -> RowTally:
         """Merge rows that came cell by cell; those that do not fit go to the rejects."""
         async with self._transaction(batch.mark):
             rejects = await self._repair.stage(self._connection, rows)
@@ -253,7 +253,7 @@ class Target:
             )
         return {row[0]: row[1] for row in has}
 
-    async def finish(self, mark: Mark | None, tally: Tally | None = None) -> int | None:
+    async def finish(self, mark: Mark | None, tally: RowTally | None = None) -> int | None:
         """Move the watermark a last time, wait until all is on disk, and return how far it is.
 
         `tally`: of a sync, whose share of rejects is kept.
@@ -290,7 +290,7 @@ class Target:
             return False
         return within.start in self._free and within.end in self._free
 
-    async def _filled(self, page: Page, copy: Copy) -> Tally | None:
+    async def _filled(self, page: Page, copy: Copy) -> RowTally | None:
         """Insert a page that meets nothing it could be compared with, by way of the staging table
         where each row needs another value; None when it is in that table alone, to be merged.
         """
@@ -305,7 +305,7 @@ class Target:
             if not copy.distinct or await self._shifts(page.range):
                 return None
             await self._connection.execute(self._written.fill, self._source, zone.key)
-        return Tally(read=page.rows, inserted=page.rows, batches=1)
+        return RowTally(read=page.rows, inserted=page.rows, batches=1)
 
     async def _tidied(self, batch: Batch, run_id: int) -> tuple[int, int]:
         """Take out what the source no longer has, and rejects that are settled; count both.

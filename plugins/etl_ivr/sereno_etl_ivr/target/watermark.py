@@ -14,7 +14,7 @@ from sereno import RunSuperseded
 from sereno_etl_ivr import position
 from sereno_etl_ivr.page import Range
 from sereno_etl_ivr.query import query
-from sereno_etl_ivr.tally import Tally
+from sereno_etl_ivr.tally import RowTally
 from sereno_etl_ivr.target.batch import Mark
 
 _AGAIN_SECONDS = 0.1
@@ -22,7 +22,7 @@ _AGAIN_SECONDS = 0.1
 Fence = Callable[[Any], Awaitable[None]]
 
 
-class Place(msgspec.Struct, frozen=True):
+class WatermarkPlace(msgspec.Struct, frozen=True):
     """Whose watermark it is. `fence`: called in each transaction; what it raises rolls it back.
 
     `notes`: rows that are written are noted for `etl_ivr.aggregate`, in the same transaction.
@@ -40,7 +40,7 @@ class Watermark:
     `token`: of the run that holds it; the sessions of one run share it.
     """
 
-    def __init__(self, connection: Any, place: Place, token: UUID | None = None) -> None:
+    def __init__(self, connection: Any, place: WatermarkPlace, token: UUID | None = None) -> None:
         self._connection = connection
         self._place = place
         self._names = place.source, place.table
@@ -73,7 +73,7 @@ class Watermark:
         found: int | None = await self._connection.fetchval(query("settled"), *self._names)
         return found
 
-    async def record(self, tally: Tally) -> None:
+    async def record(self, tally: RowTally) -> None:
         """Keep what a sync read, and what of it could not be loaded."""
         rejected = tally.rejected + tally.still_rejected
         await self._connection.execute(query("last_sync"), *self._names, tally.read, rejected)
@@ -109,7 +109,7 @@ class Watermark:
         found: int | None = held[0]
         return found
 
-    async def count(self, tally: Tally, target: str, within: Range) -> None:
+    async def count(self, tally: RowTally, target: str, within: Range) -> None:
         """Count what a merge of a range `within` `target` did."""
         counts = (tally.inserted, tally.updated, tally.rejected, tally.deleted)
         if any(counts):
