@@ -59,8 +59,6 @@ class Dispatcher:
         session_since: float,
     ) -> None:
         self._term = term
-        self._db = term.db
-        self._clock = term.clock
         self._runner = runner
         self._stragglers = runner.stragglers
         self._occupancy = occupancy
@@ -100,7 +98,11 @@ class Dispatcher:
     def _expiry(self) -> float:
         """Return the steady time at which a run that waits is too late to begin."""
         by = self._occupancy.expires()
-        return math.inf if by is None else max(self._next_expiry, steady() + self._clock.until(by))
+        return (
+            math.inf
+            if by is None
+            else max(self._next_expiry, steady() + self._term.clock.until(by))
+        )
 
     async def tick(self, between: Callable[[], Awaitable[None]]) -> None:
         """Do all that is due; `between` is awaited after each batch."""
@@ -117,7 +119,7 @@ class Dispatcher:
     async def load(self) -> None:
         """Read what runs and waits already, of this node and of others."""
         self._occupancy.clear()
-        active = await runs.active(self._db)
+        active = await runs.active(self._term.db)
         running = [r for r in active if r["state"] == "running" and r["node"] == self._term.node.id]
         self._runner.lose(self._runner.unattended(running))
         for row in active:
@@ -151,7 +153,7 @@ class Dispatcher:
         while room := self._occupancy.room():
             limit = min(room, BATCH)
             found = await queue.ready(
-                self._db, limit, self._startable(), self._occupancy.keys(), list(excluded)
+                self._term.db, limit, self._startable(), self._occupancy.keys(), list(excluded)
             )
             chosen = [q.run_id for q in found if self._admit(q)]
             admitted = set(chosen)
@@ -165,9 +167,9 @@ class Dispatcher:
             excluded |= {schedule for schedule in refused if schedule is not None}
         else:
             self._waiting = True
-        following = await self._db.fetchval("queue_next")
+        following = await self._term.db.fetchval("queue_next")
         if following is not None:
-            self._queued_at = steady() + max(0.0, self._clock.until(following))
+            self._queued_at = steady() + max(0.0, self._term.clock.until(following))
 
     async def _start_first(self) -> None:
         """Start what has just been queued, which mostly is one run, by one round trip.
@@ -180,7 +182,7 @@ class Dispatcher:
         if not jobs or not self._occupancy.room():
             return
         first = await runs.claim_first(
-            self._db, self._term.number, self._term.node.id, jobs, self._occupancy.keys()
+            self._term.db, self._term.number, self._term.node.id, jobs, self._occupancy.keys()
         )
         if first is not None:
             run, claim = first
@@ -252,7 +254,7 @@ class Dispatcher:
         # whose answer was lost, is found among what this node owns and does not know.
         claims: list[Claim] = []
         try:
-            claims = await runs.claim(self._db, self._term.number, self._term.node.id, chosen)
+            claims = await runs.claim(self._term.db, self._term.number, self._term.node.id, chosen)
             return claims
         finally:
             claimed = {c.run_id for c in claims}
@@ -285,10 +287,10 @@ class Dispatcher:
         """End what has waited for too long to begin; by the database's own clock, which may be a
         little behind ours."""
         self._next_expiry = steady() + EXPIRY_AGAIN
-        late = self._occupancy.expired(self._clock.now())
+        late = self._occupancy.expired(self._term.clock.now())
         if not late:
             return
-        ended = await runs.expire(self._db, self._term.number, late)
+        ended = await runs.expire(self._term.db, self._term.number, late)
         for row in ended:
             self._left(row["id"], "cancelled")
             if row["reason"] is not None:
@@ -304,7 +306,7 @@ class Dispatcher:
         # Those that were not ended are too early by the database's clock, or were claimed or
         # cancelled by another statement meanwhile: then they no longer wait.
         left = set(late).difference(r["id"] for r in ended)
-        for run_id, state in (await runs.states(self._db, list(left)) if left else {}).items():
+        for run_id, state in (await runs.states(self._term.db, list(left)) if left else {}).items():
             if state != "queued":
                 self._left(run_id, state)
 
@@ -313,7 +315,7 @@ class Dispatcher:
         self._next_foreign = steady() + FOREIGN_EVERY
         for run_id, became, _ in await self._reaper.poll():
             self._left(run_id, became)
-        states = await runs.states(self._db, self._occupancy.foreign())
+        states = await runs.states(self._term.db, self._occupancy.foreign())
         for run_id, state in states.items():
             if state != "running":
                 self._left(run_id, state)
@@ -336,7 +338,7 @@ class Dispatcher:
         self._next_cancel = steady() + CANCEL_EVERY
         await self._runner.poll_cancellations()
         waiting = self._occupancy.waiting()
-        states = await runs.states(self._db, waiting) if waiting else {}
+        states = await runs.states(self._term.db, waiting) if waiting else {}
         for run_id, state in states.items():
             if state is None or state in FINAL:
                 self._left(run_id, state)

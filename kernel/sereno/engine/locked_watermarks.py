@@ -13,7 +13,7 @@ from sereno.store.pool import Database
 log = logging.getLogger("sereno.leader")
 
 AGAIN = 1.0
-"""Seconds between looks whether they are still locked."""
+"""Seconds between polls of whether they are still locked."""
 
 _NAMED = 10
 
@@ -30,7 +30,7 @@ class LockedWatermarks:
         return schedule_id in self._schedules
 
     def pause(self) -> float:
-        """Return the seconds until the next look."""
+        """Return the seconds until the next poll."""
         return self._next - steady() if self._schedules else math.inf
 
     async def apart(self, settlements: Sequence[Settlement]) -> list[Settlement]:

@@ -37,7 +37,6 @@ class Reaper:
         self, term: Term, jobs: Mapping[str, Job], lease: float, session_since: float
     ) -> None:
         self._term = term
-        self._db = term.db
         self._jobs = jobs
         self._lease = lease
         self._session_since = session_since
@@ -49,7 +48,7 @@ class Reaper:
         Returns id, state, schedule of what was taken; LeaseLostError and StoreError come through.
         """
         now = steady()
-        owners = {owner.node: owner for owner in await runs.absent_owners(self._db)}
+        owners = {owner.node: owner for owner in await runs.absent_owners(self._term.db)}
         # Our own lock is never looked for: who leads is there, whatever that statement found.
         mine = self._term.node.id
         self._absent = {node: self._absent.get(node, now) for node in owners if node != mine}
@@ -68,12 +67,12 @@ class Reaper:
         return f"its node '{owner.label}' ({owner.node}) {how}"
 
     async def _take(self, node: UUID, why: str) -> list[tuple[int, str, int | None]]:
-        owned = await runs.owned(self._db, node)
+        owned = await runs.owned(self._term.db, node)
         if not owned:
             return []
         # A job that held its node's loop is why the node was cut off: its error says so rather than
         # that the node died, and the errors of the node's other runs name it.
-        blocking = await stragglers.blocking(self._db, node)
+        blocking = await stragglers.blocking(self._term.db, node)
         taken = []
         for error, of_it in _grouped(node, why, owned, blocking).items():
             verdicts = [
@@ -83,7 +82,7 @@ class Reaper:
                 )
                 for r in of_it
             ]
-            gone = await runs.lose(self._db, self._term.number, node, verdicts, error)
+            gone = await runs.lose(self._term.db, self._term.number, node, verdicts, error)
             for row in gone:
                 self._report(row, node, error)
             taken += [(r["id"], r["state"], r["schedule_id"]) for r in gone]

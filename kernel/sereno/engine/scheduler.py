@@ -26,13 +26,11 @@ from sereno.engine.locked_watermarks import LockedWatermarks
 from sereno.engine.occupancy import Occupancy, Occupant, Reservation
 from sereno.engine.planner import plan, waits
 from sereno.engine.runner import Runner
+from sereno.engine.settlement_writer import SettlementWriter
 from sereno.engine.term import Term
 from sereno.model.errors import (
     DeclarationError,
     SerenoError,
-    StoreError,
-    StoreLockedError,
-    StoreUnavailableError,
 )
 from sereno.model.events import SlotSettled
 from sereno.model.job import Job
@@ -80,8 +78,6 @@ class Scheduler:
         doubtful_until: datetime | None = None,
     ) -> None:
         self._term = term
-        self._db = term.db
-        self._clock = term.clock
         self._runner = runner
         self._occupancy = occupancy
         self._jobs = jobs
@@ -95,6 +91,7 @@ class Scheduler:
         self._unforeseen: deque[Entry] = deque()
         self._next_refill = 0.0
         self._locked = LockedWatermarks(term.db)
+        self._writer = SettlementWriter(term, self._agenda, self._locked, self.reread)
 
     def reread(self) -> None:
         """A schedule has changed: read the agenda again, at the next tick."""
@@ -106,7 +103,7 @@ class Scheduler:
             return 0.0
         wait = min(self._next_refill - steady(), self._locked.pause())
         wake = self._agenda.next_wake()
-        return wait if wake is None else min(wait, self._clock.until(wake - LOOKAHEAD))
+        return wait if wake is None else min(wait, self._term.clock.until(wake - LOOKAHEAD))
 
     async def tick(self, between: Callable[[], Awaitable[None]]) -> None:
         """Settle what is due, each schedule once; what is still behind is left to the next tick.
@@ -121,7 +118,7 @@ class Scheduler:
         await self._cancel_previous()
         batch: list[Settlement] = []
         slots = 0
-        for entry in self._agenda.due(self._clock.now() + LOOKAHEAD, AGENDA_LIMIT):
+        for entry in self._agenda.due(self._term.clock.now() + LOOKAHEAD, AGENDA_LIMIT):
             if entry.schedule_id in self._locked:
                 continue
             settlement = self._plan(entry)
@@ -140,11 +137,11 @@ class Scheduler:
     async def _refill(self) -> None:
         """Read what comes up to the horizon; the agenda holds nothing else."""
         began = steady()
-        entries = await ledger.agenda(self._db, self._clock.now() + HORIZON, AGENDA_LIMIT)
+        entries = await ledger.agenda(self._term.db, self._term.clock.now() + HORIZON, AGENDA_LIMIT)
         self._next_refill = began + REFILL_EVERY
         self._agenda.clear()
         self._agenda.put(entries)
-        soon = self._clock.now() + FORESIGHT
+        soon = self._term.clock.now() + FORESIGHT
         self._unforeseen = deque(e for e in entries if e.wake_at <= soon)
 
     def _foresee(self) -> None:
@@ -160,7 +157,7 @@ class Scheduler:
     def _plan(self, entry: Entry) -> Settlement | None:
         try:
             policies = self._policies_of(entry)
-            now = self._clock.now()
+            now = self._term.clock.now()
             settlement = plan(
                 entry,
                 policies,
@@ -205,7 +202,7 @@ class Scheduler:
 
     async def _settle(self, settlements: list[Settlement]) -> None:
         try:
-            settled, made = await self._write(settlements)
+            settled, made = await self._writer.write(settlements)
         finally:
             while self._reserved:
                 self._occupancy.release(self._reserved.pop())
@@ -214,46 +211,6 @@ class Scheduler:
                 self._follow(s, made)
         await self._resume()
         await self._cancel_previous()
-
-    async def _write(self, settlements: list[Settlement]) -> tuple[set[int], ledger.Made]:
-        """Write `settlements`; one that cannot be written is left out, until the next refill."""
-        if not settlements:
-            return set(), {}
-        try:
-            settled, made = await ledger.settle(
-                self._db, self._term.number, self._term.node.id, settlements
-            )
-        except StoreLockedError:
-            return await self._write_unlocked(settlements)
-        except StoreUnavailableError:
-            raise
-        except StoreError as error:
-            if len(settlements) > 1:  # one is at fault, and the others are not to miss their slots
-                parts = [await self._write([s]) for s in settlements]
-                return set().union(*(p[0] for p in parts)), {
-                    k: v for p in parts for k, v in p[1].items()
-                }
-            log.exception(
-                "a schedule cannot be settled",
-                extra={"schedule": settlements[0].entry.name, "error": str(error)},
-            )
-            return set(), {}
-        # Their watermark or version has moved: somebody changed the schedule since it was read.
-        again = [s.entry.schedule_id for s in settlements if s.entry.schedule_id not in settled]
-        if again:
-            self._agenda.put(await ledger.agenda_of(self._db, again))
-        return settled, made
-
-    async def _write_unlocked(self, settlements: list[Settlement]) -> tuple[set[int], ledger.Made]:
-        """Write those of `settlements` whose watermark nobody keeps locked; the others wait.
-
-        Raises StoreLockedError when it is not the watermarks.
-        """
-        self._next_refill = 0.0  # whatever is not written now is read again
-        rest = await self._locked.apart(settlements)
-        if not rest:
-            return set(), {}
-        return await ledger.settle(self._db, self._term.number, self._term.node.id, rest)
 
     def _follow(self, settlement: Settlement, made: ledger.Made) -> None:
         entry = settlement.entry
@@ -323,7 +280,7 @@ class Scheduler:
         if settlement.pause_over:
             self._to_resume.append(entry.name)
             return
-        if wake is None or wake > self._clock.now() + HORIZON:
+        if wake is None or wake > self._term.clock.now() + HORIZON:
             return
         keep = tuple(d for d in entry.versions[1:] if d.valid_from > settlement.settled_to)
         held = [d for d in entry.versions if d.valid_from <= settlement.settled_to]
@@ -348,7 +305,7 @@ class Scheduler:
         while self._to_resume:
             name = self._to_resume[-1]
             try:
-                await schedules.end_pause(self._db, self._term.number, name)
+                await schedules.end_pause(self._term.db, self._term.number, name)
             except DeclarationError as error:
                 log.error(
                     "a schedule cannot be resumed", extra={"schedule": name, "error": str(error)}
@@ -363,7 +320,7 @@ class Scheduler:
         by = "its schedule's next slot"
         others = [r for r in self._to_cancel if not self._stopped(r, by)]
         if others:
-            await runs.cancel(self._db, self._term.number, others, by)
+            await runs.cancel(self._term.db, self._term.number, others, by)
         self._to_cancel.clear()
 
     def _stopped(self, run_id: int, by: str) -> bool:
