@@ -1,8 +1,12 @@
 -- The calls of [:start, :end) by the quarter hours that etl_ivr.aggregate keeps: as a whole, by :starts
 -- (where each bucket begins), by queue and by agent, each a `part`. Calls count once, in the bucket in
 -- which they began; a queue's figures count its entries. What is not known of all is NULL.
-WITH base AS MATERIALIZED (
-  SELECT width_bucket(quarter, :starts) AS bucket, queue, agent, direction,
+WITH quarters AS NOT MATERIALIZED (
+  SELECT *, width_bucket(quarter, :starts) AS bucket FROM ivr.quarter_hours
+  WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
+),
+summed AS (
+  SELECT grouping(bucket, queue, agent) AS grouped, bucket, queue, agent, direction,
     sum(calls) AS calls, sum(calls_answered) AS calls_answered, sum(calls_abandoned) AS calls_abandoned,
     sum(calls_short) AS calls_short, sum(calls_short_unknown) AS calls_short_unknown,
     sum(calls_in_level) AS calls_in_level, sum(calls_level_unknown) AS calls_level_unknown,
@@ -16,15 +20,12 @@ WITH base AS MATERIALIZED (
     sum(waits_unknown) AS waits_unknown, sum(wait_seconds) AS wait_seconds,
     sum(handled) AS handled, sum(talk_seconds) AS talk_seconds, sum(talk_unknown) AS talk_unknown,
     sum(transfers) AS transfers, sum(missed) AS missed
-  FROM ivr.quarter_hours
-  WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
-  GROUP BY 1, 2, 3, 4
+  FROM quarters GROUP BY direction, GROUPING SETS ((), (bucket), (queue), (agent))
 ),
 wait AS MATERIALIZED (
   SELECT queue, ceil(w) AS w, count(*) AS n
-  FROM ivr.quarter_hours CROSS JOIN LATERAL unnest(answered_waits) AS w
-  WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
-    AND direction = 'inbound' AND answered_waits <> '{}'
+  FROM quarters CROSS JOIN LATERAL unnest(answered_waits) AS w
+  WHERE direction = 'inbound' AND answered_waits <> '{}'
   GROUP BY 1, 2
 ),
 ranked AS (
@@ -40,52 +41,56 @@ quantile AS (
 ),
 gave_up AS (
   SELECT sum(w) AS seconds, count(*) AS people
-  FROM ivr.quarter_hours CROSS JOIN LATERAL unnest(abandoned_waits) AS w
-  WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
-    AND direction = 'inbound' AND abandoned_waits <> '{}'
+  FROM quarters CROSS JOIN LATERAL unnest(abandoned_waits) AS w
+  WHERE direction = 'inbound' AND abandoned_waits <> '{}'
 ),
+-- One row where there were three: what was summed of each direction, NULL where it had no call.
 counted AS (
-  SELECT grouping(bucket, queue, agent) AS grouped, bucket, queue, agent,
-    sum(calls) FILTER (WHERE direction = 'inbound') AS calls,
-    sum(calls_answered) FILTER (WHERE direction = 'inbound') AS answered,
-    sum(calls_abandoned - calls_short) FILTER (WHERE direction = 'inbound') AS abandoned,
-    sum(calls_short) FILTER (WHERE direction = 'inbound') AS short,
-    sum(calls_short_unknown) FILTER (WHERE direction = 'inbound') AS short_unknown,
-    sum(calls_in_level) FILTER (WHERE direction = 'inbound') AS level_in,
-    sum(calls_level_unknown) FILTER (WHERE direction = 'inbound') AS level_unknown,
-    sum(calls_ivr) FILTER (WHERE direction = 'inbound') AS ivr,
-    sum(calls_voicemail) FILTER (WHERE direction = 'inbound') AS voicemail,
-    sum(calls_rejected) FILTER (WHERE direction = 'inbound') AS rejected,
-    sum(calls_overflowed) FILTER (WHERE direction = 'inbound') AS overflowed,
-    sum(calls_open) FILTER (WHERE direction = 'inbound') AS open,
-    sum(calls) FILTER (WHERE direction = 'outbound') AS outbound,
-    sum(calls_answered) FILTER (WHERE direction = 'outbound') AS outbound_answered,
-    sum(calls) FILTER (WHERE direction = 'internal') AS internal,
-    sum(offered) FILTER (WHERE direction = 'inbound') AS entries,
-    sum(answered) FILTER (WHERE direction = 'inbound') AS entries_answered,
-    sum(abandoned - short_abandons) FILTER (WHERE direction = 'inbound') AS entries_abandoned,
-    sum(short_abandons) FILTER (WHERE direction = 'inbound') AS entries_short,
-    sum(short_unknown) FILTER (WHERE direction = 'inbound') AS entries_short_unknown,
-    sum(in_level) FILTER (WHERE direction = 'inbound') AS entries_in,
-    sum(level_unknown) FILTER (WHERE direction = 'inbound') AS entries_level_unknown,
-    sum(left_queue) FILTER (WHERE direction = 'inbound') AS entries_left,
-    sum(refused) FILTER (WHERE direction = 'inbound') AS entries_refused,
-    sum(waits_unknown) FILTER (WHERE direction = 'inbound') AS waits_unknown,
-    sum(wait_seconds) FILTER (WHERE direction = 'inbound') AS wait_s,
-    sum(handled) FILTER (WHERE direction = 'inbound') AS handled,
-    sum(talk_seconds) FILTER (WHERE direction = 'inbound') AS talk_s,
-    sum(handled - talk_unknown) FILTER (WHERE direction = 'inbound') AS talks,
-    sum(transfers) FILTER (WHERE direction = 'inbound') AS transfers,
-    sum(missed) FILTER (WHERE direction = 'inbound') AS missed,
-    sum(handled) FILTER (WHERE direction = 'outbound') AS made,
-    sum(talk_seconds) FILTER (WHERE direction = 'outbound') AS made_talk_s,
-    sum(handled - talk_unknown) FILTER (WHERE direction = 'outbound') AS made_talks
-  FROM base GROUP BY GROUPING SETS ((), (bucket), (queue), (agent))
+  SELECT summed.grouped, summed.bucket, summed.queue, summed.agent,
+    sum(inbound.calls) AS calls,
+    sum(inbound.calls_answered) AS answered,
+    sum(inbound.calls_abandoned - inbound.calls_short) AS abandoned,
+    sum(inbound.calls_short) AS short,
+    sum(inbound.calls_short_unknown) AS short_unknown,
+    sum(inbound.calls_in_level) AS level_in,
+    sum(inbound.calls_level_unknown) AS level_unknown,
+    sum(inbound.calls_ivr) AS ivr,
+    sum(inbound.calls_voicemail) AS voicemail,
+    sum(inbound.calls_rejected) AS rejected,
+    sum(inbound.calls_overflowed) AS overflowed,
+    sum(inbound.calls_open) AS open,
+    sum(outbound.calls) AS outbound,
+    sum(outbound.calls_answered) AS outbound_answered,
+    sum(internal.calls) AS internal,
+    sum(inbound.offered) AS entries,
+    sum(inbound.answered) AS entries_answered,
+    sum(inbound.abandoned - inbound.short_abandons) AS entries_abandoned,
+    sum(inbound.short_abandons) AS entries_short,
+    sum(inbound.short_unknown) AS entries_short_unknown,
+    sum(inbound.in_level) AS entries_in,
+    sum(inbound.level_unknown) AS entries_level_unknown,
+    sum(inbound.left_queue) AS entries_left,
+    sum(inbound.refused) AS entries_refused,
+    sum(inbound.waits_unknown) AS waits_unknown,
+    sum(inbound.wait_seconds) AS wait_s,
+    sum(inbound.handled) AS handled,
+    sum(inbound.talk_seconds) AS talk_s,
+    sum(inbound.handled - inbound.talk_unknown) AS talks,
+    sum(inbound.transfers) AS transfers,
+    sum(inbound.missed) AS missed,
+    sum(outbound.handled) AS made,
+    sum(outbound.talk_seconds) AS made_talk_s,
+    sum(outbound.handled - outbound.talk_unknown) AS made_talks
+  FROM summed
+  LEFT JOIN LATERAL (SELECT summed.* WHERE summed.direction = 'inbound') AS inbound ON true
+  LEFT JOIN LATERAL (SELECT summed.* WHERE summed.direction = 'outbound') AS outbound ON true
+  LEFT JOIN LATERAL (SELECT summed.* WHERE summed.direction = 'internal') AS internal ON true
+  GROUP BY 1, 2, 3, 4
 ),
--- Buckets without a call are rows, too.
+-- A period or a bucket without a call is a row, too.
 placed AS (
   SELECT 'total' AS part, NULL::text AS label, NULL::int AS n, NULL::text AS number, counted.*
-  FROM counted WHERE grouped = 7
+  FROM (VALUES (7)) AS whole (sets) LEFT JOIN counted ON grouped = sets
   UNION ALL
   SELECT 'bucket', (:labels)[n], n::int, NULL, counted.*
   FROM generate_subscripts(:starts, 1) AS n LEFT JOIN counted ON grouped = 3 AND bucket = n
