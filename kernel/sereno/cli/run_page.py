@@ -52,7 +52,7 @@ def print_outcome(run: RunDetail) -> None:
         title("attempts")
         for attempt in [*run.attempts, _last(run)]:
             write(_attempt(attempt, run.now))
-    _tell_warnings(run)
+    _print_warnings(run)
     if run.result is not None:
         title("result")
         write(pretty(run.result))
@@ -69,7 +69,7 @@ def print_outcome(run: RunDetail) -> None:
             write(_line(line))
 
 
-def _tell_warnings(run: RunDetail) -> None:
+def _print_warnings(run: RunDetail) -> None:
     if run.warned:
         title("warnings")
     for warning in run.warned:

@@ -96,7 +96,7 @@ def _utc(answer: object) -> datetime | None:
     return datetime.fromisoformat(at.isoformat()).astimezone(UTC)  # of a subclass, the plain value
 
 
-class _Worker(threading.Thread):
+class _TriggerThread(threading.Thread):
     """Calls what it is given, one call after another, until it is given up."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class _Worker(threading.Thread):
 
 
 _one_call = threading.Lock()
-_worker: _Worker | None = None
+_worker: _TriggerThread | None = None
 _silent: dict[str, float] = {}
 
 
@@ -130,7 +130,7 @@ def _asked(text: str, call: Callable[[], Any]) -> Any:
     """Return what `call` does for the trigger `text`; raises TriggerError for all that goes wrong
     with it."""
     shown = f"trigger '{text:.{_MAX_SHOWN}}'"
-    if isinstance(threading.current_thread(), _Worker):  # one trigger asks another
+    if isinstance(threading.current_thread(), _TriggerThread):  # one trigger asks another
         return call()
     with _one_call:
         if time.monotonic() < _silent.get(text, 0.0):
@@ -151,7 +151,7 @@ def _asked(text: str, call: Callable[[], Any]) -> Any:
 def _sent(call: Callable[[], Any]) -> "SimpleQueue[Any]":
     global _worker  # noqa: PLW0603 - one thread for all triggers, made when the first is asked
     if _worker is None or not _worker.is_alive():
-        _worker = _Worker()
+        _worker = _TriggerThread()
         _worker.start()
     answers: SimpleQueue[Any] = SimpleQueue()
     _worker.calls.put((call, answers))
