@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from sereno.engine.dispatcher import Dispatcher
+from sereno.engine.job_services import JobServices
 from sereno.engine.node_context import NodeContext
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.planner import QUIET
@@ -154,7 +155,13 @@ class Hands(Runner):
     def __init__(self, db: Database, node: UUID, clock: FakeClock, jobs: dict[str, Job]) -> None:
         status = Status(node=node, label="", version="")
         super().__init__(
-            NodeContext(db=db, status=status, clock=clock, publish=lambda event: None),
+            NodeContext(
+                db=db,
+                status=status,
+                clock=clock,
+                publish=lambda event: None,
+                services=JobServices(db.dsn, 1),
+            ),
             jobs,
             lambda job: None,
             {},

@@ -35,8 +35,8 @@ FENCED_BY = {
     # Whoever asks or sees first; a key that is unique keeps it from being written twice, and what
     # is cleared away is of nodes that are gone.
     "nothing: anybody may": (
-        "leadership_mend enqueue enqueue_within enqueue_many_within run_repeat runs_replay"
-        " schedule_told migration_record notification_expire"
+        "leadership_mend enqueue enqueue_within enqueue_many_within enqueue_as_role"
+        " run_repeat runs_replay schedule_told migration_record notification_expire"
         " notification_raise notification_close notification_resolve notification_prune"
         " straggler_clear"
     ),

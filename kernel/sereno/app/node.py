@@ -19,6 +19,7 @@ from sereno.engine.executors.executor import Executor
 from sereno.engine.executors.in_loop import InLoop
 from sereno.engine.executors.in_process import InProcess
 from sereno.engine.executors.in_thread import InThread
+from sereno.engine.job_services import JobServices
 from sereno.engine.leader import Leader
 from sereno.engine.node_context import NodeContext
 from sereno.engine.occupancy import Occupancy
@@ -73,6 +74,7 @@ class Node:
         patience = min(_LOCK_PATIENCE, settings.lease.total_seconds() / 10)
         self.db = Database(dsn, application=f"sereno {status.node}", lock_timeout=patience)
         self.watch = JobWatch(self.db)
+        self.services = JobServices(dsn, settings.job_connections)
         self._dsn = dsn
         self._bus = bus
         self._tracer = tracer
@@ -141,7 +143,11 @@ class Node:
         bounded = {n: e.capacity for n, e in executors.items() if e.capacity is not None}
         occupancy = Occupancy(self.settings.max_running, bounded)
         context = NodeContext(
-            db=self.db, status=self.status, clock=self.clock, publish=self._bus.publish
+            db=self.db,
+            status=self.status,
+            clock=self.clock,
+            publish=self._bus.publish,
+            services=self.services,
         )
         self.leader = leader = Leader(
             self.settings.leader_database_url or self._dsn,
@@ -233,6 +239,7 @@ class Node:
     async def close(self) -> None:
         """Drop every connection."""
         await self.watch.close()
+        await self.services.close()
         await self.db.close()
 
 

@@ -3,16 +3,22 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
 
+from sereno.engine.job_services import Services
 from sereno.engine.result import encode_checkpoint
-from sereno.model.errors import RunCancelled
+from sereno.model.duration import parse_duration
+from sereno.model.errors import ParamsError, RunCancelled
+from sereno.model.job import Job
+from sereno.store.job_pool import LentConnection
+from sereno.store.queue import enqueue_in, run_request
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 
 class Reporter(Protocol):
@@ -28,6 +34,11 @@ class Reporter(Protocol):
 
     def warn(self, text: str) -> None:
         """Count a warning; from any thread."""
+        ...
+
+    @property
+    def services(self) -> Services:
+        """Return what the run may ask of its node."""
         ...
 
     def flush(self) -> Awaitable[None]:
@@ -141,6 +152,57 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         RunSuperseded when one has. `connection`: an asyncpg connection inside a transaction.
         """
         await self.reporter.fence(connection)
+
+    async def enqueue(
+        self,
+        job: Job | str,
+        params: Mapping[str, Any] | msgspec.Struct | None = None,
+        *,
+        run_at: datetime | None = None,
+        delay: str | float | timedelta | None = None,
+        priority: int | None = None,
+        unique_key: str | None = None,
+        connection: Any = None,
+    ) -> int:
+        """Queue a run of another job, and return its id.
+
+        `connection`: of asyncpg or psycopg 3 to the kernel's database, in whose transaction it is
+        queued: with `fence` before it, exactly once however often this run is tried. Without one it
+        is queued at once, and again by the next attempt, unless a `unique_key` is held by a run
+        that waits or works. `run_at`, `delay`: one of them. Raises ParamsError, NotFoundError.
+        """
+        name = job if isinstance(job, str) else job.name
+        if run_at is not None and delay is not None:
+            raise ParamsError(f"job '{name}': run_at and delay are both given; give one")
+        given = msgspec.to_builtins(params) if isinstance(params, msgspec.Struct) else params or {}
+        request = run_request(
+            name,
+            given if isinstance(job, str) else job.checked_params(given),
+            requested_by=f"run {self.run_id} of job '{self.job}'",
+            run_at=run_at if delay is None else self.now() + parse_duration(delay),
+            priority=priority,
+            unique_key=unique_key,
+            trace_context=self.traceparent,
+        )
+        if connection is not None:
+            return await enqueue_in(connection, request)
+        return await self.reporter.services.enqueue(request)
+
+    def database(self) -> LentConnection:
+        """Lend an asyncpg connection to the kernel's database: ``async with run.database() as c``.
+
+        Of a pool that jobs alone use, bounded on each node by `job_connections`. In a plain
+        function: a connection of its own to `database_url`, or `wait_for`.
+        """
+        return self.reporter.services.database()
+
+    def wait_for(self, awaitable: Awaitable[T]) -> T:
+        """Wait in a plain function, as ``run.wait_for(run.enqueue("shop.mail"))``.
+
+        The node's loop awaits it, or in a process of the run's own a loop there. Raises what it
+        raises, and RunCancelled when this run is to stop meanwhile; RuntimeError in an async job.
+        """
+        return self.reporter.services.wait_for(awaitable, self.stop.is_set)
 
 
 def _check_words(done: object, total: object, note: object) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from sereno.engine.clock import Clock
+from sereno.engine.job_services import Services
 from sereno.engine.status import Status
 from sereno.engine.term import Term
 from sereno.store.pool import Database
@@ -12,12 +13,14 @@ from sereno.store.session import NodeIdentity
 
 
 class NodeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The surroundings of one node's parts. `status`: where they note how they are."""
+    """The surroundings of one node's parts. `status`: where they note how they are. `services`:
+    what its jobs ask of it."""
 
     db: Database
     status: Status
     clock: Clock
     publish: Callable[[object], None]
+    services: Services
 
     @property
     def lease(self) -> float:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from sereno.engine.job_services import Services
 from sereno.engine.kept_text import kept
 from sereno.engine.result import encode_checkpoint
 from sereno.engine.run_warnings import RunWarnings
@@ -90,6 +91,11 @@ class RunProgress:
         """Hold the run's row in `connection`'s transaction."""
         return self._progress.fence(self.scope, connection)
 
+    @property
+    def services(self) -> Services:
+        """Return what the run may ask of its node."""
+        return self._progress.services
+
     def _keep(self, **words: Any) -> None:
         before = self._words
         if before is None:
@@ -102,9 +108,11 @@ class RunProgress:
 class ProgressWriter:
     """The words of every attempt that is under way on this node."""
 
-    def __init__(self, db: Database, node: UUID) -> None:
+    def __init__(self, db: Database, node: UUID, services: Services) -> None:
+        """`services`: what runs ask for, beside what they say."""
         self._db = db
         self._node = node
+        self.services = services
         self._words: dict[UUID, RunProgress] = {}
 
     def open(self, scope: RunScope) -> RunProgress:

@@ -79,7 +79,7 @@ class Runner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._loggers: dict[str, logging.Logger] = {}
-        self._progress = ProgressWriter(context.db, self.node)
+        self._progress = ProgressWriter(context.db, self.node, context.services)
         self._completer = Completer(context.db, self.node, jobs, self._written, lead)
 
     @property

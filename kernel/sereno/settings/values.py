@@ -171,7 +171,8 @@ class Settings(SettingsTable, frozen=True, kw_only=True):
     `data_dir`: of the embedded PostgreSQL; None leaves the place to it. `node_name`: a label for
     people; a node's identity is a random id. `lease`: how long a leader that fell silent is
     trusted. `drain_timeout`: how long a stopping node waits for its runs. `threads`, `processes`:
-    attempts at once of those executors, on one node. `max_running`: runs at once over all jobs and
+    attempts at once of those executors, on one node. `job_connections`: of `run.database()`, on
+    one node. `max_running`: runs at once over all jobs and
     nodes. `strict`: a plugin that fails stops the start. `plugins`: unread tables, see
     `plugin_settings`. `origin`: where each key was set.
     """
@@ -183,6 +184,7 @@ class Settings(SettingsTable, frozen=True, kw_only=True):
     lease: Lease = timedelta(seconds=5)
     drain_timeout: timedelta = timedelta(seconds=30)
     threads: Count = 5
+    job_connections: Count = 5
     processes: Count = 4
     max_running: Count = 1_000
     strict: bool = False

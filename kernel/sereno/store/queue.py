@@ -11,6 +11,7 @@ from sereno.model.errors import ParamsError
 from sereno.model.ledger import Queued
 from sereno.model.run import RunState
 from sereno.model.stored_json import json_object
+from sereno.store import callers
 from sereno.store.pool import Database, Record
 from sereno.store.sql import sql
 
@@ -117,6 +118,53 @@ async def request(
         )
         row = await connection.fetchrow(sql("run_requested"), found)
     return Requested(run_id=found, **dict(row))
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that a job asks for. `params`: JSON text; `run_at` None: now."""
+
+    job: str
+    params: str
+    requested_by: str
+    run_at: datetime | None = None
+    priority: int | None = None
+    unique_key: str | None = None
+    trace_context: str | None = None
+
+
+def run_request(
+    job: str,
+    params: Mapping[str, Any],
+    *,
+    requested_by: str,
+    run_at: datetime | None = None,
+    priority: int | None = None,
+    unique_key: str | None = None,
+    trace_context: str | None = None,
+) -> RunRequest:
+    """Return a request that any run could have; raises ParamsError."""
+    check(job, run_at, priority)
+    return RunRequest(
+        job=job,
+        params=checked_json(dict(params), f"job '{job}': params").decode(),
+        requested_by=requested_by,
+        run_at=run_at,
+        priority=priority,
+        unique_key=unique_key,
+        trace_context=trace_context,
+    )
+
+
+async def enqueue_in(connection: Any, request: RunRequest) -> int:
+    """Queue a run by a connection of asyncpg or psycopg 3, in its transaction if one is open;
+    return its id. Raises as `callers.values`."""
+    (found,) = await callers.values(
+        connection,
+        "enqueue_as_role",
+        *(request.job, request.params, request.run_at, request.priority, request.unique_key),
+        *(request.requested_by, request.trace_context),
+    )
+    return int(found)
 
 
 def check(job: str, run_at: datetime | None, priority: int | None) -> None:

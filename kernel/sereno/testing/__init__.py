@@ -3,10 +3,11 @@
 from sereno.testing.clock import FakeClock
 from sereno.testing.context import RecordedRun, run_context
 from sereno.testing.declared import declared, declared_jobs
-from sereno.testing.recorder import Progress, RecordingReporter
+from sereno.testing.recorder import Enqueued, Progress, RecordingReporter
 from sereno.testing.signals import Signals
 
 __all__ = [
+    "Enqueued",
     "FakeClock",
     "Progress",
     "RecordedRun",

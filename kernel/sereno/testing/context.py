@@ -10,13 +10,18 @@ import msgspec
 
 from sereno.engine.context import RunContext
 from sereno.model.job import Job
-from sereno.testing.recorder import RecordingReporter
+from sereno.testing.recorder import Enqueued, RecordingReporter, RecordingServices
 
 
 class RecordedRun(RunContext[Any], kw_only=True):
     """A RunContext whose words a test reads back from `reporter`."""
 
     reporter: RecordingReporter
+
+    @property
+    def enqueued(self) -> list[Enqueued]:
+        """Return the runs that it has asked for, in their order."""
+        return self.reporter.services.enqueued
 
     def cancel(self) -> None:
         """Ask the run to stop, as ``sereno cancel`` does."""
@@ -53,7 +58,7 @@ def run_context(
         settings=settings,
         state=state,
         log=logging.getLogger(f"sereno.job.{name}"),
-        reporter=RecordingReporter(),
+        reporter=RecordingReporter(services=RecordingServices(database_url)),
         slot=slot,
         upstream=dict(upstream or {}),
         saved=json.loads(json.dumps(saved)),

@@ -1,9 +1,18 @@
-"""Keeps what a run says, and answers its fence, where a test can see both."""
+"""Keeps what a run says and asks for, and answers its fence, where a test can see both."""
 
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
-from sereno.model.errors import RunSuperseded
+from sereno.engine.job_services import awaited, refuse_in_loop
+from sereno.model.errors import RunError, RunSuperseded
+from sereno.store.job_pool import JobPool, LentConnection
+from sereno.store.queue import RunRequest
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +24,58 @@ class Progress:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """One run that was asked for by ``run.enqueue``, without a connection. `run_at` None: now."""
+
+    job: str
+    params: dict[str, Any]
+    run_at: datetime | None = None
+    priority: int | None = None
+    unique_key: str | None = None
+
+
+@dataclass(slots=True)
+class RecordingServices:
+    """Keeps the runs that are asked for; numbers them from 1,001 on.
+
+    `database_url`: where ``run.database()`` connects to, one connection at a time.
+    """
+
+    database_url: str = ""
+    enqueued: list[Enqueued] = field(default_factory=list)
+
+    def database(self) -> LentConnection:
+        """Lend a connection, which is closed when it is given back."""
+        if not self.database_url:
+            raise RunError("run.database(): this run has no database_url; give run_context one")
+        return LentConnection(_OnePool(self.database_url, size=1))
+
+    async def enqueue(self, request: RunRequest) -> int:
+        """Keep one request."""
+        params = json.loads(request.params)
+        self.enqueued.append(
+            Enqueued(request.job, params, request.run_at, request.priority, request.unique_key)
+        )
+        return 1_000 + len(self.enqueued)
+
+    def wait_for(self, awaitable: Awaitable[T], stopped: Callable[[], bool]) -> T:
+        """Await it in a loop of its own."""
+        refuse_in_loop(awaitable)
+        return asyncio.run(awaited(awaitable))
+
+
+class _OnePool(JobPool):
+    """A pool that ends with its first use: a test leaves nothing open."""
+
+    async def give_back(self, connection: Any) -> None:
+        await super().give_back(connection)
+        await self.close()
+
+
 @dataclass(slots=True)
 class RecordingReporter:
-    """A Reporter that writes nowhere.
+    """A Reporter that writes nowhere. `services`: keep the runs that were asked for.
 
     `progresses`, `checkpoints`, `warnings`, `fenced` (connections): in the order of the calls.
     `durable`: how many of the checkpoints a flush has made durable, as a crash right now would
@@ -30,6 +88,7 @@ class RecordingReporter:
     fenced: list[Any] = field(default_factory=list)
     durable: int = 0
     superseded: bool = False
+    services: RecordingServices = field(default_factory=RecordingServices)
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Keep one progress."""

@@ -1,8 +1,10 @@
+from datetime import timedelta
+
 import msgspec
 import pytest
 
-from sereno import ParamsError, RunCancelled, RunSuperseded, job
-from sereno.testing import Progress, run_context
+from sereno import ParamsError, RunCancelled, RunError, RunSuperseded, job
+from sereno.testing import Enqueued, FakeClock, Progress, run_context
 
 
 class Days(msgspec.Struct):
@@ -63,3 +65,26 @@ def test_a_checkpoint_that_json_cannot_hold_is_refused_as_the_kernel_would() -> 
     assert run_context("a.b", saved={"at": (1, 2)}).saved == {"at": [1, 2]}
     with pytest.raises(TypeError):
         run_context("a.b", saved={1, 2})
+
+
+async def test_what_a_job_would_queue_is_read_back() -> None:
+    run = run_context("shop.order", clock=FakeClock())
+    first = await run.enqueue("shop.mail", {"to": "ann"}, unique_key="ann")
+    second = await run.enqueue("shop.mail", {"to": "bob"}, delay="5m")
+    assert (first, second) == (1_001, 1_002)
+    assert run.enqueued == [
+        Enqueued("shop.mail", {"to": "ann"}, unique_key="ann"),
+        Enqueued("shop.mail", {"to": "bob"}, run_at=run.now() + timedelta(minutes=5)),
+    ]
+
+
+def test_a_plain_function_waits_for_what_it_asks() -> None:
+    run = run_context("shop.order")
+    assert run.wait_for(run.enqueue("shop.mail")) == 1_001
+    run.warn("look")
+    assert run.reporter.warnings == ["look"]
+
+
+async def test_a_run_without_a_database_says_what_to_give_it() -> None:
+    with pytest.raises(RunError, match="give run_context one"):
+        run_context("shop.order").database()

@@ -15,11 +15,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import cache
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -28,6 +28,8 @@ from sereno.engine.clock import steady
 from sereno.engine.context import RunContext, StopFlag
 from sereno.engine.executors.wire import (
     Checkpointed,
+    Enqueue,
+    Enqueued,
     Flush,
     Flushed,
     Logged,
@@ -43,6 +45,7 @@ from sereno.engine.executors.wire import (
     framed,
 )
 from sereno.engine.forks import end_if_forked, own_forks
+from sereno.engine.job_services import awaited, refuse_in_loop
 from sereno.engine.kept_text import kept
 from sereno.engine.own_logging import keep_logging, put_logging_back
 from sereno.engine.progress import MAX_NOTE
@@ -51,11 +54,19 @@ from sereno.engine.result import encode_checkpoint, encode_result
 from sereno.engine.run_streams import log_rest, take_streams
 from sereno.engine.run_warnings import MAX_WARNING
 from sereno.engine.runlog import MAX_MESSAGE
-from sereno.model import fault
-from sereno.model.errors import FINAL, RunCancelled, RunSuperseded, StoreUnavailableError
+from sereno.model import errors, fault
+from sereno.model.errors import (
+    FINAL,
+    RunCancelled,
+    RunError,
+    RunSuperseded,
+    StoreUnavailableError,
+)
 from sereno.model.job import Job
 from sereno.model.text import cut
 from sereno.store import runs
+from sereno.store.job_pool import JobPool, LentConnection
+from sereno.store.queue import RunRequest
 from sereno.tracing import Tracer, open_tracer
 
 _SPANS_LIMIT = 0.8
@@ -64,6 +75,11 @@ with a job that was told to stop."""
 
 _PR_SET_PDEATHSIG = 1
 
+_CONNECTIONS = 2
+"""Connections to the database that one child opens at most for its job."""
+
+T = TypeVar("T")
+
 
 class _Line:
     """The socket to the parent: reports go out whole, orders come in on a thread."""
@@ -71,7 +87,8 @@ class _Line:
     def __init__(self, joined: socket.socket) -> None:
         self._socket = joined
         self._lock = threading.Lock()
-        self._flushed: SimpleQueue[Flushed] = SimpleQueue()
+        self._answers: SimpleQueue[Flushed | Enqueued] = SimpleQueue()
+        self._asking = threading.Lock()
         self.stop = StopFlag()
         self._on_stop: Callable[[], None] | None = None
 
@@ -84,10 +101,20 @@ class _Line:
             self._socket.sendall(framed(report))
 
     def flush(self) -> None:
-        self.send(Flush())
-        error = self._flushed.get().error
-        if error is not None:
-            raise StoreUnavailableError(error)
+        answer = self._ask(Flush())
+        if answer.error:
+            raise StoreUnavailableError(answer.error)
+
+    def enqueue(self, request: RunRequest) -> int:
+        answer = self._ask(Enqueue(request))
+        if isinstance(answer, Enqueued) and answer.run_id is not None:
+            return answer.run_id
+        raise getattr(errors, getattr(answer, "kind", ""), RunError)(answer.error)
+
+    def _ask(self, question: Report) -> Flushed | Enqueued:
+        with self._asking:  # one after another, so that each gets its own answer
+            self.send(question)
+            return self._answers.get()
 
     def listen(self, on_stop: Callable[[], None]) -> None:
         """Take orders for ever, on this thread."""
@@ -97,8 +124,8 @@ class _Line:
                 case Stop():
                     self.stop.set()
                     on_stop()
-                case Flushed() as answer:
-                    self._flushed.put(answer)
+                case Flushed() | Enqueued() as answer:
+                    self._answers.put(answer)
                 case Start():
                     pass
 
@@ -121,6 +148,7 @@ class _Reporter:
     def __init__(self, line: _Line, start: Start) -> None:
         self._line = line
         self._start = start
+        self.services = _Services(line, start.database_url)
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         self._line.send(Progressed(done, total, cut(note, MAX_NOTE)))
@@ -138,6 +166,29 @@ class _Reporter:
     async def fence(self, connection: Any) -> None:
         start = self._start
         await runs.fence(connection, start.run_id, start.attempt, start.token, UUID(start.node))
+
+
+class _Services:
+    """The parent queues runs; connections are this process' own, opened by its first use."""
+
+    def __init__(self, line: _Line, dsn: str) -> None:
+        self._line = line
+        self._pool = JobPool(dsn, size=_CONNECTIONS)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting = threading.Lock()
+
+    def database(self) -> LentConnection:
+        return self._pool.lent()
+
+    async def enqueue(self, request: RunRequest) -> int:
+        return await asyncio.to_thread(self._line.enqueue, request)
+
+    def wait_for(self, awaitable: Awaitable[T], stopped: Callable[[], bool]) -> T:
+        refuse_in_loop(awaitable)
+        with self._waiting:  # one loop: what is opened in it belongs to it
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+            return self._loop.run_until_complete(awaited(awaitable))
 
 
 class _Logs(logging.Handler):

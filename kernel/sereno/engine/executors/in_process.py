@@ -18,6 +18,8 @@ from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import ChildError, Executor, make_sure
 from sereno.engine.executors.wire import (
     Checkpointed,
+    Enqueue,
+    Enqueued,
     Flush,
     Flushed,
     Logged,
@@ -32,10 +34,11 @@ from sereno.engine.executors.wire import (
     framed,
 )
 from sereno.engine.result import Encoded
-from sereno.model.errors import RunCancelled, RunSuperseded, StoreError
+from sereno.model.errors import RunCancelled, RunSuperseded, SerenoError, StoreError
 from sereno.model.job import Job
 from sereno.model.policies import Policies
 from sereno.settings import TracingSettings
+from sereno.store.queue import RunRequest
 
 STOP_PATIENCE = 1.0
 """Seconds that a job which was told to stop has, before its process is killed."""
@@ -147,6 +150,8 @@ async def _receive(
                 context.reporter.warn(text)
             case Flush():
                 writer.write(framed(await _flushed(context)))
+            case Enqueue(request):
+                writer.write(framed(await _enqueued(context, request)))
             case Logged(logger, level, message, at):
                 record = logging.LogRecord(logger, level, "", 0, message, None, None)
                 record.created = at
@@ -159,6 +164,13 @@ async def _flushed(context: RunContext[Any]) -> Flushed:
     except StoreError as error:
         return Flushed(str(error))
     return Flushed()
+
+
+async def _enqueued(context: RunContext[Any], request: RunRequest) -> Enqueued:
+    try:
+        return Enqueued(await context.reporter.services.enqueue(request))
+    except SerenoError as error:
+        return Enqueued(error=str(error), kind=type(error).__name__)
 
 
 def _result(ended: Returned | Raised | None, code: int) -> Encoded:

@@ -8,6 +8,7 @@ import msgspec
 
 from sereno.engine.result import Encoded
 from sereno.settings import TracingSettings
+from sereno.store.queue import RunRequest
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -80,6 +81,20 @@ class Flushed(msgspec.Struct, frozen=True, tag=True):
     error: str | None = None
 
 
+class Enqueue(msgspec.Struct, frozen=True, tag=True):
+    """``run.enqueue``: answered by `Enqueued`."""
+
+    request: RunRequest
+
+
+class Enqueued(msgspec.Struct, frozen=True, tag=True):
+    """What became of `Enqueue`: the run's id, or the error and the name of its class."""
+
+    run_id: int | None = None
+    error: str = ""
+    kind: str = ""
+
+
 class Returned(msgspec.Struct, frozen=True, tag=True):
     """The function returned."""
 
@@ -94,12 +109,12 @@ class Raised(msgspec.Struct, frozen=True, tag=True):
     kind: str = "error"
 
 
-Order = Start | Stop | Flushed
-Report = Progressed | Checkpointed | Warned | Logged | Flush | Returned | Raised
+Order = Start | Stop | Flushed | Enqueued
+Report = Progressed | Checkpointed | Warned | Logged | Flush | Enqueue | Returned | Raised
 
-_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed)
+_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed | Enqueued)
 _reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(
-    Progressed | Checkpointed | Warned | Logged | Flush | Returned | Raised
+    Progressed | Checkpointed | Warned | Logged | Flush | Enqueue | Returned | Raised
 )
 
 

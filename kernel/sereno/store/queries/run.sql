@@ -16,6 +16,12 @@ SELECT sereno.enqueue_many($1::text, ARRAY(SELECT e.value FROM jsonb_array_eleme
                            coalesce($3::timestamptz, clock_timestamp() + $4::interval), $5::integer, $6::text, $7::text,
                            $8::text);
 
+-- name: enqueue_as_role
+-- $1 job, $2 params as text, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 trace_context. By a connection of
+-- somebody else's making, whatever its codecs and its role: one that may not say who asked is recorded as itself.
+SELECT sereno.enqueue($1::text, $2::text::jsonb, $3::timestamptz, $4::integer, $5::text,
+                      CASE WHEN has_table_privilege('sereno.run', 'INSERT') THEN $6::text END, 'program', $7::text);
+
 -- name: run_emptied
 -- $1 run. The params that ended with it, where its job has secret ones; no row when there is no such run.
 SELECT ARRAY(SELECT k FROM unnest(j.secrets) AS k WHERE r.params -> k = 'null' ORDER BY k) AS emptied
