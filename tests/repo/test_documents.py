@@ -58,6 +58,16 @@ def test_what_has_moved_is_where_it_is_said_to_be() -> None:
     assert [name for _, now in rows for name in named(now) if not exists(name)] == []
 
 
+def test_every_word_of_the_code_in_the_architecture_is_one() -> None:
+    words = set(re.findall(r"`(\w*[a-z]\w*)`", ARCHITECTURE))
+    rooms = (KERNEL, ROOT / "plugins")
+    files = (f for room in rooms for f in room.rglob("*") if f.suffix in {".py", ".sql"})
+    code = " ".join(f.read_text() for f in files)
+
+    assert len(words) > 15
+    assert [word for word in sorted(words) if not re.search(rf"\b{word}\b", code)] == []
+
+
 def test_every_walk_has_at_most_eight_steps() -> None:
     walks = re.findall(r"^## (The walk of .*)$", ARCHITECTURE, re.MULTILINE)
     steps = [re.findall(r"^(\d+)\. ", section(ARCHITECTURE, w), re.MULTILINE) for w in walks]
