@@ -1,6 +1,7 @@
 """Plants what PostgreSQL can hold, and Python cannot always, into every column that is read."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -52,6 +53,15 @@ STRATEGIES: dict[str, st.SearchStrategy[str]] = {
     "jsonb": _JSON,
     "text": _TEXT,
 }
+
+_BYTES = st.binary(min_size=1, max_size=40).map(
+    lambda found: found.replace(b"\0", b"\xff").decode("utf-8", "surrogateescape")
+)
+BYTES: dict[str, st.SearchStrategy[str]] = {
+    "jsonb": _BYTES.map(lambda text: '"' + re.sub(r'[\x00-\x1f"\\]', "?", text) + '"'),
+    "text": _BYTES,
+}
+"""What a database in SQL_ASCII holds beside them; what is no UTF-8 is a lone surrogate here."""
 
 _COLUMNS = """
 SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c
@@ -117,7 +127,12 @@ _KEPT = {
 """Of tables that hold the healthy job as well, the rows that are not its own."""
 
 
-async def plant(connection: asyncpg.Connection, draw: Callable[[Any], Any], number: int) -> int:
+async def plant(
+    connection: asyncpg.Connection,
+    draw: Callable[[Any], Any],
+    number: int,
+    strategies: Mapping[str, st.SearchStrategy[str]] = STRATEGIES,
+) -> int:
     """Write rows of the job `t.odd` and drawn values into each of their columns; return how many
     values were taken."""
     schedule = await connection.fetchval(_SCHEDULE, str(number))
@@ -129,14 +144,15 @@ async def plant(connection: asyncpg.Connection, draw: Callable[[Any], Any], numb
     for statement in _ALONE:
         await connection.execute(statement, str(number))
     taken = 0
-    for table, column, kind in await connection.fetch(_COLUMNS, list(STRATEGIES)):
+    for table, column, kind in await connection.fetch(_COLUMNS, list(strategies)):
         where = _KEPT.get(table, "true")
         with suppress(*_REFUSED):
             async with connection.transaction():
                 await connection.execute(
-                    f"UPDATE sereno.{table} SET {column} = $1::text::{kind} WHERE ctid IN ("
+                    f"UPDATE sereno.{table} SET {column} = convert_from("
+                    f"$1, current_setting('server_encoding'))::{kind} WHERE ctid IN ("
                     f"SELECT ctid FROM sereno.{table} WHERE {where} ORDER BY random() LIMIT 2)",
-                    draw(STRATEGIES[kind]),
+                    draw(strategies[kind]).encode("utf-8", "surrogateescape"),
                 )
                 taken += 1
     return taken

@@ -11,6 +11,8 @@ import pytest
 from sereno.model.job import job
 from sereno.triggers import every
 
+from ..servers.pgbouncer import PgBouncer
+from ..servers.postgres import PostgresServer
 from .node import Eye, LiveNode, running
 from .scene import connected
 
@@ -66,6 +68,7 @@ async def whole(eye: Eye, node: LiveNode, term: int) -> None:
         )
         == []
     )
+    assert await eye.value("SELECT max(term) FROM sereno.term") == term
 
 
 @pytest.mark.parametrize("mode", ["UPDATE", "KEY SHARE"])
@@ -107,6 +110,35 @@ async def test_the_lead_stays_through_a_lock_and_all_is_caught_up_after_it(
             await seconds_pass(stranger, KEPT)
             assert node.status.leading
         await whole(eye, node, term)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM sereno.watermark FOR UPDATE",
+        "SELECT * FROM sereno.job_stat FOR UPDATE",
+        "LOCK TABLE sereno.slot IN ACCESS EXCLUSIVE MODE",
+    ],
+)
+async def test_behind_a_pooler_the_lead_stays_through_a_lock_too(
+    statement: str, database: str, eye: Eye, postgres_server: PostgresServer
+) -> None:
+    name = database.rpartition("/")[2]  # set as it is where nobody has set anything
+    postgres_server.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
+    pooler = PgBouncer(postgres_server.port, postgres_server.programs.account)
+    try:
+        pooler.start()
+        pooled = pooler.dsn(database.rpartition("/")[2])
+        async with running(pooled, one, other, lease=LEASE, leader_database_url=database) as node:
+            term = await node.leads()
+            for name in ("tests.one", "tests.other"):
+                await node.finished(name)
+            async with kept(database, statement) as stranger:
+                await seconds_pass(stranger, KEPT)
+                assert node.status.leading
+            await whole(eye, node, term)
+    finally:
+        pooler.remove()
 
 
 async def seconds_pass(connection: asyncpg.Connection, seconds: float) -> None:

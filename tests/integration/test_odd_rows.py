@@ -1,6 +1,7 @@
 """What PostgreSQL holds and Python cannot costs its own row alone: the cluster goes on."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,13 +11,16 @@ from hypothesis import strategies as st
 
 from sereno import RunContext, every, job
 from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT, LONGEST
+from sereno.model.errors import StoreError
 from sereno.model.stored_json import Unreadable
+from sereno.store.migrator import migrate
 from sereno.store.pool import Database
 
+from ..servers.postgres import PostgresServer
 from .cli_scene import Scene as CliScene
 from .http_scene import served
 from .node import Eye, looking, running
-from .odd_values import plant
+from .odd_values import BYTES, STRATEGIES, plant
 
 Run = RunContext[dict[str, Any]]
 
@@ -291,7 +295,58 @@ def test_whatever_a_row_holds_the_cluster_goes_on(database: str, data: st.DataOb
     asyncio.run(_goes_on(database, data))
 
 
-async def _goes_on(database: str, data: st.DataObject) -> None:
+@pytest.fixture
+def of_bytes(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give the DSN of a migrated database that keeps bytes as they come."""
+    provider = "LOCALE_PROVIDER libc" if postgres_server.version >= 15 else ""
+    postgres_server.execute(
+        "CREATE DATABASE of_bytes ENCODING 'SQL_ASCII' TEMPLATE template0"
+        f" LC_COLLATE 'C' LC_CTYPE 'C' {provider}"
+    )
+    try:
+        asyncio.run(migrate(postgres_server.dsn("of_bytes")))
+        yield postgres_server.dsn("of_bytes")
+    finally:
+        postgres_server.execute("DROP DATABASE of_bytes WITH (FORCE)")
+
+
+@given(data=st.data())
+@settings(
+    max_examples=2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_whatever_bytes_a_text_holds_the_cluster_goes_on(
+    of_bytes: str, data: st.DataObject
+) -> None:
+    asyncio.run(_goes_on(of_bytes, data, BYTES))
+
+
+async def test_a_byte_that_is_no_letter_is_read_as_the_sign_for_one(of_bytes: str) -> None:
+    found = Database(of_bytes, size=1)
+    await found.open()
+    try:
+        odd = r"convert_from('\xff41c3b1', 'SQL_ASCII')"
+        assert await read(found, odd) == "\ufffdA\u00f1"
+        assert await read(found, f"ARRAY[{odd}, 'b']") == ["\ufffdA\u00f1", "b"]
+        assert isinstance(await read(found, f"jsonb_build_object('a', {odd})"), Unreadable)
+        async with found.connection() as connection:
+            for value in ("\u00f1\u20ac\U0001f600", ["\u20ac", None]):
+                kind = "text" if isinstance(value, str) else "text[]"
+                assert await connection.fetchval(f"SELECT $1::{kind}", value) == value
+        with pytest.raises(StoreError, match="can't decode byte 0xff"):
+            async with found.connection() as connection:
+                await connection.execute(f"DO $$ BEGIN RAISE '%', {odd}; END $$")
+        assert await read(found, "1") == 1
+    finally:
+        await found.close()
+
+
+async def _goes_on(
+    database: str,
+    data: st.DataObject,
+    strategies: Mapping[str, st.SearchStrategy[str]] = STRATEGIES,
+) -> None:
     @job("t.healthy", schedule=every("250ms"))
     async def healthy(run: Run) -> None: ...
 
@@ -308,7 +363,8 @@ async def _goes_on(database: str, data: st.DataObject) -> None:
             term = await node.leads()
             await eye.ran("t.healthy")
             async with eye.connection.transaction():  # none is seen before all are there
-                assert await plant(eye.connection, data.draw, number) > 60
+                taken = await plant(eye.connection, data.draw, number, strategies)
+                assert taken > 30 * len(strategies) / 2
             await eye.value("SELECT pg_notify('sereno', 'schedule')")
             await _works_on(eye)
             assert (node.status.term, node.status.leading, node.fault) == (term, True, None)

@@ -10,27 +10,35 @@ import asyncpg
 import pytest
 
 from sereno.engine.verification import verify
-from sereno.store.connection import SESSION, session_settings
+from sereno.model.job import job
+from sereno.store.connection import SESSION, connect, session_settings
 from sereno.store.migration import migrations
 from sereno.store.migrator import migrate
 from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity, NodeSession
+from sereno.triggers import every
 
 from ..servers.pgbouncer import PgBouncer
 from ..servers.postgres import PostgresServer
+from .node import running
 from .scene import connected
 
 pytestmark = pytest.mark.every_postgres
+
+
+@job("tests.tick", schedule=every("1s"))
+async def tick(run: object) -> None: ...
+
 
 HOSTILE = {
     "synchronous_commit": "off",
     "default_transaction_isolation": "serializable",
     "default_transaction_deferrable": "on",
-    "statement_timeout": "1s",
+    "statement_timeout": "1ms",
     "lock_timeout": "1ms",
-    "idle_session_timeout": "2s",
-    "idle_in_transaction_session_timeout": "2s",
-    "transaction_timeout": "2s",
+    "idle_session_timeout": "1ms",
+    "idle_in_transaction_session_timeout": "1ms",
+    "transaction_timeout": "1ms",
     "exit_on_error": "on",
     "search_path": "nowhere",
     "standard_conforming_strings": "off",
@@ -57,13 +65,16 @@ async def spoil(dsn: str, settings: dict[str, str], whom: str = "DATABASE") -> N
 
 
 async def heal(dsn: str) -> None:
-    async with connected(dsn) as admin:
+    admin = await connect(dsn)
+    try:
         await admin.execute("ALTER ROLE postgres RESET ALL")
+    finally:
+        await admin.close()
 
 
 @asynccontextmanager
-async def pool(dsn: str) -> AsyncIterator[Database]:
-    db = Database(dsn, size=2)
+async def pool(dsn: str, lock_timeout: float = 0.0) -> AsyncIterator[Database]:
+    db = Database(dsn, size=2, lock_timeout=lock_timeout)
     await db.open()
     try:
         yield db
@@ -133,6 +144,56 @@ async def test_a_term_begins_where_every_setting_is_against_it(
             assert (await verify(db, timedelta(days=1))).holds
         finally:
             session.terminate()
+
+
+@pytest.mark.parametrize("whom", ["DATABASE", "ROLE"])
+async def test_a_second_replica_takes_part_where_every_setting_is_against_it(
+    whom: str, database: str, postgres_server: PostgresServer
+) -> None:
+    version = postgres_server.version
+    async with running(database, tick) as first:
+        await first.leads()
+        try:
+            await spoil(database, hostile(version), whom)
+            async with running(database, tick) as second:
+                await first.stop()
+                await second.leads()
+                await second.finished("tests.tick")
+        finally:
+            await heal(database)
+
+
+@pytest.mark.parametrize("setting", ["statement_timeout", "lock_timeout"])
+async def test_behind_a_pooler_each_transaction_names_the_limits_that_are_too_short(
+    setting: str, database: str, postgres_server: PostgresServer
+) -> None:
+    await spoil(database, {setting: "90ms"})
+    pooler = PgBouncer(postgres_server.port, postgres_server.programs.account)
+    try:
+        pooler.start()
+        dsn = pooler.dsn(database.rpartition("/")[2])
+        async with pool(dsn) as db, db.connection() as connection:
+            assert await connection.fetchval(f"SHOW {setting}") == "0"
+    finally:
+        pooler.remove()
+
+
+async def test_behind_a_pooler_a_statement_waits_for_a_lock_as_long_as_it_is_to(
+    database: str, postgres_server: PostgresServer
+) -> None:
+    pooler = PgBouncer(postgres_server.port, postgres_server.programs.account)
+    try:
+        pooler.start()
+        dsn = pooler.dsn(database.rpartition("/")[2])
+        async with pool(dsn, 0.3) as db, db.connection() as connection:
+            assert await connection.fetchval("SHOW lock_timeout") == "300ms"
+        await spoil(database, {"lock_timeout": "250ms", "synchronous_commit": "on"})
+        pooler.stop()
+        pooler.start()
+        async with pool(dsn, 0.3) as db, db.connection() as connection:  # it is short enough
+            assert not connection.is_in_transaction()
+    finally:
+        pooler.remove()
 
 
 async def test_behind_a_pooler_each_transaction_names_isolation_and_commit(

@@ -5,6 +5,9 @@ What ``ALTER DATABASE`` or ``ALTER ROLE ... SET`` says is meant for others: with
 ``serializable`` ordinary statements fail, with a ``statement_timeout`` of a page's server a
 migration does. ``default_transaction_read_only`` alone is left as it is: whoever sets that means
 everybody, and is waited for.
+
+A session names them as it connects: with ``statement_timeout = 1`` there is no statement before it.
+A pooler refuses whoever names them: there each transaction does, where it has to.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +17,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from sereno.store.encoding import Encoding
+from sereno.store.encoding import Encoding, of_the_driver
 from sereno.store.hosts import first_writable
 from sereno.store.sql import sql
 
@@ -41,7 +44,8 @@ _LATER: Mapping[int, Mapping[str, str]] = {17: {"transaction_timeout": "0"}}
 """What servers know from a version on: others refuse a session that names it."""
 
 GUARDED = ("synchronous_commit", "default_transaction_isolation")
-"""What has to be right behind a pooler too, where a session cannot name it: by each transaction."""
+"""What has to be right behind a pooler too, where a session cannot name it: by each transaction. So
+have the limits of a statement and of its wait for a lock."""
 
 
 def session_settings(version: int = 0) -> dict[str, str]:
@@ -52,7 +56,8 @@ def session_settings(version: int = 0) -> dict[str, str]:
 
 class Way(msgspec.Struct, frozen=True):
     """What is between us and the server. `version`: the server's, its major number; `guarded`:
-    behind the pooler, a session has another value of what `GUARDED` names than it must have."""
+    behind the pooler, a session has another value of what `GUARDED` names, or another limit, than
+    it must have."""
 
     version: int
     pooled: bool
@@ -61,32 +66,70 @@ class Way(msgspec.Struct, frozen=True):
 
     @property
     def settings(self) -> dict[str, str]:
-        """Return what a session may name: a pooler refuses one that names anything."""
-        return {} if self.pooled else session_settings(self.version)
+        """Return what a session may name: a pooler refuses one that names more."""
+        return self.encoding.settings | ({} if self.pooled else session_settings(self.version))
 
 
-async def connect(dsn: str, *, settings: Mapping[str, str], **options: Any) -> asyncpg.Connection:
-    """Connect to the host of `dsn` that may be written; `options` are the driver's."""
+async def connect(
+    dsn: str, *, settings: Mapping[str, str] | None = None, **options: Any
+) -> asyncpg.Connection:
+    """Connect to the host of `dsn` that may be written, with `SESSION` and `settings`, behind a
+    pooler with `settings` alone; `options` are the driver's."""
+    of_the_driver()
+    wanted = dict(settings or {})
 
     async def one(host: str) -> asyncpg.Connection:
-        return await asyncpg.connect(host, server_settings=dict(settings), **options)
+        named = session_settings(_versions.get(host, 0)) | wanted
+        try:
+            found = await asyncpg.connect(host, server_settings=named, **options)
+        except _REFUSED:
+            found = await asyncpg.connect(host, server_settings=wanted, **options)
+        _versions[host] = found.get_server_version().major
+        return found
 
     return await first_writable(dsn, one)
 
 
-async def probe(dsn: str, timeout: float) -> Way:
-    """Find out what is between us and the server, within so many seconds."""
-    connection = await connect(dsn, settings={}, timeout=timeout, statement_cache_size=0)
+_REFUSED = (asyncpg.ProtocolViolationError, asyncpg.UndefinedObjectError)
+"""How a pooler, or an older server than the one that was there, answers who names a setting."""
+
+_versions: dict[str, int] = {}
+"""By URL of a host, its server's major version when it was last connected with: it refuses whoever
+names what a later one knows."""
+
+
+async def probe(dsn: str, timeout: float, lock_timeout: float = 0.0) -> Way:
+    """Find out what is between us and the server, within so many seconds for a connection.
+
+    `timeout`, `lock_timeout`: also what statements are to have, 0 of the second: as long.
+    """
+    known = set(_versions)
     try:
-        pooled = await is_pooled(connection)
-        values = [SESSION[name] for name in GUARDED]
-        guarded = pooled and bool(
-            await connection.fetchval(sql("session_differs"), list(GUARDED), values)
-        )
-        version = connection.get_server_version().major
-        return Way(version, pooled, guarded, encoding_of(connection))
+        return await _probe(dsn, timeout, lock_timeout)
+    except (asyncpg.PostgresConnectionError, asyncpg.InternalClientError):
+        if known.issuperset(_versions):
+            raise
+    # A limit that its version alone has may have ended it: it is named from now on.
+    return await _probe(dsn, timeout, lock_timeout)
+
+
+async def _probe(dsn: str, timeout: float, lock_timeout: float) -> Way:
+    connection = await connect(dsn, timeout=timeout, statement_cache_size=0)
+    try:
+        return await _way(connection, timeout, lock_timeout)
     finally:
         connection.terminate()
+
+
+async def _way(connection: asyncpg.Connection, timeout: float, lock_timeout: float) -> Way:
+    pooled = await is_pooled(connection)
+    values = [SESSION[name] for name in GUARDED]
+    limits = [round(seconds * 1000) for seconds in (timeout, lock_timeout)]
+    guarded = pooled and bool(
+        await connection.fetchval(sql("session_differs"), list(GUARDED), values, *limits)
+    )
+    version = connection.get_server_version().major
+    return Way(version, pooled, guarded, encoding_of(connection))
 
 
 def encoding_of(connection: asyncpg.Connection) -> Encoding:

@@ -38,7 +38,7 @@ async def refuse_real_cluster(dsn: str) -> None:
 async def make_demo_database(dsn: str) -> None:
     """Make the database `demo` beside the one at `dsn`, if it is not there."""
     with translated():
-        connection = await connect(dsn, settings={}, timeout=10.0)
+        connection = await connect(dsn, timeout=10.0)
         try:
             # The second: two that make it at once.
             with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):

@@ -3,11 +3,16 @@
 A database in UTF-8 keeps every letter, and pays nothing. In one of LATIN1 the server refuses the
 whole statement for one letter, be it a word of a job's result or of one job's description among
 those of all plugins.
+
+One in SQL_ASCII keeps bytes as they come, and refuses to hand out those that are no letters of who
+asks, with the whole answer. So it is asked in its own encoding, and such a byte is read as U+FFFD,
+in JSON too.
 """
 
 import codecs
 from typing import Any
 
+import asyncpg
 import msgspec
 
 _PYTHONS = {
@@ -30,6 +35,9 @@ _PYTHONS = {
 """Python's names of PostgreSQL's encodings; of one that is not here, ASCII alone is sure."""
 
 
+_BYTES = "SQL_ASCII"
+
+
 class Encoding(msgspec.Struct, frozen=True):
     """A database's encoding. `name`: PostgreSQL's."""
 
@@ -41,8 +49,18 @@ class Encoding(msgspec.Struct, frozen=True):
         return self._python == "utf-8"
 
     @property
+    def settings(self) -> dict[str, str]:
+        """Return what a session names so that the server hands out all that is in the database."""
+        return {"client_encoding": self.name} if self.name == _BYTES else {}
+
+    @property
     def remedy(self) -> str:
         """Say what becomes of letters that it lacks, and what would keep them."""
+        if self.name == _BYTES:
+            return (
+                f"the database's encoding is {_BYTES}, which keeps bytes as they come: one that is "
+                "no UTF-8 is read as U+FFFD; a database in UTF8 refuses it"
+            )
         return (
             f"the database's encoding is {self.name}, which has not every letter: one that it "
             "lacks is kept as \\u20ac; a database in UTF8 keeps it as it is"
@@ -79,3 +97,24 @@ def _written_in_json(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(_IN_JSON, _written_in_json)
+
+
+def of_the_driver() -> None:
+    """Have the driver read SQL_ASCII as bytes that are UTF-8 or anything: to it they were ASCII."""
+    asyncpg.protocol.protocol.ENCODINGS_MAP[_BYTES.lower()] = _IN_BYTES
+
+
+_IN_BYTES = "sereno_bytes"
+
+
+def _any_bytes(name: str) -> codecs.CodecInfo | None:
+    if name != _IN_BYTES:
+        return None
+
+    def decode(found: Any, errors: str = "strict") -> tuple[str, int]:
+        return bytes(found).decode("utf-8", "replace"), len(found)
+
+    return codecs.CodecInfo(codecs.utf_8_encode, decode, name=name)
+
+
+codecs.register(_any_bytes)

@@ -74,7 +74,7 @@ def translated() -> Iterator[None]:
             "once, for its schema 'sereno'; docs/rights.md lists what a role that does not own "
             "that schema must be granted"
         ) from error
-    except asyncpg.PostgresError as error:
+    except (asyncpg.PostgresError, UnicodeDecodeError) as error:  # the second: no words of ours
         raise StoreError(_sentence(error)) from error
 
 
@@ -87,5 +87,11 @@ def _sentence(error: BaseException) -> str:
             "; have others hold fewer sessions (SELECT usename, application_name, count(*) FROM "
             "pg_stat_activity GROUP BY 1, 2 shows who has them) or raise max_connections; a "
             "replica takes at most 10, and job_connections for its jobs"
+        )
+    if isinstance(error, asyncpg.QueryCanceledError):
+        text += (
+            "; where a pooler stands between, the role's or the database's own statement_timeout "
+            "ends ours: SELECT setdatabase, setrole::regrole, setconfig FROM pg_db_role_setting "
+            "shows whose"
         )
     return f"the database did not do it: {text}"

@@ -73,7 +73,7 @@ async def migrate(dsn: str, *, post: bool = False) -> Migrated:
             dsn,
             timeout=_CONNECT_SECONDS,
             statement_cache_size=0,
-            settings={"application_name": "sereno migrate", **way.settings},
+            settings={"application_name": "sereno migrate", **way.encoding.settings},
         )
         try:
             applied: list[str] = []

@@ -71,8 +71,8 @@ class Database:
 
     Works through a transaction pooler: no session state, and no prepared statements where one is
     seen. Of several hosts it is connected with the one that may be written. `lock_timeout`: seconds
-    for which a statement waits for a lock, but behind a pooler, where it is for as long as the role
-    has it; 0: as long as for anything else.
+    for which a statement waits for a lock, 0: as long as for anything else; behind a pooler each
+    statement is a transaction then, unless the role has such a limit.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Database:
     async def open(self) -> None:
         """Connect; raises StoreUnavailableError when the database is away."""
         with translated():
-            way = await probe(self.dsn, self._timeout)
+            way = await probe(self.dsn, self._timeout, self._lock_timeout)
             self.pooled, self._guarded = way.pooled, way.guarded
             self.encoding = way.encoding
             self._pool = await asyncpg.create_pool(
@@ -115,13 +115,14 @@ class Database:
             )
 
     def _server_settings(self, way: Way) -> dict[str, str]:
-        """Return what the server is told of each connection; a pooler knows the name alone.
+        """Return what the server is told of each connection; a pooler is told names and letters.
 
         Our statements touch few rows, or are short: compiling them took ten times as long.
         """
         name = {"application_name": self._application}
         wait = {"lock_timeout": str(round(self._lock_timeout * 1000))}
-        return name if way.pooled else {**name, **way.settings, **wait, "jit": "off"}
+        told = name | way.settings
+        return told if way.pooled else {**told, **wait, "jit": "off"}
 
     async def close(self) -> None:
         """Drop every connection; never waits for a server that is gone."""

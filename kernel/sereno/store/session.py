@@ -32,7 +32,7 @@ from sereno.model.errors import (
     StoreUnavailableError,
 )
 from sereno.store.backend import backend, named
-from sereno.store.connection import connect, is_pooled, session_settings
+from sereno.store.connection import connect, encoding_of, is_pooled, session_settings
 from sereno.store.errors import translated
 from sereno.store.keys import CHANNEL, LEADER_LOCK, LOCK_CLASS
 from sereno.store.own_sockets import unshare
@@ -116,6 +116,7 @@ class NodeSession:
                         )
                     self._pid = connection.get_server_pid()
                     named = self._settings(connection.get_server_version().major)
+                    named |= encoding_of(connection).settings
                     await connection.execute(
                         sql("session_name"), list(named), list(named.values()), False
                     )

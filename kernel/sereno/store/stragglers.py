@@ -92,7 +92,7 @@ class Note:
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await connect(
-                        self._dsn, settings={}, timeout=_PATIENCE, statement_cache_size=0
+                        self._dsn, timeout=_PATIENCE, statement_cache_size=0
                     )
                     unshare(self._connection, file_of)
                 await self._connection.execute(sql(name), *args, timeout=_PATIENCE)
