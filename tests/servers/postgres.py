@@ -207,6 +207,11 @@ class PostgresServer:
         self._disconnect()
         self._supervised.remove()
 
+    def last_words(self) -> str:
+        """Return the end of its log, and whether its postmaster lives."""
+        alive = self._pidfile.exists() and Path(f"/proc/{self.pid}").exists()
+        return f"{self.log.read_text(errors='replace')[-3000:]}(the postmaster lives: {alive})"
+
     def execute(self, statement: str) -> None:
         """Run one statement outside a transaction, in the database `postgres`."""
         self._administrator().execute(statement.encode())

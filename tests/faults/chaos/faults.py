@@ -3,7 +3,6 @@
 A fault is a generator: it strikes, yields what is to be expected, and mends when it is resumed.
 """
 
-import contextlib
 import os
 import random
 import signal
@@ -130,6 +129,11 @@ def _end_session(
     yield Struck(at)
 
 
+_RECOVERED = 90.0
+"""Seconds for PostgreSQL to begin anew: before 18 it waits for up to 60 s for whoever has connected
+and said nothing yet (`authentication_timeout`)."""
+
+
 def _kill_backend(
     stage: Stage, leader: Replica, dice: random.Random
 ) -> Generator[Struck, None, None]:
@@ -138,13 +142,22 @@ def _kill_backend(
     victim = dice.choice(found)[0]
     os.kill(victim, signal.SIGKILL)
 
+    why = ""
+
     def recovered() -> bool:
-        with contextlib.suppress(psycopg.Error):
+        nonlocal why
+        try:
             known = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+            why = f"process {victim} is a session of it still"
             return bool(stage.eye.value(known, [victim]) == 0)
+        except psycopg.Error as error:
+            why = str(error)
         return False
 
-    wait_until(recovered, "PostgreSQL to recover from the end of a backend")
+    try:
+        wait_until(recovered, "PostgreSQL to recover from the end of a backend", _RECOVERED)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {why}; its log:\n{stage.postgres.last_words()}") from error
     yield Struck(stage.accepting_since())
 
 
@@ -158,6 +171,8 @@ def _restart_pooler(
     stage.pooler.start()
     pooled = leader is stage.pooled
     yield Struck(at, "may" if pooled else "must not")
+    assert stage.pooled is not None
+    stage.pooled.harmed(since)  # cut off from its runs, it is taken for dead after a second
 
 
 def _shift_clock(
