@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from msgspec import Meta
 
-from sereno import FinalError, ParamsError, RunContext, job, retry
+from sereno import Client, FinalError, ParamsError, RunContext, job, retry
 from sereno.model.errors import NotFoundError, StoreUnavailableError
 from sereno.store import job_pool
 from sereno.testing import Signals, run_context
@@ -197,6 +197,47 @@ async def test_a_connection_comes_back_as_it_was_and_no_node_leaves_one(
         assert "nowhere" not in row["result"]
         assert await eye.value(sessions) == 1
     await eye.until(f"SELECT ({sessions}) = 0")
+
+
+async def greeted(run: Run) -> str:
+    client: Client = run.client
+    first = await client.enqueue("t.mail", {"to": "ann"})
+    found = await client.wait(first)
+    await client.cancel(await client.enqueue("t.mail", {"to": "bob"}, delay="1h"))
+    return str(found.result)
+
+
+async def greeted_in_a_process(run: Run) -> str:
+    """Ask by a client, from a process of its own."""
+    return await greeted(run)
+
+
+def greeted_in_a_thread(run: Run) -> str:
+    return run.wait_for(greeted(run))
+
+
+@pytest.mark.parametrize(
+    ("function", "executor"),
+    [(greeted, "async"), (greeted_in_a_thread, "thread"), (greeted_in_a_process, "process")],
+    ids=["async", "thread", "process"],
+)
+async def test_a_job_has_a_client_that_speaks_in_its_name(
+    database: str, eye: Eye, function: Any, executor: str
+) -> None:
+    acts = job("t.acts", executor=executor)(function)
+    async with running(database, acts, mail):
+        await eye.until("SELECT present FROM sereno.job WHERE name = 't.mail'")
+        row = await eye.ran("t.acts")
+        assert row["state"] == "succeeded", row["traceback"]
+        assert row["result"] == '"dear ann"'
+        asked = "SELECT requested_by, state, error FROM sereno.run WHERE job = 't.mail' ORDER BY id"
+        by = f"run {row['id']} of job 't.acts'"
+        assert await eye.rows(asked) == [
+            (by, "succeeded", None),
+            (by, "cancelled", f"cancelled by {by}"),
+        ]
+    left = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name LIKE 'sereno jobs%'"
+    await eye.until(left)
 
 
 async def test_each_kind_of_function_is_told_how_to_wait(database: str, eye: Eye) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sereno.app.bus import Bus
+from sereno.app.job_client import JobClients
 from sereno.app.leader_log import log_who_leads
 from sereno.engine import history
 from sereno.engine.backoff import Backoff
@@ -74,7 +75,7 @@ class Node:
         patience = min(_LOCK_PATIENCE, settings.lease.total_seconds() / 10)
         self.db = Database(dsn, application=f"sereno {status.node}", lock_timeout=patience)
         self.watch = JobWatch(self.db)
-        self.services = JobServices(dsn, settings.job_connections)
+        self.services = JobServices(dsn, settings.job_connections, JobClients(dsn, registry.jobs))
         self._dsn = dsn
         self._bus = bus
         self._tracer = tracer
@@ -201,7 +202,7 @@ class Node:
         return {
             "async": InLoop(),
             "thread": InThread(self.settings.threads),
-            "process": InProcess(self.settings.processes, self.status.node, traced),
+            "process": InProcess(self.settings.processes, self.status.node, traced, JobClients),
         }
 
     async def _be_seen(self) -> None:

@@ -178,7 +178,7 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         request = run_request(
             name,
             given if isinstance(job, str) else job.checked_params(given),
-            requested_by=f"run {self.run_id} of job '{self.job}'",
+            requested_by=self._name,
             run_at=run_at if delay is None else self.now() + parse_duration(delay),
             priority=priority,
             unique_key=unique_key,
@@ -187,6 +187,18 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         if connection is not None:
             return await enqueue_in(connection, request)
         return await self.reporter.services.enqueue(request)
+
+    @property
+    def client(self) -> Any:
+        """Return a ``sereno.Client``, whose doings are recorded as this run's.
+
+        It is typed where it is named so: ``client: Client = run.client``.
+        """
+        return self.reporter.services.client(self._name)
+
+    @property
+    def _name(self) -> str:
+        return f"run {self.run_id} of job '{self.job}'"
 
     def database(self) -> LentConnection:
         """Lend an asyncpg connection to the kernel's database: ``async with run.database() as c``.

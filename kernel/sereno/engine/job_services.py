@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from sereno.model.errors import RunCancelled
+from sereno.model.errors import RunCancelled, RunError
 from sereno.store import queue
 from sereno.store.errors import translated
 from sereno.store.job_pool import JobPool, LentConnection
@@ -31,17 +31,36 @@ class Services(Protocol):
         """Queue a run by a transaction of its own, and return its id."""
         ...
 
+    def client(self, requested_by: str) -> Any:
+        """Return a client whose doings are recorded as `requested_by`'s."""
+        ...
+
     def wait_for(self, awaitable: Awaitable[T], stopped: Callable[[], bool]) -> T:
         """Wait in a thread for what the node's loop is to do; raises RunCancelled."""
+        ...
+
+
+class Clients(Protocol):
+    """What gives runs a client: handed in where a node is put together, as a client knows more of
+    a cluster than the engine does. A child process makes one of the same class, of the database's
+    URL alone."""
+
+    def of(self, requested_by: str) -> Any:
+        """Return a ``sereno.Client`` whose doings are recorded as `requested_by`'s."""
+        ...
+
+    async def close(self) -> None:
+        """Drop what has been opened."""
         ...
 
 
 class JobServices:
     """The services of one node. Made in its event loop; `connections`: of the jobs' pool."""
 
-    def __init__(self, dsn: str, connections: int) -> None:
+    def __init__(self, dsn: str, connections: int, clients: Clients | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._pool = JobPool(dsn, size=connections)
+        self._clients = clients
 
     def database(self) -> LentConnection:
         """Lend a connection of the jobs' pool."""
@@ -52,6 +71,12 @@ class JobServices:
         async with self.database() as connection:
             with translated():
                 return await queue.enqueue_in(connection, request)
+
+    def client(self, requested_by: str) -> Any:
+        """Return a client, of a pool that clients of jobs share."""
+        if self._clients is None:
+            raise RunError("run.client: this node was put together without one")
+        return self._clients.of(requested_by)
 
     def wait_for(self, awaitable: Awaitable[T], stopped: Callable[[], bool]) -> T:
         """Have the loop await it, and wait in this thread, which is a run's, for the result."""
@@ -70,6 +95,8 @@ class JobServices:
     async def close(self) -> None:
         """Drop what has been opened."""
         await self._pool.close()
+        if self._clients is not None:
+            await self._clients.close()
 
 
 async def awaited(awaitable: Awaitable[T]) -> T:

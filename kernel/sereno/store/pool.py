@@ -3,6 +3,7 @@
 `Connection` and `Record` are the driver's types, for those who may not know the driver.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -181,6 +182,33 @@ class Database:
         """Run the block `name` and return its command tag."""
         async with self.connection() as connection:
             return str(await connection.execute(sql(name), *args))
+
+
+class DatabaseByUse(Database):
+    """A pool that is opened when it is first used."""
+
+    def __init__(self, dsn: str, **options: Any) -> None:
+        super().__init__(dsn, **options)
+        self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection."""
+        await self._opened()
+        async with super().connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection inside a transaction that sees one state of the database."""
+        await self._opened()
+        async with super().snapshot() as connection:
+            yield connection
+
+    async def _opened(self) -> None:
+        async with self._opening:
+            if self._pool is None:
+                await self.open()
 
 
 async def _connect(dsn: str, **options: Any) -> asyncpg.Connection:

@@ -39,10 +39,12 @@ class Enqueued:
 class RecordingServices:
     """Keeps the runs that are asked for; numbers them from 1,001 on.
 
-    `database_url`: where ``run.database()`` connects to, one connection at a time.
+    `database_url`: where ``run.database()`` connects to, one connection at a time. `its_client`:
+    what ``run.client`` is.
     """
 
     database_url: str = ""
+    its_client: Any = None
     enqueued: list[Enqueued] = field(default_factory=list)
 
     def database(self) -> LentConnection:
@@ -58,6 +60,12 @@ class RecordingServices:
             Enqueued(request.job, params, request.run_at, request.priority, request.unique_key)
         )
         return 1_000 + len(self.enqueued)
+
+    def client(self, requested_by: str) -> Any:
+        """Return the client that the test has given."""
+        if self.its_client is None:
+            raise RunError("run.client: this run has none; give run_context(client=...) one")
+        return self.its_client
 
     def wait_for(self, awaitable: Awaitable[T], stopped: Callable[[], bool]) -> T:
         """Await it in a loop of its own."""

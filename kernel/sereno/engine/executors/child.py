@@ -45,7 +45,7 @@ from sereno.engine.executors.wire import (
     framed,
 )
 from sereno.engine.forks import end_if_forked, own_forks
-from sereno.engine.job_services import awaited, refuse_in_loop
+from sereno.engine.job_services import Clients, awaited, refuse_in_loop
 from sereno.engine.kept_text import kept
 from sereno.engine.own_logging import keep_logging, put_logging_back
 from sereno.engine.progress import MAX_NOTE
@@ -148,7 +148,7 @@ class _Reporter:
     def __init__(self, line: _Line, start: Start) -> None:
         self._line = line
         self._start = start
-        self.services = _Services(line, start.database_url)
+        self.services = _Services(line, start)
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         self._line.send(Progressed(done, total, cut(note, MAX_NOTE)))
@@ -171,9 +171,11 @@ class _Reporter:
 class _Services:
     """The parent queues runs; connections are this process' own, opened by its first use."""
 
-    def __init__(self, line: _Line, dsn: str) -> None:
+    def __init__(self, line: _Line, start: Start) -> None:
         self._line = line
-        self._pool = JobPool(dsn, size=_CONNECTIONS)
+        self._start = start
+        self._pool = JobPool(start.database_url, size=_CONNECTIONS)
+        self._clients: Clients | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting = threading.Lock()
 
@@ -182,6 +184,13 @@ class _Services:
 
     async def enqueue(self, request: RunRequest) -> int:
         return await asyncio.to_thread(self._line.enqueue, request)
+
+    def client(self, requested_by: str) -> Any:
+        if self._clients is None:
+            if self._start.clients_type is None:
+                raise RunError("run.client: this node was put together without one")
+            self._clients = _named(self._start.clients_type)(self._start.database_url)
+        return self._clients.of(requested_by)
 
     def wait_for(self, awaitable: Awaitable[T], stopped: Callable[[], bool]) -> T:
         refuse_in_loop(awaitable)
@@ -253,6 +262,11 @@ def _traced(start: Start) -> Tracer | None:
         return None
 
 
+def _named(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def _call(start: Start, line: _Line) -> Any:
     declared: Any = importlib.import_module(start.module)
     for part in start.name.split("."):
@@ -263,10 +277,7 @@ def _call(start: Start, line: _Line) -> Any:
         params = msgspec.convert(params, declared.params)
     settings = start.settings
     if start.settings_type is not None:
-        module, name = start.settings_type.split(":")
-        settings = msgspec.convert(
-            settings, getattr(importlib.import_module(module), name), strict=False
-        )
+        settings = msgspec.convert(settings, _named(start.settings_type), strict=False)
     began = steady()
 
     def now() -> datetime:

@@ -33,6 +33,7 @@ from sereno.engine.executors.wire import (
     decode_report,
     framed,
 )
+from sereno.engine.job_services import Clients
 from sereno.engine.result import Encoded
 from sereno.model.errors import RunCancelled, RunSuperseded, SerenoError, StoreError
 from sereno.model.job import Job
@@ -51,11 +52,19 @@ class InProcess(Executor):
     ``memory_limit_mb`` meets MemoryError.
     """
 
-    def __init__(self, processes: int, node: UUID, tracing: TracingSettings | None = None) -> None:
-        """`tracing`: how a child sends its spans, None where nobody traces."""
+    def __init__(
+        self,
+        processes: int,
+        node: UUID,
+        tracing: TracingSettings | None = None,
+        clients: type[Clients] | None = None,
+    ) -> None:
+        """`tracing`: how a child sends its spans, None where nobody traces. `clients`: what a child
+        makes ``run.client`` with, of the database's URL."""
         self.capacity = processes
         self._node = node
         self._tracing = tracing
+        self._clients = None if clients is None else _path_of(clients)
 
     async def execute(self, job: Job, context: RunContext[Any], policies: Policies) -> Any:
         """Run the function in a child; on cancellation ask it to stop, then kill it."""
@@ -115,7 +124,8 @@ class InProcess(Executor):
             node=str(self._node),
             params=context.params,
             settings=settings,
-            settings_type=f"{kind.__module__}:{kind.__qualname__}" if typed else None,
+            settings_type=_path_of(kind) if typed else None,
+            clients_type=self._clients,
             slot=context.slot,
             upstream=dict(context.upstream),
             saved=context.saved,
@@ -127,6 +137,10 @@ class InProcess(Executor):
             traceparent=context.traceparent,
             tracing=self._tracing,
         )
+
+
+def _path_of(kind: type[Any]) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 async def _receive(

@@ -26,6 +26,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     params: Any
     settings: Any
     settings_type: str | None
+    clients_type: str | None
     slot: datetime | None
     upstream: dict[str, Any]
     saved: Any

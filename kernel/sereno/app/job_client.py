@@ -1,0 +1,29 @@
+"""The client that jobs have as ``run.client``, on a node and in the child of a process executor."""
+
+from collections.abc import Mapping
+
+from sereno.client import Client
+from sereno.client.declarations import Declarations
+from sereno.model.job import Job
+from sereno.store.pool import DatabaseByUse
+
+_CONNECTIONS = 4
+
+
+class JobClients:
+    """Clients of one pool, which is opened by the first use, for runs that ask in their own name.
+
+    `jobs`: those against whose declaration params are checked here.
+    """
+
+    def __init__(self, dsn: str, jobs: Mapping[str, Job] | None = None) -> None:
+        self._db = DatabaseByUse(dsn, size=_CONNECTIONS, application="sereno jobs' client")
+        self._declarations = Declarations(jobs or {})
+
+    def of(self, requested_by: str) -> Client:
+        """Return a client whose doings are recorded as `requested_by`'s."""
+        return Client(self._db, self._declarations, requested_by=requested_by)
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self._db.close()
