@@ -7,7 +7,6 @@ left behind, when its function returns after all.
 """
 
 import asyncio
-import contextvars
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from sereno.engine.context import RunContext
 from sereno.engine.executors.executor import ChildError, Executor, TooLateError
 from sereno.engine.forks import end_if_forked
 from sereno.engine.kept_text import kept
+from sereno.engine.loop_guard import task_of_run
 from sereno.engine.result import encode_result
 from sereno.engine.run_streams import log_rest
 from sereno.engine.runlog import RunScope, current_run
@@ -84,15 +84,17 @@ class Attempt(msgspec.Struct, kw_only=True):
         """Start the job; `now`: the database's time."""
         loop = asyncio.get_running_loop()
         self.began = now
-        context = contextvars.copy_context()
-        context.run(current_run.set, self.scope)  # before there is a task: it is this run's
-        self.task = loop.create_task(
-            self._execute(), name=f"run {self.claim.run_id} of {self.claim.job}", context=context
-        )
+        name = f"run {self.claim.run_id} of {self.claim.job}"
+        self.task = task_of_run(self._execute(), self.scope, loop, name)
         self.task.add_done_callback(self._ended)
         timeout = self.policies.timeout
         if timeout is not None:
             self.timer = loop.call_later(timeout.total_seconds(), self.stop, "timeout")
+
+    def __str__(self) -> str:
+        """Name it as people know it; made when somebody asks, as hardly anybody does."""
+        behind = ", left behind" if self.abandoned else ""
+        return f"run {self.claim.run_id} of job '{self.claim.job}'{behind}"
 
     @property
     def too_late(self) -> bool:
@@ -144,6 +146,7 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     async def _execute(self) -> _Ended:
         """Run the job; what it raises is kept, as SystemExit in a task would end the whole loop."""
+        current_run.set(self.scope)
         self.span = begun(self.tracer, self.claim)
         if self.span is not None:
             self.context.traceparent = self.span.traceparent
@@ -155,7 +158,8 @@ class Attempt(msgspec.Struct, kw_only=True):
         except BaseException as error:
             ended = _Ended(error=error)
         end_if_forked(ended.error)
-        log_rest(self.scope.unsaid)
+        if self.scope.unsaid:
+            log_rest(self.scope.unsaid)
         return ended
 
     @property

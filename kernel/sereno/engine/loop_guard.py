@@ -15,12 +15,14 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context
-from typing import Any
+from typing import Any, TypeVar
 
 from sereno.engine.runlog import RunScope, current_run
 from sereno.model.errors import RunError
 
 log = logging.getLogger("sereno.runner")
+
+T = TypeVar("T")
 
 _ON_THE_WAY = frozenset({"asyncio", "uvloop", "asyncpg", "contextlib"})
 """Packages that make tasks for who calls them."""
@@ -85,7 +87,7 @@ def guard(
 
 def owner_of(task: "asyncio.Task[Any]") -> RunScope | None:
     """Return the run that has made `task`, None when none has."""
-    return task._owner if isinstance(task, _Task) else None
+    return task.owner if isinstance(task, _Task) else None
 
 
 def refusals() -> int:
@@ -93,18 +95,33 @@ def refusals() -> int:
     return _refused
 
 
+def task_of_run(
+    coro: Coroutine[Any, Any, T], owner: RunScope, loop: asyncio.AbstractEventLoop, name: str
+) -> "asyncio.Task[T]":
+    """Make the task that an attempt is made in: it is its run's. `coro` says so in its context, and
+    lets nothing out that would end the loop.
+
+    Thousands begin at one instant: the factory, which has to find this out, would cost each a few
+    microseconds.
+    """
+    task = _Task(coro, loop=loop, name=name)
+    task.owner = owner
+    return task
+
+
 class _Task(asyncio.Task[Any]):
-    """A task that `owner` alone may cancel: a run, or the kernel (None), which may always."""
+    """A task that `owner` alone may cancel: a run, or the kernel (None), which may always.
 
-    __slots__ = ("_owner",)
+    The owner is set by who makes it: a constructor of our own would cost each run a microsecond.
+    """
 
-    def __init__(self, coro: Any, owner: RunScope | None, **given: Any) -> None:
-        self._owner = owner
-        super().__init__(coro, **given)
+    __slots__ = ("owner",)
+
+    owner: RunScope | None
 
     def cancel(self, msg: Any | None = None) -> bool:
         asks = current_run.get()
-        if asks is None or asks is self._owner:
+        if asks is None or asks is self.owner:
             return super().cancel(msg)
         _refuse("a run may cancel no task but its own", task=self.get_name())
         return False
@@ -147,12 +164,13 @@ def _make(
     if context is not None:
         given["context"] = context
     owner = current_run.get() if context is None else context.get(current_run)
-    if owner is not None:
-        kept = _Kept(coro) if asyncio.iscoroutine(coro) else coro
-        return _Task(kept, owner, loop=loop, **given)
-    if _is_kernel_s():
-        return _Task(coro, None, loop=loop, **given)
-    return asyncio.Task(coro, loop=loop, **given)
+    if owner is None and not _is_kernel_s():
+        return asyncio.Task(coro, loop=loop, **given)
+    if owner is not None and asyncio.iscoroutine(coro):
+        coro = _Kept(coro)
+    task = _Task(coro, loop=loop, **given)
+    task.owner = owner
+    return task
 
 
 def _is_kernel_s() -> bool:

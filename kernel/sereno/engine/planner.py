@@ -247,7 +247,7 @@ def _key(
     `one_by_one`: without a key of its own it gets the schedule's, so that the queue, which knows
     keys and not slots, starts no two of them at once.
     """
-    if fault := unreadable({"params": version.params, "policies": version.policies}):
+    if fault := unreadable(params=version.params, policies=version.policies):
         raise DeclarationError(fault)
     if policies.concurrency_key is not None:
         return concurrency_key(policies.concurrency_key, version.params)

@@ -4,7 +4,7 @@ A claim whose answer was lost has made a run this node's that nobody here knows.
 not begun it waits again and nothing is lost; if it may have, it counts as an attempt.
 """
 
-from collections import deque
+from collections import OrderedDict
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,21 +21,18 @@ class RecentAttempts:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
-        self._order: deque[tuple[UUID, datetime]] = deque()
-        self._tokens: set[UUID] = set()
+        self._begun: OrderedDict[UUID, datetime] = OrderedDict()
         self._forgotten: datetime | None = None
 
     def add(self, token: UUID, at: datetime) -> None:
         """Note that an attempt begins, at the database's time `at`."""
-        self._order.append((token, at))
-        self._tokens.add(token)
-        if len(self._order) > self._kept:
-            oldest, self._forgotten = self._order.popleft()
-            self._tokens.discard(oldest)
+        self._begun[token] = at
+        if len(self._begun) > self._kept:
+            _, self._forgotten = self._begun.popitem(last=False)
 
     def never(self, token: UUID, claimed: datetime) -> bool:
         """Return whether an attempt that was claimed for this node at `claimed` has certainly not
         begun."""
-        if token in self._tokens:
+        if token in self._begun:
             return False
         return self._forgotten is None or self._forgotten + _SLACK < claimed

@@ -21,6 +21,10 @@ class Encoded(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
+_NOTHING = Encoded(text=b"null")
+"""What most jobs return, made once."""
+
+
 def encode_checkpoint(value: Any) -> bytes:
     """Return `value` as JSON text; raises ValueError or TypeError when it cannot be kept."""
     text = msgspec.json.encode(value)
@@ -35,6 +39,8 @@ def encode_checkpoint(value: Any) -> bytes:
 
 def encode_result(value: Any) -> Encoded:
     """Return `value` as JSON text, or why it is not kept."""
+    if value is None:
+        return _NOTHING
     if isinstance(value, Encoded):
         return value
     try:

@@ -59,8 +59,8 @@ class Runner:
         lead: Lead,
         tracer: Tracer | None = None,
     ) -> None:
-        """`given_to`: what a job's plugin gives it. `at_work`: names the runs whose functions are
-        at work here, also those that were left behind."""
+        """`given_to`: what a job's plugin gives it. `at_work`: the attempts whose functions are at
+        work here, also those that were left behind; each tells its name as a text."""
         self.node = context.status.node
         self._db = context.db
         self._clock = context.clock
@@ -71,7 +71,7 @@ class Runner:
         self._lead = lead
         self.stragglers = stragglers
         self._tracer = tracer
-        self.at_work: dict[UUID, str] = {}
+        self.at_work: dict[UUID, Attempt] = {}
         self._cancelled: set[UUID] = set()
         self._attempts: dict[UUID, Attempt] = {}  # by token: a run's number may come again
         self._begun = RecentAttempts()
@@ -238,7 +238,7 @@ class Runner:
         )
         self._begun.add(claim.token, now)
         attempt.begin(now)
-        self.at_work[claim.token] = f"run {claim.run_id} of job '{claim.job}'"
+        self.at_work[claim.token] = attempt
 
     def _give_up(self, attempt: Attempt) -> None:
         """Give a run back that has not begun, or say that it was cancelled."""
@@ -250,7 +250,6 @@ class Runner:
     def _over(self, attempt: Attempt) -> None:
         """Take note that an attempt has ended, or was left behind."""
         if attempt.abandoned:
-            self.at_work[attempt.claim.token] += ", left behind"
             self.stragglers.left(attempt, self._end)
             return
         if attempt.why is None and attempt.task is not None and attempt.task.cancelled():

@@ -336,7 +336,7 @@ class Scheduler:
         held = self._policies.get(entry.schedule_id)
         if held is not None and held[0] == current.version:
             return held[1]
-        if fault := unreadable({"policies": current.policies}):
+        if fault := unreadable(policies=current.policies):
             raise DeclarationError(fault)
         found = job.policies.changed(current.policies, f"schedule '{entry.name}'")
         self._policies[entry.schedule_id] = (current.version, found)

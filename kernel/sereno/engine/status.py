@@ -21,8 +21,9 @@ class Status(msgspec.Struct, kw_only=True):
     `store_error`: why the database is not usable, a sentence without secrets, None while it is.
     `opening`: its plugins are still to be opened. `pulse`: when the leader's part last gave a sign
     of life, steady time, None before it stands.
-    `leaving`: SIGTERM has come. `at_work`: names of the runs whose functions are at work here.
-    `executors`: by name, of which some are bounded. `overstaying`: attempts that were left behind
+    `leaving`: SIGTERM has come. `at_work`: the attempts whose functions are at work here, by token;
+    as a text, each is its run's name. `executors`: by name, of which some are bounded.
+    `overstaying`: attempts that were left behind
     and still work, since which steady time. `shown`: what the health page shows of this node, and
     until when. `refused`: plugins that the database did not take when this node last took the lead,
     and why.
@@ -44,7 +45,7 @@ class Status(msgspec.Struct, kw_only=True):
     loop_lag: float = 0.0
     loop_blocked: int = 0
     leaving: bool = False
-    at_work: dict[UUID, str] = {}
+    at_work: Mapping[UUID, object] = {}
     executors: Mapping[str, Executor] = {}
     overstaying: dict[UUID, float] = {}
     shown: dict[str, tuple[float, str]] = {}
@@ -71,7 +72,7 @@ class Status(msgspec.Struct, kw_only=True):
 
     def under_way(self) -> list[str]:
         """Name the runs that this node works on, at most a hundred; from any thread."""
-        names = list(self.at_work.copy().values())
+        names = [str(attempt) for attempt in dict(self.at_work).values()]
         more = len(names) - _NAMED
         return names if more <= 0 else [*names[:_NAMED], f"{more} more"]
 

@@ -40,11 +40,11 @@ class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
     def from_json(cls, declared: dict[str, Any], overrides: dict[str, Any]) -> "ScheduleSpec":
         """Return what holds once `overrides` are laid over `declared`; raises DeclarationError on
         what is none of this."""
-        laid = {"declared": json_object(declared), "overrides": json_object(overrides)}
-        if fault := unreadable(laid):
+        code, users = json_object(declared), json_object(overrides)
+        if fault := unreadable(declared=code, overrides=users):
             raise DeclarationError(fault)
         try:
-            return msgspec.convert({**laid["declared"], **laid["overrides"]}, cls, strict=False)
+            return msgspec.convert({**code, **users}, cls, strict=False)
         except (msgspec.ValidationError, ValueError, OverflowError) as error:
             raise DeclarationError(f"its declaration does not fit: {error}") from error
 

@@ -1,6 +1,5 @@
 """What stands for JSON in a row that cannot be read here."""
 
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -23,7 +22,7 @@ def json_object(value: Any) -> dict[str, Any]:
     return Unreadable(f"is a {type(value).__name__}, it must be an object")
 
 
-def unreadable(values: Mapping[str, Any]) -> str | None:
+def unreadable(**values: Any) -> str | None:
     """Return which of `values`, by their names, is an `Unreadable`, and why; None where none is."""
     for name, value in values.items():
         if isinstance(value, Unreadable):

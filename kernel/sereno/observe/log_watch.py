@@ -51,7 +51,7 @@ class LogWatch:
         self._reported: dict[tuple[str, str], float] = {}
         self._importing: str | None = None
         self._polled = False
-        self._suspects: dict[UUID, str] | None = None
+        self._suspects: dict[UUID, object] | None = None
         self.calling: Callable[[], str | None] = lambda: None
 
     def begin(self, *, everybody: bool) -> None:
@@ -107,11 +107,11 @@ class LogWatch:
             self._suspects = None
             return
         if self._suspects is None:
-            self._suspects = self._status.at_work.copy()
+            self._suspects = dict(self._status.at_work)
         if any(token in self._status.at_work for token in self._suspects):
             return
         put_streams_back()
-        runs = list(self._suspects.values())[:5]
+        runs = [str(attempt) for attempt in list(self._suspects.values())[:5]]
         self._suspects = None
         act = f"replaced sys.{' and sys.'.join(names)}"
         self._report(act, f"one of {', '.join(runs)}" if runs else None)

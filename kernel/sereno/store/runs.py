@@ -57,23 +57,24 @@ async def _claimed(
 
 
 def _claim(row: asyncpg.Record, verdict: Verdict | None = None, reason: str | None = None) -> Claim:
-    held = {name: json_object(row[name]) for name in ("params", "policies", "upstream")}
+    params, policies = json_object(row["params"]), json_object(row["policies"])
+    upstream, saved = json_object(row["upstream"]), row["checkpoint"]
     return Claim(
         run_id=row["id"],
         job=row["job"],
         attempt=row["attempt"],
         token=row["token"],
-        params=held["params"],
-        policies=held["policies"],
+        params=params,
+        policies=policies,
         slot=row["slot"],
-        upstream=held["upstream"],
-        saved=row["checkpoint"],
+        upstream=upstream,
+        saved=saved,
         trace_context=row["trace_context"],
         cause=row["cause"],
         schedule=row["schedule"],
         verdict=verdict,
         reason=reason,
-        fault=unreadable({**held, "checkpoint": row["checkpoint"]}),
+        fault=unreadable(params=params, policies=policies, upstream=upstream, checkpoint=saved),
     )
 
 
