@@ -22,10 +22,11 @@ _MOST = MAX_LEVELS + 10
 
 _JSONB_VERSION = b"\x01"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_FIRST = (FIRST_INSTANT - _EPOCH) // timedelta(microseconds=1)
-_LAST = (LAST_INSTANT - _EPOCH) // timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
+_FIRST = (FIRST_INSTANT - _EPOCH) // _MICROSECOND
+_LAST = (LAST_INSTANT - _EPOCH) // _MICROSECOND
 _INFINITY = 2**63 - 1
-_LONGEST = LONGEST // timedelta(microseconds=1)
+_LONGEST = LONGEST // _MICROSECOND
 
 
 def _encode_json(value: Any) -> bytes:
@@ -56,13 +57,12 @@ def _decode_json(value: bytes) -> Any:
 
 def _encode_instant(value: datetime) -> tuple[int]:
     try:
-        since = value - _EPOCH
+        found = (value - _EPOCH) // _MICROSECOND
     except TypeError:  # on this machine's clock, as the driver reads one without a zone
-        since = value.astimezone() - _EPOCH
-    found = since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds
-    if found == _LAST:
-        return (_INFINITY,)
-    return (-_INFINITY - 1,) if found == _FIRST else (found,)
+        found = (value.astimezone() - _EPOCH) // _MICROSECOND
+    if _FIRST < found < _LAST:
+        return (found,)
+    return (_INFINITY,) if found > 0 else (-_INFINITY - 1,)
 
 
 def _decode_instant(value: tuple[int]) -> datetime:
