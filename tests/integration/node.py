@@ -14,6 +14,7 @@ from sereno.app.host import configured
 from sereno.app.node import Node
 from sereno.hookspecs import hookimpl
 from sereno.model.errors import StoreError
+from sereno.model.events import LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
 from sereno.plugins import HookDispatcher, collect, load_plugins
 from sereno.settings import HttpSettings, LogSettings, Settings
@@ -69,7 +70,7 @@ class LiveNode:
         """Join the cluster and stand for the lead."""
         dispatcher = HookDispatcher(self.registry)
         bus = Bus(dispatcher)
-        bus.observe(self._hear)
+        bus.observe(self._hear, RunStarted, RunFinished, SlotSettled, LeaderChanged)
         dsn = self.settings.database_url
         self.kernel = Node(self.settings, self.registry, dsn, self.status, bus)
         self._stack.push_async_callback(self.kernel.close)

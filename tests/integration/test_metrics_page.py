@@ -102,9 +102,9 @@ async def test_counts_come_from_the_database_and_measurements_from_this_node(dat
             " ('etl.sync', 'running', 'person', now()), ('etl.sync', 'queued', 'person', NULL)",
         )
         shown = metrics(db)
-        shown.run_started(started(), "slot")
-        shown.run_started(started(run_id=2, attempt=2), "slot")
-        shown.run_started(started(run_id=3, slot=None), "person")
+        shown.run_started(started())
+        shown.run_started(started(run_id=2, attempt=2))
+        shown.run_started(started(run_id=3, slot=None, cause="person"))
         shown.run_finished(finished(seconds=2))
         shown.run_finished(finished(state="timed_out", seconds=600))
         found = await families(shown)

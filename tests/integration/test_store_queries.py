@@ -94,8 +94,8 @@ HOT: dict[str, tuple[Any, ...]] = {
     "absent_owners": (1,),
     "run_fence": (1, 1, uuid4(), uuid4()),
     "outcomes_write": (
-        uuid4(), [1], [1], [uuid4()], ["failed"], [NOW], [NOW], [None], [None], [None], [None],
-        [False], ["failed"], [True],
+        uuid4(), [1], [uuid4()], [NOW], [NOW], ["failed"], None, None, b"null", [None], [None],
+        [None], [False], ["failed"], [True],
     ),
     "progress_write": (uuid4(), [1], [1], [uuid4()], [1.0], [None], ["x"], [None]),
     "settle": (

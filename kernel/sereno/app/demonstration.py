@@ -60,7 +60,7 @@ async def demonstrate(
             collect(plugins, chosen),
             status,
             watch,
-            observers=[RunLogger(logging.INFO)],
+            RunLogger(logging.INFO),
             next_ports=NEXT_PORTS,
             beside=beside,
         )

@@ -4,7 +4,7 @@ reverse."""
 import asyncio
 import faulthandler
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -29,7 +29,7 @@ from sereno.engine.status import Status
 from sereno.http.app import build_app
 from sereno.http.runs import run_pages
 from sereno.http.server import HttpServer
-from sereno.model.events import RunFinished, RunStarted
+from sereno.model.events import LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.lazy import lazy
 from sereno.notify.herald import Herald
 from sereno.notify.tally import Tally
@@ -37,6 +37,7 @@ from sereno.observe.log_watch import LogWatch, own_stderr
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 from sereno.observe.metrics import Metrics
 from sereno.observe.plugin_metrics import Collected
+from sereno.observe.run_logger import RunLogger
 from sereno.plugins import HookDispatcher, PluginRecord, Registry
 from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings
 from sereno.tracing import can_trace, open_tracer
@@ -88,8 +89,8 @@ async def host(
     registry: Registry,
     status: Status,
     watch: LogWatch,
+    run_logger: RunLogger,
     *,
-    observers: Sequence[Callable[[object], None]] = (),
     next_ports: int = 0,
     beside: Callable[[ReadyNode], AbstractAsyncContextManager[None]] | None = None,
     ends_process: bool = True,
@@ -107,7 +108,7 @@ async def host(
         settings.drain_timeout, status.under_way, status.trouble, ends_process=ends_process
     )
     departure.begin()
-    hosting = _hosting(settings, registry, status, watch, departure, observers, next_ports, beside)
+    hosting = _hosting(settings, registry, status, watch, departure, run_logger, next_ports, beside)
     work = asyncio.ensure_future(hosting)
     try:
         await _seen_through(work, departure)
@@ -159,7 +160,7 @@ async def _hosting(
     status: Status,
     watch: LogWatch,
     departure: Departure,
-    observers: Sequence[Callable[[object], None]],
+    run_logger: RunLogger,
     next_ports: int,
     beside: Callable[[ReadyNode], AbstractAsyncContextManager[None]] | None,
 ) -> int:
@@ -172,8 +173,8 @@ async def _hosting(
     tracer = open_tracer(settings.tracing, str(status.node)) if can_trace(settings) else None
     hooks = HookDispatcher(registry)
     bus = Bus(hooks)
-    for observer in (watch.observe, *observers):
-        bus.observe(observer)
+    bus.observe(watch.observe, RunStarted)
+    bus.observe(run_logger, RunFinished, SlotSettled)
     watch.calling = lambda: hooks.calling
     status.opening = True
     async with AsyncExitStack() as stack:
@@ -290,7 +291,8 @@ async def _pages(
         collected=collected,
         job_limit=settings.http.metrics_job_limit,
     )
-    bus.observe(lambda event: _measure(metrics, event))
+    bus.observe(metrics.run_started, RunStarted)
+    bus.observe(metrics.run_finished, RunFinished)
     token = settings.http.token
     app = build_app(
         node.status,
@@ -325,12 +327,5 @@ def _herald(settings: Settings, node: Node, bus: Bus, tally: Tally) -> Herald:
         publish=bus.publish,
         tally=tally,
     )
-    bus.observe(herald.hear)
+    bus.observe(herald.hear, RunFinished, SlotSettled, LeaderChanged)
     return herald
-
-
-def _measure(metrics: Metrics, event: object) -> None:
-    if isinstance(event, RunStarted):
-        metrics.run_started(event, event.cause)
-    elif isinstance(event, RunFinished):
-        metrics.run_finished(event)

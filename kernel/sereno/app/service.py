@@ -32,6 +32,6 @@ async def serve(
         registry,
         status,
         watch,
-        observers=[RunLogger(logging.getLevelNamesMapping()[settings.log.success_level.upper()])],
+        RunLogger(logging.getLevelNamesMapping()[settings.log.success_level.upper()]),
         ends_process=ends_process,
     )

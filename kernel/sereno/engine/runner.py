@@ -315,7 +315,7 @@ class Runner:
             database_url=self._db.dsn,
             deadline=None if timeout is None else self._clock.now() + timeout,
             clock=self._clock.now,
-            traceparent=next(iter(traceparents(claim.trace_context)), None),
+            traceparent=_traceparent(claim),
         )
         return Attempt(
             claim=claim,
@@ -357,3 +357,8 @@ class Runner:
                     traceback=outcome.traceback,
                 )
             )
+
+
+def _traceparent(claim: Claim) -> str | None:
+    context = claim.trace_context
+    return None if context is None else next(iter(traceparents(context)), None)

@@ -23,10 +23,9 @@ class Status(msgspec.Struct, kw_only=True):
     of life, steady time, None before it stands.
     `leaving`: SIGTERM has come. `at_work`: the attempts whose functions are at work here, by token;
     as a text, each is its run's name. `executors`: by name, of which some are bounded.
-    `overstaying`: attempts that were left behind
-    and still work, since which steady time. `shown`: what the health page shows of this node, and
-    until when. `refused`: plugins that the database did not take when this node last took the lead,
-    and why.
+    `overstaying`: attempts that were left behind and still work, since which steady time. `shown`:
+    what the health page shows of this node, and until when. `refused`: plugins that the database
+    did not take when this node last took the lead, and why.
     """
 
     node: UUID

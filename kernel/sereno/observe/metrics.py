@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sereno.engine.status import Status
 from sereno.model.events import RunFinished, RunStarted
-from sereno.model.run import Cause
 from sereno.observe.default_registry import DefaultRegistry
 from sereno.observe.exposition import MetricsPage, labels, wants_openmetrics
 from sereno.observe.histogram import Histogram
@@ -66,11 +65,11 @@ class Metrics:
     def _taken(self) -> frozenset[str]:
         return NodeFigures.names | (self._collected.names if self._collected else frozenset())
 
-    def run_started(self, event: RunStarted, cause: Cause = "slot") -> None:
+    def run_started(self, event: RunStarted) -> None:
         """Count a run that began on this node, and how late it was."""
         if event.attempt > 1:
             return
-        self._node.run_started(cause)
+        self._node.run_started(event.cause)
         if event.slot is not None:
             late = (event.started_at - event.slot).total_seconds()
             self._latenesses.observe(event.job, max(0.0, late), event.run_id, time.time())

@@ -142,15 +142,14 @@ async def write_outcomes(
     return Written(ours=ours) if not left else await _left(db, node, left, ours)
 
 
-def _columns(outcomes: Sequence[Outcome], secret: Collection[str]) -> list[list[Any] | None]:
+def _columns(outcomes: Sequence[Outcome], secret: Collection[str]) -> list[Any]:
     return [
         [o.run_id for o in outcomes],
-        [o.attempt for o in outcomes],
         [o.token for o in outcomes],
-        [o.state for o in outcomes],
         [o.started_at for o in outcomes],
         [o.finished_at for o in outcomes],
-        _sparse([o.result for o in outcomes]),
+        *_shared([o.state for o in outcomes]),
+        *_shared([o.result for o in outcomes]),
         _sparse([o.error for o in outcomes]),
         _sparse([o.traceback for o in outcomes]),
         _sparse([o.retry_at for o in outcomes]),
@@ -163,6 +162,15 @@ def _columns(outcomes: Sequence[Outcome], secret: Collection[str]) -> list[list[
 def _sparse(column: list[Any]) -> list[Any] | None:
     """Return None for a column without values: the driver looks at each element of an array."""
     return column if any(value is not None for value in column) else None
+
+
+def _shared(column: list[Any]) -> tuple[list[Any] | None, Any]:
+    """Return None and the value that all of a column are, or the column and None.
+
+    By identity: to compare a thousand results would cost more than to send them.
+    """
+    first = column[0]
+    return (None, first) if all(value is first for value in column) else (column, None)
 
 
 async def _left(

@@ -165,20 +165,22 @@ SELECT id, token, job, state, node, schedule_id, concurrency_key, attempt, losse
 SELECT i AS id, r.state FROM unnest($1::bigint[]) AS i LEFT JOIN sereno.run r ON r.id = i;
 
 -- name: outcomes_write
--- $1 node, $2 runs, $3 attempts, $4 tokens, $5 states, $6 started, $7 finished, $8 results, $9 errors, $10 tracebacks,
--- $11 retry instants, $12 unbegun, $13 what an attempt became whose run is queued again, $14 true where the job has secret
--- params, which end with the run (null for any of the last seven: none has it). What was never begun has no attempt, and its slot waits again or, when it is over, was skipped. Each only while this node owns that attempt, and nobody holds its row: a transaction that a job left open
--- may hold up its own run's outcome, but no other's. Returns what was written.
+-- $1 node, $2 runs, $3 tokens, $4 started, $5 finished, $6 states, $7 the state that all have where $6 is null, $8 results, $9
+-- the result of all where $8 is null, $10 errors, $11 tracebacks, $12 retry instants, $13 unbegun, $14 what an attempt became
+-- whose run is queued again, $15 true where the job has secret params, which end with the run (null for any of the last six:
+-- none has it). What was never begun has no attempt, and its slot waits again or, when it is over, was skipped. Each only
+-- while this node owns that attempt, and nobody holds its row: a transaction that a job left open may hold up its own run's
+-- outcome, but no other's. Returns what was written.
 WITH o AS (
-    SELECT id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at,
-           coalesce(unbegun, false) AS unbegun, coalesce(became, 'failed') AS became, secret
-      FROM unnest($2::bigint[], $3::integer[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[],
-                  $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $13::text[], $14::boolean[])
-        AS o(id, attempt, token, state, started_at, finished_at, result, error, traceback, retry_at, unbegun, became, secret)
+    SELECT id, token, coalesce(state, $7::text) AS state, started_at, finished_at, coalesce(result, $9::jsonb) AS result, error,
+           traceback, retry_at, coalesce(unbegun, false) AS unbegun, coalesce(became, 'failed') AS became, secret
+      FROM unnest($2::bigint[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::text[], $8::jsonb[],
+                  $10::text[], $11::text[], $12::timestamptz[], $13::boolean[], $14::text[], $15::boolean[])
+        AS o(id, token, started_at, finished_at, state, result, error, traceback, retry_at, unbegun, became, secret)
 ), mine AS MATERIALIZED (  -- lateral: by the primary key, one after another, whatever the planner believes
     SELECT o.* FROM o, LATERAL (
         SELECT r.id FROM sereno.run r
-         WHERE r.id = o.id AND r.attempt = o.attempt AND r.token = o.token AND r.node = $1
+         WHERE r.id = o.id AND r.token = o.token AND r.node = $1
            AND coalesce(r.state, '') = 'running'
            FOR NO KEY UPDATE SKIP LOCKED
     ) AS held
@@ -197,7 +199,7 @@ WITH o AS (
            losses = CASE WHEN 'lost' IN (o.state, o.became) THEN least(r.losses, 2147483646) + 1 ELSE r.losses END,
            node = CASE WHEN o.state = 'queued' THEN NULL ELSE r.node END
       FROM mine AS o WHERE r.id = o.id
-    RETURNING r.id, r.token, r.job, o.attempt, r.term, o.state, r.started_at, o.finished_at, o.error, o.traceback,
+    RETURNING r.id, r.token, r.job, r.attempt, r.term, o.state, r.started_at, o.finished_at, o.error, o.traceback,
               o.unbegun, o.became, r.schedule_id, r.slot, o.unbegun AND r.attempt = 0 AND r.cause = 'slot' AS slot_unbegun
 ), unbegun AS (
     UPDATE sereno.slot s SET verdict = CASE WHEN d.state = 'queued' THEN 'waiting' ELSE 'skipped' END,
