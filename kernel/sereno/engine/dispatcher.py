@@ -40,6 +40,8 @@ CANCEL_EVERY = 5.0
 """Seconds between polls of what is to be cancelled: a notification brings one at once."""
 
 BATCH = 1000
+"""Runs that are read at once: between two batches the heartbeat has its chance."""
+
 CLAIMS = 250
 """Runs of a batch that are claimed at once: while they begin, the next ones are being claimed."""
 

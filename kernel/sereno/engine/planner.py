@@ -218,6 +218,7 @@ def _overlap(
             )
         )
         occupied = True  # by this one, for the slots that follow
+    # Only what ran before these is cancelled: they themselves wait for one another.
     return tuple(runs), previous and bool(runs) and policies.overlap == "cancel_previous"
 
 
@@ -291,7 +292,7 @@ def _ranges(
 def _next(entry: Entry, upto: datetime, complete: bool) -> tuple[datetime | None, datetime | None]:
     """Return the next slot that may run, and when to look at the schedule again."""
     current = entry.current
-    if not complete:
+    if not complete:  # more is due: look at it again at once, from here
         return entry.next_slot, upto
     if current.valid_from > upto:  # until then the versions before it rule
         ruling = spans(entry.versions, upto, current.valid_from)

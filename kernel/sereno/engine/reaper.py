@@ -53,6 +53,7 @@ class Reaper:
         mine = self._term.node.id
         self._absent = {node: self._absent.get(node, now) for node in owners if node != mine}
         taken: list[tuple[int, str, int | None]] = []
+        # Absence is counted anew by each leader: what its predecessor saw may be long over.
         for node, since in self._absent.items():
             # Were we connected before it went, then so was the server: it is the node that died.
             crashed = owners[node].sessions == 0 and now - self._session_since > self._lease

@@ -1,4 +1,14 @@
-"""Holds both ends for one attempt of a run, and writes pages until all is read or time is up."""
+"""Holds both ends for one attempt of a run, and writes pages until all is read or time is up.
+
+States of an attempt: opened (connected to both ends, nothing is locked); locked (no other run moves
+this table); moving; over, as all is read, or as the time is nearly up and the next run goes on; or
+broken off. Where an end was away, `patiently` makes another attempt, from the beginning.
+
+Invariants: what was committed is whole pages, each with its watermark, so an attempt that is broken
+off loses nothing, and the next one goes on from the watermark; a page that another attempt has
+written already changes nothing. Only absence is tried again here: what the ends refuse now, they
+refuse in a minute as well. Longer waits are those of the job's own `retry`.
+"""
 
 import asyncio
 import time
@@ -23,8 +33,14 @@ from sereno_etl_ivr.tally import RowTally
 from sereno_etl_ivr.target import AGGREGATED, Batch, Target, WatermarkPlace
 
 _MARGIN = timedelta(seconds=5)
+"""Time that is left for the end of a run however quick its pages are: the last commits, and to hang
+up."""
+
 _FIRST_WAIT = 1.0
 _FACTOR = 3
+"""Waits of 1, 3 and 9 seconds fit into the `patience` of half a minute: soon after an end that was
+only restarted, and then no burden to one that is still starting."""
+
 T = TypeVar("T")
 
 
@@ -169,6 +185,7 @@ class Session(msgspec.Struct):
     def is_late(self) -> bool:
         """Tell whether the next batch might not end before the run's time is up."""
         deadline = self.run.deadline
+        # A page may take twice as long as any before it; one that the timeout cuts off is undone.
         margin = max(2 * self.slowest, min(_MARGIN, self.settings.timeout / 10))
         return deadline is not None and self.run.now() + margin > deadline
 

@@ -1,4 +1,9 @@
-"""The jobs `etl_ivr.sync` and `etl_ivr.sync.<table>`: move what is new or has changed."""
+"""The jobs `etl_ivr.sync` and `etl_ivr.sync.<table>`: move what is new or has changed.
+
+Two layers try again. `session.patiently` waits out an end that is away for moments, within one run
+of the kernel; what it could not wait out, and other errors, is for the job's `retry`. Neither can
+load a row twice, so neither needs to know how far the one before it came.
+"""
 
 import time
 from datetime import timedelta

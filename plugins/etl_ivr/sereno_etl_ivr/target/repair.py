@@ -1,4 +1,11 @@
-"""Finds the rows of a page that cannot be loaded, so that the others can."""
+"""Finds the rows of a page that cannot be loaded, so that the others can.
+
+States of a row: read; refused here (a text that PostgreSQL cannot hold); copied as text; cast, or
+refused by a cast; merged, or refused by a constraint of the target.
+
+Invariants: each row of the page is merged or named as a reject, never both and never neither; a
+trial leaves nothing behind, as it is rolled back to its savepoint.
+"""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -72,6 +79,7 @@ class Repair:
                 return await merged()
         except asyncpg.IntegrityConstraintViolationError:
             pass
+        # Accepted rows are tried again with each half: a constraint may be on two rows together.
         waiting = [self._staged]
         accepted: list[int] = []
         while waiting:

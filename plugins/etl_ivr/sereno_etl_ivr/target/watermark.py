@@ -1,4 +1,12 @@
-"""Holds the watermark of one source's table, and moves it in the transaction of each page."""
+"""Holds the watermark of one source's table, and moves it in the transaction of each page.
+
+States of a session: without the table's lock; locked (no other session moves the table); holder
+(its run's token stands in the watermark's row); superseded (another run's token stands there).
+
+Invariants: the watermark and the rows that it covers commit together; it never moves back; a run
+whose token is not in the row commits no page. Why a token beside the lock: the lock goes with its
+session, as when the network is cut, and the run that has lost it may still send a page.
+"""
 
 import asyncio
 import time
