@@ -98,7 +98,7 @@ def test_nothing_committed_holds(what: str) -> None:
 
 
 # What the field calls log or publish, observe, return, poll, and a tick: here they had many senses.
-LOOSE_VERBS = {"tell", "told", "hear", "hears", "say", "look", "turn"}
+LOOSE_VERBS = {"tell", "told", "hear", "hears", "say", "said", "look", "turn"}
 ELSEWHERE = {
     "kernel/sereno/testing/signals.py: say",  # public: tests of plugins call it
     "plugins/reports/sereno_reports/look.py: look_of",  # a noun: how a report looks

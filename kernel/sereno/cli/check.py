@@ -14,7 +14,7 @@ from sereno.cli.forecast import Forecast, slots
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, system_time
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import said, word, write, write_json, write_table
+from sereno.cli.output import styled, word, write, write_json, write_table
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.job import Job
 from sereno.plugins import Registry
@@ -63,7 +63,7 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
             write(f"by hand   {', '.join(quiet)}", wrap=True)
         for job in by_hand:
             if job.unscheduled:
-                write(said(f"job '{job.name}' has no schedule: {job.unscheduled}", "yellow"))
+                write(styled(f"job '{job.name}' has no schedule: {job.unscheduled}", "yellow"))
         write()
         write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
     sys.stdout.flush()

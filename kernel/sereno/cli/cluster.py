@@ -10,7 +10,7 @@ from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import said, word, write, write_json, write_table
+from sereno.cli.output import styled, word, write, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
 from sereno.cli.timeline import as_json as timeline_json
@@ -75,7 +75,7 @@ def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
     rows = [_row(node, leader, led=why is None) for node in nodes]
     write_table(_COLUMNS, rows, "no replica is running")
     for one in left:
-        write(said(_works_on(one), "yellow"), wrap=True)
+        write(styled(_works_on(one), "yellow"), wrap=True)
 
 
 def _works_on(one: Straggler) -> str:
@@ -92,7 +92,7 @@ def _headline(leader: LeaderView, why: str | None) -> Text:
         beat = _ago(leader.beat_at, leader.now)
         named = leader.label or str(leader.node)
         facts = f", term {leader.term}, since {since}, last beat {beat}"
-        return Text.assemble("leader ", said(named, "bold green"), facts)
+        return Text.assemble("leader ", styled(named, "bold green"), facts)
     if why is not None and leader.holder is not None:
         return Text(why, style="bold red")
     if leader.term == 0:
@@ -100,7 +100,7 @@ def _headline(leader: LeaderView, why: str | None) -> Text:
     named = leader.label or str(leader.node)
     ago = _ago(leader.beat_at, leader.now)
     sentence = f"no leader: '{named}' led last, term {leader.term}, until {ago}"
-    return said(sentence, "bold red")
+    return styled(sentence, "bold red")
 
 
 def _ago(instant: datetime | None, now: datetime) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import distance, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import said, word, write, write_json, write_table
+from sereno.cli.output import styled, word, write, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.errors import StoreUnavailableError
@@ -65,7 +65,9 @@ def command(invocation: Invocation, plugin: str | None, everything: bool, as_jso
     write_table(columns, rows, _none(plugin))
     for job in found:
         if job.name in overdue:
-            write(said(f"overdue: job '{job.name}', {overdue[job.name].because}", "red"), wrap=True)
+            write(
+                styled(f"overdue: job '{job.name}', {overdue[job.name].because}", "red"), wrap=True
+            )
 
 
 def _none(plugin: str | None) -> str:
@@ -102,7 +104,7 @@ def _rows(job: JobView, overdue: dict[str, Late]) -> Iterator[list[Cell]]:
         word(job.last_state or ("running" if job.running else None)),
         moment(job.last_end_at, job.now),
         lasting(job.last_duration),
-        job.plugin if job.present else said(f"{job.plugin} (gone)", "yellow"),
+        job.plugin if job.present else styled(f"{job.plugin} (gone)", "yellow"),
         Text(lasting(overdue[job.name].by), style="bold red") if job.name in overdue else "",
     ]
     first: list[Cell] = [
@@ -114,7 +116,7 @@ def _rows(job: JobView, overdue: dict[str, Late]) -> Iterator[list[Cell]]:
     if not job.schedules:
         yield [*first, *last]
     for n, schedule in enumerate(job.schedules):
-        name = Text.assemble(job.name if n == 0 else "  ", said(_label(schedule, job), "dim"))
+        name = Text.assemble(job.name if n == 0 else "  ", styled(_label(schedule, job), "dim"))
         yield [name, *_slot(schedule, job.now), *(last if n == 0 else [""] * len(last))]
 
 

@@ -138,7 +138,7 @@ def _as_text(cell: Cell) -> Text:
     return shown if isinstance(shown, Text) else Text(shown)
 
 
-def said(words: str, style: str = "") -> Text:
+def styled(words: str, style: str = "") -> Text:
     """Return what somebody said, as it may be shown: rich leaves out what it does not like."""
     return Text(visible(words), style)
 

@@ -17,7 +17,7 @@ from sereno.cli.failure import FAILED, INTERRUPTED, remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting
 from sereno.cli.options import DURATION, reveal_option
-from sereno.cli.output import console, said, write, write_json
+from sereno.cli.output import console, styled, write, write_json
 from sereno.cli.query import ask
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.run import FINAL
@@ -175,7 +175,7 @@ class _Waiting:
             self._print_line(words, style="")
 
     def _print_line(self, words: str, style: str = "yellow") -> None:
-        self.bar.console.print(said(redact(words), style), soft_wrap=True)
+        self.bar.console.print(styled(redact(words), style), soft_wrap=True)
 
     def _warn_leaderless(self, leader: LeaderView, state: str) -> None:
         """Print once that nobody has led for longer than the lead takes to change hands."""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
-from sereno.cli.output import said, title, word, write, write_facts, write_json
+from sereno.cli.output import styled, title, word, write, write_facts, write_json
 from sereno.cli.query import ask
 from sereno.cli.runs import progress
 from sereno.cli.table import Cell
@@ -37,7 +37,7 @@ def show(invocation: Invocation, run_id: int, lines: int, *, reveal: bool, as_js
     write_facts(_facts(run))
     for one in left:
         write(
-            said(
+            styled(
                 f"attempt {one.attempt} works on on {one.label}: it was told to stop "
                 f"{lasting(one.now - one.since)} ago, and keeps its place",
                 "yellow",
@@ -60,9 +60,9 @@ def print_outcome(run: RunDetail) -> None:
         title("error")
         # What its traceback ends with is not told twice.
         if run.error and run.error not in (run.traceback or ""):
-            write(said(run.error, "red"))
+            write(styled(run.error, "red"))
         if run.traceback:
-            write(said(run.traceback.rstrip(), "red"))
+            write(styled(run.traceback.rstrip(), "red"))
     if run.lines:
         title("log, its last lines")
         for line in run.lines:
@@ -136,12 +136,14 @@ def _attempt(attempt: AttemptView, now: datetime) -> Text:
         took = f" after {lasting((attempt.finished_at or now) - attempt.started_at)}"
     where = f" on {attempt.node}" if attempt.node else ""
     error = f": {attempt.error}" if attempt.error else ""
-    return Text.assemble(f"{attempt.attempt}  ", word(attempt.state), said(f"{took}{where}{error}"))
+    return Text.assemble(
+        f"{attempt.attempt}  ", word(attempt.state), styled(f"{took}{where}{error}")
+    )
 
 
 def _warning(warning: WarningView) -> Text:
     often = "" if warning.times == 1 else f" ({warning.times:,} times)"
-    return Text.assemble(f"{warning.attempt}  ", said(f"{warning.message}{often}", "yellow"))
+    return Text.assemble(f"{warning.attempt}  ", styled(f"{warning.message}{often}", "yellow"))
 
 
 def _line(line: LogLine) -> Text:
@@ -150,5 +152,5 @@ def _line(line: LogLine) -> Text:
     return Text.assemble(
         (f"{here:%H:%M:%S}.{here.microsecond // 1000:03} ", "dim"),
         (f"{line.level.lower():<8} ", style),
-        said(line.message.replace("\n", "\n" + " " * 22)),
+        styled(line.message.replace("\n", "\n" + " " * 22)),
     )

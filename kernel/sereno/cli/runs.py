@@ -6,7 +6,7 @@ from rich.text import Text
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
-from sereno.cli.output import said, word, write_json, write_table
+from sereno.cli.output import styled, word, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.text import visible
@@ -97,11 +97,11 @@ def remark(run: RunView) -> Text:
     """Return what is worth a word: progress while it runs, the error when it failed, and else how
     often it has warned."""
     if run.state == "running":
-        return said(progress(run), "cyan")
+        return styled(progress(run), "cyan")
     if run.error:
-        return said(ended(visible(run.error)), "" if run.state == "cancelled" else "red")
+        return styled(ended(visible(run.error)), "" if run.state == "cancelled" else "red")
     if run.warnings:
-        return said(f"{run.warnings:,} warning{'s' * (run.warnings > 1)}", "yellow")
+        return styled(f"{run.warnings:,} warning{'s' * (run.warnings > 1)}", "yellow")
     return Text("")
 
 

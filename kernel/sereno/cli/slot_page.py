@@ -10,7 +10,7 @@ from rich.text import Text
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
-from sereno.cli.output import said, title, word, write, write_json
+from sereno.cli.output import styled, title, word, write, write_json
 from sereno.cli.query import ask
 from sereno.cli.run_page import print_outcome
 from sereno.model.run import FINAL
@@ -136,7 +136,7 @@ def _verdict(slot: SlotView, answer: _Answer) -> Text:
     if slot.slots > 1:
         span = f"{exact(slot.first_slot)} to {exact(slot.last_slot)}"
         start = f"The slot is one of {slot.slots:,} of schedule '{slot.schedule}', {span}, all "
-        return Text.assemble(said(start), verdict, said(reason), said(decided))
+        return Text.assemble(styled(start), verdict, styled(reason), styled(decided))
     start = f"The slot {exact(slot.first_slot)} of schedule '{slot.schedule}' "
     if slot.verdict == "waiting":
         run = answer.runs.get(slot.run_id or 0)
@@ -146,7 +146,9 @@ def _verdict(slot: SlotView, answer: _Answer) -> Text:
     if slot.run_id is not None and slot.verdict == "skipped":  # a person's word, not a leader's
         decided = f" Its run {slot.run_id} ended unbegun, at {exact(slot.decided_at)}."
     words = {"ran": "ran on time", "late": "ran late"}.get(slot.verdict, f"was {slot.verdict}")
-    return Text.assemble(said(start), Text(words, style=verdict.style), said(reason), said(decided))
+    return Text.assemble(
+        styled(start), Text(words, style=verdict.style), styled(reason), styled(decided)
+    )
 
 
 def _rule(rule: RuleView) -> str:
@@ -206,7 +208,7 @@ def _run(run: RunDetail) -> Text:
         return Text.assemble("It ended unbegun: ", word(run.state), ".")
     verb = "It " if run.state in FINAL else "It is "
     return Text.assemble(
-        verb, word(run.state), said(f"{took}{where}{late}, attempt {run.attempt}.")
+        verb, word(run.state), styled(f"{took}{where}{late}, attempt {run.attempt}.")
     )
 
 

@@ -69,7 +69,7 @@ class DefaultRegistry:
                 continue
             taken |= shown.names
             page.lines([shown.lines.decode()])
-        self._tell(why)
+        self._log_left_out(why)
         named = sorted({(_name(c), reason) for c, (reason, _) in why.items()})[:_MOST_NAMED]
         page.family(
             "sereno_metrics_left_out",
@@ -106,7 +106,7 @@ class DefaultRegistry:
                 why[stuck] = ("slow", slow)
         return read, why | dict.fromkeys(rest, ("slow", slow))
 
-    def _tell(self, why: dict[Any, tuple[Reason, BaseException]]) -> None:
+    def _log_left_out(self, why: dict[Any, tuple[Reason, BaseException]]) -> None:
         before, self._left_out = self._left_out, {c: reason for c, (reason, _) in why.items()}
         for collector, (reason, error) in why.items():
             if before.get(collector) != reason:

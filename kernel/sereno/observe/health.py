@@ -27,11 +27,11 @@ def health(
 ) -> dict[str, Any]:
     """Return the whole report, with at most `limit` tasks."""
     snapshot = glance.snapshot
-    told = tasks(glance)
+    shown = tasks(glance)
     down = _down(status, glance)
     problems = [
         *down,
-        *_degraded(told, plugins),
+        *_degraded(shown, plugins),
         *_history(glance),
         *(redact(t) for t in status.troubles()),
     ]
@@ -60,8 +60,8 @@ def health(
             {"name": p.name, "version": p.version, "state": p.state, "reason": redact(p.reason)}
             for p in plugins
         ],
-        "tasks_total": len(told),
-        "tasks": told[:limit],
+        "tasks_total": len(shown),
+        "tasks": shown[:limit],
     }
 
 
@@ -143,11 +143,11 @@ def unled(snapshot: Snapshot, lease: timedelta) -> str | None:
     )
 
 
-def _degraded(told: list[dict[str, Any]], plugins: Sequence[PluginFacts]) -> list[str]:
+def _degraded(shown: list[dict[str, Any]], plugins: Sequence[PluginFacts]) -> list[str]:
     late = [
         f"job '{task['name']}' has been overdue for "
         f"{format_duration(parse_duration(round(task['overdue_seconds'])))} ({task['severity']})"
-        for task in told
+        for task in shown
         if task["overdue_seconds"]
     ]
     more = [f"{len(late) - 10} more jobs are overdue"] if len(late) > 10 else []

@@ -29,7 +29,7 @@ from sereno.engine.context import RunContext, StopFlag
 from sereno.engine.executors.wire import (
     Checkpointed,
     Enqueue,
-    Enqueued,
+    EnqueuedRun,
     Flush,
     Flushed,
     Logged,
@@ -87,7 +87,7 @@ class _Line:
     def __init__(self, joined: socket.socket) -> None:
         self._socket = joined
         self._lock = threading.Lock()
-        self._answers: SimpleQueue[Flushed | Enqueued] = SimpleQueue()
+        self._answers: SimpleQueue[Flushed | EnqueuedRun] = SimpleQueue()
         self._asking = threading.Lock()
         self.stop = StopFlag()
         self._on_stop: Callable[[], None] | None = None
@@ -107,11 +107,11 @@ class _Line:
 
     def enqueue(self, request: RunRequest) -> int:
         answer = self._ask(Enqueue(request))
-        if isinstance(answer, Enqueued) and answer.run_id is not None:
+        if isinstance(answer, EnqueuedRun) and answer.run_id is not None:
             return answer.run_id
         raise getattr(errors, getattr(answer, "kind", ""), RunError)(answer.error)
 
-    def _ask(self, question: Report) -> Flushed | Enqueued:
+    def _ask(self, question: Report) -> Flushed | EnqueuedRun:
         with self._asking:  # one after another, so that each gets its own answer
             self.send(question)
             return self._answers.get()
@@ -124,7 +124,7 @@ class _Line:
                 case Stop():
                     self.stop.set()
                     on_stop()
-                case Flushed() | Enqueued() as answer:
+                case Flushed() | EnqueuedRun() as answer:
                     self._answers.put(answer)
                 case Start():
                     pass

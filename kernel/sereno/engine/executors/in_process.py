@@ -19,7 +19,7 @@ from sereno.engine.executors.executor import ChildError, Executor, make_sure
 from sereno.engine.executors.wire import (
     Checkpointed,
     Enqueue,
-    Enqueued,
+    EnqueuedRun,
     Flush,
     Flushed,
     Logged,
@@ -180,11 +180,11 @@ async def _flushed(context: RunContext[Any]) -> Flushed:
     return Flushed()
 
 
-async def _enqueued(context: RunContext[Any], request: RunRequest) -> Enqueued:
+async def _enqueued(context: RunContext[Any], request: RunRequest) -> EnqueuedRun:
     try:
-        return Enqueued(await context.reporter.services.enqueue(request))
+        return EnqueuedRun(await context.reporter.services.enqueue(request))
     except SerenoError as error:
-        return Enqueued(error=str(error), kind=type(error).__name__)
+        return EnqueuedRun(error=str(error), kind=type(error).__name__)
 
 
 def _result(ended: Returned | Raised | None, code: int) -> Encoded:

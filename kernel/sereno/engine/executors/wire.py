@@ -83,12 +83,12 @@ class Flushed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Enqueue(msgspec.Struct, frozen=True, tag=True):
-    """``run.enqueue``: answered by `Enqueued`."""
+    """``run.enqueue``: answered by `EnqueuedRun`."""
 
     request: RunRequest
 
 
-class Enqueued(msgspec.Struct, frozen=True, tag=True):
+class EnqueuedRun(msgspec.Struct, frozen=True, tag=True):
     """What became of `Enqueue`: the run's id, or the error and the name of its class."""
 
     run_id: int | None = None
@@ -110,10 +110,10 @@ class Raised(msgspec.Struct, frozen=True, tag=True):
     kind: str = "error"
 
 
-Order = Start | Stop | Flushed | Enqueued
+Order = Start | Stop | Flushed | EnqueuedRun
 Report = Progressed | Checkpointed | Warned | Logged | Flush | Enqueue | Returned | Raised
 
-_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed | Enqueued)
+_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed | EnqueuedRun)
 _reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(
     Progressed | Checkpointed | Warned | Logged | Flush | Enqueue | Returned | Raised
 )
