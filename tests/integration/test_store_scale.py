@@ -48,7 +48,32 @@ WITH made AS (
 )
 INSERT INTO sereno.slot (schedule_id, slot, verdict, run_id, term)
 SELECT schedule_id, slot + id * interval '1 ms', 'ran', id, 1 FROM made;
+INSERT INTO sereno.run_log (run_id, attempt, line, at, level, logger, message)
+SELECT id, 1, 0, queued_at, 'INFO', 'kept', 'said' FROM sereno.run WHERE schedule_id >= %(first)s;
 """
+
+OLD = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def walked(
+    older: bool = True,
+    jobs: list[str] | None = None,
+    states: list[str] | None = None,
+    way: str | None = None,
+    **rest: Any,
+) -> tuple[str, tuple[Any, ...]]:
+    """Return how runs are looked for: 500 at most for 20, by what else is in `rest`."""
+    names = ("causes", "schedules", "nodes", "asker", "since", "until", "params", "error")
+    names += ("all_of", "none_of")
+    bounds = (older, 0 if older else 10, 2**63 - 1, jobs, states, 500, 21)
+    return "runs_walk", (*bounds, *(rest.get(name) for name in names), way)
+
+
+def said(older: bool, at: datetime, **rest: Any) -> tuple[str, tuple[Any, ...]]:
+    """Return how log lines are looked for: 100 at most for 20."""
+    bounds = (older, 100, 21, at, 0, 0, 0, OLD - SINCE, OLD + SINCE)
+    return "lines_walk", (*bounds, rest.get("levels"), rest.get("jobs"), rest.get("text"))
+
 
 QUESTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "what monitors ask": ("watch_jobs", (1, 1)),
@@ -62,14 +87,32 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "the replicas": ("nodes_present", (1,)),
     "the jobs": ("view_jobs", ()),
     "one schedule": ("view_schedules", ("kept@7",)),
-    "the newest runs": ("view_runs", (None, None, 20)),
-    "the newest runs of a job": ("view_runs", ("kept", None, 20)),
-    "the runs of a job without any": ("view_runs", ("idle", None, 20)),
-    "what failed": ("view_runs", (None, ["failed", "timed_out"], 20)),
-    "what failed of a job": ("view_runs", ("kept", ["failed"], 20)),
-    "what runs": ("view_runs", (None, ["running"], 20)),
-    "what runs or waits of a job": ("view_runs", ("kept", ["running", "queued"], 20)),
-    "all that did not succeed": ("view_runs", (None, ["queued", "running", "lost"], 20)),
+    "the newest runs": walked(),
+    "the runs after an old one": walked(older=False),
+    "the newest runs of a job": walked(jobs=["kept"]),
+    "the newest runs of two jobs": walked(jobs=["kept", "idle"]),
+    "the runs of a job after an old one": walked(older=False, jobs=["kept"]),
+    "the runs of a job without any": walked(jobs=["idle"]),
+    "what failed": walked(states=["failed", "timed_out"], way="over"),
+    "what failed after an old one": walked(older=False, states=["failed"], way="over"),
+    "what failed of a job": walked(jobs=["kept"], states=["failed"], way="over"),
+    "what failed of a job after": walked(older=False, jobs=["kept"], states=["lost"], way="over"),
+    "what runs": walked(states=["running"], way="live"),
+    "what runs or waits of a job": walked(jobs=["kept"], states=["running", "queued"], way="live"),
+    "all that did not succeed": walked(states=["queued", "running", "lost"], way="both"),
+    "by what no run has": walked(params={"site": 12}, error="disk", asker="ana", causes=["chain"]),
+    "of a job by what no run has": walked(jobs=["kept"], params={"site": 12}, nodes=[NODE]),
+    "of a schedule at a time": walked(jobs=["kept"], schedules=[7], since=OLD, until=OLD),
+    "of very many jobs": walked(all_of=["kept"], none_of=["idle"]),
+    "the number at an instant": ("run_number_at", (OLD,)),
+    "whether few wait": ("runs_queued_few", (10_000,)),
+    "runs as they are listed": ("view_runs_of", (list(range(1, 21)),)),
+    "what followed a run": ("chain_below", (3, 500)),
+    "the newest log lines": said(True, OLD + SINCE),
+    "log lines after an old one": said(False, OLD),
+    "log lines by what none has": said(True, OLD + SINCE, levels=["ERROR"], text="x"),
+    "log lines of a job before": said(True, OLD, jobs=["idle"]),
+    "the log lines of a run": ("view_lines_after", (3, 1, -1, 100)),
     "one run": ("view_run", (3,)),
     "the slots of a day": ("view_slots", ("kept", THEN, THEN + timedelta(days=1), 100)),
     "declared schedules": ("schedules_declared", ()),

@@ -1,5 +1,7 @@
 """``sereno runs``: the runs, the newest first."""
 
+from typing import cast
+
 import click
 from rich.text import Text
 
@@ -9,8 +11,10 @@ from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
+from sereno.model.run import RunState
 from sereno.model.text import visible
-from sereno.store import views
+from sereno.store import search, views
+from sereno.store.filters import RunFilter
 from sereno.store.pool import Database
 from sereno.store.views import LeaderView, RunView
 
@@ -52,9 +56,12 @@ def command(
     job = job if only is None else only
 
     async def question(db: Database) -> tuple[list[RunView], LeaderView]:
-        found = await views.runs(db, job=job, states=states, limit=limit)
-        if job is not None and not found:
-            await views.known_job(db, job)
+        wanted = RunFilter(job=job, states=cast(tuple[RunState, ...], states))
+        page = await search.runs(db, wanted, limit=limit)
+        found = [*page.items]
+        while len(found) < limit and page.older is not None:
+            page = await search.runs(db, wanted, limit=limit - len(found), at=page.older)
+            found += page.items
         return found, await views.leader(db)
 
     found, leader = ask(invocation, question)

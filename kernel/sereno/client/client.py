@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from sereno.client.declarations import Declarations
 from sereno.client.run_verbs import RunVerbs
+from sereno.client.search_verbs import SearchVerbs
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.job import Job
 from sereno.model.lazy import lazy
@@ -20,7 +21,7 @@ from sereno.triggers import learn_when_asked
 _CONNECTIONS = 4
 
 
-class Client(RunVerbs):
+class Client(RunVerbs, SearchVerbs):
     """All that a person or a program may ask or do, as methods.
 
     It works on the database alone: a replica need not be near, and what one has to do it does when

@@ -115,6 +115,10 @@ class SyncClient:
     chain = Blocking(Client.chain)
     log = Blocking(Client.log)
     follow = Iterating(Client.follow)
+    runs = Blocking(Client.runs)
+    count_runs = Blocking(Client.count_runs)
+    logs = Blocking(Client.logs)
+    follow_logs = Iterating(Client.follow_logs)
 
 
 class _Worker:

@@ -299,13 +299,6 @@ def known_plugin(name: str, known: Collection[str]) -> None:
         raise NotFoundError(f"there is no plugin '{name}'{hint}")
 
 
-async def runs(
-    db: Database, *, job: str | None = None, states: Sequence[str] = (), limit: int = 20
-) -> list[RunView]:
-    """Return at most `limit` runs, the newest first."""
-    return shown(await db.fetch("view_runs", job, list(states) or None, limit), RunView)
-
-
 async def listed(db: Database, run_ids: Sequence[int]) -> list[RunView]:
     """Return those of `run_ids` that are kept, the newest first."""
     return shown(await db.fetch("view_runs_of", list(run_ids)), RunView)

@@ -26,45 +26,6 @@ SELECT s.id, s.name, s.job, s.origin, s.state, s.paused_until, s.paused_by, s.pa
  WHERE s.state <> 'removed' AND ($1::text IS NULL OR s.job = $1 OR s.name = $1)
  ORDER BY s.job, s.name;
 
--- name: view_runs
--- $1 job, $2 states (each null: all), $3 at most. The newest first. Of a million runs that succeeded none is read where
--- they are not asked for: each other state has an index, of which a plan must know, whatever $1 and $2 are then. Pairs
--- are compared so that (job, id) is the way: the planner may think that a job's runs are soon met by id.
-SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.run_at, r.queued_at, r.started_at,
-       r.finished_at, r.attempt, coalesce(n.label, left(r.node::text, 8)) AS node, r.term, r.requested_by, r.error,
-       p.done, p.total, p.note,
-       (SELECT least(coalesce(sum(w.times), 0), 1::bigint << 62)::bigint FROM sereno.run_warning w WHERE w.run_id = r.id) AS warnings
-  FROM ((SELECT * FROM sereno.run b
-          WHERE $1::text IS NULL AND 'succeeded' <> ALL ($2::text[]) AND b.state IN ('failed', 'timed_out', 'cancelled', 'lost')
-            AND b.state = ANY ($2) ORDER BY b.id DESC LIMIT $3)
-        UNION ALL
-        (SELECT * FROM sereno.run c
-          WHERE $1 IS NOT NULL AND (c.job, c.id) > ($1, 0) AND (c.job, c.id) < ($1, 9223372036854775807)
-            AND 'succeeded' <> ALL ($2) AND c.state IN ('failed', 'timed_out', 'cancelled', 'lost') AND c.state = ANY ($2)
-          ORDER BY c.job DESC, c.id DESC LIMIT $3)
-        UNION ALL
-        (SELECT * FROM sereno.run q
-          WHERE q.state = 'queued' AND 'succeeded' <> ALL ($2) AND 'queued' = ANY ($2) AND ($1 IS NULL OR q.job = $1)
-          ORDER BY q.id DESC LIMIT $3)
-        UNION ALL
-        (SELECT * FROM sereno.run x
-          WHERE x.state = 'running' AND 'succeeded' <> ALL ($2) AND 'running' = ANY ($2) AND ($1 IS NULL OR x.job = $1)
-          ORDER BY x.id DESC LIMIT $3)
-        UNION ALL
-        (SELECT * FROM sereno.run a
-          WHERE $1 IS NULL AND ('succeeded' <> ALL ($2)) IS NOT TRUE AND ($2 IS NULL OR a.state = ANY ($2))
-          ORDER BY a.id DESC LIMIT $3)
-        UNION ALL
-        (SELECT * FROM sereno.run j
-          WHERE $1 IS NOT NULL AND (j.job, j.id) > ($1, 0) AND (j.job, j.id) < ($1, 9223372036854775807)
-            AND ('succeeded' <> ALL ($2)) IS NOT TRUE AND ($2 IS NULL OR j.state = ANY ($2))
-          ORDER BY j.job DESC, j.id DESC LIMIT $3)
-        ORDER BY id DESC LIMIT $3) r
-  LEFT JOIN sereno.schedule s ON s.id = r.schedule_id
-  LEFT JOIN sereno.node n ON n.id = r.node
-  LEFT JOIN sereno.run_progress p ON p.run_id = r.id
- ORDER BY r.id DESC;
-
 -- name: view_run
 -- $1 run
 SELECT r.id, r.job, r.state, r.cause, s.name AS schedule, r.slot, r.priority, r.run_at, r.queued_at, r.started_at,
