@@ -29,6 +29,7 @@ from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStart
 from sereno.model.job import Job, job
 from sereno.model.lazy import lazy
 from sereno.model.metric import Collector, Metric, Sample
+from sereno.model.migrations import Migrations
 from sereno.model.notification import Notification, Notifier
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
@@ -108,6 +109,7 @@ __all__ = [
     "LogFilter",
     "LogLine",
     "Metric",
+    "Migrations",
     "NotFoundError",
     "Notification",
     "Notifier",

@@ -22,6 +22,7 @@ from sereno.model.demo import Demo
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
 from sereno.model.metric import Collector
+from sereno.model.migrations import Migrations
 from sereno.model.notification import Notifier
 from sereno.triggers import KindParser
 
@@ -52,6 +53,14 @@ def sereno_register_notifiers(settings: Any) -> Iterable[Notifier]:  # type: ign
 @hookspec
 def sereno_register_collectors(settings: Any) -> Iterable[Collector]:  # type: ignore[empty-body]
     """Return what reads this plugin's own metrics, for the metrics page of every replica."""
+
+
+@hookspec
+def sereno_register_migrations(settings: Any) -> Migrations:  # type: ignore[empty-body]
+    """Return this plugin's schema and its files, which make its tables before its lifespan opens.
+
+    One that fails fails its plugin alone. None: it has no tables with these settings.
+    """
 
 
 @hookspec

@@ -12,6 +12,7 @@ import asyncpg
 from sereno.app.bus import Bus
 from sereno.app.host import configured
 from sereno.app.node import Node
+from sereno.app.plugin_tables import tables_made
 from sereno.hookspecs import hookimpl
 from sereno.model.errors import StoreError
 from sereno.model.events import LeaderChanged, RunFinished, RunStarted, SlotSettled
@@ -79,6 +80,7 @@ class LiveNode:
 
     async def _work(self, hooks: HookDispatcher) -> None:
         await self.kernel.join(None)
+        hooks.registry = await tables_made(self.settings.database_url, hooks.registry)
         opening = hooks.lifespans(self.settings.database_url)
         self.kernel.registry = await self._stack.enter_async_context(opening)
         await self.kernel.work(self.stopped)

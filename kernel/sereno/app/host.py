@@ -20,6 +20,7 @@ from sereno.app.bus import Bus
 from sereno.app.departure import Departure
 from sereno.app.descriptors import Descriptors
 from sereno.app.node import Node, new_status
+from sereno.app.plugin_tables import tables_made
 from sereno.app.systemd import Systemd
 from sereno.engine.forks import own_forks
 from sereno.engine.loop_guard import guard, refusals
@@ -199,6 +200,7 @@ async def _hosting(
             return 0
         departure.opening = True
         log.debug("opening plugins")
+        hooks.registry = await tables_made(dsn, hooks.registry)
         node.registry = await stack.enter_async_context(hooks.lifespans(dsn))
         departure.opening = False
         collected.begin(node.registry.collectors, node.registry.states)

@@ -80,6 +80,8 @@ class Node:
         self._bus = bus
         self._tracer = tracer
         self._node = NodeIdentity(status.node, 0)
+        series = registry.migrations.values()
+        self._plugin_migrations = {s.schema: s.migrations[-1].number for s in series}
         self._facts = self._facts_of(None)
         self.runner: Runner | None = None
         self.leader: Leader | None = None
@@ -112,7 +114,15 @@ class Node:
 
     def _facts_of(self, http: str | None) -> NodeFacts:
         node, label = self.status.node, self.status.label
-        return NodeFacts(node, label, os.getpid(), self.status.version, http, newest_known())
+        return NodeFacts(
+            id=node,
+            label=label,
+            pid=os.getpid(),
+            version=self.status.version,
+            http=http,
+            migration=newest_known(),
+            plugin_migrations=self._plugin_migrations,
+        )
 
     async def _present(self) -> NodeIdentity:
         """Return this node with the key of its row, which may be another one after a failover."""

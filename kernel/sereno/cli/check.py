@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, system_time
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write, write_json, write_table
+from sereno.cli.plugin_tables import told_by_database
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.job import Job
 from sereno.plugins import Registry
@@ -39,10 +41,11 @@ _SLOTS = 3
 @as_json
 @pass_invocation
 def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
-    """Check settings and plugins without a database, and print the next slots.
+    """Check settings and plugins, and print the next slots; works without a database.
 
-    Exit codes: 1 when a plugin cannot be loaded, or with --drift a schedule would move; 2 when the
-    configuration is at fault.
+    One that answers is asked what plugins have left in it, and whose tables could not be made.
+    Exit codes: 1 when a plugin cannot be loaded or its tables not made, or with --drift a schedule
+    would move; 2 when the configuration is at fault.
     """
     if drift:
         print_drift(invocation, as_json)
@@ -52,27 +55,39 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     failed = [r for r in registry.records.values() if r.state == "failed"]
     now = system_time()
     file = find_file(invocation.config, os.environ)
+    told = told_by_database(invocation)
     if as_json:
-        write_json({"settings": None if file is None else str(file), **_as_json(registry, now)})
+        found = {"settings": None if file is None else str(file), **_as_json(registry, now)}
+        write_json({**found, "database": told})
     else:
-        write(f"settings  {file or 'no file: defaults and environment'}")
-        write(f"plugins   {', '.join(_plugins(registry)) or 'none'}")
-        write(f"jobs      {len(registry.jobs)}, with {len(registry.schedules)} schedules")
-        by_hand = _by_hand(registry)
-        if quiet := [job.name for job in by_hand if not job.unscheduled]:
-            write(f"by hand   {', '.join(quiet)}", wrap=True)
-        for job in by_hand:
-            if job.unscheduled:
-                write(styled(f"job '{job.name}' has no schedule: {job.unscheduled}", "yellow"))
-        write()
-        write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
+        _write_text(registry, file, now)
     sys.stdout.flush()
     for warning in registry.warnings:
         remark(warning)
+    if told["why"] is not None:
+        remark(f"the database was not asked for plugins' tables: {told['why']}")
+    for sentence in told["orphans"]:
+        remark(sentence)
     for record in failed:
         complain(f"plugin '{record.name}' cannot be loaded: {record.reason}")
-    if failed:
+    for sentence in told["faults"]:
+        complain(sentence)
+    if failed or told["faults"]:
         raise click.exceptions.Exit(FAILED)
+
+
+def _write_text(registry: Registry, file: Path | None, now: datetime) -> None:
+    write(f"settings  {file or 'no file: defaults and environment'}")
+    write(f"plugins   {', '.join(_plugins(registry)) or 'none'}")
+    write(f"jobs      {len(registry.jobs)}, with {len(registry.schedules)} schedules")
+    by_hand = _by_hand(registry)
+    if quiet := [job.name for job in by_hand if not job.unscheduled]:
+        write(f"by hand   {', '.join(quiet)}", wrap=True)
+    for job in by_hand:
+        if job.unscheduled:
+            write(styled(f"job '{job.name}' has no schedule: {job.unscheduled}", "yellow"))
+    write()
+    write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
 
 
 def _plugins(registry: Registry) -> list[str]:

@@ -1,13 +1,17 @@
 """``sereno migrate``: brings the schema to this version."""
 
 import asyncio
+import sys
 
 import click
+import msgspec
 
+from sereno.cli.failure import FAILED, complain, remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import write, write_json
-from sereno.store.migrator import migrate
+from sereno.cli.plugin_tables import migrate_plugins, write_plugins
+from sereno.store.migrator import Migrated, migrate
 
 
 @click.command("migrate")
@@ -19,11 +23,28 @@ from sereno.store.migrator import migrate
 @as_json
 @pass_invocation
 def command(invocation: Invocation, post: bool, as_json: bool) -> None:
-    """Bring the database's schema to this version; safe while replicas run."""
+    """Bring the database's schema, and the tables of plugins, to this version; safe while replicas
+    run.
+
+    Exit code 1 when a migration of a plugin fails; the others are applied.
+    """
     schema = asyncio.run(migrate(invocation.database_url, post=post))
+    plugins = migrate_plugins(invocation, post)
     if as_json:
-        write_json(schema)
-        return
+        write_json({**msgspec.structs.asdict(schema), **plugins})
+    else:
+        _write(schema)
+        write_plugins(plugins)
+    sys.stdout.flush()
+    for sentence in plugins["orphans"]:
+        remark(sentence)
+    for sentence in plugins["faults"]:
+        complain(sentence)
+    if plugins["faults"]:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _write(schema: Migrated) -> None:
     for name in schema.applied:
         write(f"applied {name}")
     for name in schema.newer:

@@ -17,6 +17,7 @@ import msgspec
 from sereno.model.errors import ConfigurationError, ParamsError, PluginError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
+from sereno.model.migrations import Migrations
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Schedule
 from sereno.model.schedule_spec import ScheduleSpec
@@ -29,6 +30,8 @@ from sereno.plugins.loader import Plugins
 from sereno.plugins.overrides import Overrides
 from sereno.plugins.registry import Registry
 from sereno.settings import Settings, plugin_key, plugin_settings
+from sereno.store.migration import read_migrations
+from sereno.store.migration_series import PluginSeries
 from sereno.triggers.guard import is_foreign
 from sereno.triggers.occurrences import next_slot
 
@@ -62,6 +65,7 @@ class _Collector(msgspec.Struct):
     notifiers_of: dict[str, set[str]] = {}
     collectors: dict[str, tuple[Collector, ...]] = {}
     metrics: dict[str, str] = {}
+    migrations: dict[str, PluginSeries] = {}
     problems: list[str] = []
 
     def learn_kinds(self, name: str) -> None:
@@ -81,6 +85,7 @@ class _Collector(msgspec.Struct):
             notifiers = self._notifiers(name, settings)
             answer = self.plugins.call(name, "sereno_register_collectors", settings=settings)
             collectors, metrics = checked_collectors(answer or (), self.metrics)
+            series = self._migrations(name, settings)
         except ConfigurationError as error:
             self.problems.append(str(error))
         except KeyboardInterrupt:
@@ -96,6 +101,8 @@ class _Collector(msgspec.Struct):
             self.notifiers_of[name] = set(notifiers)
             self.collectors[name] = collectors
             self.metrics |= dict.fromkeys(metrics, name)
+            if series is not None:
+                self.migrations[name] = series
 
     def _settings(self, name: str) -> Any:
         struct = self.plugins.call(name, "sereno_register_settings")
@@ -147,6 +154,21 @@ class _Collector(msgspec.Struct):
             found[notifier.name] = notifier
         return found
 
+    def _migrations(self, name: str, settings: Any) -> PluginSeries | None:
+        answer = self.plugins.call(name, "sereno_register_migrations", settings=settings)
+        if answer is None:
+            return None
+        if not isinstance(answer, Migrations):
+            raise PluginError(f"sereno_register_migrations returned {answer!r:.200}, no Migrations")
+        for other, series in self.migrations.items():
+            if series.schema == answer.schema:
+                raise PluginError(
+                    f"plugins '{other}' and '{name}' both have the schema '{answer.schema}'; "
+                    f"'{other}' keeps it"
+                )
+        files = read_migrations(answer.package, answer.folder)
+        return PluginSeries(migrations=files, schema=answer.schema, plugin=name)
+
     def check_chains(self) -> None:
         """Fail plugins until every chain that is left works: each failure may break another's."""
         while faults := chain_faults(self.jobs):
@@ -159,6 +181,7 @@ class _Collector(msgspec.Struct):
         self.jobs = {job: j for job, j in self.jobs.items() if self.plugin_of[job] != name}
         self.settings.pop(name, None)
         self.commands.pop(name, None)
+        self.migrations.pop(name, None)
         self.collectors.pop(name, None)
         self.metrics = {m: plugin for m, plugin in self.metrics.items() if plugin != name}
         for notifier in self.notifiers_of.pop(name, ()):
@@ -188,6 +211,7 @@ class _Collector(msgspec.Struct):
             notifiers=self.notifiers,
             notifiers_of=self.notifiers_of,
             collectors=self.collectors,
+            migrations=self.migrations,
             warnings=tuple(warnings),
         )
 

@@ -13,6 +13,7 @@ from sereno.model.schedule import Origin, Schedule
 from sereno.model.suggestion import suggestion
 from sereno.plugins.loader import Plugins
 from sereno.plugins.record import PluginRecord
+from sereno.store.migration_series import PluginSeries
 
 
 class DeclaredSchedule(msgspec.Struct, frozen=True):
@@ -37,7 +38,8 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings`: each loaded plugin's Struct, None where it declares none. `states`: what the
     lifespans have yielded, by plugin, once they are open. `commands`: by plugin.
-    `notifiers`: by name; `notifiers_of`: their names by plugin. `collectors`: by plugin.
+    `notifiers`: by name; `notifiers_of`: their names by plugin. `collectors`,
+    `migrations`: by plugin.
     `warnings`: sentences to be logged once logging stands.
     """
 
@@ -51,6 +53,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     notifiers: Mapping[str, Notifier] = {}
     notifiers_of: Mapping[str, Collection[str]] = {}
     collectors: Mapping[str, tuple[Collector, ...]] = {}
+    migrations: Mapping[str, PluginSeries] = {}
     warnings: tuple[str, ...] = ()
 
     @property
@@ -86,4 +89,5 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
             notifiers={n: f for n, f in self.notifiers.items() if n not in gone},
             notifiers_of={n: f for n, f in self.notifiers_of.items() if n not in reasons},
             collectors={n: c for n, c in self.collectors.items() if n not in reasons},
+            migrations={n: m for n, m in self.migrations.items() if n not in reasons},
         )

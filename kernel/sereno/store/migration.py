@@ -1,4 +1,4 @@
-"""Knows the migrations: numbered files, checksummed, forward only, before or after which code."""
+"""Knows migrations: numbered files, checksummed, forward only, before or after which code."""
 
 import hashlib
 import re
@@ -6,6 +6,8 @@ from functools import cache
 from importlib.resources import files
 
 import msgspec
+
+from sereno.model.errors import SchemaError
 
 _FILE = re.compile(r"(\d{4})_(pre|post)_(\w+)\.sql")
 
@@ -30,17 +32,43 @@ def is_pre(name: str) -> bool:
     return match is not None and match[2] == "pre"
 
 
+def read_migrations(package: str, folder: str) -> tuple[Migration, ...]:
+    """Return the migrations in a folder of `package`, by number.
+
+    Raises SchemaError when there are none, a number is there twice or a name is no migration's.
+    """
+    found: dict[int, Migration] = {}
+    place = files(package).joinpath(folder)
+    paths = list(place.iterdir()) if place.is_dir() else []
+    for path in sorted(paths, key=lambda p: p.name):
+        if not path.name.endswith(".sql"):
+            continue
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            raise SchemaError(
+                f"'{path.name}' in '{folder}' of {package} is no migration: "
+                "name it NNNN_pre_<what>.sql or NNNN_post_<what>.sql"
+            )
+        text, number = path.read_text("utf-8"), int(match[1])
+        if number in found:
+            raise SchemaError(
+                f"the migrations {found[number].name} and {path.name} of {package} have one "
+                "number; give the later one the next"
+            )
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        found[number] = Migration(number, path.name, text, digest)
+    if not found:
+        raise SchemaError(
+            f"there is no migration in '{folder}' of {package}; "
+            "its files are package data: NNNN_pre_<what>.sql"
+        )
+    return tuple(sorted(found.values(), key=lambda m: m.number))
+
+
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """Return all migrations, by number."""
-    found = []
-    for path in files(__package__).joinpath("migrations").iterdir():
-        match = _FILE.fullmatch(path.name)
-        if match:
-            text = path.read_text("utf-8")
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            found.append(Migration(int(match[1]), path.name, text, digest))
-    return tuple(sorted(found, key=lambda m: m.number))
+    """Return the kernel's migrations, by number."""
+    return read_migrations(__package__, "migrations")
 
 
 def newest_known() -> int:

@@ -15,8 +15,8 @@ a role must be allowed. Every wait is bounded, and who is in the way is named.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import msgspec
@@ -25,8 +25,9 @@ from sereno.model.errors import SchemaError, StoreError, StoreRightsError, Store
 from sereno.store.backend import named
 from sereno.store.connection import connect, guarded, probe
 from sereno.store.errors import LATER, translated
-from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
+from sereno.store.keys import MIGRATION_LOCK
 from sereno.store.migration import Migration, is_pre, migrations
+from sereno.store.migration_series import PluginSeries, Series
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 
@@ -68,23 +69,27 @@ async def migrate(dsn: str, *, post: bool = False) -> Migrated:
     there; StoreUnavailableError when there is no database, or somebody is in the way.
     """
     with translated():
-        way = await probe(dsn, _CONNECT_SECONDS)
-        connection = await connect(
-            dsn,
-            timeout=_CONNECT_SECONDS,
-            statement_cache_size=0,
-            settings={"application_name": "sereno migrate", **way.encoding.settings},
-        )
-        try:
-            applied: list[str] = []
-            while (known := await _applied(connection)) is None or _missing(known, post):
-                applied += await _apply_next(connection, post)
-            waiting = [m.name for m in _missing(known, post=True)]
-            ours = {m.number for m in migrations()}
-            newer = [row["name"] for number, row in known.items() if number not in ours]
-            return Migrated(applied=applied, waiting=waiting, newer=newer)
-        finally:
-            connection.terminate()
+        async with _session(dsn) as connection:
+            return await _brought_up(connection, Series(migrations()), post)
+
+
+async def migrate_plugin(dsn: str, series: PluginSeries, *, post: bool = False) -> Migrated:
+    """Apply what is missing of a plugin's migrations, once the kernel's are there; as `migrate`.
+
+    What fails is listed with its schema until it has succeeded.
+    """
+    with translated():
+        # A session of its own: what a plugin's file does to it is done to no other's.
+        async with _session(dsn) as connection:
+            try:
+                done = await _brought_up(connection, series, post)
+                if await connection.fetchval(sql("plugin_schema_faulty"), series.schema):
+                    await connection.execute(sql("plugin_schema_mended"), series.schema)
+                return done
+            except StoreError as error:
+                if not isinstance(error, StoreUnavailableError):
+                    await _list_fault(dsn, series, str(error))
+                raise
 
 
 async def confirm(db: Database) -> None:
@@ -93,7 +98,7 @@ async def confirm(db: Database) -> None:
     For a node that has just joined: from here on a *post* migration sees it.
     """
     async with db.connection() as connection:
-        await _applied(connection)
+        await _applied(connection, Series(migrations()))
 
 
 async def check(db: Database) -> None:
@@ -101,70 +106,102 @@ async def check(db: Database) -> None:
 
     What a role may not read, as one that may only queue, is taken to fit.
     """
+    ours = Series(migrations())
     try:
         async with db.connection() as connection:
-            known = await _applied(connection)
+            known = await _applied(connection, ours)
     except StoreRightsError:
         return
-    if known is None:
+    if not known:
         raise SchemaError(
             "this database has no schema 'sereno' yet; the first replica that starts on it makes "
             "one (`sereno run`), or `sereno migrate`"
         )
-    if missing := _missing(known, post=False):
+    if missing := _missing(known, False, ours):
         raise SchemaError(
             f"the database is older than this version of sereno: it lacks migration "
             f"{missing[0].name}; start a replica of this version, or run `sereno migrate`"
         )
 
 
-async def _applied(connection: asyncpg.Connection) -> dict[int, asyncpg.Record] | None:
-    """Return what the database has, by number; None, when nobody has migrated it yet."""
+@asynccontextmanager
+async def _session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    way = await probe(dsn, _CONNECT_SECONDS)
+    connection = await connect(
+        dsn,
+        timeout=_CONNECT_SECONDS,
+        statement_cache_size=0,
+        settings={"application_name": "sereno migrate", **way.encoding.settings},
+    )
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+async def _brought_up(connection: asyncpg.Connection, series: Series, post: bool) -> Migrated:
+    applied: list[str] = []
+    while _missing(known := await _applied(connection, series), post, series):
+        applied += await _apply_next(connection, series, post)
+    waiting = [m.name for m in _missing(known, True, series)]
+    ours = {m.number for m in series.migrations}
+    newer = [row["name"] for number, row in known.items() if number not in ours]
+    return Migrated(applied=applied, waiting=waiting, newer=newer)
+
+
+async def _list_fault(dsn: str, series: PluginSeries, sentence: str) -> None:
+    """Keep why a plugin's migration failed, for `sereno check`, as far as that can be."""
+    with suppress(*LATER, asyncpg.PostgresError):
+        async with _session(dsn) as connection, guarded(connection):
+            facts = (series.schema, series.plugin, sentence)
+            await connection.execute(sql("plugin_schema_fault"), *facts)
+
+
+async def _applied(connection: asyncpg.Connection, series: Series) -> dict[int, asyncpg.Record]:
+    """Return what the database has, by number."""
     async with guarded(connection):
-        if not (await connection.fetchrow(sql("migration_place")))["listed"]:
-            return None
-        return _fitting(await connection.fetch(sql("migrations_applied")))
+        return _fitting(await series.applied(connection), series)
 
 
-def _fitting(rows: list[asyncpg.Record]) -> dict[int, asyncpg.Record]:
+def _fitting(rows: Sequence[asyncpg.Record], series: Series) -> dict[int, asyncpg.Record]:
     """Return `rows` by number; raises SchemaError when this code cannot work on such a schema."""
     known = {row["number"]: row for row in rows}
-    ours = {m.number: m for m in migrations()}
+    ours = {m.number: m for m in series.migrations}
     for number, row in known.items():
         mine = ours.get(number)
         if mine is None and not is_pre(row["name"]):
             raise SchemaError(
-                f"the database has migration {row['name']}, which this version of sereno does not "
-                "know and cannot work with: it was migrated by a newer one, for newer ones alone; "
-                "upgrade this replica"
+                f"the database has migration {row['name']}, {series.upgrade}: it was migrated by "
+                "a newer one, for newer ones alone; upgrade this replica"
             )
         if mine is not None and mine.checksum != row["checksum"]:
             raise SchemaError(
-                f"migration {mine.name} was changed after it had been applied to this database; "
-                "restore the file as it was and put the change into a new migration"
+                f"{series.subject(mine.name)} was changed after it had been applied to this "
+                "database; restore the file as it was and put the change into a new migration"
             )
     return known
 
 
-def _missing(known: dict[int, asyncpg.Record], post: bool) -> list[Migration]:
+def _missing(known: dict[int, asyncpg.Record], post: bool, series: Series) -> list[Migration]:
     """Return what is to be applied, in order; *post* last, for it may need any *pre*."""
-    missing = [m for m in migrations() if m.number not in known and (post or not m.post)]
+    missing = [m for m in series.migrations if m.number not in known and (post or not m.post)]
     return sorted(missing, key=lambda m: (m.post, m.number))
 
 
-async def _apply_next(connection: asyncpg.Connection, post: bool) -> list[str]:
+async def _apply_next(connection: asyncpg.Connection, series: Series, post: bool) -> list[str]:
     """Apply the first that is missing, and return its name; nothing, when another was faster."""
     for _ in range(_TRIES):
         try:
-            return await _apply_once(connection, post)
+            return await _apply_once(connection, series, post)
         except _StoodBackError as error:
             name = str(error)
         await asyncio.sleep(_STAND_BACK)
     async with guarded(connection):
-        users = named(await connection.fetch(sql("schema_users")))
+        users = named(await connection.fetch(sql("schema_users"), series.schema))
     raise StoreUnavailableError(
-        f"migration {name} waits for tables that others use: {users or 'they have just left'}; run "
-        "'sereno migrate' again when they have ended, or end them: SELECT pg_terminate_backend(pid)"
+        f"{series.subject(name)} waits for tables that others use: "
+        f"{users or 'they have just left'}; run 'sereno migrate' again when they have ended, or "
+        "end them: SELECT pg_terminate_backend(pid)"
     )
 
 
@@ -172,14 +209,14 @@ class _StoodBackError(Exception):
     """A table that a migration needs is in use; `str(error)` is the migration's name."""
 
 
-async def _apply_once(connection: asyncpg.Connection, post: bool) -> list[str]:
+async def _apply_once(connection: asyncpg.Connection, series: Series, post: bool) -> list[str]:
     async with _locked(connection):
-        await _make_place(connection)
-        known = _fitting(await connection.fetch(sql("migrations_applied")))
-        missing = _missing(known, post)
+        await series.make_place(connection)
+        known = _fitting(await series.applied(connection), series)
+        missing = _missing(known, post, series)
         if not missing:
             return []
-        await _apply(connection, missing[0])
+        await _apply(connection, series, missing[0])
         return [missing[0].name]
 
 
@@ -207,51 +244,43 @@ class _HeldError(Exception):
     """Another holds the migrators' lock."""
 
 
-async def _make_place(connection: asyncpg.Connection) -> None:
-    """Make the schema and its list of migrations where they are missing: CREATE is needed once."""
-    place = await connection.fetchrow(sql("migration_place"))
-    if not place["schema"]:
-        await connection.execute(sql("migration_schema"))
-    if not place["listed"]:
-        await connection.execute(sql("migration_table"))
-
-
-async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+async def _apply(connection: asyncpg.Connection, series: Series, migration: Migration) -> None:
     await connection.fetchrow(sql("migration_limits"), str(_TABLE_PATIENCE_MS))
+    subject = series.subject(migration.name)
     try:
         if migration.post:
-            await _refuse_beside_older(connection, migration)
-        await connection.execute(migration.text)
-        facts = (migration.number, migration.name, migration.checksum)
-        await connection.execute(sql("migration_record"), *facts)
+            await _refuse_beside_older(connection, series, migration)
+        await series.apply(connection, migration)
     except _IN_THE_WAY as error:
         raise _StoodBackError(migration.name) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreRightsError(
-            f"migration {migration.name} is missing and this role may not apply it ({error}); run "
-            "'sereno migrate' once as the role that owns the schema 'sereno'"
+            f"{subject} is missing and this role may not apply it ({error}); run "
+            f"'sereno migrate' once as the role that owns the schema '{series.schema}'"
         ) from error
     except LATER:
         raise
     except asyncpg.PostgresError as error:
         raise StoreError(
-            f"migration {migration.name} failed: {error}; nothing of it is kept, those before it "
+            f"{subject} failed: {error}; nothing of it is kept, those before it "
             "are: mend the cause and run 'sereno migrate' again"
         ) from error
 
 
-async def _refuse_beside_older(connection: asyncpg.Connection, migration: Migration) -> None:
+async def _refuse_beside_older(
+    connection: asyncpg.Connection, series: Series, migration: Migration
+) -> None:
     """Raise SchemaError while a node is there whose code does not know `migration`.
 
     None joins meanwhile, and one that joins afterwards looks again once it has.
     """
     await connection.execute(sql("nodes_closed"))
-    older = await connection.fetch(sql("nodes_older"), LOCK_CLASS, migration.number)
+    older = await series.older_nodes(connection, migration)
     if older:
         facts = [f"'{n['label']}' (pid {n['pid']}, version {n['version']})" for n in older[:5]]
         names = ", ".join(facts)
         more = f" and {len(older) - 5} more" if len(older) > 5 else ""
         raise SchemaError(
-            f"migration {migration.name} is refused while replicas of an older version run: "
+            f"{series.subject(migration.name)} is refused while replicas of an older version run: "
             f"{names}{more}; stop or upgrade them, then run 'sereno migrate --post' again"
         )

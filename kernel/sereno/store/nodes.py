@@ -12,7 +12,8 @@ _TRIES = 100
 
 
 class NodeFacts(msgspec.Struct, frozen=True):
-    """What others are told of a node. `migration`: the newest that its code knows."""
+    """What others are told of a node. `migration`: the newest that its code knows, and
+    `plugin_migrations` of each plugin's schema."""
 
     id: UUID
     label: str
@@ -20,6 +21,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     version: str
     http: str | None
     migration: int
+    plugin_migrations: dict[str, int] = {}
 
 
 class Joined(msgspec.Struct, frozen=True):

@@ -98,23 +98,24 @@ WITH ended AS (
 SELECT pg_advisory_unlock($3::int, $4::int), pg_notify($5, 'handover') FROM (SELECT count(*) FROM ended) e;
 
 -- name: node_join
--- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 the newest migration that its code knows, $7 the key that it
--- had, null: none. Returns its key; no row when it is another node's, as after commits were lost, or a sequence was.
+-- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 the newest migration that its code knows, $7 those of plugins
+-- by schema, $8 the key that it had, null: none. Returns its key; no row when it is another node's, as after commits
+-- were lost, or a sequence was.
 WITH again AS (
     UPDATE sereno.node SET seen_at = clock_timestamp(), left_at = NULL WHERE id = $1 RETURNING key
 ), fresh AS (
-    INSERT INTO sereno.node (id, label, pid, version, http, migration, key) OVERRIDING SYSTEM VALUE
-    SELECT $1, $2, $3, $4, $5, $6, coalesce($7::integer, nextval('sereno.node_key_seq'))
+    INSERT INTO sereno.node (id, label, pid, version, http, migration, plugin_migrations, key) OVERRIDING SYSTEM VALUE
+    SELECT $1, $2, $3, $4, $5, $6, $7, coalesce($8::integer, nextval('sereno.node_key_seq'))
      WHERE NOT EXISTS (SELECT 1 FROM again)
     ON CONFLICT DO NOTHING RETURNING key
 )
 SELECT key FROM again UNION ALL SELECT key FROM fresh;
 
 -- name: node_seen
--- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 the newest migration that its code knows, $7 key. One that
--- slept for so long that its row was pruned has the same again.
-INSERT INTO sereno.node (id, label, pid, version, http, migration, key) OVERRIDING SYSTEM VALUE
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+-- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 the newest migration that its code knows, $7 those of plugins
+-- by schema, $8 key. One that slept for so long that its row was pruned has the same again.
+INSERT INTO sereno.node (id, label, pid, version, http, migration, plugin_migrations, key) OVERRIDING SYSTEM VALUE
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
 
 -- name: node_leave

@@ -1,0 +1,59 @@
+"""Makes plugins' tables at a node's start: whose migrations fail is failed alone, and the others go
+on."""
+
+import asyncio
+import logging
+
+import msgspec
+
+from sereno.engine.backoff import Backoff
+from sereno.model.errors import SchemaError, StoreError, StoreUnavailableError
+from sereno.plugins import Registry
+from sereno.settings import redact
+from sereno.store.migration_series import PluginSeries
+from sereno.store.migrator import Migrated, migrate_plugin
+
+log = logging.getLogger("sereno.kernel")
+
+LIMIT = 60.0
+"""Seconds for which one plugin's migrations may hold up a start: a lead may wait for it."""
+
+
+async def tables_made(dsn: str, registry: Registry, limit: float = LIMIT) -> Registry:
+    """Apply the *pre* migrations of every plugin; return `registry` without those that failed."""
+    reasons = {}
+    for plugin, series in registry.migrations.items():
+        try:
+            async with asyncio.timeout(limit):
+                schema = await _patiently(dsn, series)
+        except TimeoutError:
+            reasons[plugin] = (
+                f"its migrations took longer than {limit:g} s; `sereno migrate` waits for as long "
+                "as they take, then start this replica again"
+            )
+        except (SchemaError, StoreError) as error:
+            reasons[plugin] = redact(str(error))
+        else:
+            for name in schema.applied:
+                log.info("migrated", extra={"plugin": plugin, "migration": name})
+            if schema.waiting:
+                told = "migrations wait for 'sereno migrate --post'"
+                log.info(told, extra={"plugin": plugin, "migrations": schema.waiting})
+    for plugin, reason in reasons.items():
+        told = "a plugin's tables cannot be made, the others run"
+        log.error(told, extra={"plugin": plugin, "reason": reason})
+    # The files are read and done with: a replica need not keep them.
+    return msgspec.structs.replace(registry.without(reasons), migrations={})
+
+
+async def _patiently(dsn: str, series: PluginSeries) -> Migrated:
+    """Wait for a database that is away for a moment, and for another who migrates."""
+    backoff = Backoff()
+    end = asyncio.get_running_loop().time() + LIMIT / 2
+    while True:
+        try:
+            return await migrate_plugin(dsn, series)
+        except StoreUnavailableError:
+            if asyncio.get_running_loop().time() > end:
+                raise
+            await asyncio.sleep(backoff.wait())

@@ -1,0 +1,89 @@
+"""What `check` and `migrate` tell of plugins' own tables."""
+
+import asyncio
+from typing import Any
+
+from sereno.cli.invocation import Invocation
+from sereno.cli.output import write
+from sereno.cli.query import ask
+from sereno.model.errors import SchemaError, StoreError, StoreUnavailableError
+from sereno.settings import redact
+from sereno.store.migrator import migrate_plugin
+from sereno.store.plugin_schemas import PluginSchema, orphans, plugin_schemas
+from sereno.store.pool import Database
+
+_PATIENCE = 5.0
+"""Seconds that a database has to answer `sereno check`, which does without one."""
+
+
+def told_by_database(invocation: Invocation) -> dict[str, Any]:
+    """Return what the database knows of plugins' tables: `asked`, `why` it was not, `faults` of
+    installed plugins and `orphans`, in sentences.
+
+    An embedded PostgreSQL is not started for it.
+    """
+    told: dict[str, Any] = {"asked": False, "why": None, "faults": [], "orphans": []}
+    if invocation.is_embedded and not invocation.embedded.is_running:
+        return told
+
+    async def question(db: Database) -> list[PluginSchema]:
+        async with asyncio.timeout(_PATIENCE):
+            return await plugin_schemas(db)
+
+    try:
+        found = ask(invocation, question)
+    except SchemaError:
+        told["why"] = "it has no schema of this version yet: `sereno migrate`"
+        return told
+    except TimeoutError:
+        told["why"] = f"it gave no answer within {_PATIENCE:g} s"
+        return told
+    except StoreError as error:
+        told["why"] = redact(str(error))
+        return told
+    told["asked"] = True
+    told["faults"] = [
+        f"plugin '{schema.plugin}': {redact(schema.fault)}"
+        for schema in found
+        if schema.fault is not None and schema.plugin in invocation.registry.migrations
+    ]
+    told["orphans"] = _orphans(invocation, found)
+    return told
+
+
+def _orphans(invocation: Invocation, found: list[PluginSchema]) -> list[str]:
+    registry = invocation.registry
+    unasked = [name for name, r in registry.records.items() if r.state != "loaded"]
+    return list(orphans(found, registry.migrations, unasked))
+
+
+def migrate_plugins(invocation: Invocation, post: bool) -> dict[str, Any]:
+    """Apply every plugin's migrations; return `plugins` (by name: `applied`, `waiting`, `newer`),
+    `faults` and `orphans`, in sentences. One that fails stops no other."""
+    done: dict[str, Any] = {"plugins": {}, "faults": []}
+    for plugin, series in invocation.registry.migrations.items():
+        try:
+            schema = asyncio.run(migrate_plugin(invocation.database_url, series, post=post))
+        except StoreUnavailableError as error:
+            done["faults"].append(f"plugin '{plugin}': {redact(str(error))}")
+        except (SchemaError, StoreError) as error:
+            done["faults"].append(redact(str(error)))
+        else:
+            done["plugins"][plugin] = schema
+    done["orphans"] = _orphans(invocation, ask(invocation, plugin_schemas))
+    return done
+
+
+def write_plugins(done: dict[str, Any]) -> None:
+    """Write what `migrate_plugins` did and found beside faults."""
+    for plugin, schema in done["plugins"].items():
+        for name in schema.applied:
+            write(f"applied {name} of plugin '{plugin}'")
+        for name in schema.newer:
+            write(f"{name} of plugin '{plugin}' is there, of a newer version", wrap=True)
+        if schema.waiting:
+            write(
+                f"{', '.join(schema.waiting)} of plugin '{plugin}' still to be applied: `sereno "
+                "migrate --post`, once no replica of an older version is needed",
+                wrap=True,
+            )
