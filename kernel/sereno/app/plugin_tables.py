@@ -7,7 +7,7 @@ import logging
 import msgspec
 
 from sereno.engine.backoff import Backoff
-from sereno.model.errors import SchemaError, StoreError, StoreUnavailableError
+from sereno.model.errors import StoreError, StoreUnavailableError
 from sereno.plugins import Registry
 from sereno.settings import redact
 from sereno.store.migration_series import PluginSeries
@@ -31,7 +31,7 @@ async def tables_made(dsn: str, registry: Registry, limit: float = LIMIT) -> Reg
                 f"its migrations took longer than {limit:g} s; `sereno migrate` waits for as long "
                 "as they take, then start this replica again"
             )
-        except (SchemaError, StoreError) as error:
+        except StoreError as error:
             reasons[plugin] = redact(str(error))
         else:
             for name in schema.applied:

@@ -6,7 +6,7 @@ from typing import Any
 from sereno.cli.invocation import Invocation
 from sereno.cli.output import write
 from sereno.cli.query import ask
-from sereno.model.errors import SchemaError, StoreError, StoreUnavailableError
+from sereno.model.errors import SchemaError, SerenoError, StoreError, StoreUnavailableError
 from sereno.settings import redact
 from sereno.store.migrator import migrate_plugin
 from sereno.store.plugin_schemas import PluginSchema, orphans, plugin_schemas
@@ -23,7 +23,7 @@ def told_by_database(invocation: Invocation) -> dict[str, Any]:
     An embedded PostgreSQL is not started for it.
     """
     told: dict[str, Any] = {"asked": False, "why": None, "faults": [], "orphans": []}
-    if invocation.is_embedded and not invocation.embedded.is_running:
+    if invocation.is_embedded and not _runs(invocation):
         return told
 
     async def question(db: Database) -> list[PluginSchema]:
@@ -51,6 +51,13 @@ def told_by_database(invocation: Invocation) -> dict[str, Any]:
     return told
 
 
+def _runs(invocation: Invocation) -> bool:
+    try:
+        return bool(invocation.embedded.is_running())
+    except SerenoError:  # as where this user may run none: `sereno run` will tell
+        return False
+
+
 def _orphans(invocation: Invocation, found: list[PluginSchema]) -> list[str]:
     registry = invocation.registry
     unasked = [name for name, r in registry.records.items() if r.state != "loaded"]
@@ -66,7 +73,7 @@ def migrate_plugins(invocation: Invocation, post: bool) -> dict[str, Any]:
             schema = asyncio.run(migrate_plugin(invocation.database_url, series, post=post))
         except StoreUnavailableError as error:
             done["faults"].append(f"plugin '{plugin}': {redact(str(error))}")
-        except (SchemaError, StoreError) as error:
+        except StoreError as error:
             done["faults"].append(redact(str(error)))
         else:
             done["plugins"][plugin] = schema
