@@ -7,7 +7,7 @@ import logging
 import msgspec
 
 from sereno.engine.backoff import Backoff
-from sereno.model.errors import StoreError, StoreUnavailableError
+from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
 from sereno.plugins import Registry
 from sereno.settings import redact
 from sereno.store.migration_series import PluginSeries
@@ -53,6 +53,8 @@ async def _patiently(dsn: str, series: PluginSeries) -> Migrated:
     while True:
         try:
             return await migrate_plugin(dsn, series)
+        except StoreRightsError:
+            raise  # waiting mends no grant
         except StoreUnavailableError:
             if asyncio.get_running_loop().time() > end:
                 raise
