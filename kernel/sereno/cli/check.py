@@ -16,7 +16,7 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, system_time
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write, write_json, write_table
-from sereno.cli.plugin_tables import told_by_database
+from sereno.cli.plugin_tables import database_facts
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.job import Job
 from sereno.plugins import Registry
@@ -55,7 +55,7 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     failed = [r for r in registry.records.values() if r.state == "failed"]
     now = system_time()
     file = find_file(invocation.config, os.environ)
-    told = told_by_database(invocation)
+    told = database_facts(invocation)
     if as_json:
         found = {"settings": None if file is None else str(file), **_as_json(registry, now)}
         write_json({**found, "database": told})

@@ -16,7 +16,7 @@ _PATIENCE = 5.0
 """Seconds that a database has to answer `sereno check`, which does without one."""
 
 
-def told_by_database(invocation: Invocation) -> dict[str, Any]:
+def database_facts(invocation: Invocation) -> dict[str, Any]:
     """Return what the database knows of plugins' tables: `asked`, `why` it was not, `faults` of
     installed plugins and `orphans`, in sentences.
 
