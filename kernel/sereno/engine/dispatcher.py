@@ -3,7 +3,7 @@
 States of a run as the leader counts it: waiting (a schedule's is in `Occupancy`, any other in its
 row alone); admitted (it has its place, and no token yet); claimed (it has its attempt's token, and
 the `Runner` has it); gone. Invariants: a run has its place before it is claimed, and gives it back
-when the claim does not bring it; a claim carries the term, so that no two leaders claim one run;
+when the claim does not get it; a claim carries the term, so that no two leaders claim one run;
 limits are counted in the leader's memory alone, as nobody else starts runs.
 """
 

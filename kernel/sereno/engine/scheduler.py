@@ -7,8 +7,8 @@ the database.
 States of a schedule: far (in the database alone); on the agenda; due; planned (its runs have their
 places reserved); settled, then on the agenda again. Locked: another session has its watermark, and
 it is left out meanwhile. Invariants: a slot is settled once, from the watermark that it was planned
-on; what the plan cannot be written for is read and planned anew; a fault of one schedule costs no
-other one its slot.
+on; a plan that cannot be written is dropped, and its schedule read and planned anew; a fault of one
+schedule costs no other one its slot. `SettlementWriter` writes; what it wrote is followed here.
 """
 
 import logging
