@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RunPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a run under way counts for. `key`: concurrency key. `foreign`: on another node."""
 
     job: str
@@ -25,11 +25,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     foreign: bool = False
 
 
-class Reservation(Place, frozen=True, kw_only=True, gc=False, eq=False):
+class Reservation(RunPlace, frozen=True, kw_only=True, gc=False, eq=False):
     """A place that is kept for a run which has no number yet; each is its own, however equal."""
 
 
-class Occupant(Place, frozen=True, kw_only=True, gc=False):
+class Occupant(RunPlace, frozen=True, kw_only=True, gc=False):
     """A run that is not over. `running` false: it waits in the queue.
 
     `token`: of the attempt under way, None while it is being claimed. `start_by`: when it is too
@@ -195,11 +195,11 @@ class Occupancy:
         """Return whether one more attempt may begin in this executor."""
         return self._executors[executor] < self._capacity.get(executor, self._max_running)
 
-    def _keep(self, place: Place, by: int) -> None:
+    def _keep(self, place: RunPlace, by: int) -> None:
         self._kept[place.schedule_id] += by
         self._count(place, by)
 
-    def _count(self, place: Place, by: int) -> None:
+    def _count(self, place: RunPlace, by: int) -> None:
         self._total += by
         self._jobs[place.job] += by
         if place.key is not None:

@@ -16,7 +16,7 @@ from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.query import filled
 from sereno_cleanup.settings import CacheRule, Settings
-from sereno_cleanup.tally import Count, add
+from sereno_cleanup.tally import SweepCount, add
 
 
 class CacheCleared(msgspec.Struct):
@@ -74,7 +74,7 @@ async def caches(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
         except OSError as error:
             failures.append(f"{rule.table}: {error.strerror or error}")
     counts = [
-        Count(one.table, "deleted", one.entries_removed, 1024 * one.memory_freed_kb)
+        SweepCount(one.table, "deleted", one.entries_removed, 1024 * one.memory_freed_kb)
         for one in cleared
     ]
     await add(run.database_url, run.job, counts)

@@ -8,7 +8,7 @@ import msgspec
 from sereno import RunContext, cron, job
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.sweep import Sweep, Swept
-from sereno_cleanup.tally import Count, add_from_thread
+from sereno_cleanup.tally import SweepCount, add_from_thread
 
 
 class LogsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,9 +54,9 @@ def logs(run: RunContext[LogsParams]) -> dict[str, Any]:
     }
 
 
-def _counted(swept: Swept) -> list[Count]:
-    gone = Count(swept.path, "deleted", swept.deleted, swept.bytes)
-    return [gone, *(Count(swept.path, reason, n) for reason, n in swept.kept.items())]
+def _counted(swept: Swept) -> list[SweepCount]:
+    gone = SweepCount(swept.path, "deleted", swept.deleted, swept.bytes)
+    return [gone, *(SweepCount(swept.path, reason, n) for reason, n in swept.kept.items())]
 
 
 def _summary(swept: Swept) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sereno import RunContext, cron, job
 from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.rotation.rotation import Rotated, Rotation
 from sereno_cleanup.settings import Settings
-from sereno_cleanup.tally import Count, add_from_thread
+from sereno_cleanup.tally import SweepCount, add_from_thread
 
 
 @job(
@@ -35,9 +35,9 @@ def rotate(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
     return {"host": socket.gethostname(), "rules": msgspec.to_builtins(done)}
 
 
-def _counted(done: Rotated) -> list[Count]:
+def _counted(done: Rotated) -> list[SweepCount]:
     return [
-        Count(done.path, "rotated", len(done.rotated)),
-        Count(done.path, "compressed", done.compressed, max(0, done.saved_bytes)),
-        Count(done.path, "failed", len(done.failures)),
+        SweepCount(done.path, "rotated", len(done.rotated)),
+        SweepCount(done.path, "compressed", done.compressed, max(0, done.saved_bytes)),
+        SweepCount(done.path, "failed", len(done.failures)),
     ]

@@ -10,7 +10,7 @@ from sereno_cleanup.expiry.rows import ExpiredRows
 from sereno_cleanup.expiry.shape import Shape, shape_of
 from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.settings import Settings
-from sereno_cleanup.tally import Count, add
+from sereno_cleanup.tally import SweepCount, add
 
 
 @job(
@@ -40,7 +40,7 @@ async def sessions(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
         if not shape.indexed:
             result["note"] = f"{settings.sessions_table} has no index on expire_date: it is slow"
             run.log.warning("no index on expire_date", extra={"table": settings.sessions_table})
-        deleted = Count(settings.sessions_table, "deleted", result["deleted"])
+        deleted = SweepCount(settings.sessions_table, "deleted", result["deleted"])
         await add(run.database_url, run.job, [deleted])
         return result
 

@@ -13,7 +13,7 @@ from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.retention import Cleared, TableRetention
 from sereno_cleanup.settings import Settings, TableRule
-from sereno_cleanup.tally import Count, add
+from sereno_cleanup.tally import SweepCount, add
 
 
 class TablesParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ async def tables(run: RunContext[TablesParams]) -> dict[str, Any]:
         except OSError as error:
             failures.append(f"{rule.table}: {error.strerror or error}")
     deleted = sum(one.deleted for one in cleared)
-    counts = [Count(one.table, "deleted", one.deleted) for one in cleared]
+    counts = [SweepCount(one.table, "deleted", one.deleted) for one in cleared]
     await add(run.database_url, run.job, counts)
     if failures:
         raise CleanupFailedError(f"{'; '.join(failures)} (deleted all the same: {deleted} rows)")

@@ -17,7 +17,7 @@ ITEMS = Metric("cleanup_items_total", "counter", "Files or rows by what became o
 FREED = Metric("cleanup_freed_bytes_total", "counter", "Bytes that disks got back.")
 
 
-class Count(msgspec.Struct, frozen=True):
+class SweepCount(msgspec.Struct, frozen=True):
     """So many files or rows of one rule, and the bytes that went with them."""
 
     subject: str
@@ -26,7 +26,7 @@ class Count(msgspec.Struct, frozen=True):
     freed_bytes: int = 0
 
 
-async def add(database_url: str, job: str, counts: Iterable[Count]) -> None:
+async def add(database_url: str, job: str, counts: Iterable[SweepCount]) -> None:
     """Add what one run of `job` has done, in the kernel's database.
 
     What is done is done: where it cannot be counted, that is logged, and no fault of the run.
@@ -40,7 +40,7 @@ async def add(database_url: str, job: str, counts: Iterable[Count]) -> None:
         log.warning("what went could not be counted", extra={"job": job, "error": str(error)})
 
 
-async def _add(database_url: str, job: str, found: list[Count]) -> None:
+async def _add(database_url: str, job: str, found: list[SweepCount]) -> None:
     async with connected(database_url, "cleanup tally") as database:
         if not await database.fetchval(query("tally_exists")):
             for statement in query("tally_schema").split(";"):
@@ -55,7 +55,7 @@ async def _add(database_url: str, job: str, found: list[Count]) -> None:
         )
 
 
-def add_from_thread(database_url: str, job: str, counts: Iterable[Count]) -> None:
+def add_from_thread(database_url: str, job: str, counts: Iterable[SweepCount]) -> None:
     """As `add`, for a job that works in a thread; without a database nothing is counted."""
     if database_url:
         asyncio.run(add(database_url, job, counts))

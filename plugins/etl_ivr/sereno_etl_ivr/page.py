@@ -51,7 +51,7 @@ class Copy(msgspec.Struct, frozen=True):
     distinct: bool
 
 
-class Page(msgspec.Struct, frozen=True):
+class SourcePage(msgspec.Struct, frozen=True):
     """The rows of a range, a line each, found by one statement. `rows`: what the source counted.
 
     `place`: where a line has its position; 14 digits from `position.OLDEST` on. `text`: makes COPY
@@ -69,7 +69,7 @@ class Page(msgspec.Struct, frozen=True):
     fault: str | None = None
 
     @classmethod
-    def faulty(cls, within: Range, fault: str) -> "Page":
+    def faulty(cls, within: Range, fault: str) -> "SourcePage":
         """Return a page that could not be read: its rows must be read with care."""
         return cls(within, 0, (), slice(0), lambda _: (b"", set()), "", fault)
 
@@ -78,7 +78,7 @@ class Page(msgspec.Struct, frozen=True):
         """Tell whether there is a line for each row; if not, it must be read in another way."""
         return len(self.lines) == self.rows
 
-    def cut(self, rows: int) -> Iterator["Page"]:
+    def cut(self, rows: int) -> Iterator["SourcePage"]:
         """Yield pages of about `rows`, in order, which together are this one: `OLDEST` or younger.
 
         Each ends between two seconds: it has fewer rows, or all of one second.

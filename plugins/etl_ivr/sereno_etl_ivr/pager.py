@@ -10,7 +10,7 @@ from typing import TypeVar
 from sereno_etl_ivr import position
 from sereno_etl_ivr.errors import SourceRowError
 from sereno_etl_ivr.layout import Layout
-from sereno_etl_ivr.page import Page, Range
+from sereno_etl_ivr.page import Range, SourcePage
 from sereno_etl_ivr.plan import Segment, day_range
 from sereno_etl_ivr.source import Source
 from sereno_etl_ivr.target import Batch, Mark
@@ -42,7 +42,7 @@ async def pages(
     unsettled: int,
     *,
     removes: bool = False,
-) -> AsyncGenerator[list[tuple[Batch, Page]], None]:
+) -> AsyncGenerator[list[tuple[Batch, SourcePage]], None]:
     """Yield every row of `segments` in pages of about `rows`, in order; at most `rate` a second.
 
     A page ends between two seconds: it has fewer rows than asked for, or all of one second. What
@@ -77,9 +77,9 @@ async def _read(
     within: AsyncIterator[Range],
     cut: int | None,
     sessions: int,
-) -> AsyncGenerator[list[Page], None]:
+) -> AsyncGenerator[list[SourcePage], None]:
     """Read ranges, up to `sessions` at once, and yield their pages in order."""
-    reading: deque[asyncio.Task[list[Page]]] = deque()
+    reading: deque[asyncio.Task[list[SourcePage]]] = deque()
     try:
         async for one in within:
             reading.append(asyncio.create_task(_pages_of(source, layout, one, cut)))
@@ -93,7 +93,9 @@ async def _read(
         await asyncio.gather(*reading, return_exceptions=True)
 
 
-async def _pages_of(source: Source, layout: Layout, within: Range, cut: int | None) -> list[Page]:
+async def _pages_of(
+    source: Source, layout: Layout, within: Range, cut: int | None
+) -> list[SourcePage]:
     """Read a range by one statement, `cut` into pages of so many rows; where that is not whole,
     again a page at a time."""
     page = await _page_of(source, layout, within)
@@ -107,11 +109,11 @@ async def _pages_of(source: Source, layout: Layout, within: Range, cut: int | No
     ]
 
 
-async def _page_of(source: Source, layout: Layout, within: Range) -> Page:
+async def _page_of(source: Source, layout: Layout, within: Range) -> SourcePage:
     try:
         return await source.page(layout, within)
     except SourceRowError as error:
-        return Page.faulty(within, str(error))
+        return SourcePage.faulty(within, str(error))
 
 
 async def ranges(source: Source, layout: Layout, within: Range, rows: int) -> AsyncIterator[Range]:

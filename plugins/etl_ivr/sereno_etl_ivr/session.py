@@ -24,7 +24,7 @@ from sereno import RunContext
 from sereno_etl_ivr.errors import RejectsError, SourceAwayError, TargetAwayError
 from sereno_etl_ivr.feed import Feed
 from sereno_etl_ivr.layout import Layout, match
-from sereno_etl_ivr.page import Copy, Page, PageDamaged
+from sereno_etl_ivr.page import Copy, PageDamaged, SourcePage
 from sereno_etl_ivr.pager import ahead, each
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import Source, open_source
@@ -80,7 +80,7 @@ class Session(msgspec.Struct):
         self,
         layout: Layout,
         zone: ZoneInfo,
-        reading: AsyncGenerator[list[tuple[Batch, Page]], None],
+        reading: AsyncGenerator[list[tuple[Batch, SourcePage]], None],
     ) -> bool:
         """Write page after page; True when the time was up before the last.
 
@@ -127,7 +127,7 @@ class Session(msgspec.Struct):
                 task.cancel()
         await asyncio.gather(*self.writing, return_exceptions=True)
 
-    async def write(self, layout: Layout, zone: ZoneInfo, batch: Batch, page: Page) -> None:
+    async def write(self, layout: Layout, zone: ZoneInfo, batch: Batch, page: SourcePage) -> None:
         """Write one page."""
         copy = await page.copied()
         await self._written(self.target, layout, zone, batch, page, copy, None)
@@ -138,7 +138,7 @@ class Session(msgspec.Struct):
         layout: Layout,
         zone: ZoneInfo,
         batch: Batch,
-        page: Page,
+        page: SourcePage,
         copy: Copy,
         before: asyncio.Task[None] | None,
     ) -> None:

@@ -10,7 +10,7 @@ from sereno_cleanup import disks, tally
 from sereno_cleanup.disks import Disks
 from sereno_cleanup.logs import logs
 from sereno_cleanup.settings import LogRule, Settings
-from sereno_cleanup.tally import CleanupTally, Count, add
+from sereno_cleanup.tally import CleanupTally, SweepCount, add
 
 NOW = datetime(2026, 3, 31, 2, 0, tzinfo=UTC)
 
@@ -26,13 +26,17 @@ async def counts(url: str) -> dict[tuple[str, str], int]:
 
 async def test_counts_add_up_over_runs_and_rules(empty_database: str) -> None:
     assert await counts(empty_database) == {}
-    await add(empty_database, "cleanup.logs", [Count("/l/*", "deleted", 3, 100)])
+    await add(empty_database, "cleanup.logs", [SweepCount("/l/*", "deleted", 3, 100)])
     await add(
         empty_database,
         "cleanup.logs",
-        [Count("/l/*", "deleted", 4, 50), Count("/l/*", "deleted", 1), Count("/m", "open", 2)],
+        [
+            SweepCount("/l/*", "deleted", 4, 50),
+            SweepCount("/l/*", "deleted", 1),
+            SweepCount("/m", "open", 2),
+        ],
     )
-    await add(empty_database, "cleanup.logs", [Count("/l/*", "open", 0)])
+    await add(empty_database, "cleanup.logs", [SweepCount("/l/*", "open", 0)])
     assert await counts(empty_database) == {("/l/*", "deleted"): 8, ("/m", "open"): 2}
     freed = [
         s.value for s in await CleanupTally().collect(empty_database) if s.metric is tally.FREED

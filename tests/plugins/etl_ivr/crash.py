@@ -10,14 +10,14 @@ import sys
 from typing import Any
 
 from sereno.testing import run_context
-from sereno_etl_ivr.page import Page
+from sereno_etl_ivr.page import SourcePage
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source.mysql import MysqlSource
 from sereno_etl_ivr.sync import sync
 from sereno_etl_ivr.target import Target, Watermark
 from sereno_etl_ivr.target.repair import Repair
 
-_CLASSES = {c.__name__: c for c in (MysqlSource, Page, Target, Watermark, Repair)}
+_CLASSES = {c.__name__: c for c in (MysqlSource, SourcePage, Target, Watermark, Repair)}
 
 
 def die_at(step: str, number: int) -> None:

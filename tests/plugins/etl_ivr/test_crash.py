@@ -15,8 +15,8 @@ from .pbx import Pbx, fetch, loaded
 OFTEN = [
     "MysqlSource.page:before",
     "MysqlSource.page:after",
-    "Page.copied:before",
-    "Page.copied:after",
+    "SourcePage.copied:before",
+    "SourcePage.copied:after",
     "Target._copy:before",
     "Target._copy:after",
     "Target._filled:after",

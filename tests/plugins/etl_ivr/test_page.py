@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sereno_etl_ivr.page import Page, Range
+from sereno_etl_ivr.page import Range, SourcePage
 from sereno_etl_ivr.source import mysql_copy
 
 START = 2026_03_01_10_00_00
@@ -15,7 +15,7 @@ def test_a_page_is_cut_between_seconds_into_ranges_that_are_the_whole(
     seconds: list[int], rows: int
 ) -> None:
     lines = [b"%d\x1fline %d" % (START + second, n) for n, second in enumerate(seconds)]
-    whole = Page(
+    whole = SourcePage(
         range=Range(START, START + 60),
         rows=len(lines),
         lines=lines,

@@ -13,7 +13,7 @@ import aiomysql
 from sereno_etl_ivr.errors import SourceAwayError, SourceError, SourceRowError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.names import MOST_NAMES
-from sereno_etl_ivr.page import Cell, Page, Range, Row
+from sereno_etl_ivr.page import Cell, Range, Row, SourcePage
 from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.query import query
 from sereno_etl_ivr.source import mysql_copy
@@ -180,7 +180,7 @@ class MysqlSource:
         )
         return {_text(one): _text(other) for one, other in found}
 
-    async def page(self, layout: Layout, within: Range) -> Page:
+    async def page(self, layout: Layout, within: Range) -> SourcePage:
         """Read all rows of a range, in one statement and so of one instant.
 
         It has no line where there is more than the server joins, or where what stands for a NULL
@@ -200,7 +200,7 @@ class MysqlSource:
             joined = b""  # perhaps cut, and then one cell is short though each row is there
         elif nulls is not None and joined.count(mysql_copy.NULL) != int(nulls):
             joined = b""
-        return Page(
+        return SourcePage(
             range=within,
             rows=int(rows),
             lines=mysql_copy.lines(joined) if joined else (),

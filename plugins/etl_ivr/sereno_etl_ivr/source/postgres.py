@@ -12,7 +12,7 @@ import asyncpg
 from sereno_etl_ivr.errors import SourceAwayError, SourceError, SourceRowError
 from sereno_etl_ivr.layout import Family, Layout, SourceColumn, SourceTable
 from sereno_etl_ivr.names import MOST_NAMES
-from sereno_etl_ivr.page import DELIMITER, Page, Range, Row
+from sereno_etl_ivr.page import DELIMITER, Range, Row, SourcePage
 from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.query import query
 from sereno_etl_ivr.source import postgres_text as text
@@ -163,7 +163,7 @@ class PostgresSource:
         )
         return dict(map(tuple, found))
 
-    async def page(self, layout: Layout, within: Range) -> Page:
+    async def page(self, layout: Layout, within: Range) -> SourcePage:
         """Read all rows of a range as COPY text, in one statement and so of one instant."""
         chunks: list[bytes] = []
 
@@ -180,7 +180,7 @@ class PostgresSource:
                     null=text.NULL_TEXT,
                     encoding="utf8",
                 )
-        return Page(
+        return SourcePage(
             range=within,
             rows=int(status.split()[-1]),
             lines=b"".join(chunks).split(b"\n")[:-1],

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from sereno_etl_ivr.layout import Layout, SourceColumn, SourceTable
-from sereno_etl_ivr.page import Page, Range, Row
+from sereno_etl_ivr.page import Range, Row, SourcePage
 from sereno_etl_ivr.plan import Digest, Extent
 
 
@@ -48,7 +48,7 @@ class Source(Protocol):
         """Read names from a table of the source, by their keys."""
         ...
 
-    async def page(self, layout: Layout, within: Range) -> Page:
+    async def page(self, layout: Layout, within: Range) -> SourcePage:
         """Read all rows of a range as COPY text, in one statement and so of one instant."""
         ...
 

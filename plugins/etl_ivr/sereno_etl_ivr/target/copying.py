@@ -4,14 +4,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Any
 
-from sereno_etl_ivr.page import DELIMITER, Copy, Page, PageDamaged
+from sereno_etl_ivr.page import DELIMITER, Copy, PageDamaged, SourcePage
 
 _END = b"\n"
 
 
 async def copy_page(
     connection: Any,
-    page: Page,
+    page: SourcePage,
     copy: Copy,
     table: str,
     columns: Sequence[str],

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sereno_etl_ivr import position
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.layout import Layout
-from sereno_etl_ivr.page import Copy, Page, PageDamaged, Range, Row
+from sereno_etl_ivr.page import Copy, PageDamaged, Range, Row, SourcePage
 from sereno_etl_ivr.plan import Digest
 from sereno_etl_ivr.query import query
 from sereno_etl_ivr.shifts import Shift, shifts
@@ -108,7 +108,9 @@ class Target:
         self._has_rejects = bool(await self.rejected())
         self._free = range(since if highest is None else max(highest + 1, since), present + 1)
 
-    async def load(self, page: Page, copy: Copy, batch: Batch, run_id: int, wait: Wait) -> RowTally:
+    async def load(
+        self, page: SourcePage, copy: Copy, batch: Batch, run_id: int, wait: Wait
+    ) -> RowTally:
         """Merge a page as it came. Raises PageDamaged when it must be read cell by cell.
 
         `wait` is awaited before what the target holds is read. A page that is only filled in
@@ -274,7 +276,7 @@ class Target:
                     await self._connection.execute(query("durable"))
                 yield await self._watermark.claim(mark)
 
-    async def _copy(self, page: Page, copy: Copy) -> None:
+    async def _copy(self, page: SourcePage, copy: Copy) -> None:
         """Fill the staging table."""
         cells = [cell.name for cell in self._layout.cells]
         names = ["content", "position", *cells, "cursor time"]
@@ -290,7 +292,7 @@ class Target:
             return False
         return within.start in self._free and within.end in self._free
 
-    async def _filled(self, page: Page, copy: Copy) -> RowTally | None:
+    async def _filled(self, page: SourcePage, copy: Copy) -> RowTally | None:
         """Insert a page that meets nothing it could be compared with, by way of the staging table
         where each row needs another value; None when it is in that table alone, to be merged.
         """
