@@ -42,7 +42,7 @@ async def sync(run: Any) -> None: ...
 async def new(run: Any) -> None: ...
 
 
-class _Etl:
+class Etl:
     @staticmethod
     @hookimpl
     def sereno_register_jobs() -> list[Any]:
@@ -58,7 +58,7 @@ class Scene:
     def call(self, *args: str) -> Result:
         """Call ``sereno`` in this process."""
         invocation = Invocation()
-        invocation.plugins = load_plugins(Settings(), extra=[("etl", _Etl)], entry_points=False)
+        invocation.plugins = load_plugins(Settings(), extra=[("etl", Etl)], entry_points=False)
         return CliRunner().invoke(main, ["--database-url", self.dsn, *args], obj=invocation)
 
     def json(self, *args: str) -> Any:

@@ -19,7 +19,7 @@ from sereno.triggers import parse, succession
 from sereno.triggers.occurrences import next_slot
 from sereno.triggers.replay import MAX_REPLAY
 
-from .node import LiveNode
+from .node import LiveNode, looking
 from .scene import Scene, declared_job, job_named, named, opened
 
 HOURLY, DAILY = "every 1h", "every 1d"
@@ -339,25 +339,31 @@ async def test_a_plugin_that_was_refused_is_registered_once_it_is_well(scene: Sc
     assert await scene.value("SELECT state FROM sereno.schedule WHERE job = 'ill.job'") == "active"
 
 
-async def test_a_plugin_that_the_database_does_not_take_is_failed_on_its_leader_s_pages(
+async def test_a_plugin_that_the_database_does_not_take_is_failed_on_the_pages_of_every_replica(
     database: str,
 ) -> None:
     @job("t.ill")
     async def ill(run: object) -> None: ...
 
-    node = LiveNode(database, ill)
+    leader, standby = LiveNode(database, ill), LiveNode(database, ill)
     unforeseen = {"t.ill": msgspec.structs.replace(ill, description="\x00")}
-    node.registry = msgspec.structs.replace(node.registry, jobs=unforeseen)
-    await node.start()
+    leader.registry = msgspec.structs.replace(leader.registry, jobs=unforeseen)
+    await leader.start()
     try:
-        async with asyncio.timeout(20):
-            while not node.status.refused:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.01)
-        record = node.kernel.plugins()["t"]
+        await leader.leads()
+        await standby.start()
+        try:
+            async with looking(database) as eye:
+                await eye.until("SELECT refused <> '{}' FROM sereno.catalogue")
+            for node in (leader, standby):
+                await node.kernel.watch.poll()
+                record = node.kernel.plugins()["t"]
+                assert record.state == "failed"
+                assert record.reason.startswith("it cannot be registered: ")
+        finally:
+            await standby.stop()
     finally:
-        await node.stop()
-    assert record.state == "failed"
-    assert record.reason.startswith("it cannot be registered: ")
+        await leader.stop()
 
 
 async def test_jobs_that_were_declared_until_now_are_told_by_plugin(

@@ -288,6 +288,28 @@ async def test_what_a_replica_of_the_version_before_claims_has_its_verdict(scene
     assert (await claim(scene, prompt)).verdict == "ran"
 
 
+@pytest.mark.every_postgres
+@pytest.mark.parametrize(
+    "odd", ["slot = '-infinity'", "slot = 'infinity'", "started = '-infinity'"]
+)
+async def test_what_it_writes_beside_an_infinity_fails_nobody_s_statement(
+    scene: Scene, odd: str
+) -> None:
+    slot, late = await settled(scene, grace=timedelta(seconds=1))
+    _, prompt = await settled(scene)
+    if odd.startswith("slot"):
+        for table in ("run", "slot"):
+            await scene.eye.execute(f"UPDATE sereno.{table} SET {odd} WHERE slot = $1", slot)
+    await scene.eye.execute("UPDATE sereno.job_stat SET late = 9223372036854775807")
+    started = "CASE WHEN r.id = $4 THEN '-infinity' ELSE now() END" if "started" in odd else "now()"
+    claim_all = OLD_CLAIM.replace("r.id = $1", "r.id = ANY ($1) AND $4 > 0").replace(
+        "clock_timestamp()", started
+    )
+    await scene.eye.execute(claim_all, [late, prompt], OTHER, scene.term, late)
+    assert {row[0] for row in await told(scene)} <= {"late", "ran"}
+    assert await scene.value("SELECT count(*) FROM sereno.run WHERE state = 'running'") == 2
+
+
 async def test_what_it_cancels_while_it_waits_was_skipped(scene: Scene) -> None:
     _, run_id = await settled(scene)
     await scene.eye.execute(OLD_CANCEL, run_id)

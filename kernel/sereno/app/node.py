@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
 from sereno.app.bus import Bus
+from sereno.app.declarations import DeclaredSchedules, declared_jobs
 from sereno.app.job_client import JobClients
 from sereno.app.leader_log import log_who_leads
 from sereno.engine import history
@@ -29,12 +30,10 @@ from sereno.engine.status import Status
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.watchdog import Watchdog
 from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
-from sereno.model.schedule_spec import ScheduleSpec
 from sereno.observe.job_watch import JobWatch
 from sereno.plugins import PluginRecord, Registry
 from sereno.settings import Settings, redact
 from sereno.store import nodes, runs
-from sereno.store.catalogue import DeclaredJob, NamedSchedule
 from sereno.store.encoding import Encoding
 from sereno.store.migration import newest_known
 from sereno.store.migrator import Migrated, confirm, migrate
@@ -133,8 +132,8 @@ class Node:
 
     def plugins(self) -> Mapping[str, PluginRecord]:
         """Return a record of each plugin; one that the database does not take is failed."""
-        refused = {p: f"it cannot be registered: {why}" for p, why in self.status.refused.items()}
-        return self.registry.plugins.failed(refused).records
+        refused = self.watch.refused
+        return self.registry.plugins.failed({p: r.sentence for p, r in refused.items()}).records
 
     def silent(self) -> float:
         """Return for how many seconds the firing loop has given no sign of life."""
@@ -163,8 +162,8 @@ class Node:
         self.leader = leader = Leader(
             self.settings.leader_database_url or self._dsn,
             context,
-            _jobs(self.registry),
-            _Schedules(self.registry),
+            declared_jobs(self.registry),
+            DeclaredSchedules(self.registry),
             occupancy,
             self._present,
         )
@@ -276,24 +275,6 @@ def _log_schema(schema: Migrated) -> None:
 
 def _names(migrations: list[str]) -> dict[str, object]:
     return {"migrations": migrations}
-
-
-def _jobs(registry: Registry) -> list[DeclaredJob]:
-    return [DeclaredJob(job=j, plugin=registry.plugin_of[n]) for n, j in registry.jobs.items()]
-
-
-class _Schedules:
-    """What a registry declares, by name, as the database is to have it: made anew each time, for
-    whoever leads asks once, and others never."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._declared = registry.schedules
-
-    def __iter__(self) -> Iterator[NamedSchedule]:
-        for name in sorted(self._declared):
-            one = self._declared[name]
-            declared = ScheduleSpec.of(one.schedule, one.enabled)
-            yield NamedSchedule(name=name, job=one.job, origin=one.origin, declared=declared)
 
 
 def node_label(settings: Settings) -> str:

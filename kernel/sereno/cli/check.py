@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from sereno.cli.output import styled, word, write, write_json, write_table
 from sereno.cli.plugin_tables import database_facts
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.job import Job
-from sereno.plugins import Registry
+from sereno.plugins import PluginRecord, Registry
 from sereno.settings import find_file
 from sereno.tracing import can_trace
 
@@ -43,7 +43,8 @@ _SLOTS = 3
 def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     """Check settings and plugins, and print the next slots; works without a database.
 
-    One that answers is asked what plugins have left in it, and whose tables could not be made.
+    One that answers is asked what plugins have left in it, whose tables could not be made, and
+    whose jobs it did not take.
     Exit codes: 1 when a plugin cannot be loaded or its tables not made, or with --drift a schedule
     would move; 2 when the configuration is at fault.
     """
@@ -52,15 +53,19 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
         return
     can_trace(invocation.settings)
     registry = invocation.registry
-    failed = [r for r in registry.records.values() if r.state == "failed"]
     now = system_time()
     file = find_file(invocation.config, os.environ)
     told = database_facts(invocation)
+    records = [*registry.plugins.failed(told["refused"]).records.values()]
+    failed = [r for r in records if r.state == "failed"]
     if as_json:
-        found = {"settings": None if file is None else str(file), **_as_json(registry, now)}
+        found = {
+            "settings": None if file is None else str(file),
+            **_as_json(registry, records, now),
+        }
         write_json({**found, "database": told})
     else:
-        _write_text(registry, file, now)
+        _write_text(registry, records, file, now)
     sys.stdout.flush()
     for warning in registry.warnings:
         remark(warning)
@@ -76,9 +81,11 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-def _write_text(registry: Registry, file: Path | None, now: datetime) -> None:
+def _write_text(
+    registry: Registry, records: Sequence[PluginRecord], file: Path | None, now: datetime
+) -> None:
     write(f"settings  {file or 'no file: defaults and environment'}")
-    write(f"plugins   {', '.join(_plugins(registry)) or 'none'}")
+    write(f"plugins   {', '.join(_plugins(records)) or 'none'}")
     write(f"jobs      {len(registry.jobs)}, with {len(registry.schedules)} schedules")
     by_hand = _by_hand(registry)
     if quiet := [job.name for job in by_hand if not job.unscheduled]:
@@ -90,10 +97,10 @@ def _write_text(registry: Registry, file: Path | None, now: datetime) -> None:
     write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
 
 
-def _plugins(registry: Registry) -> list[str]:
+def _plugins(records: Sequence[PluginRecord]) -> list[str]:
     return [
         f"{r.name} {r.version}".strip() if r.state == "loaded" else f"{r.name} ({r.state})"
-        for r in registry.records.values()
+        for r in records
     ]
 
 
@@ -117,11 +124,11 @@ def _rows(registry: Registry, now: datetime) -> Iterator[list[Cell]]:
             yield [*named, exact(slot.at), slot.note]
 
 
-def _as_json(registry: Registry, now: datetime) -> dict[str, Any]:
+def _as_json(registry: Registry, records: Sequence[PluginRecord], now: datetime) -> dict[str, Any]:
     return {
         "plugins": [
             {"name": r.name, "version": r.version, "state": r.state, "reason": r.reason}
-            for r in registry.records.values()
+            for r in records
         ],
         "jobs": sorted(registry.jobs),
         "by_hand": [{"job": j.name, "why": j.unscheduled or None} for j in _by_hand(registry)],

@@ -17,6 +17,7 @@ from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
 from sereno.observe.leadership import why_nobody_leads
 from sereno.store import views
+from sereno.store.numbers import EndingNumbers, ending
 from sereno.store.pool import Database
 from sereno.store.stragglers import Straggler, overstaying
 from sereno.store.timeline import Timeline
@@ -48,19 +49,33 @@ def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
 
     async def question(
         db: Database,
-    ) -> tuple[list[NodeView], LeaderView, list[Timeline], Sequence[Straggler]]:
+    ) -> tuple[
+        list[NodeView],
+        LeaderView,
+        list[Timeline],
+        Sequence[Straggler],
+        list[EndingNumbers],
+    ]:
         if db.encoding.name.upper() != "UTF8":
             remark(db.encoding.remedy)
         leader = await views.leader(db)
         async with db.connection() as connection:
             lately = await timelines_since(connection, leader.now - _LATELY)
-        return await views.nodes(db), leader, lately, await overstaying(db)
+        return await views.nodes(db), leader, lately, await overstaying(db), await ending(db)
 
-    nodes, leader, lately, left = ask(invocation, question)
+    nodes, leader, lately, left, numbers = ask(invocation, question)
     nodes = [node for node in nodes if node.present or everything]
     if as_json:
         timelines = [timeline_json(t) for t in lately]
-        write_json({"leader": leader, "nodes": nodes, "timelines": timelines, "overstaying": left})
+        write_json(
+            {
+                "leader": leader,
+                "nodes": nodes,
+                "timelines": timelines,
+                "overstaying": left,
+                "numbers": numbers,
+            }
+        )
         return
     why = why_nobody_leads(
         held=leader.held,
@@ -72,10 +87,12 @@ def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
     write(_headline(leader, why), wrap=True)
     for timeline in lately:
         write(went_back(timeline), wrap=True)
+    for one in numbers:
+        write(styled(one.sentence, "yellow"), wrap=True)
     rows = [_row(node, leader, led=why is None) for node in nodes]
     write_table(_COLUMNS, rows, "no replica is running")
-    for one in left:
-        write(styled(_works_on(one), "yellow"), wrap=True)
+    for straggler in left:
+        write(styled(_works_on(straggler), "yellow"), wrap=True)
 
 
 def _works_on(one: Straggler) -> str:

@@ -1,4 +1,4 @@
-"""What `check` and `migrate` tell of plugins' own tables."""
+"""What `check`, `plugins` and `migrate` tell of plugins and the database."""
 
 import asyncio
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 from sereno.cli.invocation import Invocation
 from sereno.cli.output import write
 from sereno.cli.query import ask
+from sereno.cli.refusals import refused_here
 from sereno.model.errors import SchemaError, SerenoError, StoreError, StoreUnavailableError
 from sereno.settings import redact
 from sereno.store.migrator import migrate_plugin
 from sereno.store.plugin_schemas import PluginSchema, orphans, plugin_schemas
 from sereno.store.pool import Database
+from sereno.store.refusals import Refusal, refused
 
 _PATIENCE = 5.0
 """Seconds that a database has to answer `sereno check`, which does without one."""
@@ -18,20 +20,22 @@ _PATIENCE = 5.0
 
 def database_facts(invocation: Invocation) -> dict[str, Any]:
     """Return what the database knows of plugins' tables: `asked`, `why` it was not, `faults` of
-    installed plugins and `orphans`, in sentences.
+    installed plugins and `orphans`, in sentences; and `refused`: why, by plugin, of those whose
+    declarations it did not take.
 
     An embedded PostgreSQL is not started for it.
     """
     told: dict[str, Any] = {"asked": False, "why": None, "faults": [], "orphans": []}
+    told["refused"] = {}
     if invocation.is_embedded and not _runs(invocation):
         return told
 
-    async def question(db: Database) -> list[PluginSchema]:
+    async def question(db: Database) -> tuple[list[PluginSchema], dict[str, Refusal]]:
         async with asyncio.timeout(_PATIENCE):
-            return await plugin_schemas(db)
+            return await plugin_schemas(db), await refused(db)
 
     try:
-        found = ask(invocation, question)
+        found, refusals = ask(invocation, question)
     except SchemaError:
         told["why"] = "it has no schema of this version yet: `sereno migrate`"
         return told
@@ -42,6 +46,7 @@ def database_facts(invocation: Invocation) -> dict[str, Any]:
         told["why"] = redact(str(error))
         return told
     told["asked"] = True
+    told["refused"] = refused_here(invocation.registry, refusals)
     told["faults"] = [
         f"plugin '{schema.plugin}': {redact(schema.fault)}"
         for schema in found

@@ -5,10 +5,11 @@ import sys
 import click
 import msgspec
 
-from sereno.cli.failure import complain
+from sereno.cli.failure import complain, remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import word, write_json, write_table
+from sereno.cli.plugin_tables import database_facts
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.errors import ConfigurationError, PluginError
 from sereno.plugins import PluginRecord
@@ -27,7 +28,10 @@ _COLUMNS = (
 @as_json
 @pass_invocation
 def command(invocation: Invocation, as_json: bool) -> None:
-    """List the plugins, and why one is not loaded."""
+    """List the plugins, and why one is not loaded.
+
+    The database is asked, where it answers, what it did not take of them.
+    """
     fault = ""
     jobs: dict[str, list[str]] = {}
     try:
@@ -36,7 +40,10 @@ def command(invocation: Invocation, as_json: bool) -> None:
         fault = str(error)
         records = [*invocation.plugins.records.values()]
     else:
-        records = [*registry.records.values()]
+        told = database_facts(invocation)
+        if told["why"] is not None:
+            remark(f"the database was not asked which plugins it did not take: {told['why']}")
+        records = [*registry.plugins.failed(told["refused"]).records.values()]
         for name, plugin in registry.plugin_of.items():
             jobs.setdefault(plugin, []).append(name)
     if as_json:

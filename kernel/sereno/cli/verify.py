@@ -10,7 +10,7 @@ from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.options import DURATION, as_json, pass_invocation
-from sereno.cli.output import title, write, write_facts, write_json, write_table
+from sereno.cli.output import styled, title, write, write_facts, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import TableColumn
 from sereno.cli.timeline import as_json as timeline_json
@@ -64,6 +64,8 @@ def _print(account: Account) -> None:
         write(f"{account.unsettled:,} more are due by now and wait for a leader to settle them")
     for timeline in account.timelines:
         write(went_back(timeline), wrap=True)
+    for numbers in account.numbers:
+        write(styled(numbers.sentence, "yellow"), wrap=True)
     if account.holds:
         forgotten = ", of what the database knows" if account.timelines else ""
         write(f"every slot has exactly one verdict{forgotten}", wrap=True)

@@ -13,7 +13,7 @@ any error of the session means that the lock is lost; the presence lock is held 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
@@ -281,14 +281,7 @@ class Leader:
             await firing_loop.run(
                 [
                     partial(history.settle_doubtful, term, entered.timeline),
-                    partial(
-                        register,
-                        self._db,
-                        number,
-                        self._declared,
-                        self._schedules,
-                        self._plugins_refused,
-                    ),
+                    partial(register, self._db, number, self._declared, self._schedules),
                 ],
                 self._leaving,
             )
@@ -331,10 +324,6 @@ class Leader:
         )
         heartbeat = Heartbeat(term, session, self._trust, self._status)
         return FiringLoop(term, heartbeat, self._status, self._wakeup, scheduler, dispatcher)
-
-    def _plugins_refused(self, plugins: Mapping[str, str]) -> None:
-        """Take note which plugins the database does not take: this node's pages show them."""
-        self._status.refused = dict(plugins)
 
     def _publish_change(self, term: int, leading: bool, reason: str) -> None:
         node = str(self._node.id)

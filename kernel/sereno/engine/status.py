@@ -24,8 +24,7 @@ class Status(msgspec.Struct, kw_only=True):
     `leaving`: SIGTERM has come. `at_work`: the attempts whose functions are at work here, by token;
     as a text, each is its run's name. `executors`: by name, of which some are bounded.
     `overstaying`: attempts that were left behind and still work, since which steady time. `shown`:
-    what the health page shows of this node, and until when. `refused`: plugins that the database
-    did not take when this node last took the lead, and why.
+    what the health page shows of this node, and until when.
     """
 
     node: UUID
@@ -48,7 +47,6 @@ class Status(msgspec.Struct, kw_only=True):
     executors: Mapping[str, Executor] = {}
     overstaying: dict[UUID, float] = {}
     shown: dict[str, tuple[float, str]] = {}
-    refused: dict[str, str] = {}
 
     def places(self) -> list[tuple[str, int, int]]:
         """Return each bounded executor, how many attempts it may have at work, and how many it

@@ -14,6 +14,7 @@ from itertools import pairwise
 from sereno.model.errors import SerenoError
 from sereno.model.ledger import ScheduleVersion
 from sereno.store.ledger import version_of
+from sereno.store.numbers import EndingNumbers, ending_numbers
 from sereno.store.pool import Connection, Database, Record
 from sereno.store.sql import sql
 from sereno.store.timeline import Timeline
@@ -41,7 +42,7 @@ class Fault:
 class Account:
     """What `verify` found. `verdicts`: slots by verdict; `unsettled`: due by now, no leader has
     come by; `timelines`: the times at which the database went back to an older state, the newest
-    first: nobody can tell what it has forgotten."""
+    first: nobody can tell what it has forgotten; `numbers`: those that come to their end."""
 
     since: datetime
     until: datetime
@@ -52,6 +53,7 @@ class Account:
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
     timelines: list[Timeline] = field(default_factory=list)
+    numbers: list[EndingNumbers] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
@@ -75,6 +77,7 @@ async def verify(db: Database, since: timedelta) -> Account:
             start = max(start, rows[0]["kept_from"] or start)
         account = Account(since=start, until=now)
         account.timelines = await timelines_since(connection, start)
+        account.numbers = [ending_numbers(r) for r in await connection.fetch(sql("numbers_ending"))]
         names = {r["id"]: r["name"] for r in rows}
         for row in rows:
             try:

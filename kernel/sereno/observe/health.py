@@ -29,10 +29,13 @@ def health(
     snapshot = glance.snapshot
     shown = tasks(glance)
     down = _down(status, glance)
+    ending = glance.snapshot.ending if glance.snapshot else ()
+    down += [numbers.sentence for numbers in ending if numbers.over]
     problems = [
         *down,
         *_degraded(shown, plugins),
         *_history(glance),
+        *(numbers.sentence for numbers in ending if not numbers.over),
         *(redact(t) for t in status.troubles()),
     ]
     return {

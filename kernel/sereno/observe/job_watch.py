@@ -14,6 +14,7 @@ import msgspec
 
 from sereno.model.errors import SerenoError
 from sereno.store.pool import Database
+from sereno.store.refusals import Refusal
 from sereno.store.snapshot import JobFacts, Snapshot, snapshot
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class JobWatch:
         self._snapshot: Snapshot | None = None
         self._snapshot_at = 0.0
         self._error: str | None = "the database has not been asked yet"
+        self._ending: set[tuple[str, bool]] = set()
 
     async def poll(self) -> Glance:
         """Return what the database says now or said less than `fresh` seconds ago; never raises."""
@@ -69,6 +71,11 @@ class JobWatch:
             left = self._asked_at + self._patience - self._steady()
             await asyncio.wait({self._reading}, timeout=max(0.0, left))
         return self._glance()
+
+    @property
+    def refused(self) -> Mapping[str, Refusal]:
+        """Return the plugins that the database did not take, as it last said."""
+        return {} if self._snapshot is None else self._snapshot.refused
 
     async def close(self) -> None:
         """Give up a query that is under way."""
@@ -90,6 +97,7 @@ class JobWatch:
         try:
             self._snapshot, self._snapshot_at = await snapshot(self._database), asked_at
             self._error = None
+            self._log_ending(self._snapshot)
         except SerenoError as error:
             self._error = str(error)
         except Exception as error:  # a reader must get an answer, whatever we got wrong
@@ -97,3 +105,10 @@ class JobWatch:
             self._error = f"the state of jobs cannot be read: {type(error).__name__}"
         finally:
             self._reading = None
+
+    def _log_ending(self, found: Snapshot) -> None:
+        """Log numbers that come to their end, once, and once more when they have."""
+        for numbers in found.ending:
+            if (key := (numbers.number, numbers.over)) not in self._ending:
+                self._ending.add(key)
+                _log.error("numbers come to their end", extra={"error": numbers.sentence})

@@ -49,8 +49,9 @@ class Plugins(msgspec.Struct, frozen=True):
         return found.function(**{name: arguments[name] for name in asked_for(found)})
 
     def failed(self, reasons: Mapping[str, str]) -> "Plugins":
-        """Return these with the plugins in `reasons` marked as failed."""
-        failed = {n: replace(self.records[n], state="failed", reason=r) for n, r in reasons.items()}
+        """Return these with those of them that are in `reasons` marked as failed."""
+        mine = {name: reason for name, reason in reasons.items() if name in self.records}
+        failed = {n: replace(self.records[n], state="failed", reason=r) for n, r in mine.items()}
         return replace(self, records={**self.records, **failed})
 
 

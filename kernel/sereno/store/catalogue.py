@@ -3,7 +3,7 @@ and config."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -18,6 +18,7 @@ from sereno.model.schedule import Origin
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store.isolation import apart, is_of_data, unfitting
 from sereno.store.pool import Database
+from sereno.store.refusals import Refusal, written
 from sereno.store.sql import sql
 from sereno.store.version import BY_CONFIG, change, is_over, lapse
 from sereno.triggers.succession import foreseen
@@ -69,15 +70,14 @@ async def register(
     term: int,
     jobs: Sequence[DeclaredJob],
     schedules: Iterable[NamedSchedule],
-    refused: Callable[[Mapping[str, str]], None] = lambda _: None,
 ) -> bool:
     """Make the database know `jobs` and `schedules` and no others of plugins or config, under
     `term`.
 
     Schedules that are no longer declared become orphaned, and active again when they come back.
     What a person changed stays changed. `schedules`: in the order of their names, and may be asked
-    for twice. `refused` hears which plugins the database does not take, and why. Returns False when
-    nothing has changed since the last time. Raises LeaseLostError.
+    for twice. What the database does not take of a plugin is left out, and kept with the reason.
+    Returns False when nothing has changed since the last time. Raises LeaseLostError.
     """
     mark = _mark(jobs, schedules)
     gone: list[asyncpg.Record] = []
@@ -86,7 +86,6 @@ async def register(
         if await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over before its jobs were registered")
         if mark and await connection.fetchval(sql("catalogue_fingerprint")) == mark:
-            refused({})
             return False
         try:
             gone = await _register(connection, jobs, schedules)
@@ -106,8 +105,8 @@ async def register(
                 raise
             gone = await _register(connection, left, _of(left, schedules))
             mark = None  # what is at fault is tried again by the next leader
-        await connection.execute(sql("catalogue_record"), mark or "", term)
-    refused(unfit)
+        kept = {p: Refusal(why, mark_of(p, jobs, schedules)) for p, why in unfit.items()}
+        await connection.execute(sql("catalogue_record"), mark or "", term, written(kept))
     _log_gone(gone)
     return True
 
@@ -123,6 +122,14 @@ def _log_gone(rows: Sequence[asyncpg.Record]) -> None:
             "jobs that were declared until now are declared no longer: nothing fires them",
             extra={"plugin": plugin, "jobs": sorted(names)[:_NAMED], "count": len(names)},
         )
+
+
+def mark_of(
+    plugin: str, jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]
+) -> str | None:
+    """Return the fingerprint of what `plugin` declares."""
+    own = [j for j in jobs if j.plugin == plugin]
+    return _mark(own, _of(own, schedules))
 
 
 def _mark(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule]) -> str | None:

@@ -94,4 +94,6 @@ def _sentence(error: BaseException) -> str:
             "ends ours: SELECT setdatabase, setrole::regrole, setconfig FROM pg_db_role_setting "
             "shows whose"
         )
+    if isinstance(error, asyncpg.SequenceGeneratorLimitExceededError):
+        text += "; 'sereno cluster' says what sets it right"
     return f"the database did not do it: {text}"

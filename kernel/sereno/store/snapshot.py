@@ -1,7 +1,7 @@
 """Reads how all jobs are, by one statement, however many runs are kept."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,7 +14,9 @@ from sereno.model.bounds import FIRST_INSTANT, LAST_INSTANT, LONGEST
 from sereno.store.backend import Backend
 from sereno.store.holder import doubtful_holder
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
+from sereno.store.numbers import EndingNumbers
 from sereno.store.pool import Database
+from sereno.store.refusals import Refusal, refusals
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +80,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     `holder`: who holds it, asked where that is no node, or one that has not beaten of late.
     `changed_at`: when schedules or declarations last changed; `history_at`: when the database was
-    last found to have gone on from an older state, None when never.
+    last found to have gone on from an older state, None when never. `refused`: plugins that it did
+    not take of what was registered last; `ending`: numbers that come to their end.
     """
 
     now: datetime
@@ -92,6 +95,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Mapping[str, JobFacts]
     holder: Backend | None = None
     history_at: datetime | None = None
+    refused: Mapping[str, Refusal] = {}
+    ending: Sequence[EndingNumbers] = ()
 
 
 async def snapshot(db: Database) -> Snapshot:
@@ -152,4 +157,6 @@ def _snapshot(row: asyncpg.Record, holder: Backend | None) -> Snapshot:
         jobs={job.name: job for job in _facts(row["jobs"])},
         holder=holder,
         history_at=row["history_at"],
+        refused=refusals(row["refused"]),
+        ending=msgspec.json.decode(row["ending"], type=list[EndingNumbers]),
     )

@@ -2,9 +2,12 @@
 SELECT fingerprint FROM sereno.catalogue;
 
 -- name: catalogue_record
--- $1 fingerprint, $2 term
-INSERT INTO sereno.catalogue (fingerprint, term) VALUES ($1, $2)
-ON CONFLICT (one) DO UPDATE SET fingerprint = $1, term = $2, at = clock_timestamp();
+-- $1 fingerprint, $2 term, $3 what was not taken
+INSERT INTO sereno.catalogue (fingerprint, term, refused) VALUES ($1, $2, $3)
+ON CONFLICT (one) DO UPDATE SET fingerprint = $1, term = $2, refused = $3, at = clock_timestamp();
+
+-- name: catalogue_refused
+SELECT refused FROM sereno.catalogue;
 
 -- name: fence
 -- $1 term. No row when the term has moved on; otherwise it cannot until this transaction ends.

@@ -23,6 +23,10 @@ UPDATE sereno.timeline t SET settled_at = clock_timestamp()
 -- Sets right every sequence that is behind its rows.
 SELECT number, was, became FROM sereno.numbers_advance(false);
 
+-- name: numbers_ending
+-- Numbers of ours that come to their end.
+SELECT number, sequence, value, most FROM sereno.numbers_ending();
+
 -- name: runs_doubtful
 -- $1 term, $2 due up to, $3 the last commit that is known (null: not known), $4 error, $5 at most. Ends queued runs that
 -- must not run twice and may have begun in a history that the database has forgotten. One that was queued after the last

@@ -71,5 +71,7 @@ SELECT l.term, l.node, n.label, l.acquired_at, l.beat_at, statement_timestamp() 
        greatest((SELECT at FROM sereno.catalogue), (SELECT at FROM sereno.change ORDER BY id DESC LIMIT 1))
            AS changed_at,
        (SELECT t.seen_at FROM sereno.timeline t WHERE t.doubtful_until IS NOT NULL ORDER BY t.id DESC LIMIT 1) AS history_at,
+       (SELECT coalesce(json_agg(e), '[]')::text FROM sereno.numbers_ending() AS e) AS ending,
+       coalesce((SELECT refused FROM sereno.catalogue), '{}') AS refused,
        (SELECT coalesce(json_agg(cells), '[]')::text FROM fact) AS jobs
   FROM sereno.leadership l LEFT JOIN sereno.node n ON n.id = l.node;
