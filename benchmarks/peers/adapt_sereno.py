@@ -70,9 +70,7 @@ def node(
         environment["SERENO_LEASE"] = options["lease"]
     settings = load_settings(file=None, environ=environment, flags={})
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(
-            serve(settings, extra=[("bench", plugin)], entry_points=False, ends_process=False)
-        )
+        runner.run(serve(settings, extra=[("bench", plugin)], entry_points=False))
 
 
 async def registered(dsn: str, schedules: int = 0) -> None:

@@ -82,7 +82,7 @@ class Departure:
         self._drain = drain.total_seconds()
         self._under_way = under_way
         self._trouble = trouble
-        self._ends_process = ends_process
+        self.ends_process = ends_process
         self._before: dict[signal.Signals, Any] = {}
         self._loop = asyncio.get_running_loop()
         self._signals: list[int] = []
@@ -141,7 +141,7 @@ class Departure:
         The process ends soon, too, or gets back what was taken from it.
         """
         self._code = FORCED if self.force.is_set() else code
-        if not self._ends_process:
+        if not self.ends_process:
             self._limits.put(_NEVER)
             for number, handler in self._before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import msgspec
 
+from sereno.app import garbage
 from sereno.app.bus import Bus
 from sereno.app.departure import Departure
 from sereno.app.descriptors import Descriptors
@@ -210,6 +211,8 @@ async def _hosting(
         if beside is not None:
             await stack.enter_async_context(beside(standing))
         await stack.enter_async_context(_herald(settings, node, bus, tally).at_work())
+        if departure.ends_process:  # another program's objects are its own affair
+            garbage.spare()
         log.info("ready", extra={"pages": address} if address else None)
         systemd.notify("READY=1", f"STATUS={_how(status)}")
         await node.work(departure.stop, departure.force)

@@ -66,12 +66,11 @@ class NodeFigures:
             ["cause"],
             registry=None,  # a node's own: there may be several in a process
         )
-        for cause in _CAUSES:
-            self._started.labels(cause)
+        self._started_by = {cause: self._started.labels(cause) for cause in _CAUSES}
 
     def run_started(self, cause: Cause) -> None:
         """Count a run that began on this node."""
-        self._started.labels(cause).inc()
+        self._started_by[cause].inc()  # to look it up by its label would cost four times as much
 
     def write(self, page: MetricsPage, glance: Glance) -> None:
         """Write every family. `glance`: what the database told last."""
