@@ -129,11 +129,6 @@ def _end_session(
     yield Struck(at)
 
 
-_RECOVERED = 90.0
-"""Seconds for PostgreSQL to begin anew: before 18 it waits for up to 60 s for whoever has connected
-and said nothing yet (`authentication_timeout`)."""
-
-
 def _kill_backend(
     stage: Stage, leader: Replica, dice: random.Random
 ) -> Generator[Struck, None, None]:
@@ -155,7 +150,7 @@ def _kill_backend(
         return False
 
     try:
-        wait_until(recovered, "PostgreSQL to recover from the end of a backend", _RECOVERED)
+        wait_until(recovered, "PostgreSQL to recover from the end of a backend")
     except AssertionError as error:
         raise AssertionError(f"{error}: {why}; its log:\n{stage.postgres.last_words()}") from error
     yield Struck(stage.accepting_since())

@@ -25,6 +25,14 @@ from .replicas import Replica
 
 _DATABASE = "postgres"
 
+_SERVER = {
+    # Durable as in life: neither a restart nor a killed backend may forget or tear anything.
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    # Before 18, a server that begins anew waits as long for who has connected and is silent: 60 s.
+    "authentication_timeout": "5s",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
@@ -131,11 +139,10 @@ def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
         cables = stack.enter_context(networks(3)) if no_network is None else []
         addresses = [c.here for c in cables]
         programs = next(iter(installed_programs().values()))
-        # Commits are durable here as they are in life: a restart may forget none.
-        postgres = PostgresServer(programs, {"synchronous_commit": "on"}, addresses)
+        postgres = PostgresServer(programs, _SERVER, addresses)
         stack.callback(postgres.remove)
         postgres.start()
-        standby = PostgresServer(programs, {"synchronous_commit": "on"}, addresses)
+        standby = PostgresServer(programs, _SERVER, addresses)
         stack.callback(standby.remove)
         standby.port = free_port()
         asyncio.run(migrate(postgres.dsn(_DATABASE)))
