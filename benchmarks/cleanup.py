@@ -1,11 +1,12 @@
 """What cleanup costs, and what others notice of it: rows of a large table, sessions, log files.
 
-    .venv/bin/python benchmarks/cleanup.py [--rows 10000000] [--expired 1000000] [--files 100000]
+    .venv/bin/python benchmarks/cleanup.py [retention|sessions|files ...] [--rows 10000000]
 
 Retention: `--expired` of `--rows` rows go while a second client reads and changes single rows, one
 transaction after another; its latency alone, beside `cleanup.tables`, and beside one plain DELETE
-of the same rows. Sessions: so many expired ones, alone and while somebody holds a snapshot. Files:
-so many expired log files in one directory.
+of the same rows, each in a table of its own, one at a time (at the full size 3 GB of disk, and some
+minutes). Sessions: so many expired ones, alone and while somebody holds a snapshot. Files: so many
+expired log files in one directory. Nothing goes on for longer than `--minutes`.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +36,8 @@ from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import LogRule, Settings, TableRule
 from sereno_cleanup.tables import tables
 
+PARTS = ["retention", "sessions", "files"]
+
 FILL = """
 CREATE TABLE metric (id bigint PRIMARY KEY, at timestamptz NOT NULL, seller int, value float8);
 INSERT INTO metric
@@ -45,9 +48,11 @@ VACUUM ANALYZE metric;
 """
 
 
-async def client(dsn: str, rows: int, expired: int, stop: asyncio.Event) -> list[float]:
-    """Read one row and change another in each transaction; return how long each one took."""
-    chance, took = random.Random(1), []
+async def client(
+    dsn: str, options: argparse.Namespace, stop: asyncio.Event, took: list[float]
+) -> None:
+    """Read one row and change another in each transaction; note in `took` how long each one was."""
+    chance, rows, expired = random.Random(1), options.rows, options.expired
     connection = await asyncpg.connect(dsn)
     while not stop.is_set():
         begun = time.perf_counter()
@@ -62,21 +67,25 @@ async def client(dsn: str, rows: int, expired: int, stop: asyncio.Event) -> list
         took.append(time.perf_counter() - begun)
         await asyncio.sleep(0.002)
     await connection.close()
-    return took
 
 
 async def beside(
     dsn: str, options: argparse.Namespace, work: Callable[[], Awaitable[object]]
 ) -> tuple[float, list[float]]:
-    """Do `work` while the client is busy; return the seconds it took and the client's latencies."""
-    stop = asyncio.Event()
-    busy = asyncio.create_task(client(dsn, options.rows, options.expired, stop))
+    """Do `work` while the client is busy; return the seconds it took and the client's latencies.
+
+    Those of before count for nothing: they are as they are beside nobody.
+    """
+    stop, took = asyncio.Event(), list[float]()
+    busy = asyncio.create_task(client(dsn, options, stop, took))
     await asyncio.sleep(2)
+    took.clear()
     begun = time.perf_counter()
     await work()
-    took = time.perf_counter() - begun
+    seconds = time.perf_counter() - begun
     stop.set()
-    return took, await busy
+    await busy
+    return seconds, took
 
 
 async def retention(server: BenchServer, options: argparse.Namespace) -> list[list[str]]:
@@ -180,6 +189,18 @@ def files(options: argparse.Namespace) -> list[list[str]]:
         return [[f"{result['deleted']:,}", f"{time.perf_counter() - begun:.1f}"]]
 
 
+def bounded(
+    measured: Coroutine[Any, Any, list[list[str]]], options: argparse.Namespace
+) -> list[list[str]]:
+    """Return what was measured; raise TimeoutError where it takes too long."""
+
+    async def waited() -> list[list[str]]:
+        async with asyncio.timeout(60 * options.minutes):
+            return await measured
+
+    return asyncio.run(waited())
+
+
 def table(head: list[str], rows: list[list[str]]) -> None:
     """Print a table of Markdown."""
     for row in [head, ["---"] * len(head), *rows]:
@@ -190,17 +211,26 @@ def table(head: list[str], rows: list[list[str]]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="What cleanup costs")
+    parser.add_argument("parts", nargs="*", default=PARTS, metavar="PART")
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--expired", type=int, default=1_000_000)
     parser.add_argument("--sessions", type=int, default=400_000)
     parser.add_argument("--calm", type=float, default=10.0, help="seconds of the client alone")
     parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--minutes", type=float, default=30.0, help="of one part, at most")
     options = parser.parse_args()
-    with BenchServer() as server:
-        head = ["beside the client", "s", "p50 ms", "p99 ms", "max ms", "rows deleted"]
-        table(head, asyncio.run(retention(server, options)))
-        table(["sessions", "s", "deleted"], asyncio.run(expired_sessions(server, options)))
-    table(["log files deleted", "s"], files(options))
+    if strangers := set(options.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(strangers)}; parts are {', '.join(PARTS)}")
+    if options.parts != ["files"]:
+        with BenchServer() as server:
+            if "retention" in options.parts:
+                head = ["beside the client", "s", "p50 ms", "p99 ms", "max ms", "rows deleted"]
+                table(head, bounded(retention(server, options), options))
+            if "sessions" in options.parts:
+                rows = bounded(expired_sessions(server, options), options)
+                table(["sessions", "s", "deleted"], rows)
+    if "files" in options.parts:
+        table(["log files deleted", "s"], files(options))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The scheduler's own report, from runs and slots in the kernel's tables."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -9,6 +10,7 @@ import pytest
 
 from sereno_reports.figures import Figures
 from sereno_reports.folders import found
+from sereno_reports.statement import bound
 
 from .conftest import Make
 from .kept import cards, rows
@@ -38,11 +40,13 @@ async def run(
     await ledger.execute(RUN, job, state, cause, slot or None, started, took)
 
 
-async def report(ledger: Any, make: Make) -> Figures:
-    await make(report="scheduler")
+async def report(ledger: Any, make: Make, day: date = date(2024, 11, 19)) -> Figures:
+    at = datetime(day.year, day.month, day.day, 8, tzinfo=UTC) + timedelta(days=1)
+    await make({"day": f"{day}"}, report="scheduler", now=at)
     row = await ledger.fetchval(
-        "SELECT figures::text FROM sereno_reports.report WHERE name = 'scheduler' AND"
-        " day = '2024-11-19'"
+        "SELECT figures::text FROM sereno_reports.report WHERE name = 'scheduler' AND day = $1"
+        " ORDER BY revision DESC LIMIT 1",
+        day,
     )
     return msgspec.json.decode(row, type=Figures)
 
@@ -103,3 +107,92 @@ async def test_a_job_whose_slots_are_all_missed_has_a_row(ledger: Any, make: Mak
 async def test_a_scheduler_without_runs_has_a_report(ledger: Any, make: Make) -> None:
     found.cache_clear()
     assert cards(await report(ledger, make))["runs"] == 0
+
+
+async def test_runs_that_were_pruned_still_count(ledger: Any, make: Make) -> None:
+    found.cache_clear()
+    day = await ledger.fetchval("SELECT (now() AT TIME ZONE 'Europe/Madrid')::date - 1")
+    for minute in range(10):
+        slot = f"{day} 08:{minute:02}:00 Europe/Madrid"
+        state = "failed" if minute == 3 else "succeeded"
+        await run(ledger, "etl.sync", slot.replace(":00 ", ":02 "), minute + 1, state, slot)
+        earlier = day - timedelta(days=minute + 1)
+        await run(ledger, "etl.sync", f"{earlier} 09:00 Europe/Madrid", 2)
+    whole = await report(ledger, make, day)
+    await ledger.execute(
+        "INSERT INTO sereno.job (name, plugin, policies) VALUES ('etl.sync', 'etl', '{}')"
+    )
+    while await ledger.fetchval("SELECT sereno.prune('100 years', 4, 3)"):
+        pass
+    assert await ledger.fetchval("SELECT count(*) FROM sereno.run") == 4
+    after = await report(ledger, make, day)
+    assert cards(after) == cards(whole)
+    (row,), (as_before,) = rows(after, "jobs"), rows(whole, "jobs")
+    assert (as_before["took_p95"], row["took_p95"]) == (10, None)  # it cannot be known any more
+    assert row | {"took_p95": 10} == as_before
+    assert (row["runs"], row["failed"], row["runs_before"], row["late"]) == (10, 1, 1, 2)
+    assert rows(after, "growing") == rows(whole, "growing") != []
+
+
+async def test_a_job_of_few_days_is_held_against_as_many(ledger: Any, make: Make) -> None:
+    found.cache_clear()
+    for day in (17, 18, 19):
+        for hour in range(12):
+            await run(ledger, "new", f"2024-11-{day} {hour:02}:00+01", 10)
+    (row,) = rows(await report(ledger, make), "jobs")
+    assert (row["runs"], row["runs_before"]) == (12, 12)
+
+
+async def test_chance_is_no_growth(ledger: Any, make: Make) -> None:
+    found.cache_clear()
+    for hour in range(2):
+        await run(ledger, "seldom", f"2024-11-12 {hour:02}:00+01", 10)
+    for hour in range(9):
+        await run(ledger, "quick", f"2024-11-12 {hour:02}:00+01", 0.01)
+        await run(ledger, "heavy", f"2024-11-12 {hour:02}:00+01", 10)
+    for job, took in (("seldom", 90), ("quick", 0.09), ("heavy", 11)):
+        await run(ledger, job, "2024-11-19 09:00+01", took)
+    figures = await report(ledger, make)
+    assert [(row["job"], row["growth"]) for row in rows(figures, "growing")] == [("heavy", 0.1)]
+
+
+async def test_an_instant_that_no_calendar_has_costs_its_own_row_alone(
+    ledger: Any, make: Make
+) -> None:
+    found.cache_clear()
+    await run(ledger, "etl.sync", "2024-11-19 09:00+01", 10)
+    await ledger.execute(
+        "INSERT INTO sereno.run (job, state, cause, started_at, slot, finished_at) VALUES"
+        " ('etl.sync', 'succeeded', 'slot', '-infinity', '-infinity', '2024-11-19 10:00+01'),"
+        " ('etl.sync', 'succeeded', 'slot', '2024-11-19 10:00+01', 'infinity', 'infinity')"
+    )
+    told = cards(await report(ledger, make))
+    assert (told["runs"], told["slowest"]) == (2, 10)
+    await ledger.execute(
+        "INSERT INTO sereno.job (name, plugin, policies) VALUES ('etl.sync', 'etl', '{}')"
+    )
+    assert await ledger.fetchval("SELECT sereno.prune('1 day', 0)") == 3
+    assert await ledger.fetchval("SELECT count(*) FROM sereno.run_tally") == 0  # older than 62 days
+
+
+@pytest.mark.parametrize("sql", ["jobs", "growing", "slowest"])
+async def test_a_long_history_is_read_by_its_index(ledger: Any, sql: str) -> None:
+    await ledger.execute(
+        "INSERT INTO sereno.run (job, state, cause, attempt, started_at, finished_at)"
+        " SELECT 'j' || n % 20, 'succeeded', 'program', 1, at, at + interval '1 second'"
+        " FROM generate_series(1, 60000) AS n,"
+        " LATERAL (SELECT timestamptz '2024-11-20' - n * interval '20 minutes' AS at) AS t"
+    )
+    await ledger.execute(
+        "INSERT INTO sereno.slot (schedule_id, slot, verdict, term)"
+        " SELECT 1, timestamptz '2024-11-20' - n * interval '20 minutes', 'ran', 1"
+        " FROM generate_series(1, 60000) AS n"
+    )
+    await ledger.execute("ANALYZE sereno.run, sereno.slot")
+    text = found(())["scheduler"].sql(f"{sql}.sql")
+    start = datetime(2024, 11, 19, tzinfo=UTC)
+    statement, values = bound(text, {"start": start, "end": start + timedelta(days=1)})
+    plan = "\n".join(row[0] for row in await ledger.fetch(f"EXPLAIN {statement}", *values))
+    assert "run_finished" in plan
+    for table in ("run", "slot"):
+        assert f"Seq Scan on {table} " not in plan, plan
