@@ -6,15 +6,30 @@ import msgspec
 
 from sereno_reports.view import Cell, TableView
 
-WIDTH, HEIGHT = 960.0, 280.0
 RIGHT, TOP, BOTTOM = 8.0, 22.0, 32.0
-LETTER = 7.6  # the width of a digit
-AXIS_LETTER = 13.0  # of one on a telephone, where letters are larger
 LINES = 5  # at most so many above the axis
-TICKS = 26  # more labels than these would stand in each other's way
 _STEPS = (1, 2, 2.5, 5)
 
 Layer = tuple[str, float, float]  # tone, y, height
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How much room there is, in user units: `letter` is the width of a digit.
+
+    `ticks`: more labels than these would stand in each other's way.
+    """
+
+    name: str
+    width: float
+    height: float
+    font: int
+    letter: float
+    ticks: int
+
+
+WIDE = Size("wide", 960.0, 216.0, 12, 7.6, 26)
+NARROW = Size("narrow", 440.0, 260.0, 14, 8.8, 9)
+"""For a telephone: about as many units as it has points, so that letters can be read."""
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -34,13 +49,20 @@ class Chart(msgspec.Struct, frozen=True):
     lines: tuple[tuple[float, str], ...]
     legend: tuple[tuple[str, str], ...]
     left: float
-    width: float = WIDTH
-    height: float = HEIGHT
-    right: float = WIDTH - RIGHT
-    base: float = HEIGHT - BOTTOM
+    size: Size
+
+    @property
+    def base(self) -> float:
+        """Return where the bars stand."""
+        return self.size.height - BOTTOM
+
+    @property
+    def right(self) -> float:
+        """Return where the lines end."""
+        return self.size.width - RIGHT
 
 
-def draw(view: TableView, number: Callable[[float], str]) -> Chart | None:
+def draw(view: TableView, number: Callable[[float], str], size: Size = WIDE) -> Chart | None:
     """Lay out one bar for each row; None where the table has no chart, or nothing to draw."""
     chart = view.table.chart
     if chart is None or not view.raw:
@@ -52,13 +74,15 @@ def draw(view: TableView, number: Callable[[float], str]) -> Chart | None:
         for row in view.rows
     ]
     most = max(sum(count for _, count in layers) for layers in counts)
+    if not most:
+        return None
     step = _step(most)
     lines = max(int(-(-most // step)), 1)
     ticks = tuple(number(step * n) for n in range(lines + 1))
-    left = 12 + AXIS_LETTER * max(map(len, ticks))
-    scale = (HEIGHT - TOP - BOTTOM) / (step * lines)
-    slot = (WIDTH - left - RIGHT) / len(counts)
-    every = -(-len(counts) // TICKS)
+    left = 12 + size.letter * max(map(len, ticks))
+    scale = (size.height - TOP - BOTTOM) / (step * lines)
+    slot = (size.width - left - RIGHT) / len(counts)
+    every = -(-len(counts) // size.ticks)
     bars = []
     for n, layers in enumerate(counts):
         label = view.rows[n][at[chart.label]].text
@@ -66,18 +90,24 @@ def draw(view: TableView, number: Callable[[float], str]) -> Chart | None:
             f"{view.rows[n][at[name]].text} {view.named[name].lower()}" for name in chart.series
         )
         x = round(left + slot * (n + 0.16), 2)
-        tick = _tick(view.rows[n][at[chart.label]], slot * every) if n % every == 0 else ""
+        cell = view.rows[n][at[chart.label]]
+        tick = _tick(cell, slot * every, size.letter) if n % every == 0 else ""
         bars.append(
-            Bar(x, round(slot * 0.68, 2), f"{label}: {told}", tick, _stacked(layers, scale))
+            Bar(
+                x,
+                round(slot * 0.68, 2),
+                f"{label}: {told}",
+                tick,
+                _stacked(layers, scale, size.height - BOTTOM),
+            )
         )
-    base = HEIGHT - BOTTOM
+    base = size.height - BOTTOM
     placed = tuple((round(base - step * n * scale, 2), tick) for n, tick in enumerate(ticks))
     legend = tuple((tone, view.named[name]) for name, tone in chart.series.items())
-    return Chart(tuple(bars), placed, legend, left)
+    return Chart(tuple(bars), placed, legend, left, size)
 
 
-def _stacked(layers: Sequence[tuple[str, float]], scale: float) -> tuple[Layer, ...]:
-    y = HEIGHT - BOTTOM
+def _stacked(layers: Sequence[tuple[str, float]], scale: float, y: float) -> tuple[Layer, ...]:
     found = []
     for tone, count in layers:
         height = count * scale
@@ -87,15 +117,15 @@ def _stacked(layers: Sequence[tuple[str, float]], scale: float) -> tuple[Layer, 
     return tuple(found)
 
 
-def _tick(cell: Cell, room: float) -> str:
+def _tick(cell: Cell, room: float, letter: float) -> str:
     """Return as much of a label as fits: 09:00 is cut to 09 and not to 09:0, a date to its day."""
-    label = cell.text
-    if len(label) * LETTER > room and cell.column.unit == "date":
+    label, room = cell.text, room - letter  # apart from the next one
+    if len(label) * letter > room and cell.column.unit == "date":
         label = str(cell.raw)[-2:].lstrip("0")
-    if len(label) * LETTER <= room:
+    if len(label) * letter <= room:
         return label
     short = label.split(":")[0] if ":" in label else label
-    fits = max(int(room // LETTER), 1)
+    fits = max(int(room // letter), 1)
     return short if len(short) <= fits else short[: fits - 1] + "…"
 
 

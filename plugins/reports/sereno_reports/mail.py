@@ -1,4 +1,4 @@
-"""Sends a report by mail: the page as the body, its other forms attached."""
+"""Sends a report by mail: its figures as the body, its forms attached."""
 
 import contextlib
 from email.message import EmailMessage

@@ -21,7 +21,8 @@ class Attachment(msgspec.Struct, frozen=True):
 class DeliveredReport(msgspec.Struct, frozen=True, kw_only=True):
     """What is delivered. `stem`: of its files' names. `message_id`: the same at each try.
 
-    `lacking`: what could not be made of it, "" when all is there.
+    `title`, `text`, `html` and `attachments` are the same whoever carries it. `html`: a body for
+    mail, which needs nothing from elsewhere. `lacking`: what could not be made of it, or "".
     """
 
     address: str

@@ -15,8 +15,10 @@ import msgspec
 from sereno import RunContext
 from sereno_reports import folder, mail, shelf
 from sereno_reports.database import connected
-from sereno_reports.declared import Declared
+from sereno_reports.figures import Figures
 from sereno_reports.forms import FormError, given_out
+from sereno_reports.letter import to_letter
+from sereno_reports.look import Look
 from sereno_reports.paper import PaperError
 from sereno_reports.parcel import Attachment, DeliveredReport, UncertainError
 from sereno_reports.query import query
@@ -110,9 +112,9 @@ async def _parcel(database: Any, taken: dict[str, Any]) -> DeliveredReport:
 
 
 def _packed(row: dict[str, Any], taken: dict[str, Any]) -> DeliveredReport:
-    declared = msgspec.convert(row["look"]["declared"], Declared)
+    figures, look = msgspec.convert(row["figures"], Figures), msgspec.convert(row["look"], Look)
     attachments, lacking = [], ""
-    for form in declared.formats:
+    for form in look.declared.formats:
         try:
             attachments.append(Attachment(form, given_out(row, form)))
         except PaperError as error:  # who has no PDF gets the rest
@@ -125,7 +127,7 @@ def _packed(row: dict[str, Any], taken: dict[str, Any]) -> DeliveredReport:
         stem=f"{stem}-r{row['revision']}",
         title=summary(row).splitlines()[0],
         text=summary(row),
-        html=row["html"],
+        html=to_letter(figures, look),
         attachments=tuple(attachments),
         lacking=lacking,
     )

@@ -151,7 +151,7 @@ class View(msgspec.Struct, frozen=True, dict=True):
     def _table(self, table: ReportTable) -> TableView:
         rows = self.figures.rows(table.name)
         columns = list(table.columns)
-        cells = [[self._cell(column, value(column, row)) for column in columns] for row in rows]
+        cells = [[self.part(column, value(column, row)) for column in columns] for row in rows]
         last = None
         if table.total and rows:
             last = [self._cell(column, total(column, rows)) for column in columns]
@@ -171,6 +171,16 @@ class View(msgspec.Struct, frozen=True, dict=True):
             total=last,
             raw=rows,
         )
+
+    def part(self, column: ReportColumn, found: Any) -> Cell:
+        """Return a cell of a row. A count's target is that of all rows together.
+
+        One of them may miss it alone, and cannot meet it.
+        """
+        cell = self._cell(column, found)
+        if column.unit == "count" and (cell.verdict == "met") == (column.good == "low"):
+            return msgspec.structs.replace(cell, verdict="")
+        return cell
 
     def _cell(self, column: ReportColumn, found: Any) -> Cell:
         name = self.look.name_of(column.names, found)
@@ -206,7 +216,7 @@ class View(msgspec.Struct, frozen=True, dict=True):
         if card.unit == "share":
             change = self._shift("share", found - before)
         elif before:
-            change = _sign(found / before - 1) + self.words.share(abs(found / before - 1))
+            change = _signed(found / before - 1, self.words.share(abs(found / before - 1)))
         else:
             return ""
         count = len(self.figures.context.earlier)
@@ -217,10 +227,9 @@ class View(msgspec.Struct, frozen=True, dict=True):
         """Write a difference: that of percentages is told in points."""
         if unit == "share":
             points = self.words.number(abs(100 * shift), 1)
-            return self.words.phrase("points", points=_sign(shift) + points)
-        if unit == "duration":
-            return _sign(shift) + self.words.duration(abs(shift))
-        return _sign(shift) + self.words.number(abs(shift))
+            return self.words.phrase("points", points=_signed(shift, points))
+        told = self.words.duration if unit == "duration" else self.words.number
+        return _signed(shift, told(abs(shift)))
 
     def _usual(self, count: int) -> str:
         """Name the periods that a figure is compared with."""
@@ -236,5 +245,8 @@ class View(msgspec.Struct, frozen=True, dict=True):
         )
 
 
-def _sign(shift: float) -> str:
-    return "+" if shift >= 0 else "−"
+def _signed(shift: float, text: str) -> str:
+    """Return `text` with the sign of `shift`; with both where it is nothing as it is written."""
+    if not any(letter in "123456789" for letter in text):
+        return f"±{text}"
+    return f"{'+' if shift > 0 else '−'}{text}"

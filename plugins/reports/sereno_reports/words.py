@@ -53,9 +53,16 @@ class Words(msgspec.Struct, frozen=True):
         return self.number(100 * value, decimals) + "\N{NO-BREAK SPACE}%"
 
     def duration(self, seconds: float | None) -> str:
-        """Write 42 s, 187 s as 3:07 min, and from one hour on as 1:02:03 h."""
+        """Write 0.3 s, 42 s, 187 s as 3:07 min, and from one hour on as 1:02:03 h."""
         if seconds is None:
             return self.unknown
+        if 0 < abs(seconds) < 0.95:
+            tenths = f"{self.number(seconds, 1)}\N{NO-BREAK SPACE}s"
+            return (
+                tenths
+                if round(abs(seconds), 1)
+                else f"<\N{NO-BREAK SPACE}{self.number(0.1, 1)}\N{NO-BREAK SPACE}s"
+            )
         whole = round(seconds)
         minutes, rest = divmod(abs(whole), 60)
         hours, minutes = divmod(minutes, 60)
@@ -91,7 +98,13 @@ class Words(msgspec.Struct, frozen=True):
             return self.phrase(
                 "month", month=self.texts["months"][first.month - 1], year=first.year
             )
-        return self.phrase("week", first=self.date(first), last=self.date(last))
+        known = "day_month_year" if first.year != last.year else "day_month"
+        begin = str(first.day) if first.month == last.month else self._named(known, first)
+        return self.phrase("week", first=begin, last=self._named("day_month_year", last))
+
+    def _named(self, key: str, day: datetime.date) -> str:
+        month = self.texts["months"][day.month - 1]
+        return self.phrase(key, day=day.day, month=month, year=day.year)
 
     def weekday(self, day: datetime.date) -> str:
         """Name the day of the week."""

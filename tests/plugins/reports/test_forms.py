@@ -7,6 +7,7 @@ import re
 import tomllib
 import zipfile
 import zlib
+from datetime import date
 from importlib.resources import files
 from typing import Any
 from xml.etree import ElementTree
@@ -16,8 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sereno_reports.chart import draw
+from sereno_reports.chart import NARROW, WIDE, Size, draw
 from sereno_reports.declared import ReportChart, ReportColumn, ReportTable
+from sereno_reports.figures import Grid
+from sereno_reports.letter import lying, to_letter
 from sereno_reports.page import to_html
 from sereno_reports.paper import to_pdf
 from sereno_reports.sheet import neutral, to_csv
@@ -101,7 +104,7 @@ def test_a_target_is_told_by_colour_by_sign_and_in_words(
 def test_a_long_day_is_shown_with_names_of_agents_and_queues() -> None:
     names = {"agent": {"201": "Ana <López>"}, "queue": {"400": "Ventas"}}
     html = page(names=names)
-    assert "Ana &lt;López&gt; <span" in html
+    assert "<bdi>Ana &lt;López&gt;</bdi> <span" in html
     assert "Ventas 400" in plain(html)
 
 
@@ -130,8 +133,9 @@ def test_the_chart_is_well_formed_and_as_high_as_its_counts() -> None:
     assert {rect.get("fill") for rect in svg.iter("rect")} == {"#1f7a72", "#d5573b"}
 
 
-@given(st.lists(st.integers(0, 5_000_000), min_size=1, max_size=60))
-def test_every_bar_and_label_stands_inside_the_chart(counts: list[int]) -> None:
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+@given(counts=st.lists(st.integers(0, 5_000_000), min_size=1, max_size=60))
+def test_every_bar_and_label_stands_inside_the_chart(size: Size, counts: list[int]) -> None:
     label, calls = (
         ReportColumn(name="label", title="", unit="text"),
         ReportColumn(name="calls", title="Calls"),
@@ -149,17 +153,63 @@ def test_every_bar_and_label_stands_inside_the_chart(counts: list[int]) -> None:
     ]
     raw = [{"label": f"{n:02}:00", "calls": count} for n, count in enumerate(counts)]
     view = TableView(table, "", "", [label, calls], ["", "Calls"], rows, None, raw)
-    chart = draw(view, words_in("es").number)
+    chart = draw(view, words_in("es").number, size)
+    if not any(counts):  # a chart of nothing is a hole in the page
+        assert chart is None
+        return
     assert chart is not None
     assert 1 < len(chart.lines) <= 6
     widest = max(len(tick) for _, tick in chart.lines)
-    assert chart.left >= 13 * widest  # the labels of the axis are not cut
+    assert chart.left >= size.letter * widest  # the labels of the axis are not cut
     for bar in chart.bars:
         assert chart.left <= bar.x < bar.x + bar.width <= chart.right
         assert all(y >= 21.9 and y + height <= chart.base + 0.1 for _, y, height in bar.layers)
     shown = [bar for bar in chart.bars if bar.tick]
     for one, following in itertools.pairwise(shown):
-        assert following.x - one.x >= 7.6 * max(len(one.tick), len(following.tick)) - 1
+        assert following.x - one.x >= size.letter * max(len(one.tick), len(following.tick))
+
+
+def test_a_table_of_many_columns_lies_on_its_side_and_keeps_inside_the_sheet() -> None:
+    upright, aside = "size: A4;", "size: A4 landscape;"
+    assert aside not in page()
+    figures = some_figures()
+    grid = Grid(["number", "entries"], [[f"{LONG}{n}", n] for n in range(40)])
+    figures = msgspec.structs.replace(figures, name="queues", tables={"queues": grid})
+    html = to_html(figures, some_look(figures, {}))
+    assert upright in html
+    assert aside in html
+
+
+def test_a_count_of_one_row_does_not_meet_the_target_of_all() -> None:
+    figures = some_figures(abandoned=150)
+    view = View(figures, some_look(figures, {}, targets={"abandoned": 200}))
+    column = ReportColumn(name="abandoned", title="", good="low")
+    assert view.judged(column, 150) == "met"
+    assert [view.part(column, count).verdict for count in (150, 300)] == ["", "missed"]
+
+
+def test_what_takes_less_than_a_second_is_no_nothing() -> None:
+    spoken = words_in("es").duration
+    assert [spoken(s) for s in (0, 0.004, 0.25, 0.96, 1.2)] == [
+        "0\N{NO-BREAK SPACE}s",
+        "<\N{NO-BREAK SPACE}0,1\N{NO-BREAK SPACE}s",
+        "0,2\N{NO-BREAK SPACE}s",
+        "1\N{NO-BREAK SPACE}s",
+        "1\N{NO-BREAK SPACE}s",
+    ]
+
+
+def test_a_week_is_told_by_its_days_in_both_languages() -> None:
+    said = [
+        words_in("es").period("week", date(2024, 11, 18), date(2024, 11, 24)),
+        words_in("en").period("week", date(2024, 10, 28), date(2024, 11, 3)),
+        words_in("es").period("week", date(2024, 12, 30), date(2025, 1, 5)),
+    ]
+    assert said == [
+        "Semana del 18 al 24 de noviembre de 2024",
+        "Week of 28 October to 3 November 2024",
+        "Semana del 30 de diciembre de 2024 al 5 de enero de 2025",
+    ]
 
 
 def test_a_day_fits_on_two_sheets_of_a4_whatever_queues_are_called() -> None:
@@ -322,3 +372,36 @@ def test_days_under_a_chart_are_told_by_their_number() -> None:
     drawn = draw(view, words.number)
     assert drawn is not None
     assert [bar.tick for bar in drawn.bars] == [str(n) for n in range(1, 25)]
+
+
+def test_a_mail_s_body_has_its_charts_in_cells_and_needs_nothing_from_elsewhere() -> None:
+    figures = some_figures(queues=tuple(f"<b>{n}" for n in range(40)))
+    body = to_letter(figures, some_look(figures, {}, language="en"))
+    for lost in (
+        "<svg",
+        "<style",
+        "class=",
+        "var(",
+        "grid",
+        "flex",
+        "src=",
+        "href=",
+        "url(",
+        "<b>",
+    ):
+        assert lost not in body, lost  # readers of mail drop these, or fetch them
+    assert "Daily report of calls" in body
+    assert "and 28 more in what is attached" in body
+    assert body.count('bgcolor="#1f7a72"') == 24  # a bar for each hour
+    assert len(body) < 102_000  # beyond that, Gmail cuts
+
+
+def test_lying_bars_are_as_long_as_their_counts() -> None:
+    figures = some_figures()
+    view = View(figures, some_look(figures, {}))
+    bars = lying(view.table("hours"), view)
+    assert bars is not None
+    assert bars.legend[0] == ("good", "Atendidas")
+    assert bars.rows[0].layers == (("good", 90.0), ("bad", 10.0))
+    assert all(sum(share for _, share in row.layers) + row.rest == 100 for row in bars.rows)
+    assert lying(view.table("outcomes"), view) is None
