@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/cleanup.py [retention|sessions|files ...] [--rows 10000000]
 
 Retention: `--expired` of `--rows` rows go while a second client reads and changes single rows, one
-transaction after another; its latency alone, beside `cleanup.tables`, and beside one plain DELETE
-of the same rows, each in a table of its own, one at a time (at the full size 3 GB of disk, and some
-minutes). Sessions: so many expired ones, alone and while somebody holds a snapshot. Files: so many
-expired log files in one directory. Nothing goes on for longer than `--minutes`.
+transaction after another: its latencies before and meanwhile. By `cleanup.tables`, by it without
+rest, and by one plain DELETE, each in a table of its own, one at a time (at the full size 3 GB of
+disk, and some minutes). Sessions: so many expired ones, alone and while somebody holds a snapshot.
+Files: so many expired log files in one directory. No part goes on for longer than `--minutes`.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -48,14 +49,12 @@ VACUUM ANALYZE metric;
 """
 
 
-async def client(
-    dsn: str, options: argparse.Namespace, stop: asyncio.Event, took: list[float]
-) -> None:
-    """Read one row and change another in each transaction; note in `took` how long each one was."""
-    chance, rows, expired = random.Random(1), options.rows, options.expired
+async def client(dsn: str, rows: int, expired: int) -> None:
+    """Read one row and change another in each transaction; print its begin and its seconds."""
+    chance = random.Random(1)
     connection = await asyncpg.connect(dsn)
-    while not stop.is_set():
-        begun = time.perf_counter()
+    while True:
+        begun = time.monotonic()
         async with connection.transaction():
             await connection.fetch(
                 "SELECT * FROM metric WHERE id = $1", chance.randint(expired + 1, rows)
@@ -64,64 +63,68 @@ async def client(
                 "UPDATE metric SET value = value + 1 WHERE id = $1",
                 chance.randint(expired + 1, rows),
             )
-        took.append(time.perf_counter() - begun)
+        sys.stdout.write(f"{begun} {time.monotonic() - begun}\n")
         await asyncio.sleep(0.002)
-    await connection.close()
 
 
 async def beside(
     dsn: str, options: argparse.Namespace, work: Callable[[], Awaitable[object]]
-) -> tuple[float, list[float]]:
-    """Do `work` while the client is busy; return the seconds it took and the client's latencies.
+) -> tuple[float, list[float], list[float]]:
+    """Do `work` while a client is busy, a process of its own.
 
-    Those of before count for nothing: they are as they are beside nobody.
+    Returns the seconds it took, and the client's latencies before and meanwhile: side by side,
+    since what else the machine does changes.
     """
-    stop, took = asyncio.Event(), list[float]()
-    busy = asyncio.create_task(client(dsn, options, stop, took))
-    await asyncio.sleep(2)
-    took.clear()
-    begun = time.perf_counter()
+    words = (__file__, "client", dsn, str(options.rows), str(options.expired))
+    busy = await asyncio.create_subprocess_exec(
+        sys.executable, *words, stdout=asyncio.subprocess.PIPE
+    )
+    told = asyncio.create_task(busy.communicate())
+    await asyncio.sleep(2)  # until it is connected, and has what it reads in memory
+    calm = time.monotonic()
+    await asyncio.sleep(options.calm)
+    begun = time.monotonic()
     await work()
-    seconds = time.perf_counter() - begun
-    stop.set()
-    await busy
-    return seconds, took
+    ended = time.monotonic()
+    busy.send_signal(signal.SIGINT)
+    out, _ = await told
+    lines = [tuple(map(float, line.split())) for line in out.splitlines()]
+    before = [took for at, took in lines if calm <= at < begun]
+    meanwhile = [took for at, took in lines if begun <= at < ended]
+    return ended - begun, before, meanwhile
 
 
 async def retention(server: BenchServer, options: argparse.Namespace) -> list[list[str]]:
     """Measure each way on a table of its own, made alike."""
     rows = []
-    for name in ("nobody", "cleanup.tables", "cleanup.tables, rest = 0", "plain DELETE"):
+    for name, rest in (("cleanup.tables", 1.0), ("without rest", 0.0), ("plain DELETE", None)):
         with server.database() as dsn:
             await fill(dsn, options)
 
-            async def wait() -> None:
-                await asyncio.sleep(options.calm)
+            async def work(dsn: str = dsn, rest: float | None = rest) -> None:
+                await (delete(dsn) if rest is None else clear(dsn, rest))
 
-            async def delete(dsn: str = dsn) -> None:
-                connection = await asyncpg.connect(dsn)
-                await connection.execute("DELETE FROM metric WHERE at < now() - interval '30 days'")
-                await connection.close()
-
-            async def clear(dsn: str = dsn, rest: float = 0.0 if "0" in name else 1.0) -> None:
-                rule = TableRule(table="metric", column="at", keep=timedelta(days=30), rest=rest)
-                await tables.function(
-                    run_context(tables, settings=Settings(tables=(rule,)), database_url=dsn)
-                )
-
-            work = {"nobody": wait, "plain DELETE": delete}.get(name, clear)
-            took, latencies = await beside(dsn, options, work)
+            took, before, meanwhile = await beside(dsn, options, work)
             left = await count(dsn, "metric")
-        rows.append(
-            [
-                name,
-                "-" if name == "nobody" else f"{took:.1f}",
-                *(ms(percentile(latencies, share)) for share in (0.5, 0.99)),
-                ms(max(latencies)),
-                f"{options.rows - left:,}",
-            ]
-        )
+        cells = [
+            ms(figure)
+            for found in (before, meanwhile)
+            for figure in (percentile(found, 0.5), percentile(found, 0.99), max(found))
+        ]
+        rows.append([name, f"{options.rows - left:,}", f"{took:.1f}", *cells])
     return rows
+
+
+async def delete(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("DELETE FROM metric WHERE at < now() - interval '30 days'")
+    await connection.close()
+
+
+async def clear(dsn: str, rest: float) -> None:
+    rule = TableRule(table="metric", column="at", keep=timedelta(days=30), rest=rest)
+    settings = Settings(tables=(rule,))
+    await tables.function(run_context(tables, settings=settings, database_url=dsn))
 
 
 async def fill(dsn: str, options: argparse.Namespace) -> None:
@@ -224,7 +227,10 @@ def main() -> None:
     if options.parts != ["files"]:
         with BenchServer() as server:
             if "retention" in options.parts:
-                head = ["beside the client", "s", "p50 ms", "p99 ms", "max ms", "rows deleted"]
+                head = [
+                    *("way", "rows deleted", "s", "alone: p50 ms", "p99", "max"),
+                    *("meanwhile: p50 ms", "p99", "max"),
+                ]
                 table(head, bounded(retention(server, options), options))
             if "sessions" in options.parts:
                 rows = bounded(expired_sessions(server, options), options)
@@ -234,4 +240,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["client"]:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(client(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    else:
+        main()
