@@ -47,7 +47,8 @@ def command(
     """
 
     async def question(db: Database) -> tuple[list[ChangeView], datetime]:
-        return await trail.changes(db, subject=subject, since=since, by=by, limit=limit)
+        page = await trail.changes(db, subject=subject, since=since, by=by, limit=limit)
+        return list(page.items), await db.fetchval("database_now")
 
     found, now = ask(invocation, question)
     if as_json:

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from sereno.client.cluster_verbs import ClusterVerbs
 from sereno.client.declarations import Declarations
 from sereno.client.run_verbs import RunVerbs
+from sereno.client.schedule_verbs import ScheduleVerbs
 from sereno.client.search_verbs import SearchVerbs
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.job import Job
@@ -21,7 +23,7 @@ from sereno.triggers import learn_when_asked
 _CONNECTIONS = 4
 
 
-class Client(RunVerbs, SearchVerbs):
+class Client(RunVerbs, SearchVerbs, ScheduleVerbs, ClusterVerbs):
     """All that a person or a program may ask or do, as methods.
 
     It works on the database alone: a replica need not be near, and what one has to do it does when

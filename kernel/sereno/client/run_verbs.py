@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sereno.client.verbs import Verbs, checked_id, checked_limit
+from sereno.client.verbs import Duration, Verbs, checked_id, checked_limit
 from sereno.model.bounds import checked_json
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import (
@@ -29,7 +29,6 @@ from sereno.store.queue import Requested
 from sereno.store.views import RunDetail
 
 Params = Mapping[str, Any] | msgspec.Struct
-Duration = str | float | timedelta
 
 _FIRST_LOOK, _LAST_LOOK, _SLOWER = 0.02, 1.0, 1.3
 """Seconds between two looks at a run: at first, in the end, and how they grow."""

@@ -1,11 +1,16 @@
 """What all verbs of a client work with."""
 
+from datetime import timedelta
+
 from sereno.client.asker import asker
 from sereno.client.declarations import Declarations
 from sereno.model.errors import ParamsError
 from sereno.store.pool import Database
 
 MOST_ID = 2**63 - 1
+
+Duration = str | float | timedelta
+"""As people write one, in seconds, or as it is."""
 
 
 class Verbs:

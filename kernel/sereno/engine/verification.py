@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from sereno.model.bounds import FIRST_INSTANT
 from sereno.model.errors import SerenoError
 from sereno.model.ledger import ScheduleVersion
 from sereno.store.ledger import version_of
@@ -72,7 +73,7 @@ async def verify(db: Database, since: timedelta) -> Account:
     async with db.snapshot() as connection:
         rows = await connection.fetch(sql("verify_schedules"))
         now = await connection.fetchval(sql("database_now"))
-        start = now - since
+        start = now - min(since, now - FIRST_INSTANT)
         if rows:
             start = max(start, rows[0]["kept_from"] or start)
         account = Account(since=start, until=now)

@@ -1,7 +1,8 @@
 """Changes of schedules by people, at run time: each a new version, told to the leader at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 import asyncpg
@@ -49,11 +50,27 @@ async def named(connection: asyncpg.Connection, name: str) -> list[asyncpg.Recor
     return [await lapse(connection, row) for row in rows]
 
 
+async def selected(db: Database, pattern: str | None, plugin: str | None = None) -> list[str]:
+    """Return the schedules whose name or job's name `pattern` stands for, of the plugin `plugin`;
+    None for any. Those alone that fire or are paused."""
+    rows = await db.fetch("schedules_selected", plugin)
+    return [
+        row["name"]
+        for row in rows
+        if pattern is None or fnmatchcase(row["name"], pattern) or fnmatchcase(row["job"], pattern)
+    ]
+
+
 async def pause(
-    db: Database, name: str, *, by: str, reason: str = "", until: datetime | None = None
+    db: Database,
+    name: str | Sequence[str],
+    *,
+    by: str,
+    reason: str = "",
+    until: datetime | None = None,
 ) -> list[str]:
-    """Pause the schedule or all schedules of the job `name`; slots get the verdict `skipped`,
-    "paused".
+    """Pause the schedule or all schedules of the job `name`, or the schedules of these names; slots
+    get the verdict `skipped`, "paused".
 
     `until`: when it resumes by itself. Returns the names of those that were not paused before.
     Raises NotFoundError, and DeclarationError when `until` is past.
@@ -62,7 +79,7 @@ async def pause(
     if until is not None:
         checked_instant(until, "pause: until", DeclarationError)
     async with db.transaction() as connection:
-        for row in await named(connection, name):
+        for row in await _these(connection, name):
             if until is not None and until <= row["now"]:
                 raise DeclarationError(
                     f"pause: until {until} is in the past, it is {row['now']:%F %T} UTC"
@@ -85,7 +102,7 @@ async def pause(
 
 async def resume(
     db: Database,
-    name: str,
+    name: str | Sequence[str],
     *,
     by: str,
     run: Replayed = "none",
@@ -99,7 +116,7 @@ async def resume(
     changed: list[str] = []
     queued: list[int] = []
     async with db.transaction() as connection:
-        for row in await named(connection, name):
+        for row in await _these(connection, name):
             if row["state"] != "paused":
                 continue
             since = await connection.fetchval(sql("paused_since"), row["id"])
@@ -110,6 +127,15 @@ async def resume(
             if run != "none" and since is not None:
                 queued += await _replay(connection, row, version, since, run, by)
     return changed, queued
+
+
+async def _these(connection: asyncpg.Connection, name: str | Sequence[str]) -> list[asyncpg.Record]:
+    """Return, locked, what `named` does for a name, or the schedules of these names that are still
+    there."""
+    if isinstance(name, str):
+        return await named(connection, name)
+    rows = [await connection.fetchrow(sql("schedule_by_name"), each) for each in name]
+    return [await lapse(connection, row) for row in rows if row is not None]
 
 
 async def end_pause(db: Database, term: int, name: str) -> None:
@@ -183,14 +209,7 @@ async def override(
     """
     async with db.transaction() as connection:
         row = await _one(connection, name)
-        if callable(changes):
-            changes = changes(_standing(row))
-        overrides = {k: v for k, v in json_object(row["overrides"]).items() if k not in changes}
-        overrides |= {k: v for k, v in changes.items() if v is not None}
-        overrides = {k: None if v is UNSET else v for k, v in overrides.items()}
-        fit, first = fitting(_laid(row, overrides), jobs(row["job"]), row["name"], row["now"])
-        plain = fit.to_json()  # what is kept is what was checked
-        overrides = {k: plain[k] for k in overrides}
+        first, overrides = _fitted(row, changes, jobs)[1:]
         version = await change(
             connection,
             row,
@@ -203,6 +222,38 @@ async def override(
     if version.valid_from > max(row["now"], row["settled_to"]):
         first = next_slot(version, row["name"], version.valid_from) or first
     return version, first
+
+
+async def preview(
+    db: Database, name: str, changes: Mapping[str, Any] | Revision, *, jobs: Callable[[str], Job]
+) -> tuple[LockedSchedule, ScheduleSpec]:
+    """Return one schedule as it stands, and as `override` would leave it; nothing is changed.
+
+    Raises as `override`.
+    """
+    async with db.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            row = await _one(connection, name)
+            return _standing(row), _fitted(row, changes, jobs)[0]
+        finally:
+            await transaction.rollback()
+
+
+def _fitted(
+    row: asyncpg.Record, changes: Mapping[str, Any] | Revision, jobs: Callable[[str], Job]
+) -> tuple[ScheduleSpec, datetime, dict[str, Any]]:
+    """Return what `row` (locked) becomes by `changes`, its first slot, and all that people have
+    changed of it then."""
+    if callable(changes):
+        changes = changes(_standing(row))
+    overrides = {k: v for k, v in json_object(row["overrides"]).items() if k not in changes}
+    overrides |= {k: v for k, v in changes.items() if v is not None}
+    overrides = {k: None if v is UNSET else v for k, v in overrides.items()}
+    fit, first = fitting(_laid(row, overrides), jobs(row["job"]), row["name"], row["now"])
+    plain = fit.to_json()  # what is kept is what was checked
+    return fit, first, {k: plain[k] for k in overrides}
 
 
 def _laid(row: asyncpg.Record, overrides: dict[str, Any]) -> ScheduleSpec:

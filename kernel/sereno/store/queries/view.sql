@@ -130,15 +130,53 @@ SELECT s.name, w.settled_to, v.version AS v_version, v.valid_from, v.state, v.tr
  WHERE s.job = $1 ORDER BY s.name;
 
 -- name: view_changes
--- $1 subject, $2 since, $3 by (each null: any), $4 at most. The newest first. A job's name stands for its schedules too, and
--- the part before an @ for who asks from any host.
-SELECT id, at, by, subject, action, reason, before, after FROM sereno.change
- WHERE ($1::text IS NULL OR subject = $1 OR split_part(subject, '@', 1) = $1)
-   AND ($2::timestamptz IS NULL OR at >= $2)
-   AND ($3::text IS NULL OR by = $3 OR split_part(by, '@', 1) = $3)
- ORDER BY id DESC LIMIT $4;
+-- $1 subject, $2 since, $3 by (each null: any), $4 at most, $5 to older ones, else to newer ones, $6 from this number on. A
+-- job's name stands for its schedules too, and the part before an @ for who asks from any host.
+SELECT c.id, c.at, c.by, c.subject, c.action, c.reason, c.before, c.after
+  FROM ((SELECT * FROM sereno.change o
+          WHERE $5 AND o.id < $6 AND ($1::text IS NULL OR o.subject = $1 OR split_part(o.subject, '@', 1) = $1)
+            AND ($2::timestamptz IS NULL OR o.at >= $2)
+            AND ($3::text IS NULL OR o.by = $3 OR split_part(o.by, '@', 1) = $3) ORDER BY o.id DESC LIMIT $4)
+        UNION ALL
+        (SELECT * FROM sereno.change n
+          WHERE NOT $5 AND n.id > $6 AND ($1 IS NULL OR n.subject = $1 OR split_part(n.subject, '@', 1) = $1)
+            AND ($2 IS NULL OR n.at >= $2)
+            AND ($3 IS NULL OR n.by = $3 OR split_part(n.by, '@', 1) = $3) ORDER BY n.id LIMIT $4)) AS c
+ ORDER BY c.id DESC;
+
+-- name: view_drift
+-- $1 at most. Which schedules a leader has found to have moved, the newest first.
+SELECT at, subject AS schedule, reason AS because, before, after FROM sereno.change
+ WHERE action = 'drift' ORDER BY id DESC LIMIT $1;
 
 -- name: view_subjects
 -- $1 a name. Whether it is one of which changes are kept, or could be.
 SELECT EXISTS (SELECT 1 FROM sereno.change WHERE subject = $1 OR split_part(subject, '@', 1) = $1)
     OR EXISTS (SELECT 1 FROM sereno.schedule WHERE name = $1) OR EXISTS (SELECT 1 FROM sereno.job WHERE name = $1);
+
+-- name: view_terms
+-- $1 at most, $2 older than this term, null: from the newest on.
+SELECT t.term, t.node, n.label, t.acquired_at, t.ended_at, t.reason FROM sereno.term t LEFT JOIN sereno.node n ON n.id = t.node
+ WHERE $2::bigint IS NULL OR t.term < $2 ORDER BY t.term DESC LIMIT $1;
+
+-- name: view_plugins
+SELECT plugin AS name, coalesce(array_agg(name ORDER BY name) FILTER (WHERE present), '{}') AS jobs,
+       coalesce(array_agg(name ORDER BY name) FILTER (WHERE NOT present), '{}') AS gone
+  FROM sereno.job GROUP BY plugin ORDER BY plugin;
+
+-- name: totals
+-- $1 how far runs that wait or work are counted.
+SELECT clock_timestamp() AS now, s.*, least(q.n, $1) AS queued, least(x.n, $1) AS running, q.n > $1 OR x.n > $1 AS more
+  FROM (SELECT coalesce(sum(succeeded), 0)::bigint AS succeeded, coalesce(sum(failed), 0)::bigint AS failed,
+               coalesce(sum(timed_out), 0)::bigint AS timed_out, coalesce(sum(cancelled), 0)::bigint AS cancelled,
+               coalesce(sum(lost), 0)::bigint AS lost, coalesce(sum(retried), 0)::bigint AS retried,
+               coalesce(sum(late), 0)::bigint AS late, coalesce(sum(coalesced), 0)::bigint AS coalesced,
+               coalesce(sum(skipped), 0)::bigint AS skipped, coalesce(sum(missed), 0)::bigint AS missed
+          FROM sereno.job_stat) AS s,
+       (SELECT count(*) AS n FROM (SELECT 1 FROM sereno.run WHERE state = 'queued' LIMIT $1::bigint + 1) AS q) AS q,
+       (SELECT count(*) AS n FROM (SELECT 1 FROM sereno.run WHERE state = 'running' LIMIT $1::bigint + 1) AS x) AS x;
+
+-- name: schedules_selected
+-- $1 plugin, null: any. Name and job of each schedule that fires, or is paused.
+SELECT s.name, s.job FROM sereno.schedule s LEFT JOIN sereno.job j ON j.name = s.job
+ WHERE s.state IN ('active', 'paused') AND ($1::text IS NULL OR j.plugin = $1) ORDER BY s.name;

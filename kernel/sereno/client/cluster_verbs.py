@@ -1,0 +1,146 @@
+"""Verbs that read the cluster: its jobs, replicas, terms, plugins, changes and figures."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from sereno.client.verbs import Duration, Verbs, checked_limit
+from sereno.engine.verification import Account, verify
+from sereno.model.bounds import LONGEST
+from sereno.model.duration import parse_duration
+from sereno.model.errors import StoreUnavailableError
+from sereno.observe.job_watch import JobWatch
+from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
+from sereno.store import cluster, trail, views
+from sereno.store.cluster import PluginView, TermView, Totals
+from sereno.store.page import Page
+from sereno.store.stragglers import Straggler, overstaying
+from sereno.store.timeline import Timeline
+from sereno.store.timeline import since as timelines_since
+from sereno.store.trail import ChangeView, DriftView
+from sereno.store.views import JobView, LeaderView, NodeView
+
+_LATELY = timedelta(days=7)
+_PATIENCE_SECONDS = 10.0
+_MOST = 10_000
+
+
+class Overdue(msgspec.Struct, frozen=True, kw_only=True):
+    """By how much a job is overdue, and why."""
+
+    by: timedelta
+    because: str
+
+
+class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
+    """The replicas that are alive or were within a day, and who leads. `timelines`: when, in the
+    last week, the database went on from an older state; `overstaying`: attempts that work on after
+    they were told to stop; `unfit`: which letters the database cannot keep, and the remedy."""
+
+    leader: LeaderView
+    nodes: tuple[NodeView, ...]
+    timelines: tuple[Timeline, ...]
+    overstaying: tuple[Straggler, ...]
+    unfit: str | None = None
+
+
+class ClusterVerbs(Verbs):
+    """Verbs that read the cluster."""
+
+    async def now(self) -> datetime:
+        """Return the time by the database's clock, which all goes by."""
+        found: datetime = await self._db.fetchval("database_now")
+        return found
+
+    async def jobs(self) -> list[JobView]:
+        """Return every job that is declared, or has left runs behind, with its schedules."""
+        return await views.jobs(self._db)
+
+    async def job(self, name: str) -> JobView:
+        """Return one job with its schedules; raises NotFoundError."""
+        await views.known_job(self._db, name, self._declarations.known)
+        return next(job for job in await views.jobs(self._db) if job.name == name)
+
+    async def overdue(self) -> dict[str, Overdue]:
+        """Return the jobs that are overdue, by name."""
+        glance = await JobWatch(self._db, patience=_PATIENCE_SECONDS).poll()
+        if glance.snapshot is None:
+            raise StoreUnavailableError(glance.error or "the database does not answer")
+        now, jobs = glance.snapshot.now.timestamp(), glance.jobs
+        late = {n: overdue_seconds(overdue_at(job, jobs, now), now) for n, job in jobs.items()}
+        return {
+            name: Overdue(
+                by=timedelta(seconds=seconds), because=overdue_because(jobs[name], jobs, now) or ""
+            )
+            for name, seconds in late.items()
+            if seconds > 0
+        }
+
+    async def totals(self) -> Totals:
+        """Return how many runs have ended how, from the counts that are kept for each job, and how
+        many wait and work, as far as counting goes."""
+        return await cluster.totals(self._db)
+
+    async def cluster(self) -> ClusterView:
+        """Return the replicas and who leads."""
+        leader = await self.leader()
+        async with self._db.connection() as connection:
+            lately = await timelines_since(connection, leader.now - _LATELY)
+        whole = self._db.encoding.whole
+        return ClusterView(
+            leader=leader,
+            nodes=tuple(await views.nodes(self._db)),
+            timelines=tuple(lately),
+            overstaying=tuple(await self.overstaying()),
+            unfit=None if whole else self._db.encoding.remedy,
+        )
+
+    async def leader(self) -> LeaderView:
+        """Return who leads, or led last."""
+        return await views.leader(self._db)
+
+    async def overstaying(self) -> list[Straggler]:
+        """Return the attempts that work on after they were told to stop, and keep their places."""
+        return list(await overstaying(self._db))
+
+    async def terms(self, *, limit: int = 50, before: int | None = None) -> list[TermView]:
+        """Return the newest terms, each with who led and why it ended. `before`: older than this
+        one."""
+        return await cluster.terms(self._db, checked_limit(limit, _MOST), before)
+
+    async def plugins(self) -> list[PluginView]:
+        """Return the plugins whose jobs the database knows, with how many they have declared."""
+        return await cluster.plugins(self._db)
+
+    async def changes(
+        self,
+        *,
+        subject: str | None = None,
+        by: str | None = None,
+        since: Duration | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[ChangeView]:
+        """Return a page of who changed what and why, the newest first.
+
+        `subject`: a schedule, or a job for all of its schedules. `by`: with or without the host.
+        `since`: so long ago at most. Raises NotFoundError when nothing of the name of `subject` is
+        known.
+        """
+        return await trail.changes(
+            self._db,
+            subject=subject,
+            since=None if since is None else min(parse_duration(since), LONGEST),
+            by=by,
+            limit=checked_limit(limit, 100_000),
+            at=cursor,
+        )
+
+    async def drift(self, *, limit: int = 50) -> list[DriftView]:
+        """Return which schedules a leader found to fire at other times than the one before it, as
+        after a deploy, the newest first."""
+        return await trail.drift(self._db, checked_limit(limit, _MOST))
+
+    async def verify(self, since: Duration = timedelta(days=30)) -> Account:
+        """Recompute what was due in the last so long, and hold the ledger of slots against it."""
+        return await verify(self._db, min(parse_duration(since), LONGEST))
