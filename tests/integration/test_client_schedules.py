@@ -120,7 +120,6 @@ REFUSED: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("change", {"name": "etl.sync"}, ParamsError, "nothing to change is named"),
     ("change", {"name": "etl.sync", "reset": ["all", "x"]}, ParamsError, "reset: 'x' is no part"),
     ("change", {"name": "etl.sync", "policies": {"grase": "1m"}}, DeclarationError, "grase"),
-    ("change", {"name": "shop.mail", "trigger": "every 1h"}, DeclarationError, "several schedules"),
     ("change", {"name": "etl.sync", "start": THEN, "end": THEN}, DeclarationError, "window is"),
     ("change", {"name": "etl.sync", "end": datetime(2000, 1, 1, tzinfo=UTC)},
      DeclarationError, "no slot to come"),

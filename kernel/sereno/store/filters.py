@@ -12,6 +12,7 @@ from sereno.model.errors import ParamsError
 from sereno.model.run import Cause, RunState
 from sereno.settings import hidden
 
+_Name = Annotated[str, Meta(max_length=1_000)]
 _Text = Annotated[str, Meta(min_length=1, max_length=1_000)]
 _DEPTH = 1_000
 _GLOB = frozenset("*?[")
@@ -29,7 +30,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     in it, in whatever case.
     """
 
-    job: _Text | None = None
+    job: _Name | None = None
     states: tuple[RunState, ...] = ()
     causes: tuple[Cause, ...] = ()
     schedule: _Text | None = None
@@ -49,7 +50,7 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     level: _Text | None = None
-    job: _Text | None = None
+    job: _Name | None = None
     since: datetime | None = None
     until: datetime | None = None
     text: _Text | None = None
