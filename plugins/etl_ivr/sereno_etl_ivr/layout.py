@@ -19,7 +19,7 @@ class SourceColumn(msgspec.Struct, frozen=True):
     """A column as the source's catalogue describes it. `unicode`: its text is UTF-8 there.
 
     `fine`: a time with fractions of a second. `fractions`: a number that may have some.
-    `reading`: the SQL that makes a time of it.
+    `reading`: the SQL that makes a time of it. `ordered`: by its own order it is in that of time.
     """
 
     name: str
@@ -30,6 +30,7 @@ class SourceColumn(msgspec.Struct, frozen=True):
     fine: bool = True
     fractions: bool = False
     reading: str = ""
+    ordered: bool = False
 
 
 class SourceTable(msgspec.Struct, frozen=True):
@@ -118,8 +119,12 @@ def match(
         cells=ordered,
         cursor=cursor,
         key=_key(table, source, ordered),
-        indexed=cursor.source.name in source.indexed and not cursor.source.reading,
+        indexed=_is_indexed(cursor.source, source),
     )
+
+
+def _is_indexed(cursor: SourceColumn, source: SourceTable) -> bool:
+    return cursor.name in source.indexed and (cursor.ordered or not cursor.reading)
 
 
 def _timed(column: SourceColumn, time_format: str | None, as_time: AsTime) -> SourceColumn:

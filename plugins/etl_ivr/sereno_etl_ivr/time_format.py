@@ -21,7 +21,9 @@ _LITERAL = re.compile(r"[-/.:, T]")
 _ISO = (
     "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 )
-_HIGHEST_EPOCH = 253_402_300_799
+MYSQL_HIGHEST = 2_147_483_647
+POSTGRES_HIGHEST = 253_402_300_799
+"""The last second of an epoch that is a time, in each server."""
 
 
 def check(time_format: str) -> None:
@@ -38,9 +40,11 @@ def check(time_format: str) -> None:
 def mysql_time(name: str, time_format: str) -> str:
     """Write the time in the column `name` (quoted) for MariaDB and MySQL."""
     if time_format == "iso":
-        return f"CAST(IF({name} REGEXP '{_ISO}',{name},NULL) AS DATETIME(6))"
+        # MySQL 8 would take an offset behind it to heart, and round a seventh digit.
+        text = f"LEFT({name},IF(SUBSTRING({name},20,1)='.',26,19))"
+        return f"CAST(IF({name} REGEXP '{_ISO}',{text},NULL) AS DATETIME(6))"
     if time_format == "epoch":
-        return f"FROM_UNIXTIME(IF({name} BETWEEN 0 AND 2147483647,{name},NULL))"
+        return f"FROM_UNIXTIME(IF({name} BETWEEN 0 AND {MYSQL_HIGHEST},{name},NULL))"
     written = "".join(_PARTS[p][0] if p in _PARTS else p for p in _split(time_format))
     return f"STR_TO_DATE({name},'{written}')"
 
@@ -48,9 +52,13 @@ def mysql_time(name: str, time_format: str) -> str:
 def postgres_time(name: str, time_format: str) -> str:
     """Write the time in the column `name` (quoted) for PostgreSQL; an epoch's as UTC shows it."""
     if time_format == "iso":
-        return f"CASE WHEN {name} ~ '{_ISO}' THEN left({name},26)::timestamp END"
+        text = f"substring({name} FROM '^.{{19}}(?:[.][0-9]{{1,6}})?')"
+        last = f"(left({name},7)||'-01')::date+interval '1 month'-interval '1 day'"
+        real = f"substr({name},9,2)::int<=extract(day FROM {last})"
+        time = f"CASE WHEN {real} THEN {text}::timestamp END"
+        return f"CASE WHEN {name} ~ '{_ISO}' AND left({name},4)<>'0000' THEN {time} END"
     if time_format == "epoch":
-        number = f"CASE WHEN {name} BETWEEN 0 AND {_HIGHEST_EPOCH} THEN {name} END"
+        number = f"CASE WHEN {name} BETWEEN 0 AND {POSTGRES_HIGHEST} THEN {name} END"
         return f"(to_timestamp(({number})::double precision) AT TIME ZONE 'UTC')"
     parts = _split(time_format)
     written = "".join(_PARTS[p][1] if p in _PARTS else f'"{p}"' for p in parts)

@@ -6,9 +6,14 @@ import asyncpg
 import msgspec
 import pytest
 
+from sereno_etl_ivr.layout import match
+from sereno_etl_ivr.page import Range
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.settings import Settings
+from sereno_etl_ivr.source import open_source
+from sereno_etl_ivr.source.postgres import PostgresSource
 from sereno_etl_ivr.sync import sync_of
+from sereno_etl_ivr.table import QUEUE_LOG
 
 from .conftest import Sync
 from .pbx import Pbx, fetch
@@ -110,3 +115,171 @@ async def test_queue_events_of_postgres_are_found_so_too(
 def test_a_format_that_is_not_understood_is_refused(time_format: str) -> None:
     with pytest.raises(msgspec.ValidationError, match="time_format is"):
         msgspec.convert({"tables": {"q": {"kind": "cel", "time_format": time_format}}}, Settings)
+
+
+BLANK = "DATE_FORMAT(at, '%Y-%m-%d %H:%i:%s')"
+JOINED = "DATE_FORMAT(at, '%Y-%m-%dT%H:%i:%s.%f')"
+EPOCH = "UNIX_TIMESTAMP(at)"
+INDEXED = [("varchar(26)", BLANK), ("varchar(32)", JOINED), ("bigint", EPOCH), ("double", EPOCH)]
+
+
+def fill_mysql(pbx: Pbx, kind: str, time: str) -> None:
+    pbx.execute("SET time_zone = '+00:00'")
+    pbx.execute(
+        f"CREATE TABLE queue_log (time {kind}, callid varchar(40), event varchar(40), KEY (time))"
+    )
+    pbx.execute(
+        f"INSERT INTO queue_log SELECT {time.replace('%', '%%')}, seq, 'a' FROM (SELECT seq,"
+        " '2026-03-01' + INTERVAL 20 * seq SECOND AS at FROM seq_1_to_20000) AS made WHERE %s",
+        1,
+    )
+    pbx.execute("INSERT INTO queue_log VALUES (NULL, '0', 'a')")
+    pbx.execute("ANALYZE TABLE queue_log")
+
+
+def listening(source: Any) -> list[str]:
+    """Return a list to which each statement that a source asks is added."""
+    asked: list[str] = []
+    true = source._all
+
+    async def heard(statement: str, *arguments: Any) -> Any:
+        if not arguments:
+            asked.append(statement)
+        return await true(statement, *arguments)
+
+    source._all = heard
+    return asked
+
+
+async def asked_of(source: Any) -> list[str]:
+    """Ask a page, and what belongs to it, of some hours; return the statements."""
+    table = await source.describe()
+    layout = match(QUEUE_LOG, table, "queue_log", source.as_time)
+    assert layout.indexed
+    asked = listening(source)
+    extent = await source.extent(layout)
+    assert (extent.first, extent.nulls) == (20260301_000000, True) or extent.first > 20260301_000000
+    within = Range(20260302_100000, 20260302_140000)
+    assert await source.bound(layout, within, 100) == 20260302_103320
+    assert await source.count(layout, within, 10_000) == 720
+    assert sum(d.rows for d in (await source.digests(layout, within)).values()) == 720
+    assert (await source.page(layout, within)).rows == 720
+    if isinstance(source, PostgresSource):
+        asked.append(source._reading(layout, within))
+    return asked
+
+
+@pytest.mark.parametrize(("kind", "time"), INDEXED)
+async def test_a_text_or_a_number_is_found_by_its_index(
+    empty_pbx: Pbx, kind: str, time: str
+) -> None:
+    fill_mysql(empty_pbx, kind, time)
+    settings = Settings(source_url=empty_pbx.url)
+    async with open_source(settings, "queue_log") as source:
+        for statement in await asked_of(source):
+            with empty_pbx.connection.cursor() as cursor:
+                cursor.execute("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
+                cursor.execute(f"EXPLAIN {statement}")
+                plan = [row for row in cursor.fetchall() if "derived" not in str(row[2])]
+            assert {row[5] for row in plan if row[2]} == {"time"}, (statement, plan)
+            if "GROUP BY" not in statement:
+                assert "Using filesort" not in str(plan), (statement, plan)
+            rows = [int(row[8]) for row in plan if row[3] == "range" and "LIMIT 1" not in statement]
+            assert max(rows, default=0) < 2000, (statement, plan)
+
+
+@pytest.mark.parametrize(
+    ("kind", "time"),
+    [
+        ("text", "to_char(at, 'YYYY-MM-DD HH24:MI:SS')"),
+        ("text", "to_char(at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"),
+        ("bigint", "extract(epoch FROM at)"),
+        ("double precision", "extract(epoch FROM at)"),
+    ],
+)
+async def test_a_text_or_a_number_of_postgres_is_found_by_its_index(
+    database: str, kind: str, time: str
+) -> None:
+    await executed(
+        database,
+        f"CREATE TABLE queue_log (time {kind}, callid text, event text);"
+        f"INSERT INTO queue_log SELECT {time}, n, 'a' FROM (SELECT n,"
+        " timestamp '2026-03-01' + n * interval '20 s' AS at FROM generate_series(1, 20000) AS n)"
+        " AS made; INSERT INTO queue_log VALUES (NULL, '0', 'a');"
+        "CREATE INDEX ON queue_log (time); ANALYZE queue_log",
+    )
+    async with open_source(Settings(source_url=database), "queue_log") as source:
+        for statement in await asked_of(source):
+            if "AS nulls" in statement and kind == "text":
+                continue  # which texts are no time, no index tells
+            plan = "\n".join(row[0] for row in await fetch(database, f"EXPLAIN {statement}"))
+            assert "Seq Scan" not in plan, (statement, plan)
+
+
+async def executed(database: str, statements: str) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("index", ["", ", KEY (time)"])
+async def test_texts_with_a_blank_and_with_a_t_beside_each_other_are_all_found(
+    empty_pbx: Pbx, synced: Sync, database: str, index: str
+) -> None:
+    empty_pbx.execute(
+        "CREATE TABLE queue_log (id bigint PRIMARY KEY AUTO_INCREMENT, time varchar(40),"
+        f" callid varchar(40), event varchar(40){index})"
+    )
+    for between in (" ", "T"):
+        empty_pbx.execute(
+            "INSERT INTO queue_log (time, callid, event) SELECT REPLACE("
+            "'2026-03-01' + INTERVAL 977 * seq SECOND, ' ', %s), seq, 'a' FROM seq_1_to_700",
+            between,
+        )
+    for odd in ("", "0", "soon", "2026-03-01", "2026-02-31 10:00:00", "2026-03-02 09:00:00+05:00"):
+        empty_pbx.execute("INSERT INTO queue_log (time, callid) VALUES (%s, 'odd')", odd)
+    tables = {"queue_log": {"kind": "queue_log"}}
+
+    first = await synced(empty_pbx, sync_of("queue_log"), tables=tables, batch_size=10)
+
+    assert (first["inserted"], first["rejected"]) == (1406, 0)
+    (row,) = await fetch(
+        database,
+        "SELECT count(*), min(time), max(time) FROM ivr.queue_events WHERE callid <> 'odd'"
+        " AND happened_at IS NOT NULL",
+    )
+    assert [str(cell) for cell in row] == ["1400", "2026-03-01 00:16:17", "2026-03-08 21:58:20"]
+    (row,) = await fetch(
+        database,
+        "SELECT happened_at::text FROM ivr.queue_events WHERE time::date = '2026-03-02'"
+        " AND callid = 'odd'",
+    )
+    assert row[0] == "2026-03-02 09:00:00+00"  # local to the source, as all are
+    empty_pbx.execute("DELETE FROM queue_log WHERE id %% 97 = %s", 0)
+    params = {"since": "2026-02-01", "table": "queue_log"}
+    assert (await synced(empty_pbx, reconcile, params=params, tables=tables))["deleted"] == 14
+
+
+async def test_texts_of_postgres_that_are_no_real_time_stop_no_other(
+    synced: Sync, database: str
+) -> None:
+    odd = ("2026-02-31 10:00:00", "0000-01-01 10:00:00", "2026-03-01 10:00:00 and so on", "T", "")
+    values = ", ".join(f"('{text}', 'odd', 'a')" for text in odd)
+    await executed(
+        database,
+        "CREATE TABLE queue_log (time varchar, callid text, event text);"
+        "CREATE INDEX ON queue_log (time);"
+        f"INSERT INTO queue_log VALUES ('2024-02-29T10:00:00.5', '1', 'a'), {values}",
+    )
+    tables = {"queue_log": {"kind": "queue_log"}}
+
+    result = await synced(database, sync_of("queue_log"), tables=tables)
+
+    assert (result["inserted"], result["rejected"]) == (6, 0)
+    rows = await fetch(
+        database,
+        "SELECT happened_at::text FROM ivr.queue_events WHERE happened_at IS NOT NULL ORDER BY 1",
+    )
+    assert [row[0] for row in rows] == ["2024-02-29 10:00:00.5+00", "2026-03-01 10:00:00+00"]

@@ -1,6 +1,6 @@
 -- name: mysql_bound
 -- The position of the row after the first {rows}: the index alone is read.
-SELECT {position} FROM {table} WHERE {where} ORDER BY {cursor} LIMIT 1 OFFSET {rows};
+SELECT {position} FROM {table} WHERE {where} ORDER BY {order} LIMIT 1 OFFSET {rows};
 
 -- name: mysql_columns
 -- {schema}, {table}: literals.
@@ -17,16 +17,18 @@ SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE {where} LIMIT {limit}) AS coun
 SELECT {day}, COUNT(*), SUM({checksum}) FROM {table} WHERE {where} GROUP BY 1;
 
 -- name: mysql_extent
--- {position}: the position of a row. {cursor}, {table}: quoted.
+-- {position}: the position of a row. {cursor}: its time. {order}: what an index has in that order.
+-- {some}: where in it times are. {table}: quoted.
 SELECT
-  (SELECT {position} FROM {table} WHERE {cursor} IS NOT NULL ORDER BY {cursor} LIMIT 1),
-  (SELECT {position} FROM {table} WHERE {cursor} IS NOT NULL ORDER BY {cursor} DESC LIMIT 1),
+  (SELECT {position} FROM {table} WHERE {some} AND {cursor} IS NOT NULL ORDER BY {order} LIMIT 1),
+  (SELECT {position} FROM {table} WHERE {some} AND {cursor} IS NOT NULL ORDER BY {order} DESC LIMIT 1),
   {nulls},
   UTC_TIMESTAMP(6);
 
 -- name: mysql_has_nulls
--- Asked of nullable columns alone: of others, MySQL takes IS NULL to mean '0000-00-00'.
-EXISTS (SELECT 1 FROM {table} WHERE {cursor} IS NULL);
+-- Asked of nullable columns alone: of others, MySQL takes IS NULL to mean '0000-00-00'. {none}: where in an
+-- index rows without a time may be.
+EXISTS (SELECT 1 FROM {table} WHERE {none} AND {cursor} IS NULL);
 
 -- name: mysql_indexes
 -- {schema}, {table}: literals.

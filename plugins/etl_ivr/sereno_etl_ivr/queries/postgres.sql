@@ -1,6 +1,6 @@
 -- name: postgres_bound
 -- The position of the row after the first {rows}: the index alone is read.
-SELECT {position} FROM {table} WHERE {where} ORDER BY {cursor} LIMIT 1 OFFSET {rows};
+SELECT {position} FROM {table} WHERE {where} ORDER BY {order} LIMIT 1 OFFSET {rows};
 
 -- name: postgres_columns
 -- $1: the table's name, as PostgreSQL reads it. A numeric without a scale may have fractions.
@@ -19,13 +19,13 @@ SELECT count(*) FROM (SELECT FROM {table} WHERE {where} LIMIT {limit}) AS counte
 SELECT {day} AS day, count(*) AS rows, sum({checksum}) AS checksum FROM {table} WHERE {where} GROUP BY 1;
 
 -- name: postgres_extent
--- {position}: the position of a row. {cursor}, {table}: quoted. Infinite times are no part of it.
+-- As mysql_extent.sql. Infinite times are no part of it.
 SELECT
-  (SELECT {position} FROM {table} WHERE {cursor} >= '0001-01-01' AND {cursor} < '10000-01-01'
-   ORDER BY {cursor} LIMIT 1) AS first,
-  (SELECT {position} FROM {table} WHERE {cursor} >= '0001-01-01' AND {cursor} < '10000-01-01'
-   ORDER BY {cursor} DESC LIMIT 1) AS last,
-  EXISTS (SELECT FROM {table} WHERE {cursor} IS NULL) AS nulls,
+  (SELECT {position} FROM {table} WHERE {some} AND {cursor} >= '0001-01-01' AND {cursor} < '10000-01-01'
+   ORDER BY {order} LIMIT 1) AS first,
+  (SELECT {position} FROM {table} WHERE {some} AND {cursor} >= '0001-01-01' AND {cursor} < '10000-01-01'
+   ORDER BY {order} DESC LIMIT 1) AS last,
+  EXISTS (SELECT FROM {table} WHERE {none} AND {cursor} IS NULL) AS nulls,
   clock_timestamp() AS clock;
 
 -- name: postgres_indexes

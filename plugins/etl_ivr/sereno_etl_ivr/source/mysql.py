@@ -16,6 +16,7 @@ from sereno_etl_ivr.names import MOST_NAMES
 from sereno_etl_ivr.page import Cell, Range, Row, SourcePage
 from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.query import query
+from sereno_etl_ivr.sargable import ends
 from sereno_etl_ivr.source import mysql_copy
 from sereno_etl_ivr.source import mysql_text as text
 from sereno_etl_ivr.source.mysql_login import hang_up, log_in
@@ -119,18 +120,21 @@ class MysqlSource:
     async def extent(self, layout: Layout) -> Extent:
         """Read the first and last position, and the source's clock."""
         name = text.name_of(layout.cursor.source)
-        nulls = query("mysql_has_nulls").format(table=self._table, cursor=name)
+        nulls = query("mysql_has_nulls").format(
+            table=self._table, cursor=name, none=text.no_time(layout.cursor)
+        )
         first, last, has_nulls, clock = await self._one(
             query("mysql_extent").format(
                 position=text.position_of(layout.cursor),
                 cursor=name,
+                order=text.order_of(layout.cursor.source),
+                some=text.some_time(layout.cursor),
                 table=self._table,
                 nulls=nulls if layout.cursor.source.nullable else "0",
             )
         )
         return Extent(
-            first=None if first is None else int(first),
-            last=None if last is None else int(last),
+            *ends(layout.cursor.source, first, last),
             nulls=bool(int(has_nulls)),
             clock=datetime.fromisoformat(_text(clock)).replace(tzinfo=UTC),
         )
@@ -140,7 +144,7 @@ class MysqlSource:
         found = await self._all(
             query("mysql_bound").format(
                 position=text.position_of(layout.cursor),
-                cursor=text.name_of(layout.cursor.source),
+                order=text.order_of(layout.cursor.source),
                 table=self._table,
                 where=text.where(layout, within),
                 rows=rows,

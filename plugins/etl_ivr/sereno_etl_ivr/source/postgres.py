@@ -15,6 +15,7 @@ from sereno_etl_ivr.names import MOST_NAMES
 from sereno_etl_ivr.page import DELIMITER, Range, Row, SourcePage
 from sereno_etl_ivr.plan import Digest, Extent
 from sereno_etl_ivr.query import query
+from sereno_etl_ivr.sargable import ends
 from sereno_etl_ivr.source import postgres_text as text
 from sereno_etl_ivr.tls import Tls, TlsSettings
 
@@ -113,19 +114,23 @@ class PostgresSource:
             query("postgres_extent").format(
                 position=text.position_of(layout.cursor),
                 cursor=text.name_of(layout.cursor.source),
+                order=text.order_of(layout.cursor.source),
+                some=text.some_time(layout.cursor),
+                none=text.no_time(layout.cursor),
                 table=self._table,
             )
         )
-        return Extent(found["first"], found["last"], found["nulls"], found["clock"])
+        first, last = ends(layout.cursor.source, found["first"], found["last"])
+        return Extent(first, last, found["nulls"], found["clock"])
 
     async def bound(self, layout: Layout, within: Range, rows: int) -> int | None:
         """Return the position of the row after the first `rows` ones, None when there is none."""
         found = await self._all(
             query("postgres_bound").format(
                 position=text.position_of(layout.cursor),
-                cursor=text.name_of(layout.cursor.source),
+                order=text.order_of(layout.cursor.source),
                 table=self._table,
-                where=text.where(layout, within),
+                where=text.where(layout, within, in_order=True),
                 rows=rows,
             )
         )

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sereno_etl_ivr import position
+from sereno_etl_ivr import position, sargable
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
 from sereno_etl_ivr.page import Range
-from sereno_etl_ivr.time_format import postgres_time
+from sereno_etl_ivr.time_format import POSTGRES_HIGHEST, postgres_time
 
 NULL_TEXT = "\\N"
 POSITION = slice(33, 47)
@@ -31,12 +31,18 @@ def name_of(column: SourceColumn) -> str:
     return column.reading or quoted(column.name)
 
 
+def order_of(column: SourceColumn) -> str:
+    """Write what an index has in the order of the column's time."""
+    return quoted(column.name) if column.ordered else name_of(column)
+
+
 def as_time(column: SourceColumn, time_format: str) -> SourceColumn:
     """Return a text or a number as a time; an epoch's is UTC's."""
     return msgspec.structs.replace(
         column,
         family="instant" if time_format == "epoch" else "moment",
         reading=f"({postgres_time(quoted(column.name), time_format)})",
+        ordered=time_format in sargable.ORDERED,
         nullable=True,
     )
 
@@ -83,8 +89,11 @@ def checksum(layout: Layout) -> str:
     return f"('x'||left({content(layout)},12))::bit(48)::bigint"
 
 
-def where(layout: Layout, within: Range) -> str:
-    """Write the condition of a range; the cursor stands alone, for its index."""
+def where(layout: Layout, within: Range, *, in_order: bool = False) -> str:
+    """Write the condition of a range; the cursor stands alone, for its index.
+
+    `in_order`: so that an index gives the rows in the order of time, be they a few more.
+    """
     name = name_of(layout.cursor.source)
     if within.is_null:
         condition = f"{name} IS NULL"
@@ -92,6 +101,7 @@ def where(layout: Layout, within: Range) -> str:
         condition = f"{name} >= '{position.moment(within.start)}'"
         last = "10000-01-01" if within.end > _LAST else position.moment(within.end)
         condition += f" AND {name} < '{last}'"
+    condition += _of_index(layout.cursor.source, within, in_order=in_order)
     if within.parts > 1:
         keys = layout.key or layout.cells
         row = f"ROW({','.join(cell(c.source) for c in keys)})::text"
@@ -99,3 +109,32 @@ def where(layout: Layout, within: Range) -> str:
         number = f"('x'||left(md5({row}),8))::bit(32)::bigint"
         condition += f" AND {number} % {within.parts} = {within.part}"
     return condition
+
+
+def _of_index(cursor: SourceColumn, within: Range, *, in_order: bool) -> str:
+    """Write which part of the index of a text or a number may hold the range, as `AND ...`."""
+    name = quoted(cursor.name)
+    if not cursor.ordered:
+        return ""
+    if cursor.family == "instant":  # of an epoch
+        if within.is_null:
+            return f" AND {sargable.no_seconds(name, POSTGRES_HIGHEST)}"
+        return f" AND {sargable.seconds(name, within, POSTGRES_HIGHEST)}"
+    return "" if within.is_null else f" AND {sargable.texts(name, within, joined=in_order)}"
+
+
+def some_time(cursor: LayoutCell) -> str:
+    """Write where rows with a time are, for an index of the text or the number."""
+    name = quoted(cursor.source.name)
+    if not cursor.source.ordered:
+        return "true"
+    if cursor.source.family == "instant":
+        return f"({name} >= 0 AND {name} <= {POSTGRES_HIGHEST})"
+    return sargable.digits(name)
+
+
+def no_time(cursor: LayoutCell) -> str:
+    """Write where rows without a time may be, for an index of a number."""
+    if cursor.source.ordered and cursor.source.family == "instant":
+        return sargable.no_seconds(quoted(cursor.source.name), POSTGRES_HIGHEST)
+    return "true"
