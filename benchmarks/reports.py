@@ -1,6 +1,7 @@
 """How long a report takes: a day of 500,000 records of calls, and a month of 10,000,000.
 
     .venv/bin/python benchmarks/reports.py [--legs 500000] [--days 20] [--repeat 3]
+        [--only-counting]
 
 A day's records (three to a call: a menu and queue, an agent's ring or two; 300 agents, 12 queues,
 6 numbers) with the queue's events, counted by `etl_ivr.aggregate`. Its figures and facts are then
@@ -8,7 +9,8 @@ repeated on the days before, which is what aggregating as many records each day 
 report is made `--repeat` times from there, whole: figures, page, CSV, and kept; another zone each
 time, so that none is found made already. Processor seconds of ours and the server's together are
 told too: unlike the others they hardly depend on what else the machine does. The aggregation is
-timed as well: it is done once, as calls come, and not by a report.
+timed as well, from scratch and for a quarter hour whose rows were written anew: it is done once, as
+calls come, and not by a report. `--only-counting` ends there.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import asyncio
 import statistics
 import sys
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,21 +48,40 @@ WHERE t.quarter >= $2
 """
 
 
-async def fill(connection: asyncpg.Connection, url: str, legs: int) -> float:
-    """Load a day's records and count them; return how many seconds the counting took."""
+QUARTER = """
+INSERT INTO ivr.touched (source, target, first, past, rows, changed)
+SELECT 'pbx', target, $1, $2, 0, true FROM unnest(ARRAY['ivr.calls', 'ivr.queue_events']) AS target
+"""
+
+
+async def fill(
+    connection: asyncpg.Connection, server: BenchServer, url: str, legs: int
+) -> AsyncIterator[str]:
+    """Load a day's records and count them; yield what the counting took."""
     settings = EtlSettings(source_url=url)
     async with Aggregates.connected(url, [*feeds(settings).values()], rules(settings)) as counted:
         day = Path(__file__).with_suffix(".sql").read_text()
         await connection.execute(day.format(day=DAY, calls=legs // 3), timeout=900)
         for table in ("calls", "queue_events"):
             await connection.execute(f"VACUUM ANALYZE ivr.{table}")
-        begun = time.perf_counter()
         await counted.lock()
-        await counted.begin(rebuild=True)
-        while await counted.chunk(20_000):
-            pass
+        yield await timed(counted, server, rebuild=True)
+        calls = counted.calls
+        span = (int(f"{DAY.replace('-', '')}{clock}") for clock in ("120000", "121500"))
+        await connection.execute(QUARTER, *span)
+        took = await timed(counted, server, rebuild=False)
+        yield f"{took}, a quarter hour's change ({counted.calls - calls:,} calls)"
         await counted.finish()
-        return time.perf_counter() - begun
+
+
+async def timed(counted: Aggregates, server: BenchServer, *, rebuild: bool) -> str:
+    """Count what is to be counted; write the seconds that it took, and the processor's."""
+    begun, worked = time.perf_counter(), time.process_time() + server.cpu_seconds()
+    await counted.begin(rebuild=rebuild)
+    while await counted.chunk(20_000):
+        pass
+    worked = time.process_time() + server.cpu_seconds() - worked
+    return f"{time.perf_counter() - begun:.1f} s, processor {worked:.1f} s"
 
 
 async def repeat_days(connection: asyncpg.Connection, days: int) -> None:
@@ -103,8 +125,11 @@ async def made(url: str, report: str, zone: str) -> tuple[float, dict[str, Any]]
 async def measure(server: BenchServer, url: str, options: argparse.Namespace) -> None:
     """Fill the database and make each report; print what it took."""
     connection = await asyncpg.connect(url)
-    seconds = await fill(connection, url, options.legs)
-    print(f"{options.legs:,} records counted by etl_ivr.aggregate: {seconds:.1f} s", flush=True)
+    async for took in fill(connection, server, url, options.legs):
+        print(f"{options.legs:,} records counted by etl_ivr.aggregate: {took}", flush=True)
+    if options.only_counting:
+        await connection.close()
+        return
     await repeat_days(connection, options.days)
     rows = await connection.fetchval("SELECT count(*) FROM ivr.quarter_hours")
     print(f"{options.days} days of them: {rows:,} rows of ivr.quarter_hours", flush=True)
@@ -132,6 +157,7 @@ def main() -> None:
     parser.add_argument("--legs", type=int, default=500_000)
     parser.add_argument("--days", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=3, choices=range(1, len(ZONES) + 1))
+    parser.add_argument("--only-counting", action="store_true")
     options = parser.parse_args()
     with BenchServer() as server, server.database() as dsn:
         asyncio.run(measure(server, dsn, options))

@@ -10,7 +10,7 @@ from sereno import ConfigurationError, suggestion
 from sereno_etl_ivr import position
 from sereno_etl_ivr.plan import floor
 from sereno_etl_ivr.settings import Settings, TableSettings
-from sereno_etl_ivr.table import CDR, KNOWN, QUEUE_LOG, Kind, MovedColumn, MovedTable
+from sereno_etl_ivr.table import CDR, CEL, KNOWN, QUEUE_LOG, Kind, MovedColumn, MovedTable
 
 CALLS = "calls"
 """The name of the feed that `source_table` makes; others have the names of their settings."""
@@ -34,7 +34,7 @@ class Feed(msgspec.Struct, frozen=True):
     @property
     def counted(self) -> bool:
         """Tell whether figures of quarter hours are made of its rows."""
-        return self.table.target in {CDR.target, QUEUE_LOG.target}
+        return self.table.target in {CDR.target, QUEUE_LOG.target, CEL.target}
 
     def kept_from(self, clock: datetime, zone: ZoneInfo) -> int:
         """Return the position before which nothing is kept, nor loaded."""

@@ -14,6 +14,14 @@ CREATE TABLE queue_log (
   data2 varchar(100), data3 varchar(100), data4 varchar(100), data5 varchar(100), KEY time (time)
 ) DEFAULT CHARSET = utf8mb4
 """
+CEL = """
+CREATE TABLE cel (
+  id int NOT NULL AUTO_INCREMENT PRIMARY KEY, eventtype varchar(30), eventtime datetime(6),
+  channame varchar(80), uniqueid varchar(32), linkedid varchar(32), KEY linkedid (linkedid),
+  KEY eventtime (eventtime)
+) DEFAULT CHARSET = utf8mb4
+"""
+CELS = {"cel": {"kind": "cel"}}
 QUEUES = {"queues": {"kind": "queue_log", "source_table": "queue_log"}}
 TRUNK = "PJSIP/trunk-00000001"
 
@@ -62,6 +70,14 @@ class Exchange:
             "INSERT INTO queue_log (time, callid, queuename, agent, event, data1, data2, data3,"
             " data4, data5) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             *(str(at), callid, queue, agent, event, *cells),
+        )
+
+    def channel(self, at: datetime, call: str, kind: str, channel: str) -> None:
+        """Write an event of a channel into `cel`."""
+        self.pbx.execute(
+            "INSERT INTO cel (eventtype, eventtime, channame, uniqueid, linkedid)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            *(kind, str(at), channel, call, call),
         )
 
     def queued(

@@ -12,7 +12,7 @@ from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.sync import sync, sync_of
 
 from .conftest import Sync
-from .exchange import QUEUES, Exchange
+from .exchange import CEL, CELS, QUEUES, Exchange
 from .pbx import Pbx, fetch
 
 DAY = datetime(2026, 3, 2, 9)
@@ -66,6 +66,11 @@ def write(rng: random.Random, exchange: Exchange) -> None:
             missed=("209",),
             direct=rng.random() < 0.3,
         )
+    if exchange.calls and rng.random() < 0.5:
+        call = rng.choice(exchange.calls)
+        for kind in rng.sample(["CHAN_START", "HOLD", "UNHOLD", "HOLD", "HANGUP"], 3):
+            later = at + timedelta(seconds=rng.randrange(90))
+            exchange.channel(later, call, kind, f"PJSIP/{agent}-00000002")
 
 
 TRUNK_OUT = "PJSIP/trunk-00000009"
@@ -74,10 +79,12 @@ TRUNK_OUT = "PJSIP/trunk-00000009"
 def change(rng: random.Random, exchange: Exchange) -> None:
     """Do to the history what sites do: erase, renumber, re-date, join."""
     some = rng.randrange(5)
-    what = rng.randrange(7)
+    what = rng.randrange(8)
     pbx = exchange.pbx
     if what == 0:
         pbx.execute("DELETE FROM cdr WHERE sequence %% 5 = %s LIMIT 7", some)
+    elif what == 7:
+        pbx.execute("DELETE FROM cel WHERE id %% 5 = %s LIMIT 7", some)
     elif what == 1:
         pbx.execute("DELETE FROM queue_log WHERE id %% 5 = %s LIMIT 7", some)
     elif what == 2:
@@ -110,10 +117,12 @@ async def test_figures_are_those_from_scratch_whatever_is_loaded_changed_and_del
     rng = random.Random(seed)
     exchange = Exchange(empty_pbx)
     exchange.create()
-    settings: dict[str, Any] = {"tables": QUEUES, "batch_size": rng.choice([10, 1000])}
+    empty_pbx.execute(CEL)
+    settings: dict[str, Any] = {"tables": {**QUEUES, **CELS}, "batch_size": rng.choice([10, 1000])}
     again: dict[str, Any] = {"overlap": "P900D"}  # what a sync reads, reconciliation does not
     steps: list[tuple[Any, dict[str, Any]]] = [
         (sync_of("queues"), again),
+        (sync_of("cel"), again),
         (sync, again),
         (reconcile, {"params": {"since": "2026-03-01"}}),
         (reconcile, {"params": {"since": "2026-03-01"}}),

@@ -200,7 +200,7 @@ async def test_a_text_or_a_number_is_found_by_its_index(
 async def test_a_text_or_a_number_of_postgres_is_found_by_its_index(
     database: str, kind: str, time: str
 ) -> None:
-    await executed(
+    await queried(
         database,
         f"CREATE TABLE queue_log (time {kind}, callid text, event text);"
         f"INSERT INTO queue_log SELECT {time}, n, 'a' FROM (SELECT n,"
@@ -216,7 +216,7 @@ async def test_a_text_or_a_number_of_postgres_is_found_by_its_index(
             assert "Seq Scan" not in plan, (statement, plan)
 
 
-async def executed(database: str, statements: str) -> None:
+async def queried(database: str, statements: str) -> None:
     connection = await asyncpg.connect(database)
     try:
         await connection.execute(statements)
@@ -267,7 +267,7 @@ async def test_texts_of_postgres_that_are_no_real_time_stop_no_other(
 ) -> None:
     odd = ("2026-02-31 10:00:00", "0000-01-01 10:00:00", "2026-03-01 10:00:00 and so on", "T", "")
     values = ", ".join(f"('{text}', 'odd', 'a')" for text in odd)
-    await executed(
+    await queried(
         database,
         "CREATE TABLE queue_log (time varchar, callid text, event text);"
         "CREATE INDEX ON queue_log (time);"

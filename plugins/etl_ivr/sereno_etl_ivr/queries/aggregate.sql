@@ -1,77 +1,117 @@
 -- name: aggregate_affected
 -- Whose facts may differ now: the calls and callers with a row in what was touched, or whose facts came
--- of a row there that is gone, and whoever is joined to them.
+-- of a row there that is gone, and whoever is joined to them. The large tables are asked key by key
+-- (LATERAL ... OFFSET 0), whatever a planner without statistics thinks of them. Facts that reach further
+-- than an hour (10,000 in positions) have an index of their own: the others end soon behind what was touched.
 ANALYZE pg_temp.touch;
 
-INSERT INTO pg_temp.caller (source, callid)
-SELECT DISTINCT e.source, e.callid
+INSERT INTO pg_temp.own (source, callid)
+SELECT e.source, e.callid
 FROM pg_temp.touch AS t
 JOIN ivr.queue_events AS e ON e.source = t.source AND e.position >= t.first AND e.position < t.past
 WHERE t.target = 'ivr.queue_events' AND e.callid <> '' AND e.callid <> 'NONE'
 UNION
 SELECT v.source, v.callid
 FROM pg_temp.touch AS t
-JOIN ivr.queue_visits AS v
-  ON v.source = t.source AND v.last_position >= t.first AND v.first_position < t.past
+JOIN ivr.queue_visits AS v ON v.source = t.source AND v.last_position >= t.first
+  AND v.last_position < t.past + 10000 AND v.first_position < t.past
+WHERE t.target = 'ivr.queue_events' AND t.changed AND v.origin = 'queue_events'
+UNION
+SELECT v.source, v.callid
+FROM pg_temp.touch AS t
+JOIN ivr.queue_visits AS v ON v.source = t.source AND v.last_position >= t.first
+  AND v.last_position - v.first_position > 10000 AND v.first_position < t.past
 WHERE t.target = 'ivr.queue_events' AND t.changed AND v.origin = 'queue_events';
 
 INSERT INTO pg_temp.affected (source, call)
-SELECT DISTINCT c.source, coalesce(nullif(c.linkedid, ''), c.uniqueid)
+SELECT c.source, coalesce(nullif(c.linkedid, ''), c.uniqueid)
 FROM pg_temp.touch AS t
 JOIN ivr.calls AS c ON c.source = t.source AND c.position >= t.first AND c.position < t.past
 WHERE t.target = 'ivr.calls' AND coalesce(nullif(c.linkedid, ''), c.uniqueid) <> ''
 UNION
 SELECT f.source, f.call
 FROM pg_temp.touch AS t
-JOIN ivr.call_facts AS f
-  ON f.source = t.source AND f.last_position >= t.first AND f.first_position < t.past
+JOIN ivr.call_facts AS f ON f.source = t.source AND f.last_position >= t.first
+  AND f.last_position < t.past + 10000 AND f.first_position < t.past
 WHERE t.target = 'ivr.calls' AND t.changed
 UNION
-SELECT c.source, coalesce(nullif(c.linkedid, ''), c.uniqueid)
-FROM pg_temp.caller AS i
-JOIN ivr.calls AS c
-  ON c.source = i.source AND c.uniqueid = i.callid AND c.uniqueid IS DISTINCT FROM c.linkedid
+SELECT f.source, f.call
+FROM pg_temp.touch AS t
+JOIN ivr.call_facts AS f ON f.source = t.source AND f.last_position >= t.first
+  AND f.last_position - f.first_position > 10000 AND f.first_position < t.past
+WHERE t.target = 'ivr.calls' AND t.changed
 UNION
-SELECT source, callid FROM pg_temp.caller
+SELECT i.source, coalesce(nullif(c.linkedid, ''), c.uniqueid)
+FROM pg_temp.own AS i CROSS JOIN LATERAL (
+  SELECT linkedid, uniqueid FROM ivr.calls AS c
+  WHERE c.source = i.source AND c.uniqueid = i.callid AND c.uniqueid IS DISTINCT FROM c.linkedid OFFSET 0
+) AS c
 UNION
-SELECT v.source, v.call FROM pg_temp.caller AS i JOIN ivr.queue_visits AS v USING (source, callid);
+SELECT e.source, e.linkedid
+FROM pg_temp.touch AS t
+JOIN ivr.channel_events AS e ON e.source = t.source AND e.position >= t.first AND e.position < t.past
+WHERE t.target = 'ivr.channel_events' AND e.linkedid <> ''
+UNION
+SELECT h.source, h.call
+FROM pg_temp.touch AS t
+JOIN ivr.call_holds AS h ON h.source = t.source AND h.last_position >= t.first
+  AND h.last_position < t.past + 10000 AND h.first_position < t.past
+WHERE t.target = 'ivr.channel_events' AND t.changed
+UNION
+SELECT h.source, h.call
+FROM pg_temp.touch AS t
+JOIN ivr.call_holds AS h ON h.source = t.source AND h.last_position >= t.first
+  AND h.last_position - h.first_position > 10000 AND h.first_position < t.past
+WHERE t.target = 'ivr.channel_events' AND t.changed
+UNION
+SELECT source, callid FROM pg_temp.own
+UNION
+SELECT i.source, v.call FROM pg_temp.own AS i CROSS JOIN LATERAL (
+  SELECT call FROM ivr.queue_visits AS v WHERE v.source = i.source AND v.callid = i.callid OFFSET 0
+) AS v;
 
-ANALYZE pg_temp.affected;
-
-INSERT INTO pg_temp.caller (source, callid)
-SELECT c.source, c.uniqueid FROM pg_temp.affected AS a
-JOIN ivr.calls AS c ON c.source = a.source AND c.linkedid = a.call WHERE c.uniqueid <> ''
+INSERT INTO pg_temp.own (source, callid)
+SELECT a.source, c.uniqueid FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+  SELECT uniqueid FROM ivr.calls AS c WHERE c.source = a.source AND c.linkedid = a.call OFFSET 0
+) AS c
+WHERE c.uniqueid <> ''
 UNION
-SELECT source, callid FROM pg_temp.affected JOIN ivr.queue_visits USING (source, call)
+SELECT a.source, v.callid FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+  SELECT callid FROM ivr.queue_visits AS v WHERE v.source = a.source AND v.call = a.call OFFSET 0
+) AS v
 UNION
 SELECT source, call FROM pg_temp.affected
 ON CONFLICT DO NOTHING;
 
-ANALYZE pg_temp.caller;
-
 -- A caller whose channel stands in several calls belongs to one of them.
-UPDATE pg_temp.caller AS i SET call = coalesce(least(
+INSERT INTO pg_temp.caller (source, callid, call)
+SELECT i.source, i.callid, coalesce(least(
   (SELECT min(coalesce(nullif(c.linkedid, ''), c.uniqueid)) FROM ivr.calls AS c
    WHERE c.source = i.source AND c.uniqueid = i.callid AND c.uniqueid IS DISTINCT FROM c.linkedid),
   (SELECT i.callid WHERE EXISTS (
      SELECT FROM ivr.calls AS c
      WHERE c.source = i.source AND c.linkedid = i.callid AND c.uniqueid = i.callid))
-), i.callid);
+), i.callid)
+FROM pg_temp.own AS i;
 
 INSERT INTO pg_temp.affected (source, call)
 SELECT source, call FROM pg_temp.caller
 UNION
-SELECT v.source, v.call FROM pg_temp.caller AS i JOIN ivr.queue_visits AS v USING (source, callid)
+SELECT i.source, v.call FROM pg_temp.caller AS i CROSS JOIN LATERAL (
+  SELECT call FROM ivr.queue_visits AS v WHERE v.source = i.source AND v.callid = i.callid OFFSET 0
+) AS v
 ON CONFLICT DO NOTHING;
 
 ANALYZE pg_temp.affected;
+ANALYZE pg_temp.caller;
 
 -- name: aggregate_agents
 -- What each agent had of each call. A conversation that the queue tells of is not counted from the legs
 -- again: of those that overlap, the queue's is taken. Of the legs of one agent, the telephone's own tells
 -- (1), else a Local channel's (2), else the caller's in the queue (3), whose seconds are not the agent's.
 INSERT INTO ivr.agent_calls
-  (source, call, agent, queue, conversations, talk_seconds, talk_unknown, transfers, missed, origin)
+  (source, call, agent, queue, conversations, talk_seconds, talk_unknown, transfers, missed, origin, holds,
+   hold_seconds)
 WITH begun AS (
   SELECT source, call, min(started_at) AS begun,
          bool_or(first_leg AND dcontext ~ rule.outbound_context) AS is_outbound,
@@ -130,7 +170,9 @@ missed AS (
   SELECT i.source, i.call,
          coalesce(substring(e.agent FROM '^[A-Za-z0-9]+/([^-@/;]+)'), e.agent) AS agent,
          nullif(e.queuename, '') AS queue, count(*)::int AS missed, 'queue_events' AS origin
-  FROM pg_temp.caller AS i JOIN ivr.queue_events AS e ON e.source = i.source AND e.callid = i.callid
+  FROM pg_temp.caller AS i CROSS JOIN LATERAL (
+    SELECT * FROM ivr.queue_events AS e WHERE e.source = i.source AND e.callid = i.callid OFFSET 0
+  ) AS e
   WHERE upper(e.event) = 'RINGNOANSWER' AND e.ordinal = 1 AND e.agent <> '' AND e.agent <> 'NONE'
   GROUP BY 1, 2, 3, 4
   UNION ALL
@@ -144,16 +186,36 @@ missed AS (
       WHERE phone.source = leg.source AND phone.call = leg.call AND phone.agent = leg.agent
         AND phone.dstchannel NOT LIKE 'Local/%'))
   GROUP BY 1, 2, 3, 4
+),
+summed AS (
+  SELECT source, call, agent, queue, sum(conversations) AS conversations, sum(talk) AS talk,
+         sum(talk_unknown) AS talk_unknown, sum(transfers) AS transfers, sum(missed) AS missed, min(origin) AS origin,
+         row_number() OVER (PARTITION BY source, call, agent ORDER BY sum(conversations) = 0, queue) = 1 AS is_first
+  FROM (
+    SELECT source, call, agent, queue, 1 AS conversations, talk,
+           CASE WHEN talk IS NULL THEN 1 ELSE 0 END AS talk_unknown, transfers, 0 AS missed, origin FROM talk
+    UNION ALL
+    SELECT source, call, agent, queue, 0, NULL, 0, 0, missed, origin FROM missed
+  ) AS every_one
+  GROUP BY source, call, agent, queue
+),
+-- Silence says that nobody held only where the exchange does tell of holds, and has told of this call.
+held AS (
+  SELECT a.source, a.call, h.agent, h.holds, h.hold_seconds
+  FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+    SELECT * FROM ivr.call_holds AS h WHERE h.source = a.source AND h.call = a.call OFFSET 0
+  ) AS h
+  LEFT JOIN ivr.aggregated AS kept ON kept.source = a.source
+  WHERE h.agent IS NOT NULL OR kept.tells_holds
 )
-SELECT source, call, agent, queue, sum(conversations), sum(talk), sum(talk_unknown), sum(transfers),
-       sum(missed), min(origin)
-FROM (
-  SELECT source, call, agent, queue, 1 AS conversations, talk,
-         CASE WHEN talk IS NULL THEN 1 ELSE 0 END AS talk_unknown, transfers, 0 AS missed, origin FROM talk
-  UNION ALL
-  SELECT source, call, agent, queue, 0, NULL, 0, 0, missed, origin FROM missed
-) AS every_one
-GROUP BY source, call, agent, queue;
+SELECT source, call, agent, queue, conversations, talk, talk_unknown, transfers, missed, origin,
+  CASE WHEN conversations = 0 OR held.agent IS NOT NULL AND NOT is_first OR held.agent IS NULL AND is_told THEN 0
+       WHEN hold_seconds IS NOT NULL THEN holds END,
+  CASE WHEN conversations = 0 OR held.agent IS NOT NULL AND NOT is_first OR held.agent IS NULL AND is_told THEN 0
+       ELSE hold_seconds END
+FROM summed
+LEFT JOIN held USING (source, call, agent)
+LEFT JOIN (SELECT DISTINCT source, call, true AS is_told FROM held WHERE agent IS NULL) AS told_of USING (source, call);
 
 -- name: aggregate_all_noted
 -- $1: the sources that were noted as a whole. $2: the rules. $3..$5: sources, tables and what was not noted of each.
@@ -270,7 +332,9 @@ SELECT source, call, date_bin('15 minutes', started_at, '2000-01-01+00'), starte
 FROM timed;
 
 INSERT INTO pg_temp.quarter
-SELECT DISTINCT f.source, f.quarter FROM pg_temp.affected AS a JOIN ivr.call_facts AS f USING (source, call);
+SELECT DISTINCT a.source, f.quarter FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+  SELECT quarter FROM ivr.call_facts AS f WHERE f.source = a.source AND f.call = a.call OFFSET 0
+) AS f;
 
 -- name: aggregate_counts
 -- What the chunk made anew.
@@ -284,6 +348,66 @@ CASE WHEN split_part({column}, '|', 1) ~ '^[0-9]{{1,8}}(\.[0-9]{{1,6}})?$' THEN 
 -- How many changes of rows were not noted. $1: the sources. $2: the names of tables.
 SELECT source, table_name, inserted + updated + deleted - noted AS gap FROM ivr.watermarks
 WHERE source = ANY ($1) AND table_name = ANY ($2);
+
+-- name: aggregate_holds
+-- How often each agent put the caller on hold, and for how long. HOLD and UNHOLD come from the channel of
+-- whoever pressed the key; a Local channel says again what its telephone said. A hold without an end ends
+-- with its channel. Where cel tells of none of a call, the queue's events do, if there are any.
+INSERT INTO ivr.call_holds (source, call, agent, holds, hold_seconds, origin, first_position, last_position)
+WITH event AS (
+  SELECT a.source, a.call, e.channame, upper(e.eventtype) AS kind, e.happened_at, e.id, e.position
+  FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+    SELECT * FROM ivr.channel_events AS e
+    WHERE e.source = a.source AND e.linkedid = a.call AND e.ordinal = 1 AND e.happened_at IS NOT NULL OFFSET 0
+  ) AS e
+),
+seen AS (
+  SELECT source, call, min(position) AS first_position, max(position) AS last_position,
+         bool_or(kind = 'HOLD') AS holds
+  FROM event GROUP BY source, call
+),
+signal AS (
+  SELECT source, call, channame AS channel, substring(channame FROM '/([^-@/;]+)') AS agent, kind, happened_at, id,
+         position, 'cel' AS origin
+  FROM event CROSS JOIN pg_temp.rule
+  WHERE kind IN ('HOLD', 'UNHOLD', 'BRIDGE_EXIT', 'HANGUP', 'CHAN_END')
+    AND channame ~ rule.agent_channel AND channame NOT LIKE 'Local/%'
+  UNION ALL
+  SELECT i.source, i.call, i.callid || ' ' || e.agent,
+         coalesce(substring(e.agent FROM '^[A-Za-z0-9]+/([^-@/;]+)'), e.agent), upper(e.event), e.happened_at, e.id,
+         e.position, 'queue_events'
+  FROM pg_temp.caller AS i CROSS JOIN LATERAL (
+    SELECT * FROM ivr.queue_events AS e WHERE e.source = i.source AND e.callid = i.callid OFFSET 0
+  ) AS e
+  WHERE upper(e.event) IN ('HOLD', 'UNHOLD', 'COMPLETECALLER', 'COMPLETEAGENT', 'TRANSFER', 'BLINDTRANSFER',
+                           'ATTENDEDTRANSFER')
+    AND e.ordinal = 1 AND e.happened_at IS NOT NULL AND e.agent <> '' AND e.agent <> 'NONE'
+    AND NOT EXISTS (SELECT FROM seen WHERE seen.source = i.source AND seen.call = i.call AND seen.holds)
+),
+turned AS (
+  SELECT *, lag(kind) OVER in_order AS before FROM signal
+  WINDOW in_order AS (PARTITION BY source, call, channel ORDER BY happened_at, id, position, kind)
+),
+paired AS (
+  SELECT *, lead(happened_at) OVER in_order AS ended_at FROM turned
+  WHERE kind <> 'HOLD' OR before IS DISTINCT FROM 'HOLD'
+  WINDOW in_order AS (PARTITION BY source, call, channel ORDER BY happened_at, id, position, kind)
+),
+hold AS (
+  SELECT paired.source, paired.call, paired.agent, paired.origin,
+    greatest(extract(epoch FROM coalesce(
+      paired.ended_at,
+      (SELECT max(leg.ended_at) FROM pg_temp.leg AS leg
+       WHERE leg.source = paired.source AND leg.call = paired.call AND paired.channel IN (leg.dstchannel, leg.channel)),
+      (SELECT max(leg.ended_at) FROM pg_temp.leg AS leg
+       WHERE leg.source = paired.source AND leg.call = paired.call)
+    ) - paired.happened_at), 0) AS seconds
+  FROM paired WHERE kind = 'HOLD'
+)
+SELECT source, call, agent, count(*), CASE WHEN count(seconds) = count(*) THEN sum(seconds) END, origin, NULL, NULL
+FROM hold GROUP BY source, call, agent, origin
+UNION ALL
+SELECT source, call, NULL, 0, 0, 'cel', first_position, last_position FROM seen;
 
 -- name: aggregate_index_drop
 -- {index}: one whose making was cut off.
@@ -300,13 +424,20 @@ SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1);
 -- name: aggregate_legs
 -- The legs of the affected calls; rows that are equal in all that is asked of them (two CDR backends
 -- loaded) count once. Without a linkedid, the second half of a Local channel is the ring of some call
--- that cannot be named: `half`.
+-- that cannot be named: `half`. The leg whose uniqueid is the linkedid is the first: counters are no order
+-- of texts.
 INSERT INTO pg_temp.leg
 SELECT source, call, uniqueid, sequence, started_at, started_at + duration * interval '1 second',
        channel, dstchannel, dst, dcontext, app, queue, src, did, src_name, dst_name, duration, billsec,
        disposition = 'ANSWERED',
        CASE WHEN dstchannel ~ rule.agent_channel THEN substring(dstchannel FROM '/([^-@/;]+)') END,
-       half, linked, false, position
+       half, linked,
+       row_number() OVER (
+         PARTITION BY source, call
+         ORDER BY uniqueid = call DESC, started_at, sequence NULLS LAST, app = 'queue' DESC,
+                  dcontext, dst, dstchannel, duration, billsec
+       ) = 1 AS first_leg,
+       position
 FROM (
   SELECT DISTINCT ON (source, call, uniqueid, sequence, started_at, channel, dstchannel, duration,
                       billsec, disposition, lastapp, lastdata, dst)
@@ -322,12 +453,15 @@ FROM (
     coalesce(c.linkedid, '') <> '' AS linked,
     c.position
   FROM (
-    SELECT a.call, c.* FROM pg_temp.affected AS a
-    JOIN ivr.calls AS c ON c.source = a.source AND c.linkedid = a.call
+    SELECT a.call, c.* FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+      SELECT * FROM ivr.calls AS c WHERE c.source = a.source AND c.linkedid = a.call OFFSET 0
+    ) AS c
     UNION ALL
-    SELECT a.call, c.* FROM pg_temp.affected AS a
-    JOIN ivr.calls AS c ON c.source = a.source AND c.uniqueid = a.call AND coalesce(c.linkedid, '') = ''
-     AND c.uniqueid IS DISTINCT FROM c.linkedid
+    SELECT a.call, c.* FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+      SELECT * FROM ivr.calls AS c
+      WHERE c.source = a.source AND c.uniqueid = a.call AND coalesce(c.linkedid, '') = ''
+        AND c.uniqueid IS DISTINCT FROM c.linkedid OFFSET 0
+    ) AS c
   ) AS c
   WHERE c.started_at IS NOT NULL
   ORDER BY source, call, uniqueid, sequence, started_at, channel, dstchannel, duration, billsec,
@@ -335,15 +469,6 @@ FROM (
 ) AS c CROSS JOIN pg_temp.rule;
 
 ANALYZE pg_temp.leg;
-
--- The leg whose uniqueid is the linkedid is the first: counters are no order of texts.
-UPDATE pg_temp.leg AS it SET first_leg = true
-FROM (
-  SELECT DISTINCT ON (source, call) ctid AS place FROM pg_temp.leg
-  ORDER BY source, call, uniqueid = call DESC, started_at, sequence NULLS LAST, app = 'queue' DESC,
-           dcontext, dst, dstchannel, duration, billsec
-) AS chosen
-WHERE it.ctid = chosen.place;
 
 -- name: aggregate_lock
 -- $1: the sources, as one text.
@@ -382,13 +507,35 @@ FROM hours GROUP BY source, target, hour ORDER BY hour DESC, target;
 -- name: aggregate_old
 -- Forgets the facts that are made anew, and keeps whose quarter hours they were in.
 INSERT INTO pg_temp.quarter
-SELECT DISTINCT f.source, f.quarter FROM pg_temp.affected AS a JOIN ivr.call_facts AS f USING (source, call);
+SELECT DISTINCT a.source, f.quarter FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+  SELECT quarter FROM ivr.call_facts AS f WHERE f.source = a.source AND f.call = a.call OFFSET 0
+) AS f;
 
-DELETE FROM ivr.call_facts AS f USING pg_temp.affected AS a WHERE f.source = a.source AND f.call = a.call;
-DELETE FROM ivr.agent_calls AS f USING pg_temp.affected AS a WHERE f.source = a.source AND f.call = a.call;
-DELETE FROM ivr.queue_visits AS f USING pg_temp.caller AS i WHERE f.source = i.source AND f.callid = i.callid;
-DELETE FROM ivr.queue_visits AS f USING pg_temp.affected AS a
-WHERE f.source = a.source AND f.call = a.call AND f.origin = 'calls';
+DELETE FROM ivr.call_facts WHERE ctid = ANY (ARRAY (
+  SELECT f.place FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM ivr.call_facts AS f WHERE f.source = a.source AND f.call = a.call OFFSET 0
+  ) AS f
+));
+DELETE FROM ivr.agent_calls WHERE ctid = ANY (ARRAY (
+  SELECT f.place FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM ivr.agent_calls AS f WHERE f.source = a.source AND f.call = a.call OFFSET 0
+  ) AS f
+));
+DELETE FROM ivr.queue_visits WHERE ctid = ANY (ARRAY (
+  SELECT f.place FROM pg_temp.caller AS i CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM ivr.queue_visits AS f WHERE f.source = i.source AND f.callid = i.callid OFFSET 0
+  ) AS f
+  UNION
+  SELECT f.place FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM ivr.queue_visits AS f
+    WHERE f.source = a.source AND f.call = a.call AND f.origin = 'calls' OFFSET 0
+  ) AS f
+));
+DELETE FROM ivr.call_holds WHERE ctid = ANY (ARRAY (
+  SELECT f.place FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM ivr.call_holds AS f WHERE f.source = a.source AND f.call = a.call OFFSET 0
+  ) AS f
+));
 
 -- name: aggregate_quarters
 -- Makes each quarter hour anew in which a fact has changed; those that are frozen stay as they are.
@@ -404,25 +551,30 @@ WHERE q.quarter = s.quarter AND q.source = s.source;
 
 INSERT INTO ivr.quarter_hours
 WITH fact AS MATERIALIZED (
-  SELECT f.* FROM pg_temp.stale JOIN ivr.call_facts AS f USING (source, quarter) WHERE outcome <> 'ring'
-),
-any_fact AS MATERIALIZED (
-  SELECT f.source, f.quarter, f.call, f.direction, f.did
-  FROM pg_temp.stale JOIN ivr.call_facts AS f USING (source, quarter)
+  SELECT f.* FROM pg_temp.stale AS s CROSS JOIN LATERAL (
+    SELECT * FROM ivr.call_facts AS f WHERE f.source = s.source AND f.quarter = s.quarter OFFSET 0
+  ) AS f
 ),
 part AS (
   SELECT 'call' AS kind, source, quarter, queue, agent, direction, did, origin, outcome,
          wait_seconds AS wait, wait_at_most AS most, NULL::numeric AS talk, 0 AS conversations,
-         0 AS talk_unknown, NULL::int AS transfers, 0 AS missed
-  FROM fact
+         0 AS talk_unknown, NULL::int AS transfers, 0 AS missed, NULL::int AS holds,
+         NULL::numeric AS hold_seconds, 0 AS holds_unknown
+  FROM fact WHERE outcome <> 'ring'
   UNION ALL
   SELECT 'visit', f.source, f.quarter, v.queue, v.agent, f.direction, f.did, v.origin, v.outcome,
-         v.wait_seconds, v.wait_at_most, NULL, 0, 0, NULL, 0
-  FROM fact AS f JOIN ivr.queue_visits AS v USING (source, call)
+         v.wait_seconds, v.wait_at_most, NULL, 0, 0, NULL, 0, NULL, NULL, 0
+  FROM fact AS f CROSS JOIN LATERAL (
+    SELECT * FROM ivr.queue_visits AS v WHERE v.source = f.source AND v.call = f.call OFFSET 0
+  ) AS v
+  WHERE f.outcome <> 'ring'
   UNION ALL
   SELECT 'agent', f.source, f.quarter, a.queue, a.agent, f.direction, f.did, a.origin, NULL,
-         NULL, NULL, a.talk_seconds, a.conversations, a.talk_unknown, a.transfers, a.missed
-  FROM any_fact AS f JOIN ivr.agent_calls AS a USING (source, call)
+         NULL, NULL, a.talk_seconds, a.conversations, a.talk_unknown, a.transfers, a.missed,
+         a.holds, a.hold_seconds, CASE WHEN a.holds IS NULL THEN a.conversations ELSE 0 END
+  FROM fact AS f CROSS JOIN LATERAL (
+    SELECT * FROM ivr.agent_calls AS a WHERE a.source = f.source AND a.call = f.call OFFSET 0
+  ) AS a
 ),
 judged AS (
   SELECT part.*, outcome = 'answered' AND direction <> 'outbound' AS is_answered,
@@ -468,7 +620,10 @@ counted AS (
     coalesce(sum(talk), 0) AS talk_seconds,
     sum(talk_unknown) AS talk_unknown,
     sum(transfers) AS transfers,
-    sum(missed) AS missed
+    sum(missed) AS missed,
+    sum(holds) AS holds,
+    sum(hold_seconds) AS hold_seconds,
+    sum(holds_unknown) AS holds_unknown
   FROM judged
   GROUP BY 1, 2, 3, 4, 5, 6, 7
 )
@@ -476,7 +631,8 @@ SELECT source, quarter, queue, agent, direction, did, origin, calls, calls_answe
   calls_short, calls_short_unknown, calls_in_level, calls_level_unknown, calls_ivr, calls_voicemail,
   calls_rejected, calls_overflowed, calls_unanswered, calls_open, offered, answered, abandoned,
   short_abandons, short_unknown, in_level, level_unknown, left_queue, refused, open,
-  waits_unknown, wait_seconds, answered_waits, abandoned_waits, handled, talk_seconds, talk_unknown, transfers, NULL, missed
+  waits_unknown, wait_seconds, answered_waits, abandoned_waits, handled, talk_seconds, talk_unknown, transfers, holds, missed,
+  hold_seconds, holds_unknown
 FROM counted;
 
 -- name: aggregate_reached
@@ -489,8 +645,14 @@ FROM unnest($1::text[], $2::timestamptz[]) AS given (source, reached) WHERE kept
 INSERT INTO pg_temp.rule VALUES ($1, $2, $3, $4);
 
 -- name: aggregate_session
--- A whole table is never read for a chunk, whatever the statistics of a table say that was just filled.
+-- A chunk's temporary tables fit into memory, and to look at a part of them is enough for a plan; what is
+-- asked of the large tables is asked by key (LATERAL ... OFFSET 0), whatever their statistics say.
 SET statement_timeout = '1h'; SET enable_nestloop = on; SET plan_cache_mode = auto;
+SET work_mem = '64MB'; SET temp_buffers = '64MB'; SET default_statistics_target = 10;
+
+-- name: aggregate_sources
+-- $1: the sources.
+INSERT INTO ivr.aggregated (source) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING;
 
 -- name: aggregate_stale_sources
 -- The sources whose facts are to be made anew: by other rules than today's, or where rows have changed
@@ -505,12 +667,25 @@ WHERE NOT EXISTS (SELECT FROM ivr.aggregated AS kept WHERE kept.source = source.
    );
 
 -- name: aggregate_take
--- Takes some of what was touched, the oldest note first, up to so many rows. $1: the sources. $2: rows.
--- Returns how many notes.
-WITH chosen AS (
-  SELECT id FROM (
-    SELECT id, sum(rows) OVER (ORDER BY id) - rows AS before FROM ivr.touched WHERE source = ANY ($1)
+-- Takes some of what was touched, the oldest note first, up to so many rows, and as many again of what lies
+-- in the same range of time: a call's legs and its queue's events are notes of different tables, and it is
+-- made anew once for both. $1: the sources. $2: rows. Returns how many notes.
+WITH oldest AS (
+  SELECT id, source, first, past FROM (
+    SELECT *, sum(rows) OVER (ORDER BY id) - rows AS before FROM ivr.touched WHERE source = ANY ($1)
   ) AS noted
+  WHERE before < $2
+),
+span AS (SELECT source, min(first) AS first, max(past) AS past FROM oldest GROUP BY source),
+chosen AS (
+  SELECT id FROM oldest
+  UNION ALL
+  SELECT id FROM (
+    SELECT noted.id, sum(noted.rows) OVER (ORDER BY noted.id) - noted.rows AS before
+    FROM ivr.touched AS noted JOIN span USING (source)
+    WHERE noted.first >= span.first AND noted.past <= span.past
+      AND NOT EXISTS (SELECT FROM oldest WHERE oldest.id = noted.id)
+  ) AS beside
   WHERE before < $2
 ),
 taken AS (
@@ -522,6 +697,14 @@ kept AS (
 )
 SELECT count(*) FROM kept;
 
+-- name: aggregate_tells_holds
+-- Which sources tell of holds for the first time: what was unknown of their calls is known. $1: the sources.
+UPDATE ivr.aggregated AS kept SET tells_holds = true
+WHERE source = ANY ($1) AND NOT tells_holds AND EXISTS (
+  SELECT FROM ivr.channel_events AS e WHERE e.source = kept.source AND upper(e.eventtype) IN ('HOLD', 'UNHOLD')
+)
+RETURNING source;
+
 -- name: aggregate_temporary
 -- What one chunk works with: what was touched, whose facts are made anew, and their legs.
 CREATE TEMP TABLE rule (
@@ -530,6 +713,7 @@ CREATE TEMP TABLE rule (
 CREATE TEMP TABLE touch (source text, target text, first bigint, past bigint, changed boolean)
   ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE affected (source text, call text, PRIMARY KEY (source, call)) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE own (source text, callid text, PRIMARY KEY (source, callid)) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE caller (source text, callid text, call text, PRIMARY KEY (source, callid))
   ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE quarter (source text, quarter timestamptz) ON COMMIT DELETE ROWS;
@@ -549,48 +733,69 @@ CREATE INDEX ON pg_temp.visit (source, call);
 INSERT INTO ivr.queue_visits
   (source, call, callid, queue, n, entered_at, agent, outcome, wait_seconds, wait_at_most, talk_seconds,
    connected_at, transfers, origin, first_position, last_position)
-WITH event AS (
-  SELECT i.call, e.source, e.callid, e.queuename AS queue, upper(e.event) AS event, e.happened_at, e.id,
-         e.position, coalesce(substring(e.agent FROM '^[A-Za-z0-9]+/([^-@/;]+)'), nullif(e.agent, '')) AS agent,
-         {figure1} AS f1, {figure2} AS f2, {figure3} AS f3, {figure4} AS f4, {figure5} AS f5, e.data1 AS method
-  FROM pg_temp.caller AS i JOIN ivr.queue_events AS e ON e.source = i.source AND e.callid = i.callid
+WITH told AS (
+  SELECT i.call, i.source, i.callid, e.queuename AS queue, upper(e.event) AS event, e.happened_at, e.id,
+         e.position, e.agent, e.data1, e.data2, e.data3, e.data4, e.data5,
+         upper(e.event) = 'ATTENDEDTRANSFER' AND e.data1 = 'LINK' AS is_link
+  FROM pg_temp.caller AS i CROSS JOIN LATERAL (
+    SELECT * FROM ivr.queue_events AS e WHERE e.source = i.source AND e.callid = i.callid OFFSET 0
+  ) AS e
   WHERE e.happened_at IS NOT NULL AND e.ordinal = 1 AND upper(e.event) IN (
     'ENTERQUEUE', 'CONNECT', 'COMPLETECALLER', 'COMPLETEAGENT', 'TRANSFER', 'BLINDTRANSFER',
     'ATTENDEDTRANSFER', 'ABANDON', 'EXITWITHTIMEOUT', 'EXITWITHKEY', 'EXITEMPTY', 'JOINEMPTY', 'FULL',
     'CLOSED'
   )
 ),
+-- Which of its cells hold the wait, the talk and, of who gave up, the wait.
+placed AS (
+  SELECT call, source, callid, queue, event, happened_at, id, position,
+    coalesce(substring(agent FROM '^[A-Za-z0-9]+/([^-@/;]+)'), nullif(agent, '')) AS agent,
+    event IN ('ENTERQUEUE', 'JOINEMPTY', 'FULL', 'CLOSED') AS is_entry,
+    event IN ('COMPLETECALLER', 'COMPLETEAGENT') AS is_complete,
+    event IN ('TRANSFER', 'BLINDTRANSFER', 'ATTENDEDTRANSFER') AS is_transfer,
+    event IN ('ABANDON', 'EXITWITHTIMEOUT', 'EXITWITHKEY', 'EXITEMPTY') AS is_exit,
+    is_link,
+    CASE WHEN event IN ('CONNECT', 'COMPLETECALLER', 'COMPLETEAGENT') THEN data1
+         WHEN is_link THEN data4
+         WHEN event IN ('TRANSFER', 'BLINDTRANSFER', 'ATTENDEDTRANSFER') THEN data3 END AS hold,
+    CASE WHEN event IN ('COMPLETECALLER', 'COMPLETEAGENT') THEN data2
+         WHEN is_link THEN data5
+         WHEN event IN ('TRANSFER', 'BLINDTRANSFER', 'ATTENDEDTRANSFER') THEN data4 END AS talk,
+    CASE event WHEN 'EXITWITHKEY' THEN data4 WHEN 'ABANDON' THEN data3 WHEN 'EXITWITHTIMEOUT' THEN data3
+               WHEN 'EXITEMPTY' THEN data3 END AS gave_up
+  FROM told
+),
 numbered AS (
-  SELECT *, count(*) FILTER (WHERE event IN ('ENTERQUEUE', 'JOINEMPTY', 'FULL', 'CLOSED')) OVER (
-    PARTITION BY source, callid, queue
-    ORDER BY happened_at, id, CASE event WHEN 'ENTERQUEUE' THEN 1 WHEN 'CONNECT' THEN 2 ELSE 3 END, position, event
-    ROWS UNBOUNDED PRECEDING
-  )::int AS n
-  FROM event
+  SELECT call, source, callid, queue, event, happened_at, position, agent, is_complete, is_transfer, is_exit, is_link,
+    {hold} AS hold, {talk} AS talk, {gave_up} AS gave_up,
+    count(*) FILTER (WHERE is_entry) OVER (
+      PARTITION BY source, callid, queue
+      ORDER BY happened_at, id, CASE event WHEN 'ENTERQUEUE' THEN 1 WHEN 'CONNECT' THEN 2 ELSE 3 END, position, event
+      ROWS UNBOUNDED PRECEDING
+    )::int AS n
+  FROM placed
 ),
 visit AS (
   SELECT source, call, callid, queue, n,
     min(happened_at) FILTER (WHERE event = 'ENTERQUEUE') AS enter_at,
     min(happened_at) FILTER (WHERE event = 'CONNECT') AS connect_at,
-    min(happened_at) FILTER (WHERE event ~ '^COMPLETE|TRANSFER$') AS talked_at,
-    min(happened_at) FILTER (WHERE event ~ '^ABANDON|^EXIT') AS left_at,
+    min(happened_at) FILTER (WHERE is_complete OR is_transfer) AS talked_at,
+    min(happened_at) FILTER (WHERE is_exit) AS left_at,
     min(happened_at) AS first_at,
     coalesce(min(agent) FILTER (WHERE event = 'CONNECT'),
-             min(agent) FILTER (WHERE event ~ '^COMPLETE|TRANSFER$')) AS agent,
-    min(event) FILTER (WHERE event IN ('ABANDON', 'EXITWITHTIMEOUT', 'EXITWITHKEY', 'EXITEMPTY')) AS exit,
+             min(agent) FILTER (WHERE is_complete OR is_transfer)) AS agent,
+    min(event) FILTER (WHERE is_exit) AS exit,
     bool_or(event IN ('JOINEMPTY', 'FULL', 'CLOSED')) AS refused,
-    count(*) FILTER (WHERE event ~ 'TRANSFER$')::int AS transfers,
+    count(*) FILTER (WHERE is_transfer)::int AS transfers,
     coalesce(
-      min(f1) FILTER (WHERE event = 'CONNECT'), min(f1) FILTER (WHERE event ~ '^COMPLETE'),
-      min(f3) FILTER (WHERE event ~ 'TRANSFER$' AND method IS DISTINCT FROM 'LINK'),
-      min(f4) FILTER (WHERE event = 'ATTENDEDTRANSFER' AND method = 'LINK')
+      min(hold) FILTER (WHERE event = 'CONNECT'), min(hold) FILTER (WHERE is_complete),
+      min(hold) FILTER (WHERE is_transfer AND NOT is_link), min(hold) FILTER (WHERE is_link)
     ) AS hold,
     coalesce(
-      min(f2) FILTER (WHERE event ~ '^COMPLETE'),
-      min(f4) FILTER (WHERE event ~ 'TRANSFER$' AND method IS DISTINCT FROM 'LINK'),
-      min(f5) FILTER (WHERE event = 'ATTENDEDTRANSFER' AND method = 'LINK')
+      min(talk) FILTER (WHERE is_complete), min(talk) FILTER (WHERE is_transfer AND NOT is_link),
+      min(talk) FILTER (WHERE is_link)
     ) AS talk,
-    min(CASE event WHEN 'EXITWITHKEY' THEN f4 ELSE f3 END) FILTER (WHERE event ~ '^ABANDON|^EXIT') AS gave_up,
+    min(gave_up) AS gave_up,
     min(position) AS first_position, max(position) AS last_position
   FROM numbered
   GROUP BY source, call, callid, queue, n
@@ -636,7 +841,9 @@ INSERT INTO ivr.queue_visits
   (source, call, callid, queue, n, entered_at, agent, outcome, wait_seconds, wait_at_most, talk_seconds,
    connected_at, transfers, origin)
 WITH known AS (
-  SELECT DISTINCT v.source, v.call FROM ivr.queue_visits AS v JOIN pg_temp.affected USING (source, call)
+  SELECT source, call FROM pg_temp.affected AS a WHERE EXISTS (
+    SELECT FROM ivr.queue_visits AS v WHERE v.source = a.source AND v.call = a.call
+  )
 ),
 told AS (
   SELECT leg.*, min(started_at) OVER (PARTITION BY source, call) AS begun,
@@ -674,7 +881,9 @@ FROM (
 WHERE NOT EXISTS (SELECT FROM known WHERE known.source = judged.source AND known.call = judged.call);
 
 INSERT INTO pg_temp.visit
-SELECT v.* FROM pg_temp.affected JOIN ivr.queue_visits AS v USING (source, call);
+SELECT v.* FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+  SELECT * FROM ivr.queue_visits AS v WHERE v.source = a.source AND v.call = a.call OFFSET 0
+) AS v;
 
 ANALYZE pg_temp.visit;
 

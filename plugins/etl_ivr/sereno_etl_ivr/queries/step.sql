@@ -183,6 +183,75 @@ BEGIN
 END
 $$;
 
+-- name: step_holds
+-- How often, and for how long, an agent put a caller on hold: of HOLD and UNHOLD in cel, or in queue_log.
+CREATE TABLE IF NOT EXISTS ivr.channel_events (
+  source text NOT NULL,
+  id bigint, eventtime timestamp, eventtype text, cid_name text, cid_num text, cid_ani text, cid_rdnis text,
+  cid_dnid text, exten text, context text, channame text, appname text, appdata text, amaflags text,
+  accountcode text, uniqueid text, linkedid text, peer text, userdeftype text, extra_text text, userfield text,
+  happened_at timestamptz,
+  time_note text,
+  extra jsonb,
+  position bigint NOT NULL,
+  content uuid NOT NULL,
+  ordinal integer NOT NULL,
+  loaded_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (source, position, content, ordinal)
+);
+CREATE INDEX IF NOT EXISTS channel_events_happened_at ON ivr.channel_events (happened_at);
+
+ALTER TABLE ivr.aggregated ADD COLUMN IF NOT EXISTS tells_holds boolean NOT NULL DEFAULT false;  -- its cel ever did
+
+CREATE TABLE IF NOT EXISTS ivr.call_holds (
+  source text NOT NULL,
+  call text NOT NULL,
+  agent text,                    -- NULL: the call has events of channels, whoever held
+  holds integer NOT NULL,
+  hold_seconds numeric,
+  origin text NOT NULL,
+  first_position bigint,
+  last_position bigint
+);
+CREATE INDEX IF NOT EXISTS call_holds_call ON ivr.call_holds (source, call);
+CREATE INDEX IF NOT EXISTS call_holds_position ON ivr.call_holds (source, last_position);
+
+ALTER TABLE ivr.agent_calls
+  ADD COLUMN IF NOT EXISTS holds integer,        -- NULL: not known
+  ADD COLUMN IF NOT EXISTS hold_seconds numeric;
+ALTER TABLE ivr.quarter_hours
+  ADD COLUMN IF NOT EXISTS hold_seconds numeric,
+  ADD COLUMN IF NOT EXISTS holds_unknown integer;  -- NULL: made by a version that asked for none
+
+CREATE OR REPLACE VIEW ivr.queue_quarters AS
+WITH summed AS (
+  SELECT source, quarter, queue, sum(offered)::int AS offered, sum(answered)::int AS answered,
+    sum(abandoned)::int AS abandoned,
+    CASE WHEN sum(short_unknown) = 0 THEN sum(short_abandons)::int END AS short_abandons,
+    sum(left_queue)::int AS left_queue, sum(refused)::int AS refused, sum(open)::int AS open,
+    CASE WHEN sum(level_unknown) + sum(short_unknown) = 0
+         THEN round(sum(in_level)::numeric / nullif(sum(answered) + sum(abandoned) - sum(short_abandons), 0), 4)
+    END AS service_level,
+    sum(waits_unknown) = 0 AS waits_known, sum(wait_seconds) AS wait_seconds,
+    sum(handled)::int AS handled,
+    CASE WHEN sum(talk_unknown) = 0 THEN sum(talk_seconds) END AS talk_seconds,
+    sum(transfers)::int AS transfers, sum(missed)::int AS missed,
+    CASE WHEN bool_and(handled = 0 OR holds_unknown IS NOT DISTINCT FROM 0) THEN sum(holds)::int END AS holds,
+    CASE WHEN bool_and(handled = 0 OR holds_unknown IS NOT DISTINCT FROM 0) THEN sum(hold_seconds) END AS hold_seconds
+  FROM ivr.quarter_hours WHERE queue IS NOT NULL GROUP BY 1, 2, 3
+)
+SELECT source, quarter, queue, offered, answered, abandoned, short_abandons, left_queue, refused, open,
+  service_level, CASE WHEN waits_known THEN wait_seconds END AS wait_seconds,
+  CASE WHEN waits_known THEN waits.p50 END AS wait_p50, CASE WHEN waits_known THEN waits.p90 END AS wait_p90,
+  CASE WHEN waits_known THEN waits.longest END AS wait_longest, handled, talk_seconds, transfers, holds, missed,
+  hold_seconds
+FROM summed CROSS JOIN LATERAL (
+  SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY wait) AS p50,
+         percentile_disc(0.9) WITHIN GROUP (ORDER BY wait) AS p90, max(wait) AS longest
+  FROM ivr.quarter_hours AS q CROSS JOIN LATERAL unnest(q.answered_waits) AS wait
+  WHERE q.source = summed.source AND q.quarter = summed.quarter AND q.queue = summed.queue
+) AS waits;
+
 -- name: step_last_sync
 -- What the last sync that read anything read, and what of it could not be loaded: from its first row.
 ALTER TABLE ivr.watermarks

@@ -12,11 +12,11 @@ import msgspec
 from sereno_etl_ivr import position
 from sereno_etl_ivr.feed import Feed
 from sereno_etl_ivr.query import query
-from sereno_etl_ivr.table import CDR, QUEUE_LOG
+from sereno_etl_ivr.table import CDR, CEL, QUEUE_LOG
 from sereno_etl_ivr.target.connection import connected, translated
 from sereno_etl_ivr.target.schema import ensure_schema
 
-AGGREGATED = (CDR.target, QUEUE_LOG.target)
+AGGREGATED = (CDR.target, QUEUE_LOG.target, CEL.target)
 """The tables of the target that figures are made of."""
 
 _LONG_SECONDS = 3600
@@ -26,16 +26,22 @@ _STEPS = (
     "old",
     "visits",
     "visits_of_calls",
+    "holds",
     "agents",
     "calls",
     "quarters",
     "names",
 )
+_LONG = "(source, last_position) WHERE last_position - first_position > 10000"
 _INDEXES = (
     ("calls_linkedid", CDR.target, "(linkedid)"),
     # The first leg of a call is found by the index above.
     ("calls_own_uniqueid", CDR.target, "(uniqueid) WHERE uniqueid IS DISTINCT FROM linkedid"),
     ("queue_events_callid", QUEUE_LOG.target, "(callid)"),
+    ("channel_events_linkedid", CEL.target, "(linkedid)"),
+    ("channel_events_holds", CEL.target, "(source) WHERE upper(eventtype) IN ('HOLD', 'UNHOLD')"),
+    ("call_facts_long", "ivr.call_facts", _LONG),
+    ("queue_visits_long", "ivr.queue_visits", _LONG),
 )
 
 
@@ -98,18 +104,20 @@ class Aggregates:
                 names = self._sources, self._tables
                 # Before the rows are looked at: what is written after it is noted twice, not never.
                 gaps = await self._connection.fetch(query("aggregate_gaps"), *names)
+                await self._connection.execute(query("aggregate_sources"), self._sources)
+                told = await self._connection.fetch(query("aggregate_tells_holds"), self._sources)
                 rules = json.dumps(msgspec.structs.astuple(self._rules))
                 stale = self._sources
                 if not rebuild:
                     found = await self._connection.fetch(
                         query("aggregate_stale_sources"), *names, rules
                     )
-                    stale = [row["source"] for row in found]
+                    stale = sorted({row["source"] for row in (*found, *told)})
                 if stale:
                     noting = query("aggregate_note_all").format(null=position.NULL)
                     await self._connection.execute(noting, stale, timeout=_LONG_SECONDS)
-                    told = [gap for gap in gaps if gap["source"] in stale]
-                    columns = zip(*told, strict=True) if told else ((), (), ())
+                    missing = [gap for gap in gaps if gap["source"] in stale]
+                    columns = zip(*missing, strict=True) if missing else ((), (), ())
                     await self._connection.execute(
                         query("aggregate_all_noted"), stale, rules, *map(list, columns)
                     )
@@ -170,6 +178,6 @@ def _statement(step: str) -> str:
     if step != "visits":
         return text
     figures = {
-        f"figure{n}": query("aggregate_figure").format(column=f"e.data{n}") for n in range(1, 6)
+        name: query("aggregate_figure").format(column=name) for name in ("hold", "talk", "gave_up")
     }
     return text.format(**figures)
