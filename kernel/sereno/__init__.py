@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any  # noqa: TID251 - names what __getattr__ l
 
 from sereno.engine.context import RunContext
 from sereno.hookspecs import hookimpl
+from sereno.model.app import App
 from sereno.model.demo import Demo
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import (
@@ -143,6 +144,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Account",
+    "App",
     "AttemptView",
     "Cancellation",
     "ChangePreview",

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pluggy
 
+from sereno.model.app import App
 from sereno.model.demo import Demo
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
@@ -61,6 +62,11 @@ def sereno_register_migrations(settings: Any) -> Migrations:  # type: ignore[emp
 
     One that fails fails its plugin alone. None: it has no tables with these settings.
     """
+
+
+@hookspec
+def sereno_register_apps(settings: Any) -> Mapping[str, App]:  # type: ignore[empty-body]
+    """Return this plugin's ASGI applications by mount, served in a process of their own."""
 
 
 @hookspec

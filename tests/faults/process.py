@@ -19,17 +19,25 @@ ROOT = Path(__file__).parents[2]
 
 class Process:
     """A replica. `place`: a directory of its own, for its log; `site`: where plugins are planted
-    that ``sereno run`` finds by itself, in place of `plugin`."""
+    that ``sereno run`` finds by itself, in place of `plugin`; `command`: another than that."""
 
     def __init__(
-        self, dsn: str, place: Path, plugin: str, *, site: Path | None = None, **environment: str
+        self,
+        dsn: str,
+        place: Path,
+        plugin: str,
+        *,
+        site: Path | None = None,
+        command: str = "run",
+        **environment: str,
     ) -> None:
         path = [str(ROOT / "kernel"), str(ROOT), *([] if site is None else [str(site)])]
-        command = ["-m", "tests.faults.chaos.node"] if site is None else ["-m", "sereno", "run"]
+        chaos = site is None and command == "run"
+        words = ["-m", "tests.faults.chaos.node"] if chaos else ["-m", "sereno", command]
         self.log = place / f"replica-{len(list(place.glob('replica-*')))}.log"
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, *command],
+                [sys.executable, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -80,10 +88,16 @@ class Process:
 
 @contextmanager
 def process(
-    dsn: str, place: Path, plugin: str, *, site: Path | None = None, **environment: str
+    dsn: str,
+    place: Path,
+    plugin: str,
+    *,
+    site: Path | None = None,
+    command: str = "run",
+    **environment: str,
 ) -> Iterator[Process]:
     """Start a replica, and leave none behind."""
-    found = Process(dsn, place, plugin, site=site, **environment)
+    found = Process(dsn, place, plugin, site=site, command=command, **environment)
     try:
         yield found
     finally:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_public_names_are_these_and_no_others() -> None:
     assert sereno.__all__ == [
         "Account",
+        "App",
         "AttemptView",
         "Cancellation",
         "ChangePreview",

@@ -19,6 +19,8 @@ EXAMPLES = {
     ("data_dir",),
     ("log", "plugins"),
     ("http", "token"),
+    ("apps", "tls_certificate"),
+    ("apps", "tls_key"),
     ("tracing", "endpoint"),
     ("notify", "routes"),
 }

@@ -211,6 +211,7 @@ async def _hosting(
         if beside is not None:
             await stack.enter_async_context(beside(standing))
         await stack.enter_async_context(_herald(settings, node, bus, tally).at_work())
+        await stack.enter_async_context(_apps(settings, node, dsn))
         if departure.ends_process:  # another program's objects are its own affair
             garbage.spare()
         log.info("ready", extra={"pages": address} if address else None)
@@ -270,6 +271,22 @@ async def database(settings: Settings) -> AsyncIterator[str]:
     demo = settings.database_url == EMBEDDED_DEMO
     async with supervisor.kept(settings.data_dir, demo=demo) as dsn:
         yield dsn
+
+
+@asynccontextmanager
+async def _apps(settings: Settings, node: Node, dsn: str) -> AsyncIterator[None]:
+    """Keep the process of apps where a plugin brings one."""
+    if not (settings.apps.enabled and node.registry.apps):
+        yield
+        return
+    # Loaded by the few nodes that have one.
+    keeper = lazy("sereno.apps.keeper").AppsKeeper(settings, node.registry, dsn, node.status)
+    keeping = asyncio.ensure_future(keeper.work())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.wait({keeping})
 
 
 async def _pages(

@@ -14,6 +14,7 @@ class CommandEntry(msgspec.Struct, frozen=True):
 SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
     "Replicas": (
         CommandEntry("run", "run", "Run a replica: lead or stand by, until it is told to stop."),
+        CommandEntry("apps", "apps", "Serve the apps of plugins, without a replica."),
         CommandEntry("demo", "demo", "See it work: a database, plugins and work of its own."),
         CommandEntry("check", "check", "Check settings and plugins, and print the next slots."),
         CommandEntry("migrate", "migrate", "Bring the database's schema to this version."),

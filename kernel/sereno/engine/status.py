@@ -13,6 +13,15 @@ _NAMED = 100
 """Runs that a line of the log names."""
 
 
+class AppsProcess(msgspec.Struct):
+    """The process of apps that a node has started. `url`: where they are served, None while they
+    are not; `why`: why not. `restarts`: how often it has ended by itself."""
+
+    url: str | None = None
+    why: str | None = "it is being started"
+    restarts: int = 0
+
+
 class Status(msgspec.Struct, kw_only=True):
     """One node's view of itself; changes as it runs.
 
@@ -24,7 +33,7 @@ class Status(msgspec.Struct, kw_only=True):
     `leaving`: SIGTERM has come. `at_work`: the attempts whose functions are at work here, by token;
     as a text, each is its run's name. `executors`: by name, of which some are bounded.
     `overstaying`: attempts that were left behind and still work, since which steady time. `shown`:
-    what the health page shows of this node, and until when.
+    what the health page shows of this node, and until when. `apps`: None where no plugin brings an app.
     """
 
     node: UUID
@@ -47,6 +56,7 @@ class Status(msgspec.Struct, kw_only=True):
     executors: Mapping[str, Executor] = {}
     overstaying: dict[UUID, float] = {}
     shown: dict[str, tuple[float, str]] = {}
+    apps: AppsProcess | None = None
 
     def places(self) -> list[tuple[str, int, int]]:
         """Return each bounded executor, how many attempts it may have at work, and how many it

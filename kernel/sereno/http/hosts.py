@@ -24,7 +24,7 @@ def meant_for(app: Page, names: Collection[str]) -> Page:
 
     async def guard(request: Request) -> Answer:
         host = request.header("host")
-        if _is_ours(host, known) or request.path.rstrip("/") in OPEN:
+        if is_ours(host, known) or request.path.rstrip("/") in OPEN:
             return await app(request)
         return sentence(
             421,
@@ -35,7 +35,8 @@ def meant_for(app: Page, names: Collection[str]) -> Page:
     return app if ANY in known else guard
 
 
-def _is_ours(host: str, known: Collection[str]) -> bool:
+def is_ours(host: str, known: Collection[str]) -> bool:
+    """Tell whether a Host header names this machine: `known`, in lower case, or an address."""
     name = _name(host)
     if not host or name in known:  # no browser leaves it out
         return True

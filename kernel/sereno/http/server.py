@@ -115,7 +115,7 @@ class HttpServer:
         for port in self._ports:
             for family, _, _, _, address in found:
                 try:
-                    return _bound(family, (address[0], port, *address[2:]))
+                    return bound(family, (address[0], port, *address[2:]))
                 except OSError as error:
                     problem = error
             if problem.errno != errno.EADDRINUSE:
@@ -129,7 +129,8 @@ class HttpServer:
         return f"the pages cannot be served on {self._host or '*'} {ports}: {reason}"
 
 
-def _bound(family: int, address: Any) -> socket.socket:
+def bound(family: int, address: Any) -> socket.socket:
+    """Return a socket that listens on `address`, and no child keeps; raises OSError."""
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

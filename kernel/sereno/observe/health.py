@@ -63,6 +63,12 @@ def health(
             {"name": p.name, "version": p.version, "state": p.state, "reason": redact(p.reason)}
             for p in plugins
         ],
+        "apps": status.apps
+        and {
+            "url": status.apps.url,
+            "why": status.apps.why,
+            "restarts": status.apps.restarts,
+        },
         "tasks_total": len(shown),
         "tasks": shown[:limit],
     }

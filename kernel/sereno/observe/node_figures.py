@@ -177,6 +177,16 @@ def _of_node(status: Status, glance: Glance) -> tuple[tuple[str, str, float], ..
             len(status.overstaying),
         ),
         (
+            "sereno_apps_up",
+            "1 while this node's process of apps serves them, 0 without one.",
+            int(status.apps is not None and status.apps.url is not None),
+        ),
+        (
+            "sereno_apps_restarts_total",
+            "How often this node's process of apps has ended by itself.",
+            status.apps.restarts if status.apps else 0,
+        ),
+        (
             "sereno_clock_offset_seconds",
             "How far this machine's clock is ahead of the database's.",
             status.clock_offset,

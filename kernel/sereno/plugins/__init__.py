@@ -5,6 +5,7 @@ declares and settles clashes, a `HookDispatcher` opens its lifespan and tells it
 the way fails that plugin alone, with its reason in its `PluginRecord`.
 """
 
+from sereno.plugins.apps import DeclaredApp
 from sereno.plugins.collection import collect
 from sereno.plugins.demo import demos
 from sereno.plugins.hook_dispatcher import HookDispatcher
@@ -14,6 +15,7 @@ from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule, Registry
 
 __all__ = [
+    "DeclaredApp",
     "DeclaredSchedule",
     "HookDispatcher",
     "PluginRecord",

@@ -22,6 +22,7 @@ from sereno.model.notification import Notifier
 from sereno.model.schedule import Schedule
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.suggestion import suggestion
+from sereno.plugins.apps import DeclaredApp, checked_apps
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
 from sereno.plugins.collectors import checked_collectors
@@ -66,6 +67,7 @@ class _Collector(msgspec.Struct):
     collectors: dict[str, tuple[Collector, ...]] = {}
     metrics: dict[str, str] = {}
     migrations: dict[str, PluginSeries] = {}
+    apps: dict[str, DeclaredApp] = {}
     problems: list[str] = []
 
     def learn_kinds(self, name: str) -> None:
@@ -86,6 +88,8 @@ class _Collector(msgspec.Struct):
             answer = self.plugins.call(name, "sereno_register_collectors", settings=settings)
             collectors, metrics = checked_collectors(answer or (), self.metrics)
             series = self._migrations(name, settings)
+            answer = self.plugins.call(name, "sereno_register_apps", settings=settings)
+            apps = {} if answer is None else checked_apps(name, answer, self.apps)
         except ConfigurationError as error:
             self.problems.append(str(error))
         except KeyboardInterrupt:
@@ -103,6 +107,7 @@ class _Collector(msgspec.Struct):
             self.metrics |= dict.fromkeys(metrics, name)
             if series is not None:
                 self.migrations[name] = series
+            self.apps |= apps
 
     def _settings(self, name: str) -> Any:
         struct = self.plugins.call(name, "sereno_register_settings")
@@ -184,6 +189,7 @@ class _Collector(msgspec.Struct):
         self.migrations.pop(name, None)
         self.collectors.pop(name, None)
         self.metrics = {m: plugin for m, plugin in self.metrics.items() if plugin != name}
+        self.apps = {m: app for m, app in self.apps.items() if app.plugin != name}
         for notifier in self.notifiers_of.pop(name, ()):
             del self.notifiers[notifier]
 
@@ -212,6 +218,7 @@ class _Collector(msgspec.Struct):
             notifiers_of=self.notifiers_of,
             collectors=self.collectors,
             migrations=self.migrations,
+            apps=self.apps,
             warnings=tuple(warnings),
         )
 

@@ -11,6 +11,7 @@ from sereno.model.metric import Collector
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Origin, Schedule
 from sereno.model.suggestion import suggestion
+from sereno.plugins.apps import DeclaredApp
 from sereno.plugins.loader import Plugins
 from sereno.plugins.record import PluginRecord
 from sereno.store.migration_series import PluginSeries
@@ -39,7 +40,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     `settings`: each loaded plugin's Struct, None where it declares none. `states`: what the
     lifespans have yielded, by plugin, once they are open. `commands`: by plugin.
     `notifiers`: by name; `notifiers_of`: their names by plugin. `collectors`,
-    `migrations`: by plugin.
+    `migrations`: by plugin. `apps`: by mount.
     `warnings`: sentences to be logged once logging stands.
     """
 
@@ -54,6 +55,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     notifiers_of: Mapping[str, Collection[str]] = {}
     collectors: Mapping[str, tuple[Collector, ...]] = {}
     migrations: Mapping[str, PluginSeries] = {}
+    apps: Mapping[str, DeclaredApp] = {}
     warnings: tuple[str, ...] = ()
 
     @property
@@ -90,4 +92,5 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
             notifiers_of={n: f for n, f in self.notifiers_of.items() if n not in reasons},
             collectors={n: c for n, c in self.collectors.items() if n not in reasons},
             migrations={n: m for n, m in self.migrations.items() if n not in reasons},
+            apps={m: a for m, a in self.apps.items() if a.plugin not in reasons},
         )

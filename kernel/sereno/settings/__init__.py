@@ -6,6 +6,7 @@ from sereno.settings.secret import hidden, is_secret, redact
 from sereno.settings.values import (
     EMBEDDED,
     EMBEDDED_DEMO,
+    AppsSettings,
     HttpSettings,
     JobSettings,
     LogSettings,
@@ -20,6 +21,7 @@ __all__ = [
     "EMBEDDED",
     "EMBEDDED_DEMO",
     "FILES",
+    "AppsSettings",
     "HttpSettings",
     "JobSettings",
     "LogSettings",

@@ -39,6 +39,18 @@ Lease = Annotated[timedelta, Meta(extra={"min": timedelta(seconds=1), "max": tim
 Repeat = Annotated[timedelta, Meta(extra={"min": timedelta(minutes=1), "max": timedelta(days=30)})]
 Count = Annotated[int, Meta(ge=1, le=10_000)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+PathPrefix = Annotated[
+    str,
+    Meta(
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="a path as /sereno, without a slash at its end, or empty",
+    ),
+]
+AnswerWithin = Annotated[
+    timedelta, Meta(extra={"min": timedelta(seconds=1), "max": timedelta(hours=1)})
+]
+MemoryLimit = Annotated[int, Meta(ge=64, le=1_048_576)]
+Nice = Annotated[int, Meta(ge=0, le=19)]
 Instant = Annotated[
     datetime, Meta(tz=True, description="a date and time with its zone, as 2026-01-31T08:00:00Z")
 ]
@@ -70,6 +82,34 @@ class HttpSettings(SettingsTable, frozen=True, kw_only=True):
     token: str | None = None
     hosts: tuple[str, ...] = ()
     metrics_job_limit: Count = 1000
+
+
+class AppsSettings(SettingsTable, frozen=True, kw_only=True):
+    """``[apps]``: the process that serves plugins' apps, where a plugin brings one. Port 0 takes a
+    free one.
+
+    `path_prefix`: what a proxy in front has all apps below, whether it takes it away or not.
+    `tls_certificate`, `tls_key`: PEM files. `trusted_proxies`: addresses and networks whose
+    ``X-Forwarded-For`` and ``-Proto`` are believed. `hosts`: names that requests may be addressed
+    to, beside this machine's own; "*" for any. `answer_within`: how long an app has to begin an
+    answer. `memory_limit_mb`, `nice`: what bounds the process.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 8766
+    path_prefix: PathPrefix = ""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    hosts: tuple[str, ...] = ()
+    answer_within: AnswerWithin = timedelta(seconds=60)
+    memory_limit_mb: MemoryLimit = 1024
+    nice: Nice = 10
+
+    def __post_init__(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: set both, or none")
 
 
 class LogSettings(SettingsTable, frozen=True, kw_only=True):
@@ -190,6 +230,7 @@ class Settings(SettingsTable, frozen=True, kw_only=True):
     strict: bool = False
     disabled_plugins: tuple[str, ...] = ()
     http: HttpSettings = HttpSettings()
+    apps: AppsSettings = AppsSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     notify: NotifySettings = NotifySettings()
