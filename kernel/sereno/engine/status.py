@@ -33,7 +33,8 @@ class Status(msgspec.Struct, kw_only=True):
     `leaving`: SIGTERM has come. `at_work`: the attempts whose functions are at work here, by token;
     as a text, each is its run's name. `executors`: by name, of which some are bounded.
     `overstaying`: attempts that were left behind and still work, since which steady time. `shown`:
-    what the health page shows of this node, and until when. `apps`: None where no plugin brings an app.
+    what the health page shows of this node, and until when. `apps`: None where no plugin brings
+    one.
     """
 
     node: UUID
