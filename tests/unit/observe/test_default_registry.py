@@ -88,7 +88,7 @@ async def test_each_kind_of_metric_is_simply_there(registry: CollectorRegistry) 
     Summary("calls_bytes", "Size.", registry=registry).observe(9)
     Info("calls_build", "Build.", registry=registry).info({"commit": "abc"})
     Enum("calls_state", "State.", states=["up", "down"], registry=registry).state("down")
-    every = DefaultRegistry(set, registry=registry)
+    every = DefaultRegistry(set, registry=registry, limit=50, patience=50)
 
     text = await shown(every)
     assert value(text, "calls_seen_total", trunk="north") == 3
@@ -120,7 +120,7 @@ async def test_the_text_is_what_the_library_itself_would_write(
     buckets = GaugeHistogramMetricFamily("h", "", buckets=[("1", 2), ("+Inf", 3)], gsum_value=1)
     registry.register(Custom(lambda: [stamped, buckets, Metric("i", "Any.", "untyped")]))
 
-    text = await shown(DefaultRegistry(set, registry=registry))
+    text = await shown(DefaultRegistry(set, registry=registry, limit=50, patience=50))
     assert text.partition("# HELP sereno_metrics_left_out")[0] == generate_latest(registry).decode()
 
 
@@ -134,7 +134,7 @@ async def test_what_threads_count_is_counted_once_each(registry: CollectorRegist
     for thread in threads:
         await asyncio.to_thread(thread.join)
 
-    text = await shown(DefaultRegistry(set, registry=registry))
+    text = await shown(DefaultRegistry(set, registry=registry, limit=50, patience=50))
     assert value(text, "calls_seen_total") == 8_000
 
 
@@ -165,7 +165,7 @@ async def test_a_name_of_the_kernels_or_of_another_stays_theirs(
     Counter(name, "Not ours.", registry=registry).inc()
     Gauge("pbx_depth", "Depth.", registry=registry).set(4)
     taken = ("process_open_fds", "pbx_rows_total")
-    every = DefaultRegistry(lambda: taken, registry=registry)
+    every = DefaultRegistry(lambda: taken, registry=registry, limit=50, patience=50)
     with caplog.at_level(logging.WARNING):
         assert await left_out(every) == {name: "taken"}
         text = await shown(every)
@@ -233,7 +233,7 @@ async def test_a_collector_that_fails_fails_alone_and_is_logged_once(
     Counter("before", "Before.", registry=registry)
     registry.register(Custom(bad))
     Counter("after", "After.", registry=registry)
-    every = DefaultRegistry(set, registry=registry)
+    every = DefaultRegistry(set, registry=registry, limit=50, patience=50)
     with caplog.at_level(logging.WARNING):
         await shown(every, as_openmetrics=as_openmetrics)
         text = await shown(every, as_openmetrics=as_openmetrics)
@@ -300,7 +300,9 @@ async def test_a_registration_that_hangs_holds_up_no_page() -> None:
     registering.start()
     try:
         await asyncio.to_thread(begun.wait)
-        assert "before_total" in await shown(DefaultRegistry(set, registry=registry))
+        assert "before_total" in await shown(
+            DefaultRegistry(set, registry=registry, limit=50, patience=50)
+        )
     finally:
         answers.set()
         await asyncio.to_thread(registering.join)
@@ -309,7 +311,7 @@ async def test_a_registration_that_hangs_holds_up_no_page() -> None:
 async def test_of_two_that_give_one_name_the_first_keeps_it(registry: CollectorRegistry) -> None:
     for number in (1, 2):
         registry.register(Custom(lambda n=number: [GaugeMetricFamily("two", "Two.", value=n)]))
-    every = DefaultRegistry(set, registry=registry)
+    every = DefaultRegistry(set, registry=registry, limit=50, patience=50)
     assert value(await shown(every), "two") == 1
     assert set((await left_out(every)).values()) == {"taken"}
 
@@ -332,7 +334,7 @@ def test_whatever_stands_in_names_labels_and_meanings_the_page_can_be_read(
         registry = CollectorRegistry()
         registry.register(Custom(families))
         Counter("after", "After.", registry=registry)
-        every = DefaultRegistry(set, registry=registry)
+        every = DefaultRegistry(set, registry=registry, limit=50, patience=50)
         assert "after_total" in await shown(every)
         assert "after" in {f.name for f in openmetrics(await shown(every, as_openmetrics=True))}
 
