@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any  # noqa: TID251 - names what __getattr__ loads, for checkers
 
 from sereno.engine.context import RunContext
+from sereno.engine.job_declaration import job
 from sereno.hookspecs import hookimpl
 from sereno.model.app import App
 from sereno.model.demo import Demo
@@ -27,7 +28,7 @@ from sereno.model.errors import (
     WaitTimeoutError,
 )
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
-from sereno.model.job import Job, job
+from sereno.model.job import Job
 from sereno.model.lazy import lazy
 from sereno.model.metric import Collector, Metric, Sample
 from sereno.model.migrations import Migrations

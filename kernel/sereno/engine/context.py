@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
 
@@ -14,10 +14,11 @@ from sereno.engine.result import encode_checkpoint
 from sereno.model.duration import parse_duration
 from sereno.model.errors import ParamsError, RunCancelled
 from sereno.model.job import Job
+from sereno.model.policy_types import Duration
+from sereno.model.type_variables import P
 from sereno.store.job_pool import LentConnection
 from sereno.store.queue import enqueue_in, run_request
 
-P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -155,11 +156,11 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
 
     async def enqueue(
         self,
-        job: Job | str,
+        job: Job[Any] | str,
         params: Mapping[str, Any] | msgspec.Struct | None = None,
         *,
         run_at: datetime | None = None,
-        delay: str | float | timedelta | None = None,
+        delay: Duration | None = None,
         priority: int | None = None,
         unique_key: str | None = None,
         connection: Any = None,

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, Unpack
 
 import msgspec
 from msgspec.structs import asdict, fields, replace
@@ -15,11 +15,13 @@ from sereno.model.declaration import check_function, check_params, checked_upstr
 from sereno.model.errors import DeclarationError, ParamsError
 from sereno.model.params_rule import params_rule
 from sereno.model.policies import EXECUTORS, Policies, checked, checked_of_schedule
+from sereno.model.policy_types import JobPolicies
 from sereno.model.registrable import check_json, check_text
-from sereno.model.schedule import Schedule, SlotSource, is_trigger
+from sereno.model.schedule import Declared, Schedule, SlotSource, is_trigger
 from sereno.model.secret import secret_fields
 from sereno.model.suggestion import suggestion
 from sereno.model.text import shortened
+from sereno.model.type_variables import J
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MAX_NAME = 120
@@ -28,7 +30,7 @@ _KEYS = ("schedule", "after", "params", "description")
 _POLICIES = tuple(f.name for f in fields(Policies))
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
     """A named piece of work.
 
     `function` takes a RunContext and returns what JSON can hold (or None). `after`: names of jobs;
@@ -42,17 +44,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     schedules: tuple[Schedule, ...] = ()
     policies: Policies = Policies()
     after: tuple[str, ...] = ()
-    params: type[msgspec.Struct] | None = None
+    params: type[J] | None = None
     description: str = ""
     unscheduled: str = ""
 
     def changed(
         self,
         *,
-        schedule: "Declared | None" = None,
+        schedule: Declared[Any] | None = None,
         unscheduled: str = "",
-        **policies: Any,
-    ) -> "Job":
+        **policies: Unpack[JobPolicies],
+    ) -> "Job[J]":
         """Return this job with another schedule or other policies, as settings may demand.
 
         `unscheduled`: which setting is missing for a schedule, as "plugins.x.url is not set".
@@ -61,7 +63,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         if schedule is not None:
             job = replace(job, schedules=_schedules(self.name, schedule))
         if policies:
-            job = replace(job, policies=job.policies.changed(policies, f"job '{self.name}'"))
+            job = replace(job, policies=job.policies.changed(dict(policies), f"job '{self.name}'"))
         return job
 
     def checked_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,14 +71,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises ParamsError, naming job, param and rule.
         """
-        if self.params is None:
+        kind: Any = self.params
+        if kind is None:
             return dict(params)
-        known = [f.encode_name for f in fields(self.params)]
+        known = [f.encode_name for f in fields(kind)]
         if unknown := set(params).difference(known):
             hint = suggestion(min(unknown), known, f"; it takes {', '.join(known)}")
             raise ParamsError(f"job '{self.name}': unknown param '{min(unknown)}'{hint}")
         try:
-            value = msgspec.convert(dict(params), self.params, strict=False)
+            value = msgspec.convert(dict(params), kind, strict=False)
         except (msgspec.ValidationError, ValueError) as error:
             raise ParamsError(f"job '{self.name}': params do not fit: {error}") from error
         return dict(msgspec.to_builtins(value))
@@ -116,7 +119,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return the names of the params that are secret."""
-        return secret_fields(self.params)
+        kind: Any = self.params
+        return secret_fields(kind)
 
     def _check_parts(self, subject: str) -> None:
         """Look at each part as if nobody had: a Job may be made without `job`."""
@@ -145,26 +149,23 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         required, and its limits."""
         if self.params is None:
             return None
-        kind: object = self.params
+        kind: Any = self.params
         if not (inspect.isclass(kind) and issubclass(kind, msgspec.Struct)):
             raise TypeError(f"{self.params!r:.100} is no msgspec.Struct")
-        return params_rule(self.params)
-
-
-Declared = SlotSource | Schedule | Iterable[SlotSource | Schedule]
+        return params_rule(kind)
 
 
 @explained
 def job(
     name: str,
     *,
-    schedule: Declared | None = None,
+    schedule: Declared[Any] | None = None,
     after: str | Iterable[str] = (),
     params: type[msgspec.Struct] | None = None,
     description: str = "",
     timeout: str | float | timedelta | None = None,
     **policies: Any,
-) -> Callable[[Callable[..., Any]], Job]:
+) -> Callable[[Callable[..., Any]], Job[Any]]:
     """Declare the decorated function as a job.
 
     `policies`: the fields of `Policies`, durations as text ("5m"), seconds or timedelta. An ``async
@@ -185,7 +186,7 @@ def job(
     check_params(params, subject)
     upstream = checked_upstream(after, subject)
 
-    def declare(function: Callable[..., Any]) -> Job:
+    def declare(function: Callable[..., Any]) -> Job[Any]:
         check_function(function, subject)
         chosen = dict(policies)
         if timeout is not None:
@@ -193,7 +194,7 @@ def job(
         if "executor" not in chosen:
             chosen["executor"] = "async" if inspect.iscoroutinefunction(function) else "thread"
         _check_executor(function, chosen["executor"], subject)
-        return Job(
+        found: Job[Any] = Job(
             name=name,
             function=function,
             schedules=_schedules(name, () if schedule is None else schedule),
@@ -202,8 +203,22 @@ def job(
             params=params,
             description=description or _first_sentence(function),
         )
+        for one in found.schedules:
+            _check_scheduled(found, one)
+        return found
 
     return declare
+
+
+def _check_scheduled(job: Job[Any], schedule: Schedule) -> None:
+    """Raise DeclarationError where a schedule's params do not fit the job's Struct."""
+    try:
+        job.checked_params(schedule.params)
+    except ParamsError as error:
+        of = f"schedule '{schedule.name(job.name)}': " if schedule.label else ""
+        raise DeclarationError(f"{of}{error}") from error
+    except NameError:  # a type that stands further down in its module
+        return
 
 
 def _check_name(name: object, before: str = "") -> None:
@@ -235,7 +250,7 @@ def _check_call(function: Callable[..., Any], executor: Any, subject: str) -> No
         )
 
 
-def _schedules(name: str, declared: Declared) -> tuple[Schedule, ...]:
+def _schedules(name: str, declared: Declared[Any]) -> tuple[Schedule, ...]:
     if isinstance(declared, Schedule):
         declared = (declared,)
     elif is_trigger(declared):

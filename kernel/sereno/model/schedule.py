@@ -1,10 +1,19 @@
 """What binds a trigger to a job, as it is declared."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeGuard, runtime_checkable
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypeGuard,
+    Unpack,
+    overload,
+    runtime_checkable,
+)
 
 import msgspec
 
@@ -13,9 +22,11 @@ from sereno.model.declaration import spoken
 from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
 from sereno.model.policies import POLICY_NAMES, checked_of_schedule
+from sereno.model.policy_types import Duration, SchedulePolicies
 from sereno.model.registrable import check_instant, check_json, check_span, check_text
 from sereno.model.suggestion import suggestion
 from sereno.model.text import visible_line
+from sereno.model.type_variables import J, S
 
 MAX_LABEL = 200
 MAX_TRIGGER = 65_536
@@ -47,7 +58,7 @@ def is_trigger(value: object) -> TypeGuard[SlotSource]:
     return isinstance(value, SlotSource) and not inspect.isclass(value)
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+class Schedule(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
     """One trigger of a job, with the params and policies that hold for its slots.
 
     `label` tells several schedules of one job apart: the schedule's name is ``job`` or
@@ -86,18 +97,50 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         return f"{job}@{self.label}" if self.label else job
 
 
+Declared = SlotSource | Schedule[J] | Iterable[SlotSource | Schedule[J]]
+"""What a job's schedule may be said by."""
+
+
+@overload
+def schedule(
+    trigger: SlotSource,
+    *,
+    params: S,
+    label: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    jitter: Duration | None = None,
+    **policies: Unpack[SchedulePolicies],
+) -> Schedule[S]: ...
+
+
+@overload
+def schedule(
+    trigger: SlotSource,
+    *,
+    params: Mapping[str, Any] | None = None,
+    label: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    jitter: Duration | None = None,
+    **policies: Unpack[SchedulePolicies],
+) -> Schedule[Any]: ...
+
+
 @explained
 def schedule(
     trigger: SlotSource,
     *,
     label: str = "",
-    params: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | msgspec.Struct | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
-    jitter: str | float | timedelta | None = None,
+    jitter: Duration | None = None,
     **policies: Any,
-) -> Schedule:
+) -> Schedule[Any]:
     """Bind `trigger` to params, a window and policies, for ``@job(..., schedule=[...])``.
+
+    `params`: a table, or a value of the job's Struct.
 
     Raises DeclarationError on a naive time, an empty window or a bad policy.
     """
@@ -112,10 +155,6 @@ def schedule(
             raise DeclarationError(f"schedule: unknown key '{key}'{hint}")
     if not isinstance(label, str):
         raise DeclarationError(f"schedule: label is {label!r:.80}, it must be a text")
-    if params is not None and not isinstance(params, Mapping):
-        raise DeclarationError(
-            f"schedule: params is {spoken(params)}, it must be a table, as {{'site': 'rome'}}"
-        )
     for name, value in (("start", start), ("end", end)):
         if value is not None and not isinstance(value, datetime):
             raise DeclarationError(f"schedule: {name} is {value!r:.80}, it must be a datetime")
@@ -128,9 +167,19 @@ def schedule(
     return Schedule(
         trigger=trigger,
         label=label,
-        params=dict(params) if params else _NONE,
+        params=_table(params) or _NONE,
         start=start,
         end=end,
         jitter=None if jitter is None else parse_duration(jitter),
         policies=checked_of_schedule(policies, "schedule") or _NONE,
     )
+
+
+def _table(params: Mapping[str, Any] | msgspec.Struct | None) -> dict[str, Any]:
+    if isinstance(params, msgspec.Struct):
+        return dict(msgspec.to_builtins(params))
+    if params is not None and not isinstance(params, Mapping):
+        raise DeclarationError(
+            f"schedule: params is {spoken(params)}, it must be a table, as {{'site': 'rome'}}"
+        )
+    return dict(params or {})

@@ -28,13 +28,16 @@ async def wait(run: RunContext[Any]) -> None: ...
 def test_the_kind_of_function_decides_where_it_runs() -> None:
     assert delete_old.policies.executor == "thread"
     assert wait.policies.executor == "async"
-    assert job("a.b", executor="process")(delete_old.function).policies.executor == "process"
+    assert (
+        job("a.b", params=Days, executor="process")(delete_old.function).policies.executor
+        == "process"
+    )
 
 
 def test_the_first_sentence_of_the_docstring_describes_the_job() -> None:
     assert delete_old.description == "Delete what is too old."
     assert wait.description == ""
-    assert job("a.b", description="Else.")(delete_old.function).description == "Else."
+    assert job("a.b", params=Days, description="Else.")(delete_old.function).description == "Else."
 
 
 def test_schedules_are_one_trigger_or_several_with_labels() -> None:
@@ -88,7 +91,7 @@ def test_a_name_that_is_no_name_is_refused(name: str) -> None:
             "job 'a.b': several schedules want a label each",
         ),
         (
-            lambda: job("a.b", executor="async")(delete_old.function),
+            lambda: job("a.b", params=Days, executor="async")(delete_old.function),
             "job 'a.b': executor 'async' wants an async def, delete_old is a plain function",
         ),
         (
