@@ -30,6 +30,7 @@ from sereno.model.errors import (
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
 from sereno.model.lazy import lazy
+from sereno.model.message import Attachment, Message
 from sereno.model.metric import Collector, Metric, Sample
 from sereno.model.migrations import Migrations
 from sereno.model.notification import Notification, Notifier
@@ -146,6 +147,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Account",
     "App",
+    "Attachment",
     "AttemptView",
     "Cancellation",
     "ChangePreview",
@@ -172,6 +174,7 @@ __all__ = [
     "LogEntry",
     "LogFilter",
     "LogLine",
+    "Message",
     "Metric",
     "Migrations",
     "NodeView",

@@ -321,3 +321,16 @@ def test_files_that_are_no_migrations_are_refused(
 def test_what_is_no_migrations_is_refused_and_nothing_is_none() -> None:
     assert "no Migrations" in failures(("a", answering(lambda: [1])))["a"]
     assert failures(("a", answering(lambda: None))) == {}
+
+
+async def test_check_says_that_nobody_hears_and_how_much_was_kept(database: str, eye: Eye) -> None:
+    unheard = (
+        "INSERT INTO sereno.message (token, run_id, attempt, job, severity, message, routed_at)"
+        " SELECT gen_random_uuid(), 1, 1, 'a', 'info', '{}', now() FROM generate_series(1, 3)"
+    )
+    told = await asyncio.to_thread(sereno, database, "check")
+    assert "no plugin brings a notifier" in told.stderr
+    assert "nobody has heard" not in told.stderr
+    await eye.connection.execute(unheard)
+    told = await asyncio.to_thread(sereno, database, "check")
+    assert "nobody has heard 3 messages of jobs, the last of" in told.stderr

@@ -14,6 +14,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
     assert sereno.__all__ == [
         "Account",
         "App",
+        "Attachment",
         "AttemptView",
         "Cancellation",
         "ChangePreview",
@@ -40,6 +41,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "LogEntry",
         "LogFilter",
         "LogLine",
+        "Message",
         "Metric",
         "Migrations",
         "NodeView",

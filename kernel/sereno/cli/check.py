@@ -21,6 +21,7 @@ from sereno.cli.table import Cell, TableColumn
 from sereno.model.job import Job
 from sereno.plugins import PluginRecord, Registry
 from sereno.settings import find_file
+from sereno.store.messages import Unheard
 from sereno.tracing import can_trace
 
 _COLUMNS = (
@@ -63,7 +64,7 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
             "settings": None if file is None else str(file),
             **_as_json(registry, records, now),
         }
-        write_json({**found, "database": told})
+        write_json({**found, "notifiers": sorted(registry.notifiers), "database": told})
     else:
         _write_text(registry, records, file, now)
     sys.stdout.flush()
@@ -71,7 +72,7 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
         remark(warning)
     if told["why"] is not None:
         remark(f"the database was not asked for plugins' tables: {told['why']}")
-    for sentence in told["orphans"]:
+    for sentence in [*_silence(registry, told["unheard"]), *told["orphans"]]:
         remark(sentence)
     for record in failed:
         complain(f"plugin '{record.name}' cannot be loaded: {record.reason}")
@@ -95,6 +96,21 @@ def _write_text(
             write(styled(f"job '{job.name}' has no schedule: {job.unscheduled}", "yellow"))
     write()
     write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
+
+
+def _silence(registry: Registry, known: Unheard | None) -> Iterator[str]:
+    """Yield a sentence where what there is to tell reaches nobody."""
+    if not registry.notifiers:
+        yield (
+            "nobody hears what goes wrong, nor what jobs have to say: no plugin brings a notifier; "
+            "it is kept in the database (pip install sereno-notify brings mail and webhooks)"
+        )
+    if known is not None and known.messages and known.newest is not None:
+        yield (
+            f"nobody has heard {known.messages} message{'s' * (known.messages != 1)} of jobs, the "
+            f"last of {exact(known.newest)}: no notifier carried them, or no route led to one; "
+            "they are in sereno.message, with no carriers"
+        )
 
 
 def _plugins(records: Sequence[PluginRecord]) -> list[str]:

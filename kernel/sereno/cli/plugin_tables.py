@@ -9,6 +9,7 @@ from sereno.cli.query import ask
 from sereno.cli.refusals import refused_here
 from sereno.model.errors import SchemaError, SerenoError, StoreError, StoreUnavailableError
 from sereno.settings import redact
+from sereno.store.messages import Unheard, unheard
 from sereno.store.migrator import migrate_plugin
 from sereno.store.plugin_schemas import PluginSchema, orphans, plugin_schemas
 from sereno.store.pool import Database
@@ -21,21 +22,21 @@ _PATIENCE = 5.0
 def database_facts(invocation: Invocation) -> dict[str, Any]:
     """Return what the database knows of plugins' tables: `asked`, `why` it was not, `faults` of
     installed plugins and `orphans`, in sentences; and `refused`: why, by plugin, of those whose
-    declarations it did not take.
+    declarations it did not take; and how many messages of jobs are `unheard`.
 
     An embedded PostgreSQL is not started for it.
     """
     told: dict[str, Any] = {"asked": False, "why": None, "faults": [], "orphans": []}
-    told["refused"] = {}
+    told |= {"refused": {}, "unheard": None}
     if invocation.is_embedded and not _runs(invocation):
         return told
 
-    async def question(db: Database) -> tuple[list[PluginSchema], dict[str, Refusal]]:
+    async def question(db: Database) -> tuple[list[PluginSchema], dict[str, Refusal], Unheard]:
         async with asyncio.timeout(_PATIENCE):
-            return await plugin_schemas(db), await refused(db)
+            return await plugin_schemas(db), await refused(db), await unheard(db)
 
     try:
-        found, refusals = ask(invocation, question)
+        found, refusals, silent = ask(invocation, question)
     except SchemaError:
         told["why"] = "it has no schema of this version yet: `sereno migrate`"
         return told
@@ -53,6 +54,7 @@ def database_facts(invocation: Invocation) -> dict[str, Any]:
         if schema.fault is not None and schema.plugin in invocation.registry.migrations
     ]
     told["orphans"] = _orphans(invocation, found)
+    told["unheard"] = silent
     return told
 
 

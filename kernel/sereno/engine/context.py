@@ -11,10 +11,13 @@ import msgspec
 
 from sereno.engine.job_services import Services
 from sereno.engine.result import encode_checkpoint
+from sereno.engine.run_messages import said_message
 from sereno.model.duration import parse_duration
 from sereno.model.errors import ParamsError, RunCancelled
 from sereno.model.job import Job
+from sereno.model.message import Message
 from sereno.model.policy_types import Duration
+from sereno.model.run import SaidMessage
 from sereno.model.type_variables import P
 from sereno.store.job_pool import LentConnection
 from sereno.store.queue import enqueue_in, run_request
@@ -35,6 +38,10 @@ class Reporter(Protocol):
 
     def warn(self, text: str) -> None:
         """Count a warning; from any thread."""
+        ...
+
+    def notify(self, message: SaidMessage) -> None:
+        """Keep a message to people; written before the attempt's outcome at the latest."""
         ...
 
     @property
@@ -142,8 +149,18 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         self.log.warning("%s", text, stacklevel=2)
         self.reporter.warn(text)
 
+    def notify(self, message: Message, *, key: str | None = None) -> None:
+        """Tell people, through what plugins bring to carry messages.
+
+        Kept with the run, durable after `flush` or the end, and carried by who leads, in seconds;
+        where nobody carries it, it is kept. The next attempt says it again, unless it has a `key`:
+        of one key a job tells once, until the record is pruned. Raises DeclarationError for a
+        message that cannot be kept.
+        """
+        self.reporter.notify(said_message(self.job, message, key))
+
     async def flush(self) -> None:
-        """Make progress, checkpoint and warnings durable now."""
+        """Make progress, checkpoint, warnings and messages durable now."""
         await self.reporter.flush()
 
     async def fence(self, connection: Any) -> None:

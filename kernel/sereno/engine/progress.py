@@ -1,4 +1,5 @@
-"""Writes down, each second, what runs under way say: progress, checkpoints, warnings, log lines."""
+"""Writes down, each second, what runs under way say: progress, checkpoints, warnings, messages, log
+lines."""
 
 import asyncio
 import logging
@@ -12,11 +13,13 @@ import msgspec
 from sereno.engine.job_services import Services
 from sereno.engine.kept_text import kept
 from sereno.engine.result import encode_checkpoint
+from sereno.engine.run_messages import RunMessages
 from sereno.engine.run_warnings import RunWarnings
 from sereno.engine.runlog import RunScope
 from sereno.model.errors import StoreError
-from sereno.model.run import Outcome, ProgressUpdate
+from sereno.model.run import Outcome, ProgressUpdate, SaidMessage
 from sereno.store import runs
+from sereno.store.messages import write_messages
 from sereno.store.pool import Database
 
 log = logging.getLogger("sereno.runner")
@@ -35,13 +38,14 @@ _making = Lock()
 class RunProgress:
     """The newest words of one attempt, until they are written."""
 
-    __slots__ = ("_new", "_progress", "_warnings", "_words", "scope")
+    __slots__ = ("_messages", "_new", "_progress", "_warnings", "_words", "scope")
 
     def __init__(self, progress_writer: "ProgressWriter", scope: RunScope) -> None:
         self.scope = scope
         self._progress = progress_writer
         self._words: ProgressUpdate | None = None
         self._warnings: RunWarnings | None = None
+        self._messages: RunMessages | None = None
         self._new = False
 
     def progress(self, done: float, total: float | None, note: str) -> None:
@@ -59,6 +63,18 @@ class RunProgress:
                 self._warnings = RunWarnings()
         self._warnings.add(text)
 
+    def notify(self, message: SaidMessage) -> None:
+        """Keep a message to people."""
+        with _making:
+            if self._messages is None:
+                self._messages = RunMessages()
+        self._messages.add(message)
+
+    @property
+    def messages(self) -> RunMessages | None:
+        """Return what it has to say to people, None where it has nothing."""
+        return self._messages
+
     @property
     def warnings(self) -> RunWarnings | None:
         """Return what it has warned of, None where it has not."""
@@ -74,10 +90,11 @@ class RunProgress:
     def added_to(self, outcome: Outcome) -> Outcome:
         """Return `outcome` with all that was said, written before or not."""
         words, warned = self._words, self._warnings
-        if words is None and warned is None:
+        messages = () if self._messages is None else self._messages.waiting()
+        if words is None and warned is None and not messages:
             return outcome
         warnings = () if warned is None else warned.last()
-        return msgspec.structs.replace(outcome, words=words, warnings=warnings)
+        return msgspec.structs.replace(outcome, words=words, warnings=warnings, messages=messages)
 
     def give_back(self) -> None:
         """Keep what was taken for the next write: it could not be written."""
@@ -125,10 +142,11 @@ class ProgressWriter:
         return self._words.pop(token, None)
 
     async def write(self, words: Iterable[RunProgress]) -> None:
-        """Write progress, checkpoints and warnings; raises StoreError."""
+        """Write progress, checkpoints, warnings and messages; raises StoreError."""
         words = list(words)
         await self._write_words([(w, p) for w in words if (p := w.take()) is not None])
         await self._write_warnings([w for w in words if w.warnings is not None])
+        await self._write_messages(words)
 
     async def _write_words(self, taken: list[tuple[RunProgress, ProgressUpdate]]) -> None:
         if not taken:
@@ -155,6 +173,18 @@ class ProgressWriter:
             for _, kept_, _ in taken:
                 kept_.changed = True
             raise
+
+    async def _write_messages(self, words: list[RunProgress]) -> None:
+        saying = [(w.scope, m, m.waiting()) for w in words if (m := w.messages) is not None]
+        if not any(said for _, _, said in saying):
+            return
+        await write_messages(
+            self._db,
+            self._node,
+            [(s.run_id, s.attempt, s.token, said) for s, _, said in saying if said],
+        )
+        for _, messages, said in saying:
+            messages.note(said)
 
     async def fence(self, scope: RunScope, connection: Any) -> None:
         """Hold a run's row in `connection`'s transaction; raises RunSuperseded."""

@@ -1,4 +1,4 @@
-"""What people are told, and what carries it to them: the contract of notifiers."""
+"""A message on its way to one notifier, and what carries it: the contract of notifiers."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
@@ -6,37 +6,45 @@ from typing import Any, Literal
 
 import msgspec
 
-from sereno.model.policies import Severity
+from sereno.model.message import Message
 
 NotificationKind = Literal[
-    "run_failed", "job_overdue", "slot_missed", "leader_changed", "leader_missing", "test"
+    "run_failed",
+    "job_overdue",
+    "slot_missed",
+    "leader_changed",
+    "leader_missing",
+    "message",
+    "test",
 ]
 
 
-class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """One message about one thing that happened, or that is over (`resolved`).
+class Notification(Message, frozen=True, kw_only=True):
+    """A message about one thing that happened, or that is over (`resolved`), or of a job.
 
-    `key` names the thing: a message that it is over bears the key of the one that it began. `id`
-    is the same at every try of one message. `title`: one line. `text`: a sentence or several. `at`:
-    when it happened, aware UTC. `suppressed`: so often the same happened since the message before.
-    `facts`: for programs; ``run``, ``slot``, ``error`` and others, as far as they are known.
+    `key` names the thing: a message that it is over bears the key of the one that it began.
+    `message_id` is the same at every try of one message, on every node, and no other's ever; `id`
+    is its row's number. `kind`: ``message`` is what a job sends. `at`: when it happened, aware UTC.
+    `suppressed`: so often the same happened since the message before. `facts`: for programs;
+    ``run``, ``slot``, ``error`` and others, as far as they are known.
     """
 
     id: int
     key: str
     kind: NotificationKind
-    severity: Severity
     resolved: bool
-    title: str
-    text: str
     at: datetime
+    message_id: str = ""
     job: str | None = None
     suppressed: int = 0
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Notifier(ABC):
-    """Carries notifications to people. Made by a plugin once, before any I/O."""
+    """Carries messages to people. Made by a plugin once, before any I/O."""
+
+    takes_addresses: bool = False
+    """Whether it sends to what `to` of a message names: without, it carries none that has one."""
 
     @property
     @abstractmethod
@@ -47,7 +55,8 @@ class Notifier(ABC):
     async def send(self, notification: Notification) -> None:
         """Deliver `notification`, or raise: then it is tried again, with back-off.
 
-        A DeliveryRefusedError is not tried again. What is raised is logged and kept: it must hold
-        no secret, nor an address that is one. Called on any node, several at once, each bounded in
-        time.
+        A DeliveryRefusedError is not tried again. With `notify.delivery` at most once, a
+        DeliveryError says that nothing arrived, and is tried again; after anything else nobody
+        knows, and it is not. What is raised is logged and kept: it must hold no secret, nor an
+        address that is one. Called on any node, several at once, each bounded in time.
         """

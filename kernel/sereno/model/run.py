@@ -19,6 +19,8 @@ from uuid import UUID
 
 import msgspec
 
+from sereno.model.message import Message
+
 RunState = Literal["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost"]
 Verdict = Literal["waiting", "ran", "late", "coalesced", "skipped", "missed"]
 Cause = Literal["slot", "person", "program", "chain", "retry"]
@@ -59,13 +61,21 @@ class RunWarning(msgspec.Struct, frozen=True, kw_only=True):
     times: int
 
 
+class SaidMessage(msgspec.Struct, frozen=True):
+    """What an attempt has to say to people. `token`: what the message is known by everywhere."""
+
+    token: UUID
+    message: Message
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended, written only while this node still owns the run.
 
     `token`: what the attempt is known by. `state` ``queued``: the run is tried again at `retry_at`;
     `became`: how this attempt ended then, None for ``failed``. `result`: JSON text. `begun`: false
     for an attempt that never was, so it does not count. `first_line`: the number of the first of
-    `lines`. `words`: its last, which a retry goes on from. `warnings`: all of them.
+    `lines`. `words`: its last, which a retry goes on from. `warnings`: all of them. `messages`:
+    those to people that may not be written yet.
     `trace_context`: what follows from it belongs to.
     """
 
@@ -86,6 +96,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     first_line: int = 0
     words: ProgressUpdate | None = None
     warnings: tuple[RunWarning, ...] = ()
+    messages: tuple[SaidMessage, ...] = ()
     slot: datetime | None = None
     trace_context: str | None = None
 

@@ -16,6 +16,7 @@ from sereno.model.policies import Severity
 from sereno.notify import wording
 from sereno.notify.courier import Courier
 from sereno.notify.lookout import EVERY, PATIENCE, Lookout
+from sereno.notify.router import MessageRouter
 from sereno.notify.routes import Routes
 from sereno.notify.tally import Tally
 from sereno.notify.teller import Teller
@@ -82,15 +83,17 @@ class Herald:
             every=every,
             patience=patience,
         )
+        tally = tally or Tally(notifiers)
         self._courier = Courier(
             db,
             status.node,
             notifiers,
             settings.retry,
+            MessageRouter(db, status.node, self._routes, notifiers, tally, now=now),
+            once=settings.delivery == "at_most_once",
             on_duty=lambda: self._lookout.on_duty,
-            tally=tally or Tally(notifiers),
+            tally=tally,
         )
-        self._courier_works = bool(notifiers)
 
     def hear(self, event: object) -> None:
         """Take `event` in, when anybody is to be told of it; never blocks."""
@@ -109,8 +112,7 @@ class Herald:
         """Tell, look out and send meanwhile; at the end tell what is left, for a few seconds."""
         tasks = [asyncio.ensure_future(self._tell_for_ever())]
         tasks.append(asyncio.ensure_future(self._lookout.work()))
-        if self._courier_works:
-            tasks.append(asyncio.ensure_future(self._courier.work()))
+        tasks.append(asyncio.ensure_future(self._courier.work()))
         try:
             yield
         finally:
@@ -126,8 +128,7 @@ class Herald:
                     event = self._waiting[0]
                     await self._tell(event)
                     self._done(event)
-        if self._courier_works:
-            await self._courier.finish(_LEAVING)
+        await self._courier.finish(_LEAVING)
 
     async def _tell_for_ever(self) -> None:
         while True:

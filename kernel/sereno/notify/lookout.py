@@ -24,6 +24,7 @@ from sereno.observe.health import unled
 from sereno.observe.job_watch import JobWatch
 from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.store import notifications
+from sereno.store.messages import prune_messages
 from sereno.store.notifications import Open
 from sereno.store.pool import Database
 from sereno.store.snapshot import JobFacts, Snapshot
@@ -100,6 +101,7 @@ class Lookout:
         await self._tell_failures(glance.snapshot, opened)
         if steady() >= self._next_prune:
             more = await notifications.prune(self._db, self._keep)
+            more |= await prune_messages(self._db, self._keep)
             self._next_prune = steady() + (0.0 if more else _PRUNE_EVERY)  # a batch at each look
 
     async def _has_duty(self) -> bool:

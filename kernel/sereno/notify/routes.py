@@ -36,7 +36,9 @@ class Routes:
     """The routes of `settings` to those of the notifiers that this node has."""
 
     def __init__(self, settings: NotifySettings, notifiers: Collection[str]) -> None:
-        chosen = settings.routes or {"default": RouteSettings()}
+        # What a job says on purpose is heard where nobody has said who is to hear of what.
+        said = RouteSettings(severity="info", kinds=("message",))
+        chosen = settings.routes or {"default": RouteSettings(), "messages": said}
         self._routes = [
             _Route(
                 route,

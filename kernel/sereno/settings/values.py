@@ -194,7 +194,8 @@ class NotifySettings(SettingsTable, frozen=True, kw_only=True):
     warnings and worse.
 
     `repeat_every`: what goes on is told again after so long. `keep`: how long the record of what
-    was told is kept. `retry`: of a notification that does not arrive.
+    was told is kept. `retry`: of a notification that does not arrive. `delivery`: of one of which
+    nobody knows whether it arrived: told again, or left, as ``unknown``.
     """
 
     repeat_every: Repeat = timedelta(hours=4)
@@ -202,6 +203,7 @@ class NotifySettings(SettingsTable, frozen=True, kw_only=True):
     retry: Retry = Retry(
         attempts=10, delay=timedelta(seconds=5), max_delay=timedelta(minutes=10), jitter=0.2
     )
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     routes: dict[str, RouteSettings] = {}
 
 

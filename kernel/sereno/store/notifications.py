@@ -53,11 +53,13 @@ class Open(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that this node is to send. `attempt` counts from 1."""
+    """A message that this node is to send. `attempt` counts from 1. `message`: the row of
+    `sereno.message` whose attachments go with it, None for none."""
 
     notifier: str
     attempt: int
     notification: Notification
+    message: int | None = None
 
 
 async def raise_(
@@ -128,11 +130,17 @@ async def opened(db: Database, kinds: Collection[NotificationKind]) -> dict[str,
 
 
 async def claim(
-    db: Database, node: UUID, notifiers: Collection[str], limit: timedelta, most: int
+    db: Database,
+    node: UUID,
+    notifiers: Collection[str],
+    limit: timedelta,
+    most: int,
+    *,
+    once: bool = False,
 ) -> list[Parcel]:
-    """Take what is due for `notifiers`; nobody else has it for `limit`."""
+    """Take what is due for `notifiers`; nobody else has it for `limit`, or with `once` ever."""
     found = []
-    for row in await db.fetch("notification_claim", node, list(notifiers), limit, most):
+    for row in await db.fetch("notification_claim", node, list(notifiers), limit, most, once):
         try:
             found.append(_parcel(row))
         except (msgspec.ValidationError, OverflowError) as error:
@@ -147,19 +155,33 @@ async def claim(
 
 def _parcel(row: Record) -> Parcel:
     columns = ("id", "key", "kind", "severity", "job", "resolved", "suppressed")
-    facts = {**json_object(row["message"]), **{name: row[name] for name in columns}}
+    facts = {
+        **json_object(row["message"]),
+        **{name: row[name] for name in columns},
+        "message_id": str(row["token"]),
+    }
     return Parcel(
         notifier=row["notifier"],
         attempt=row["attempts"],
         notification=msgspec.convert(facts, Notification),
+        message=row["message_id"],
     )
 
 
 async def done(
-    db: Database, parcel: Parcel, error: str | None = None, again: timedelta | None = None
+    db: Database,
+    parcel: Parcel,
+    error: str | None = None,
+    again: timedelta | None = None,
+    *,
+    unknown: bool = False,
 ) -> None:
-    """Record that `parcel` was sent, or why it was not and when it is tried again (None: never)."""
-    state = "sent" if error is None else "failed" if again is None else "waiting"
+    """Record that `parcel` was sent, or why it was not and when it is tried again (None: never).
+
+    `unknown`: it may have arrived all the same.
+    """
+    final = "unknown" if unknown else "failed"
+    state = "sent" if error is None else final if again is None else "waiting"
     await db.execute(
         "notification_done", parcel.notification.id, parcel.attempt, state, error, again
     )

@@ -21,6 +21,7 @@ from sereno.model.stored_json import json_object, unreadable
 from sereno.model.text import shortened
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
+from sereno.store.messages import keep_messages
 from sereno.store.pool import Database
 from sereno.store.queue import queued
 from sereno.store.sql import sql
@@ -117,8 +118,9 @@ async def write_outcomes(
     words = [o.words for o in outcomes if o.words is not None]
     said = [o for o in outcomes if o.lines]
     warned = [o for o in outcomes if o.warnings]
+    telling = [o for o in outcomes if o.messages]
     again = [o for o in outcomes if o.state == "queued" and o.trace_context and not o.released]
-    if not (chained or words or said or warned or again):
+    if not (chained or words or said or warned or telling or again):
         rows = await db.fetch("outcomes_write", node, *_columns(outcomes, secret))
     else:
         async with db.transaction() as connection:
@@ -137,6 +139,9 @@ async def write_outcomes(
             if warned := [o for o in warned if o.token in done]:
                 warnings = [(o.run_id, o.attempt, o.token, o.warnings) for o in warned]
                 await _warnings(connection, None, warnings)
+            if telling := [o for o in telling if o.token in done]:
+                messages = [(o.run_id, o.attempt, o.token, o.messages) for o in telling]
+                await keep_messages(connection, None, messages)
     ours = frozenset(r["token"] for r in rows)
     left = [o for o in outcomes if o.token not in ours]
     return Written(ours=ours) if not left else await _left(db, node, left, ours)

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from sereno.engine.job_services import awaited, refuse_in_loop
 from sereno.model.errors import RunError, RunSuperseded
+from sereno.model.message import Message
+from sereno.model.run import SaidMessage
 from sereno.store.job_pool import JobPool, LentConnection
 from sereno.store.queue import RunRequest
 
@@ -85,14 +87,15 @@ class _OnePool(JobPool):
 class RecordingReporter:
     """A Reporter that writes nowhere. `services`: keep the runs that were asked for.
 
-    `progresses`, `checkpoints`, `warnings`, `fenced` (connections): in the order of the calls.
-    `durable`: how many of the checkpoints a flush has made durable, as a crash right now would
-    leave them.
+    `progresses`, `checkpoints`, `warnings`, `messages`, `fenced` (connections): in the order of
+    the calls. `durable`: how many of the checkpoints a flush has made durable, as a crash right now
+    would leave them.
     """
 
     progresses: list[Progress] = field(default_factory=list)
     checkpoints: list[Any] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     fenced: list[Any] = field(default_factory=list)
     durable: int = 0
     superseded: bool = False
@@ -109,6 +112,10 @@ class RecordingReporter:
     def warn(self, text: str) -> None:
         """Keep one warning."""
         self.warnings.append(text)
+
+    def notify(self, message: SaidMessage) -> None:
+        """Keep one message."""
+        self.messages.append(message.message)
 
     async def flush(self) -> None:
         """Count what would now be durable."""

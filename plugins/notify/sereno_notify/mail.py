@@ -33,12 +33,14 @@ class EmailNotifier(Notifier):
         """The name of its table."""
         return self._name
 
+    takes_addresses = True
+
     async def send(self, notification: Notification) -> None:
         """Hand `notification` to the mail server. Raises DeliveryError."""
         smtp, chosen = _smtp(), self._chosen
         try:
             await smtp.send(
-                message(notification, chosen.sender, chosen.to),
+                message(notification, chosen.sender, notification.to or chosen.to),
                 hostname=chosen.host,
                 port=chosen.port,
                 username=chosen.username,
@@ -67,12 +69,21 @@ def message(notification: Notification, sender: str, to: tuple[str, ...]) -> Ema
     found["To"] = ", ".join(to)
     found["Subject"] = _text(" ".join(headline(notification).split()))
     found["Date"] = format_datetime(notification.at)
-    found["Message-ID"] = f"<sereno.{notification.id}@{domain}>"
+    found["Message-ID"] = f"<sereno.{notification.message_id or notification.id}@{domain}>"
     found["References"] = f"<sereno.{thread}@{domain}>"
     found["Auto-Submitted"] = "auto-generated"
     found["X-Sereno-Severity"] = notification.severity
     lines = [f"{name}: {value}" for name, value in facts(notification).items()]
-    found.set_content(_text("\n".join([notification.text, "", *lines])) + "\n")
+    found.set_content(
+        _text("\n".join([notification.text, *([""] if lines else []), *lines])) + "\n"
+    )
+    if notification.html is not None:
+        found.add_alternative(_text(notification.html), subtype="html")
+    for file in notification.attachments:
+        kind, _, subtype = file.media_type.partition("/")
+        found.add_attachment(
+            file.data, maintype=kind, subtype=subtype, filename=" ".join(_text(file.name).split())
+        )
     return found
 
 

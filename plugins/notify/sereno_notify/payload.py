@@ -14,13 +14,18 @@ _SHOWN = ("run", "attempt", "slot", "schedule", "node", "term", "overdue_seconds
 
 
 def headline(notification: Notification) -> str:
-    """Return the title with what it is: RESOLVED, or its severity."""
+    """Return the title with what it is: RESOLVED, or its severity; what a job has to say that is
+    no matter of concern has the title alone."""
+    if notification.kind == "message" and notification.severity == "info":
+        return notification.title
     word = "RESOLVED" if notification.resolved else notification.severity.upper()
     return f"[{word}] {notification.title}"
 
 
 def facts(notification: Notification) -> dict[str, str]:
-    """Return what is worth a line of its own."""
+    """Return what is worth a line of its own; what a job says, says it itself."""
+    if notification.kind == "message":
+        return {}
     found = {"job": notification.job, "at": f"{notification.at:%F %T} UTC"}
     found |= {k: notification.facts[k] for k in _SHOWN if k in notification.facts}
     if notification.suppressed:

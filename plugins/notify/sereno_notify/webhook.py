@@ -30,7 +30,7 @@ class WebhookNotifier(Notifier):
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "sereno-notify",
-            "Idempotency-Key": f"sereno-{notification.id}",
+            "Idempotency-Key": f"sereno-{notification.message_id or notification.id}",
             **chosen.headers,
         }
         if chosen.secret is not None:

@@ -40,6 +40,10 @@ async def test_all_there_is_arrives_as_json(receiver: Receiver) -> None:
         "at": "2026-03-01T08:00:00Z",
         "job": "etl.sync",
         "suppressed": 0,
+        "message_id": "",
+        "html": None,
+        "attachments": [],
+        "to": [],
         "facts": {"run": 12, "error": "no disk"},
     }
     assert request.path == "/hook"

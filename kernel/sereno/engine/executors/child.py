@@ -33,6 +33,7 @@ from sereno.engine.executors.wire import (
     Flush,
     Flushed,
     Logged,
+    Notified,
     Order,
     Progressed,
     Raised,
@@ -63,6 +64,7 @@ from sereno.model.errors import (
     StoreUnavailableError,
 )
 from sereno.model.job import Job
+from sereno.model.run import SaidMessage
 from sereno.model.text import cut
 from sereno.store import runs
 from sereno.store.job_pool import JobPool, LentConnection
@@ -156,6 +158,9 @@ class _Reporter:
     def checkpoint(self, value: Any) -> None:
         encode_checkpoint(value)  # raises here, in the job, what would be refused there
         self._line.send(Checkpointed(value))
+
+    def notify(self, message: SaidMessage) -> None:
+        self._line.send(Notified(message))
 
     def warn(self, text: str) -> None:
         self._line.send(Warned(kept(text, MAX_WARNING)))

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.engine.context import RunContext
+from sereno.engine.context import Reporter, RunContext
 from sereno.engine.executors.executor import ChildError, Executor, make_sure
 from sereno.engine.executors.wire import (
     Checkpointed,
@@ -23,6 +23,7 @@ from sereno.engine.executors.wire import (
     Flush,
     Flushed,
     Logged,
+    Notified,
     Progressed,
     Raised,
     Report,
@@ -30,6 +31,7 @@ from sereno.engine.executors.wire import (
     Start,
     Stop,
     Warned,
+    Words,
     decode_report,
     framed,
 )
@@ -156,12 +158,8 @@ async def _receive(
         match report:
             case Returned() | Raised():
                 return report
-            case Progressed(done, total, note):
-                context.reporter.progress(done, total, note)
-            case Checkpointed(value):
-                context.reporter.checkpoint(value)
-            case Warned(text):
-                context.reporter.warn(text)
+            case Progressed() | Checkpointed() | Notified() | Warned():
+                _pass_on(report, context.reporter)
             case Flush():
                 writer.write(framed(await _flushed(context)))
             case Enqueue(request):
@@ -170,6 +168,18 @@ async def _receive(
                 record = logging.LogRecord(logger, level, "", 0, message, None, None)
                 record.created = at
                 logging.getLogger(logger).handle(record)
+
+
+def _pass_on(words: Words, reporter: Reporter) -> None:
+    match words:
+        case Progressed(done, total, note):
+            reporter.progress(done, total, note)
+        case Checkpointed(value):
+            reporter.checkpoint(value)
+        case Notified(said):
+            reporter.notify(said)
+        case Warned(text):
+            reporter.warn(text)
 
 
 async def _flushed(context: RunContext[Any]) -> Flushed:

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from sereno.engine.result import Encoded
+from sereno.model.run import SaidMessage
 from sereno.settings import TracingSettings
 from sereno.store.queue import RunRequest
 
@@ -55,6 +56,12 @@ class Checkpointed(msgspec.Struct, frozen=True, tag=True):
     """``run.checkpoint``."""
 
     value: Any
+
+
+class Notified(msgspec.Struct, frozen=True, tag=True):
+    """``run.notify``."""
+
+    said: SaidMessage
 
 
 class Warned(msgspec.Struct, frozen=True, tag=True):
@@ -111,11 +118,12 @@ class Raised(msgspec.Struct, frozen=True, tag=True):
 
 
 Order = Start | Stop | Flushed | EnqueuedRun
-Report = Progressed | Checkpointed | Warned | Logged | Flush | Enqueue | Returned | Raised
+Words = Progressed | Checkpointed | Notified | Warned
+Report = Words | Logged | Flush | Enqueue | Returned | Raised
 
 _orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed | EnqueuedRun)
 _reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(
-    Progressed | Checkpointed | Warned | Logged | Flush | Enqueue | Returned | Raised
+    Words | Logged | Flush | Enqueue | Returned | Raised
 )
 
 

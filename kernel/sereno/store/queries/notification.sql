@@ -48,32 +48,35 @@ SELECT key, kind, job, min(raised_at) FILTER (WHERE notifier <> '') AS told_at F
  WHERE open AND kind = ANY($1::text[]) GROUP BY key, kind, job;
 
 -- name: notification_claim
--- $1 node, $2 notifiers of this node, $3 interval, $4 at most. What is due, each for one node: nobody else has it for
--- that long. A message waits for an older one of the same key that is on its way.
+-- $1 node, $2 notifiers of this node, $3 interval, $4 at most, $5 at most once: then nobody ever takes it again, and while
+-- nothing is said of it, it may have arrived. What is due, each for one node: nobody else has it for that long. A message
+-- waits for an older one of the same key that is on its way. Those of jobs are `queued` in place of `waiting`.
 WITH due AS (
     SELECT n.id FROM sereno.notification n
-     WHERE n.state = 'waiting' AND n.due_at <= clock_timestamp() AND n.notifier = ANY($2::text[])
+     WHERE (n.state = 'waiting' OR n.state = 'queued') AND n.due_at <= clock_timestamp() AND n.notifier = ANY($2::text[])
        AND NOT EXISTS (SELECT 1 FROM sereno.notification o
                         WHERE o.state = 'waiting' AND o.key = n.key AND o.notifier = n.notifier AND o.id < n.id)
      ORDER BY n.due_at LIMIT $4 FOR UPDATE SKIP LOCKED
 )
-UPDATE sereno.notification n SET attempts = n.attempts + 1, due_at = clock_timestamp() + $3::interval, sent_by = $1
+UPDATE sereno.notification n SET attempts = n.attempts + 1, due_at = clock_timestamp() + $3::interval, sent_by = $1,
+       state = CASE WHEN $5::boolean THEN 'unknown' ELSE n.state END
   FROM due WHERE n.id = due.id
-RETURNING n.id, n.key, n.notifier, n.kind, n.severity, n.job, n.resolved, n.message, n.suppressed, n.attempts;
+RETURNING n.id, n.key, n.notifier, n.kind, n.severity, n.job, n.resolved, n.message, n.suppressed, n.attempts,
+          n.message_id, n.token;
 
 -- name: notification_done
 -- $1 id, $2 attempt, $3 state, $4 error, $5 interval until the next try. Only while no other node has taken it over.
 UPDATE sereno.notification
-   SET state = $3::text, error = $4, due_at = clock_timestamp() + coalesce($5::interval, interval '0'),
+   SET state = CASE WHEN $3::text = 'waiting' AND message_id IS NOT NULL THEN 'queued' ELSE $3::text END, error = $4, due_at = clock_timestamp() + coalesce($5::interval, interval '0'),
        sent_at = CASE $3::text WHEN 'sent' THEN clock_timestamp() END
- WHERE id = $1 AND attempts = $2 AND state = 'waiting';
+ WHERE id = $1 AND attempts = $2 AND state IN ('waiting', 'queued', 'unknown');
 
 -- name: notification_prune
 -- $1 interval, $2 at most. Forget what was told longer ago, and what waits as long for a notifier that nobody has any more.
 DELETE FROM sereno.notification WHERE id IN (
     SELECT id FROM sereno.notification
      WHERE raised_at < clock_timestamp() - $1::interval
-       AND (state <> 'waiting' OR due_at < clock_timestamp() - $1::interval) ORDER BY raised_at LIMIT $2);
+       AND (state NOT IN ('waiting', 'queued') OR due_at < clock_timestamp() - $1::interval) ORDER BY raised_at LIMIT $2);
 
 -- name: notification_run
 -- $1 run. What a message about a failure needs to know of it.
