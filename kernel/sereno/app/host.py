@@ -200,13 +200,8 @@ async def _hosting(
         if not await _joined(node, address, departure.stop):
             return 0
         departure.opening = True
-        log.debug("opening plugins")
-        hooks.registry = await tables_made(dsn, hooks.registry)
-        node.registry = await stack.enter_async_context(hooks.lifespans(dsn))
-        departure.opening = False
-        collected.begin(node.registry.collectors, node.registry.states)
-        stack.push_async_callback(collected.close)
-        status.opening = False
+        node.registry = await _opened(hooks, dsn, collected, stack)
+        departure.opening = status.opening = False
         standing = ReadyNode(node=node, dsn=dsn, http=address)
         if beside is not None:
             await stack.enter_async_context(beside(standing))
@@ -218,6 +213,19 @@ async def _hosting(
         systemd.notify("READY=1", f"STATUS={_how(status)}")
         await node.work(departure.stop, departure.force)
     return 0
+
+
+async def _opened(
+    hooks: HookDispatcher, dsn: str, collected: Collected, stack: AsyncExitStack
+) -> Registry:
+    """Make plugins' tables, open their lifespans and ask their collectors; return those that are
+    left."""
+    log.debug("opening plugins")
+    hooks.registry = await tables_made(dsn, hooks.registry)
+    registry = await stack.enter_async_context(hooks.lifespans(dsn))
+    collected.begin(registry.collectors, registry.states)
+    stack.push_async_callback(collected.close)
+    return registry
 
 
 async def _poll(watch: LogWatch, departure: Departure, descriptors: Descriptors) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from sereno.engine.job_services import Services
 from sereno.engine.result import encode_checkpoint
-from sereno.engine.run_messages import said_message
+from sereno.engine.run_messages import keyed_message
 from sereno.model.duration import parse_duration
 from sereno.model.errors import ParamsError, RunCancelled
 from sereno.model.job import Job
@@ -157,7 +157,7 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         of one key a job tells once, until the record is pruned. Raises DeclarationError for a
         message that cannot be kept.
         """
-        self.reporter.notify(said_message(self.job, message, key))
+        self.reporter.notify(keyed_message(self.job, message, key))
 
     async def flush(self) -> None:
         """Make progress, checkpoint, warnings and messages durable now."""

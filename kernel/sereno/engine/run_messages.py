@@ -46,7 +46,7 @@ class RunMessages(msgspec.Struct):
                 self.said[message.token] = SaidMessage(message.token, Message(""))
 
 
-def said_message(job: str, message: object, key: str | None) -> SaidMessage:
+def keyed_message(job: str, message: object, key: str | None) -> SaidMessage:
     """Return `message` with its token: with a `key`, the same for all runs of `job`."""
     checked = checked_message(message)
     if key is None:

@@ -11,7 +11,7 @@ class UncertainError(Exception):
     """It cannot be told whether a parcel has arrived."""
 
 
-class Attachment(msgspec.Struct, frozen=True):
+class ReportFile(msgspec.Struct, frozen=True):
     """A report in one form."""
 
     form: Form
@@ -32,5 +32,5 @@ class DeliveredReport(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     text: str
     html: str
-    attachments: tuple[Attachment, ...]
+    attachments: tuple[ReportFile, ...]
     lacking: str = ""

@@ -20,7 +20,7 @@ from sereno_reports.forms import FormError, given_out
 from sereno_reports.letter import to_letter
 from sereno_reports.look import Look
 from sereno_reports.paper import PaperError
-from sereno_reports.parcel import Attachment, DeliveredReport, UncertainError
+from sereno_reports.parcel import DeliveredReport, ReportFile, UncertainError
 from sereno_reports.query import query
 from sereno_reports.settings import Settings
 from sereno_reports.summary import summary
@@ -116,7 +116,7 @@ def _packed(row: dict[str, Any], taken: dict[str, Any]) -> DeliveredReport:
     attachments, lacking = [], ""
     for form in look.declared.formats:
         try:
-            attachments.append(Attachment(form, given_out(row, form)))
+            attachments.append(ReportFile(form, given_out(row, form)))
         except PaperError as error:  # who has no PDF gets the rest
             lacking = f"sent without its PDF: {error}"
     stem = "-".join(filter(None, (row["name"], str(row["day"]), row["recipient"])))
