@@ -71,6 +71,12 @@ class Layout(msgspec.Struct, frozen=True):
         return next((cell for cell in self.cells if cell.name == self.table.epoch), None)
 
     @property
+    def begun(self) -> LayoutCell | None:
+        """Return the cell that holds a second which is not after the row's own time."""
+        name = self.table.begun or self.table.epoch
+        return next((cell for cell in self.cells if cell.name == name), None)
+
+    @property
     def mapped(self) -> tuple[LayoutCell, ...]:
         """Return the cells that have a column in the target."""
         return tuple(cell for cell in self.cells if not cell.extra)

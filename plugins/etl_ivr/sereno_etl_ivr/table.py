@@ -30,7 +30,9 @@ class MovedTable(msgspec.Struct, frozen=True):
     cursor as an instant. `keys`: sets of columns that tell which row a changed row was, the best
     first, for sources without a primary key. `required`: a source without these is refused.
     `time_format`: of a cursor that is no time by its type, None to refuse it.
-    `epoch`: the column whose text begins with the second in UTC at which the channel began.
+    `epoch`: the column whose text begins with the second in UTC at which the channel began: the
+    row's own time. `begun`: the same where rows come later than it, which only settles a repeated
+    hour.
     """
 
     name: str
@@ -41,6 +43,7 @@ class MovedTable(msgspec.Struct, frozen=True):
     keys: tuple[tuple[str, ...], ...]
     required: tuple[str, ...]
     epoch: str | None = None
+    begun: str | None = None
     time_format: str | None = "iso"
 
 
@@ -82,6 +85,7 @@ CEL = MovedTable(
     ),
     keys=(("id",),),
     required=("eventtime", "uniqueid"),
+    begun="uniqueid",
 )
 
 QUEUE_LOG = MovedTable(
@@ -97,6 +101,7 @@ QUEUE_LOG = MovedTable(
     ),
     keys=(("id",),),
     required=("time", "callid", "event"),
+    begun="callid",
 )
 
 KNOWN = {table.name: table for table in (CDR, CEL, QUEUE_LOG)}

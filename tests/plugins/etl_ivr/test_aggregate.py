@@ -337,6 +337,28 @@ async def test_a_caller_who_enters_one_queue_twice_has_two_visits(
     assert await counting.total("offered", "left_queue", "abandoned", "calls") == (2, 1, 1, 1)
 
 
+async def test_events_of_the_repeated_hour_stand_with_their_calls(
+    exchange: Exchange, counting: Counting
+) -> None:
+    for begun in (AT, AT + timedelta(hours=1)):  # 2026-10-25 02:05 in Madrid, twice
+        at = datetime(2026, 10, 25, 2, 5)
+        call = f"{int((begun - AT).total_seconds()) + 1792886700}.1"
+        exchange.event(at + timedelta(seconds=5), call, "400", "NONE", "ENTERQUEUE", "", "6", 1)
+        exchange.event(at + timedelta(seconds=9), call, "400", "PJSIP/201", "CONNECT", 4, "1", 2)
+        exchange.event(at + timedelta(seconds=39), call, "400", "PJSIP/201", "COMPLETEAGENT", 4, 30)
+        leg = {"linkedid": call, "dstchannel": "PJSIP/201-1", "lastapp": "Dial", "dst": "201"}
+        exchange.leg(at + timedelta(seconds=5), f"{call}1", 34, 30, channel="Local/201;2", **leg)
+
+    await counting.load(source_timezone="Europe/Madrid")
+
+    assert await counting.talk() == {"201": (2, 60.0)}
+    rows = await fetch(counting.database, "SELECT connected_at FROM ivr.queue_visits ORDER BY 1")
+    assert [str(row[0]) for row in rows] == [
+        "2026-10-25 00:05:09+00:00",
+        "2026-10-25 01:05:09+00:00",
+    ]
+
+
 async def test_events_of_no_figure_and_garbage_in_them_do_no_harm(
     exchange: Exchange, counting: Counting
 ) -> None:

@@ -35,6 +35,16 @@ def test_every_property_has_tests_that_exist(number: int) -> None:
         assert f"def {name}(" in TESTS
 
 
+def test_every_input_of_the_field_has_tests_that_exist() -> None:
+    lines = MANUAL.split("### Inputs of the field")[1].split("## ")[0].splitlines()
+    rows = [line for line in lines if line.startswith("| ")][1:]
+    assert len(rows) > 15
+    for line in rows:
+        names = re.findall(r"`(test_\w+)`", line)
+        assert names, line
+        assert not [name for name in names if f"def {name}(" not in TESTS], line
+
+
 def test_every_series_is_in_the_manual() -> None:
     collectors = plugin.sereno_register_collectors(Settings(source_url="mysql://h/d"))
     told = re.findall(r"^\| `(\w+)(?:\{.*?\})?` \| (gauge|counter) \|", MANUAL, re.MULTILINE)

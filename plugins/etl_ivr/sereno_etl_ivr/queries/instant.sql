@@ -3,12 +3,13 @@
 to_timestamp(substring({column} FROM '(?:^|-)([0-9]{{9,10}})\.[0-9]+$')::double precision);
 
 -- name: instant
--- {cursor}: the local time. {epoch}: the second in uniqueid, when the call's first channel began.
+-- {cursor}: the local time. {epoch}: the second in uniqueid, when the call's first channel began; {begun}: the
+-- same, of events too, which come later.
 -- A repeated time is its first pass, unless the call began after that. {repeated}: see time_note.
 CASE
   WHEN {cursor} IS NULL OR shift.before < shift.after THEN {epoch}
   WHEN shift.before IS NULL THEN {cursor} AT TIME ZONE $4
-  WHEN ({cursor} - shift.before) AT TIME ZONE 'UTC' < {epoch} - interval '1 minute'
+  WHEN ({cursor} - shift.before) AT TIME ZONE 'UTC' < {begun} - interval '1 minute'
     THEN ({cursor} - shift.after) AT TIME ZONE 'UTC'
   ELSE ({cursor} - shift.before) AT TIME ZONE 'UTC'
 END;
@@ -28,7 +29,7 @@ CASE
   WHEN shift.before < shift.after THEN
     CASE WHEN {epoch} IS NULL THEN 'skipped time' ELSE 'skipped time, uniqueid taken' END
   WHEN shift.before > shift.after THEN
-    CASE WHEN {epoch} IS NULL THEN 'repeated time, first taken'
+    CASE WHEN {begun} IS NULL THEN 'repeated time, first taken'
          ELSE 'repeated time, settled by uniqueid' END
 END;
 

@@ -109,13 +109,11 @@ def _fill(layout: Layout) -> str:
 def _merge(layout: Layout) -> str:
     table = layout.table
     cursor = f"page.{quoted(layout.cursor.name)}"
-    epoch = query("no_epoch")
-    if layout.epoch is not None:
-        epoch = query("epoch").format(column=f"page.{quoted(layout.epoch.name)}")
+    seconds = {"epoch": _second_in(layout.epoch), "begun": _second_in(layout.begun)}
     written = {quoted(cell.name): f"page.{quoted(cell.name)}" for cell in layout.mapped}
     written["extra"] = _extra(layout)
-    written[quoted(table.instant)] = query("instant").format(cursor=cursor, epoch=epoch)
-    written["time_note"] = query("time_note").format(cursor=cursor, epoch=epoch)
+    written[quoted(table.instant)] = query("instant").format(cursor=cursor, **seconds)
+    written["time_note"] = query("time_note").format(cursor=cursor, **seconds)
     return query("merge").format(
         target=table.target,
         cursor=cursor,
@@ -126,6 +124,12 @@ def _merge(layout: Layout) -> str:
         named_values=", ".join(f"{value} AS {name}" for name, value in written.items()),
         news=", ".join(f"new.{name}" for name in written),
     )
+
+
+def _second_in(cell: LayoutCell | None) -> str:
+    if cell is None:
+        return query("no_epoch")
+    return query("epoch").format(column=f"page.{quoted(cell.name)}")
 
 
 def _key(expressions: list[str]) -> str:
