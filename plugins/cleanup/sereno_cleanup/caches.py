@@ -12,6 +12,7 @@ from sereno import RunContext, cron, job, retry
 from sereno_cleanup.database import connected
 from sereno_cleanup.expiry.rows import ExpiredRows
 from sereno_cleanup.expiry.shape import ShapeError, shape_of
+from sereno_cleanup.hits import statistics
 from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.query import filled
@@ -90,7 +91,7 @@ async def _clear(run: RunContext[dict[str, Any]], database: Any, rule: CacheRule
         raise ShapeError("there is no such table")
     count = filled("count_rows", table=shape.table)
     before = await database.fetchval(count)
-    removed, sizes = 0, Sizes()
+    removed, sizes, refused = 0, Sizes(), list[str]()
     for leaf in shape.leaves:
         rows = ExpiredRows(database, shape, leaf.name, "true", rule.batch)
         async with aclosing(rows.delete(sizes)) as batches:
@@ -99,8 +100,9 @@ async def _clear(run: RunContext[dict[str, Any]], database: Any, rule: CacheRule
                 run.progress(removed, note=rule.table)
                 if out_of_time(run):
                     break
+        refused += rows.refused
     after = await database.fetchval(count)
-    hit_rate, evictions = await _statistics(database, rule)
+    hit_rate, evictions = await statistics(database, rule)
     cleared = CacheCleared(
         table=rule.table,
         timestamp=run.now().isoformat(),
@@ -111,27 +113,12 @@ async def _clear(run: RunContext[dict[str, Any]], database: Any, rule: CacheRule
         duration_ms=round(1000 * (time.perf_counter() - began), 2),
         hit_rate=hit_rate,
         evictions=evictions,
-        warnings=_warnings(rule, after, hit_rate),
+        warnings=[*_warnings(rule, after, hit_rate), *refused[:1]],
     )
     run.log.info("cache cleared", extra=msgspec.to_builtins(cleared))
     for warning in cleared.warnings:
         run.log.warning("cache needs a look", extra={"table": rule.table, "warning": warning})
     return cleared
-
-
-async def _statistics(database: Any, rule: CacheRule) -> tuple[float | None, int | None]:
-    """Return hit rate in percent and evictions, as the application's own numbers say."""
-    if rule.statistics is None:
-        return None, None
-    row = await database.fetchrow(rule.statistics)
-    if row is None:
-        return None, None
-    found = dict(row)
-    hits, misses = found.get("hits"), found.get("misses")
-    asked = None if hits is None or misses is None else hits + misses
-    rate = round(100 * float(hits or 0) / float(asked), 1) if asked else None
-    evictions = found.get("evictions")
-    return rate, None if evictions is None else int(evictions)
 
 
 def _warnings(rule: CacheRule, entries: int, hit_rate: float | None) -> list[str]:

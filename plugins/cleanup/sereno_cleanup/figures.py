@@ -1,15 +1,22 @@
-"""Shows on every replica how full cache tables are."""
+"""Shows on every replica how full cache tables are, and how much of what is asked is there."""
+
+import contextlib
 
 import asyncpg
 
 from sereno import Collector, Metric, Sample
 from sereno_cleanup.database import connected
+from sereno_cleanup.hits import statistics
 from sereno_cleanup.query import filled, query
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.table import quoted
 
 ENTRIES = Metric("cleanup_cache_entries", "gauge", "Entries of the cache, expired ones too.")
 CAPACITY = Metric("cleanup_cache_capacity", "gauge", "How many entries the cache is made for.")
+
+HITS = Metric(
+    "cleanup_cache_hit_ratio", "gauge", "Share of what is asked of the cache that is there."
+)
 
 
 class CacheSizes(Collector):
@@ -20,8 +27,8 @@ class CacheSizes(Collector):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Return both families."""
-        return ENTRIES, CAPACITY
+        """Return the families."""
+        return ENTRIES, CAPACITY, HITS
 
     async def collect(self, database_url: str) -> list[Sample]:
         """Return the samples of each cache."""
@@ -31,6 +38,12 @@ class CacheSizes(Collector):
             labels = {"table": rule.table}
             async with connected(url, "cleanup caches") as database:
                 samples.append(Sample(ENTRIES, await _count(database, quoted(rule.table)), labels))
+                rate = None
+                # What the job says is wrong with a statement need not be said with each scrape.
+                with contextlib.suppress(asyncpg.PostgresError):
+                    rate, _ = await statistics(database, rule)
+                if rate is not None:
+                    samples.append(Sample(HITS, rate / 100, labels))
             if rule.capacity is not None:
                 samples.append(Sample(CAPACITY, rule.capacity, labels))
         return samples

@@ -30,6 +30,8 @@ class Cleared(msgspec.Struct, omit_defaults=True):
     dropped: list[str] = []
     complete: bool = True
     planned: str | None = None
+    refused: int = 0
+    failure: str | None = None
     note: str | None = None
 
 
@@ -81,11 +83,13 @@ class TableRetention(msgspec.Struct, frozen=True):
 
     async def _delete(self, rule: TableRule, shape: Shape, leaf: Leaf, cleared: Cleared) -> None:
         vault = await self._vault(rule, shape)
+        rows: ExpiredRows | None = None
         pace = Pace(self.database, rule.rest, rule.max_lag.total_seconds())
         try:
             if vault is not None:
                 cleared.archives += await vault.recover()
-            async with aclosing(self._rows(rule, shape, leaf).delete(vault)) as batches:
+            rows = self._rows(rule, shape, leaf)
+            async with aclosing(rows.delete(vault)) as batches:
                 async for count in batches:
                     cleared.deleted += count
                     cleared.batches += count > 0
@@ -95,6 +99,9 @@ class TableRetention(msgspec.Struct, frozen=True):
                         return
                     await pace.pause()
         finally:
+            if rows is not None and rows.refused:
+                cleared.refused += len(rows.refused)
+                cleared.failure = cleared.failure or rows.refused[0]
             name = None if vault is None else await vault.close()
             if name is not None:
                 cleared.archives.append(name)
@@ -120,4 +127,4 @@ class TableRetention(msgspec.Struct, frozen=True):
         return Vault(Path(rule.archive), shape.table, columns, self.run.now())
 
     def _rows(self, rule: TableRule, shape: Shape, leaf: Leaf) -> ExpiredRows:
-        return ExpiredRows(self.database, shape, leaf.name, rule.where, rule.batch)
+        return ExpiredRows(self.database, shape, leaf.name, rule.where, rule.batch, [])

@@ -51,8 +51,14 @@ async def tables(run: RunContext[TablesParams]) -> dict[str, Any]:
             failures.append(f"{rule.table}: {error}")
         except OSError as error:
             failures.append(f"{rule.table}: {error.strerror or error}")
+    failures += [
+        f"{one.table}: {one.refused} rows were refused, first: {one.failure}"
+        for one in cleared
+        if one.failure is not None
+    ]
     deleted = sum(one.deleted for one in cleared)
     counts = [SweepCount(one.table, "deleted", one.deleted) for one in cleared]
+    counts += [SweepCount(one.table, "refused", one.refused) for one in cleared]
     await add(run.database_url, run.job, counts)
     if failures:
         raise CleanupFailedError(f"{'; '.join(failures)} (deleted all the same: {deleted} rows)")

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from sereno.testing import run_context
 from sereno_cleanup.archives import manifest
+from sereno_cleanup.archives.restoration import RestoreError, matching, restore
 from sereno_cleanup.commands import cleanup
 from sereno_cleanup.logs import CleanupFailedError, logs
 from sereno_cleanup.plugin import sereno_register_jobs
@@ -183,3 +184,20 @@ def test_verify_by_hand_exits_1_and_names_what_is_wrong(archive: Path) -> None:
     ended = command("verify", str(archive))
     assert ended.exit_code == 1
     assert "broken: a.log.gz" in ended.output
+
+
+def test_a_link_to_nowhere_and_a_part_of_somebody_s_are_not_replaced(
+    archive: Path, tmp_path: Path
+) -> None:
+    (one,) = matching(archive, "a.log")
+    back = tmp_path / "back"
+    back.mkdir()
+    (back / "a.log.part").write_bytes(b"somebody's")
+    with pytest.raises(RestoreError, match="is there already"):
+        restore(archive, one, back)
+    assert (back / "a.log.part").read_bytes() == b"somebody's"
+    (back / "a.log.part").unlink()
+    (back / "a.log").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RestoreError, match="is there already"):
+        restore(archive, one, back)
+    assert (back / "a.log").is_symlink()

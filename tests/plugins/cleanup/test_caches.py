@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from sereno.testing import RecordedRun, run_context
@@ -111,6 +112,25 @@ async def test_sizes_are_metrics_on_every_replica(empty_database: str, database:
         ("cleanup_cache_capacity", "cache"): 500,
         ("cleanup_cache_entries", "nosuch"): 0,
     }
+
+
+async def test_few_hits_are_a_metric_and_a_statement_at_fault_hides_no_other(
+    empty_database: str, database: Any
+) -> None:
+    await database.execute("UPDATE seen SET hits = 1, misses = 3")
+    rules = (
+        CacheRule(table="nosuch", statistics="SELECT nothing"),
+        CacheRule(table="cache", statistics=STATISTICS),
+    )
+    samples = await CacheSizes(Settings(caches=rules)).collect(empty_database)
+    found = {(s.metric.name, s.labels["table"]): s.value for s in samples}
+    assert found["cleanup_cache_hit_ratio", "cache"] == 0.25
+    assert ("cleanup_cache_hit_ratio", "nosuch") not in found
+
+
+def test_a_cache_of_no_capacity_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="capacity"):
+        msgspec.convert({"caches": [{"table": "cache", "capacity": 0}]}, Settings)
 
 
 def test_job_and_metrics_are_there_where_a_cache_is() -> None:

@@ -1,3 +1,4 @@
+import errno
 import gzip
 import os
 import subprocess
@@ -274,3 +275,55 @@ def test_the_job_is_there_where_a_rule_is(root: Path) -> None:
     assert "cleanup.rotate" in {job.name for job in sereno_register_jobs(settings)}
     with pytest.raises(ValueError, match="is in none of logs_roots"):
         Settings(rotations=(rule,))
+
+
+def test_a_full_disk_in_the_middle_of_a_copy_leaves_no_half_of_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = root / "app.log"
+    path.write_bytes(b"x" * 5000)
+
+    def full(source: Any, target: Any, check: Any) -> int:
+        target.write(source.read(1000))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rotation_module, "_copied", full)
+    for minutes in (0, 15, 30):  # each half would take some of what is left of the disk
+        with pytest.raises(CleanupFailedError, match="No space left"):
+            turn(root, NOW + timedelta(minutes=minutes), method="copy")
+    assert names(root) == {"app.log"}
+    assert path.read_bytes() == b"x" * 5000
+
+
+def test_what_a_killed_run_has_left_of_a_copy_goes(root: Path) -> None:
+    (root / "app.log").write_bytes(b"x" * 500)
+    (root / ".app.log-20260331T010000Z.part").write_bytes(b"x" * 100)
+    (root / ".app.log.part").write_bytes(b"somebody's")
+    assert turn(root, method="copy", compress="none")["rotated"] == [ASIDE]
+    assert names(root) == {"app.log", ASIDE, ".app.log.part"}
+    assert (root / ASIDE).stat().st_size == 500
+
+
+def test_a_file_with_a_second_name_is_not_cut(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "not-a-log"
+    other.write_bytes(b"x" * 500)
+    os.link(other, root / "app.log")
+    (root / "next.log").write_bytes(b"x" * 500)
+    with pytest.raises(CleanupFailedError, match="a second name"):
+        turn(root, method="copy")
+    assert other.read_bytes() == b"x" * 500
+    assert (root / "next.log").stat().st_size == 0
+
+
+def test_what_is_no_file_is_not_rotated_and_stops_no_other(root: Path) -> None:
+    os.mkfifo(root / "pipe.log")
+    (root / "gone.log").symlink_to(root / "nowhere")
+    odd = os.fsencode(root) + b"/new\nline \xff.log"
+    for name in (odd, os.fsencode(root / "app.log")):
+        with open(name, "wb") as file:
+            file.write(b"x" * 500)
+    for method in ("rename", "copy"):
+        later = NOW + timedelta(hours=method == "copy")
+        found = turn(root, later, method=method, max_bytes=1, compress="none")
+        assert len(found.get("rotated", [])) == (2 if method == "rename" else 0)
+        assert os.stat(odd).st_size == 0

@@ -341,3 +341,63 @@ def test_the_job_is_there_where_a_rule_is() -> None:
     with_rule = Settings(tables=(rule(),), tables_schedule="every 6h")
     [found] = [job for job in sereno_register_jobs(with_rule) if job.name == "cleanup.tables"]
     assert [one.trigger.text for one in found.schedules] == ["every 6h"]
+
+
+REFUSES = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN IF OLD.id % 1000 = 7 THEN RAISE 'notice % is evidence', OLD.id; END IF; RETURN OLD; END $$;
+CREATE {kind} refuse {moment} DELETE ON notice {deferred} FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_row_that_a_trigger_refuses_stays_and_the_others_go(
+    empty_database: str, tmp_path: Path, late: bool
+) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 2500)
+        await connection.execute(
+            REFUSES.format(kind="CONSTRAINT TRIGGER", moment="AFTER", deferred="INITIALLY DEFERRED")
+            if late
+            else REFUSES.format(kind="TRIGGER", moment="BEFORE", deferred="")
+        )
+        told = "3 rows were refused, first: notice .* is evidence .deleted all the same: 2497 rows"
+        with pytest.raises(CleanupFailedError, match=told):
+            await clear(empty_database, rule(archive=str(tmp_path)))
+        assert await left(connection) == 3
+        archived = manifest(tmp_path)
+        assert sum(one["rows"] for one in archived) == 2497  # none of them twice
+
+
+async def test_a_row_that_others_refer_to_stays_and_the_others_go(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 500)
+        await connection.execute("CREATE TABLE reply (notice bigint REFERENCES notice)")
+        await connection.execute("INSERT INTO reply VALUES (77)")
+        with pytest.raises(CleanupFailedError, match=r"1 rows were refused.*reply"):
+            await clear(empty_database)
+        assert await left(connection) == 1
+
+
+async def test_a_table_that_refuses_all_is_left_in_peace(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 1000)
+        await connection.execute(
+            "CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE 'never'; END $$;"
+            "CREATE TRIGGER never BEFORE DELETE ON notice FOR EACH ROW EXECUTE FUNCTION never()"
+        )
+        with pytest.raises(CleanupFailedError, match="never"):
+            await clear(empty_database)
+        assert await left(connection) == 1000
+
+
+async def test_a_column_of_nulls_and_a_view_lose_nothing(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at="NULL"), 1, 500)
+        await connection.execute("CREATE VIEW seen AS SELECT * FROM notice")
+        assert (await clear(empty_database))["deleted"] == 0
+        of_view = TableRule(table="seen", column="at", keep=timedelta(days=1))
+        with pytest.raises(CleanupFailedError, match="'seen' is no table"):
+            await clear(empty_database, of_view)
+        assert await left(connection) == 500

@@ -37,9 +37,10 @@ def restore(directory: Path, one: KeptArchive, into: Path) -> Path:
     if place.is_absolute() or ".." in place.parts:
         raise RestoreError(f"'{place}' would leave {into}; look at the manifest")
     target = into / place
-    if target.exists():
-        raise RestoreError(f"{target} is there already; move it away, or choose another --to")
     part = target.with_name(target.name + ".part")
+    for name in (target, part):
+        if os.path.lexists(name):  # a link that leads nowhere is somebody's, too
+            raise RestoreError(f"{name} is there already; move it away, or choose another --to")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = _unpack(one.file(directory), part, packed=one.packed)

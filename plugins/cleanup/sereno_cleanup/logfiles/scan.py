@@ -57,7 +57,7 @@ def _content(
             for entry in entries:
                 try:
                     stat = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # gone since the listing
+                except OSError:  # gone since the listing, or at fault: the others have their turn
                     continue
                 if not entry.is_dir(follow_symlinks=False):
                     files.append(LogFile.of((*at, entry.name), stat))

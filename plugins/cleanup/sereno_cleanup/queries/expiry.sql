@@ -69,6 +69,10 @@ WITH batch AS (
 DELETE FROM {table} AS expired USING batch WHERE expired.ctid = batch.ctid
 RETURNING {returning};
 
+-- name: constraints_now
+-- Triggers and references that wait for the commit speak now.
+SET CONSTRAINTS ALL IMMEDIATE;
+
 -- name: lock_partition
 -- {table}: the quoted name of a partition that is to be dropped: nothing comes into it from here on.
 LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;

@@ -1,11 +1,13 @@
 """Carries out one rule: find, put aside, tell the program, compress what was put aside before."""
 
+import contextlib
 import os
 import signal
+import stat
 import subprocess
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -109,8 +111,8 @@ class Rotation(msgspec.Struct, frozen=True):
                     aside = any(rotated_at(found, name) for name in names)
                     if not aside or is_packed(found) or readable(found) in just:
                         continue
-                    stat = os.stat(found, dir_fd=directory, follow_symlinks=False)
-                    entry = LogFile.of((*where, found), stat)
+                    status = os.stat(found, dir_fd=directory, follow_symlinks=False)
+                    entry = LogFile.of((*where, found), status)
                     if entry.kind != "file" or entry.links != 1 or entry.identity in opened:
                         continue
 
@@ -148,26 +150,55 @@ def _rename(directory: int, name: str, target: str) -> None:
 
 
 def _copy_and_cut(directory: int, name: str, target: str, check: Any) -> int:
-    """Copy the file aside and cut it; return the bytes that came in between and are lost."""
+    """Copy the file aside and cut it; return the bytes that came in between and are lost.
+
+    The copy has its name once it is whole and on the disk, before the cut: who is killed between
+    the two leaves every line, some of them twice.
+    """
     with open(os.open(name, _WRITE, dir_fd=directory), "r+b") as source:
         found = os.fstat(source.fileno())
-        copy = os.open(target, _CREATE, found.st_mode & 0o777, dir_fd=directory)
-        with open(copy, "wb") as aside:
-            copied = 0
-            while chunk := source.read(1 << 20):
-                check()
-                aside.write(chunk)
-                copied += len(chunk)
-            aside.flush()
-            os.fsync(aside.fileno())
-            while chunk := source.read(1 << 20):  # what came while the disk was waited for
-                aside.write(chunk)
-                copied += len(chunk)
-            aside.flush()
-            lost = os.fstat(source.fileno()).st_size - copied
-            source.truncate(0)
-            os.fsync(aside.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            # Cut, it would be empty under its other name, too, which may be nobody's log.
+            raise OSError(0, "it has a second name, or is no file, and is not cut")
+        part = _part(target)
+        _forget_parts(directory, name)
+        try:
+            copy = os.open(part, _CREATE, found.st_mode & 0o777, dir_fd=directory)
+            with open(copy, "wb") as aside:
+                copied = _copied(source, aside, check)
+                os.fsync(aside.fileno())
+                copied += _copied(source, aside, check)  # what came while the disk was waited for
+                os.fsync(aside.fileno())
+            os.rename(part, target, src_dir_fd=directory, dst_dir_fd=directory)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=directory)
+        os.fsync(directory)
+        lost = os.fstat(source.fileno()).st_size - copied
+        source.truncate(0)
     return max(0, lost)
+
+
+def _copied(source: BinaryIO, target: BinaryIO, check: Any) -> int:
+    count = 0
+    while chunk := source.read(1 << 20):
+        check()
+        target.write(chunk)
+        count += len(chunk)
+    target.flush()
+    return count
+
+
+def _part(target: str) -> str:
+    """Return what a copy is called until it is whole: hidden, so that no glob finds it."""
+    return f".{target}.part"
+
+
+def _forget_parts(directory: int, name: str) -> None:
+    """Delete what a killed run has left of copies of `name`: each may be as large as a log."""
+    for found in os.listdir(directory):
+        if found.startswith(".") and found.endswith(".part") and rotated_at(found[1:-5], name):
+            os.unlink(found, dir_fd=directory)
 
 
 def _reopen(rule: RotationRule) -> None:
