@@ -11,6 +11,7 @@ from sereno.engine.status import Status
 from sereno.http.app import build_app
 from sereno.http.runs import run_pages
 from sereno.http.server import HttpServer
+from sereno.http.tasks import task_pages
 from sereno.model.job import Job
 from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
@@ -38,7 +39,11 @@ async def served(
         watch = JobWatch(db, fresh=0)
         plugins = [PluginRecord(name="etl", version="1")]
         declared = {j.name: j for j in jobs}
-        routes = run_pages(db, lambda: declared, token="token" in options)
+        routes = [
+            page
+            for pages in (run_pages, task_pages)
+            for page in pages(db, lambda: declared, token="token" in options)
+        ]
         metrics = Metrics(status, watch, lambda: plugins)
         app = build_app(status, watch, metrics, lambda: plugins, routes=routes, **options)
         async with (

@@ -31,6 +31,7 @@ from sereno.engine.status import Status
 from sereno.http.app import build_app
 from sereno.http.runs import run_pages
 from sereno.http.server import HttpServer
+from sereno.http.tasks import task_pages
 from sereno.model.events import LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.lazy import lazy
 from sereno.notify.herald import Herald
@@ -332,7 +333,11 @@ async def _pages(
         alive=node.dead,
         token=token,
         hosts=(settings.http.host, *settings.http.hosts),
-        routes=run_pages(node.db, lambda: node.registry.jobs, token=bool(token)),
+        routes=[
+            page
+            for pages in (run_pages, task_pages)
+            for page in pages(node.db, lambda: node.registry.jobs, token=bool(token))
+        ],
     )
     server = HttpServer(app, settings.http.host, settings.http.port, next_ports=next_ports)
     await stack.enter_async_context(server)

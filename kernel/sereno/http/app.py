@@ -7,7 +7,7 @@
 ``/health/liveness``   200 while this process fires or could; no token needed
 ``/health/readiness``  503 and why while this node cannot take part; no token needed
 
-`sereno.http.runs` adds those of runs.
+`sereno.http.runs` and `sereno.http.tasks` add those that change something.
 """
 
 from collections.abc import Callable, Sequence

@@ -32,6 +32,7 @@ from sereno.model.trace import is_traceparent
 from sereno.settings import redact
 from sereno.store import queue, views
 from sereno.store.pool import Database
+from sereno.store.queue import Requested
 
 _MOST_BYTES = 1_048_576
 _MOST_ID = 2**63 - 1
@@ -58,12 +59,12 @@ def run_pages(
     """Return the pages. `jobs`: what this replica's plugins declare; `token`: one is set."""
     pages = _RunPages(db, jobs)
     return [
-        Route("/jobs/{job}/runs", _answered(pages.queue, token), "POST"),
-        Route("/runs/{run:int}", _answered(pages.show, token)),
+        Route("/jobs/{job}/runs", answered(pages.queue, token), "POST"),
+        Route("/runs/{run:int}", answered(pages.show, token)),
     ]
 
 
-def _answered(page: Page, token: bool) -> Page:
+def answered(page: Page, token: bool) -> Page:
     """Return `page` with its errors as answers."""
 
     async def answer(request: Request) -> Answer:
@@ -78,6 +79,20 @@ def _answered(page: Page, token: bool) -> Page:
         except (StoreUnavailableError, SchemaError) as error:
             return sentence(503, redact(str(error)))
 
+    return answer
+
+
+def queued(job: str, found: Requested) -> Answer:
+    """Answer that a run is queued, or was before."""
+    facts = {
+        "run": found.run_id,
+        "job": job,
+        "state": found.state,
+        "new": found.new,
+        "run_at": found.run_at,
+    }
+    answer = json(facts, 202 if found.new else 200)
+    answer.headers["Location"] = f"/runs/{found.run_id}"
     return answer
 
 
@@ -108,16 +123,7 @@ class _RunPages:
         except NotFoundError:
             await views.known_job(self._db, name, self._jobs())
             raise
-        facts = {
-            "run": found.run_id,
-            "job": name,
-            "state": found.state,
-            "new": found.new,
-            "run_at": found.run_at,
-        }
-        answer = json(facts, 202 if found.new else 200)
-        answer.headers["Location"] = f"/runs/{found.run_id}"
-        return answer
+        return queued(name, found)
 
     async def show(self, request: Request) -> Answer:
         number = int(request.found["run"])
