@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sereno import Demo, Job, hookimpl, lazy
+from sereno import Demo, Job, Migrations, hookimpl, lazy
 from sereno_reports.deliver import deliver
 from sereno_reports.folders import found
 from sereno_reports.report_job import job_of
@@ -23,6 +23,14 @@ def sereno_register_jobs(settings: Settings) -> Iterable[Job]:
         return []
     jobs = [job_of(folder, settings) for folder in found(settings.reports_dirs).values()]
     return [*jobs, deliver] if settings.deliver_dir or settings.mail else jobs
+
+
+@hookimpl
+def sereno_register_migrations(settings: Settings) -> Migrations | None:
+    """Return the tables of reports; in a database of its own the plugin makes them itself."""
+    if settings.database_url is not None:
+        return None
+    return Migrations(schema="sereno_reports", package="sereno_reports")
 
 
 @hookimpl

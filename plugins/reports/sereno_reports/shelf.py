@@ -8,6 +8,7 @@ until it is over.
 
 from collections.abc import Awaitable, Callable
 from datetime import date
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from sereno_reports.settings import Settings
 
 TABLE = "sereno_reports.report"
 _DELIVERIES = "sereno_reports.delivery"  # what earlier versions lack
+_FILES = files("sereno_reports").joinpath("migrations")
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,15 +48,22 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 async def prepare(connection: Any) -> None:
-    """Make the shelf's tables where they are missing; safe when several do it at once."""
-    if await connection.fetchval(query("exists"), _DELIVERIES) is not None:
-        return
-    async with connection.transaction():
-        await connection.execute(query("lock_shelf"), "table")
-        await connection.execute(query("create_shelf"))
-        zones = [row["zone"] for row in await connection.fetch(query("old_zones"))]
+    """Make reports of earlier versions this one's; and the tables, in a database of the plugin's
+    own, where the kernel makes none.
+
+    Safe when several do it at once.
+    """
+    if await connection.fetchval(query("exists"), _DELIVERIES) is None:
+        async with connection.transaction():
+            await connection.execute(query("lock_shelf"), "table")
+            await connection.execute(query("create_schema"))
+            await connection.execute(_FILES.joinpath("0001_pre_report.sql").read_text("utf-8"))
+    zones = [row["zone"] for row in await connection.fetch(query("old_zones"))]
+    if zones:
         hashes = [Settings(zone=zone).digest() for zone in zones]
-        await connection.execute(query("adopt"), zones, hashes)
+        async with connection.transaction():
+            await connection.execute(query("lock_shelf"), "table")
+            await connection.execute(query("adopt"), zones, hashes)
 
 
 async def keep(connection: Any, report: Report, fence: Callable[[Any], Awaitable[None]]) -> Kept:
