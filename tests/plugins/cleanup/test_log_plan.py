@@ -92,6 +92,7 @@ def test_a_file_goes_on_the_day_after_its_last_day(keep_days: int) -> None:
     }
 
 
+# C4: a name of long ago, written a second ago
 def test_a_file_that_was_written_a_moment_ago_stays_whatever_its_name_says() -> None:
     found = plan(
         entry("app-2024-01-15.log"),
@@ -107,6 +108,7 @@ def test_a_change_that_no_calendar_has_is_told_and_not_deleted() -> None:
     assert found.kept == {"strange_date": 2}
 
 
+# C2: 100,000 files
 def test_what_goes_is_put_in_order_once_and_not_once_a_file() -> None:
     found = plan(*(entry(f"old.{n}", 100) for n in range(30)))
     assert found.expired is found.expired

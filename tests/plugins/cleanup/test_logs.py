@@ -155,6 +155,7 @@ def test_directories_of_the_system_are_no_roots(
         logs.function(run_context(logs, settings=settings, clock=lambda: NOW))
 
 
+# C1: a name that is no UTF-8
 @pytest.mark.parametrize("mode", ["-p dry_run=true", ""])
 def test_a_name_that_is_no_utf8_stops_no_other_file_and_no_other_rule(
     root: Path, tmp_path: Path, mode: str
@@ -205,6 +206,7 @@ def test_a_file_whose_archive_fails_stays_and_the_others_go(
     assert names(root) == {"b.log"}
 
 
+# C6: two roots, one archive
 def test_the_manifest_names_host_and_root_of_what_several_roots_keep_there(
     root: Path, tmp_path: Path
 ) -> None:
@@ -228,6 +230,7 @@ def test_the_manifest_names_host_and_root_of_what_several_roots_keep_there(
     assert len({one["copy"] for one in kept}) == 2
 
 
+# C7: 3 GiB of nothing
 def test_a_sparse_file_frees_what_it_took(root: Path) -> None:
     path = write(root / "a.log", 99)
     with path.open("r+b") as file:
@@ -237,6 +240,7 @@ def test_a_sparse_file_frees_what_it_took(root: Path) -> None:
     assert sweep(root)["bytes"] < 2**20
 
 
+# C5: two replicas, each with files of its own
 def test_the_result_names_the_host_whose_files_were_swept(root: Path) -> None:
     assert sweep(root)["host"] == socket.gethostname()
 

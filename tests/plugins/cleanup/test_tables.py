@@ -56,6 +56,7 @@ async def left(connection: Any) -> int:
     return int(await connection.fetchval("SELECT count(*) FROM notice"))
 
 
+# C8: tables that grow for ever
 @pytest.mark.parametrize("kind", ["timestamptz", "timestamp", "date"])
 async def test_rows_past_their_time_go_and_the_others_stay(empty_database: str, kind: str) -> None:
     async with notices(empty_database, kind) as connection:
@@ -93,6 +94,7 @@ async def test_a_locked_row_stays_for_the_next_run_and_stops_nothing(empty_datab
         assert (await clear(empty_database))["deleted"] == 3000 - result["deleted"]
 
 
+# C3: many expired rows beside a snapshot
 async def test_what_is_deleted_and_held_by_a_snapshot_is_not_read_again_for_each_batch(
     empty_database: str,
 ) -> None:

@@ -1,5 +1,6 @@
 """Reports that users and other plugins declare: a folder, and no code."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -219,3 +220,10 @@ def _texts(value: Any) -> Iterator[dict[str, str]]:
     elif isinstance(value, list | tuple):
         for one in value:
             yield from _texts(one)
+
+
+# R12: a day of 500,000 legs
+def test_no_shipped_report_reads_the_calls_themselves() -> None:
+    for name, folder in found(()).items():
+        for table in folder.report.tables:
+            assert not re.search(r"ivr\.(calls|queue_events)\b", folder.sql(table.sql)), name

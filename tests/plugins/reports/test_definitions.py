@@ -21,6 +21,7 @@ def at(pbx: Exchange, clock: str) -> Any:
     return pbx.at(f"{TUESDAY}T{clock}")
 
 
+# R1: waits behind 8 to 40 s of menu
 async def test_wait_and_level_count_from_the_queue_and_not_from_the_menu(
     pbx: Exchange, figures: Read
 ) -> None:
@@ -70,6 +71,7 @@ async def test_one_call_whose_wait_is_unknown_makes_the_whole_level_unknown(
     assert (hours["10:00"]["level_in"], hours["12:00"]["level_in"]) == (4, None)
 
 
+# R2: a menu that has answered, and a ring
 async def test_an_answer_that_the_menu_gave_tells_neither_wait_nor_talk(
     pbx: Exchange, figures: Read
 ) -> None:
@@ -81,6 +83,7 @@ async def test_an_answer_that_the_menu_gave_tells_neither_wait_nor_talk(
     assert (found["service_level"], found["answer"], found["handling"]) == (None, None, None)
 
 
+# R3: members of a queue that have no leg of their own
 async def test_handling_is_the_agent_s_talk_without_the_menu(pbx: Exchange, figures: Read) -> None:
     for n in range(20):
         await pbx.queued(at(pbx, f"10:{n:02}:00"), ivr=30, wait=30, talk=50, direct=True)
@@ -90,6 +93,7 @@ async def test_handling_is_the_agent_s_talk_without_the_menu(pbx: Exchange, figu
     assert found["service_level"] == 0  # all waited for 30 s, and that is known
 
 
+# R4: a second in the queue after seven of greeting
 async def test_a_short_abandon_is_measured_in_the_queue(pbx: Exchange, figures: Read) -> None:
     await pbx.queued(at(pbx, "10:00:00"), ivr=7, wait=1)
     await pbx.queued(at(pbx, "10:01:00"), ivr=1, wait=7)
@@ -100,6 +104,7 @@ async def test_a_short_abandon_is_measured_in_the_queue(pbx: Exchange, figures: 
     assert (queue["entries_short"], queue["entries_abandoned"], queue["entries"]) == (1, 1, 1)
 
 
+# R6: a blind transfer
 async def test_a_transfer_gives_each_agent_their_own_talk_and_counts_once(
     pbx: Exchange, figures: Read
 ) -> None:
@@ -139,6 +144,7 @@ async def test_a_call_that_overflows_counts_in_each_queue_and_once_as_a_call(
     assert (found["calls"], found["answered"], found["service_level"]) == (1, 1, 0)  # 35 s in all
 
 
+# R7: Issabel, neither linkedid nor sequence
 async def test_without_a_linkedid_rings_are_no_calls(pbx: Exchange, figures: Read) -> None:
     await pbx.connection.execute(ISSABEL)
     pbx.linked, pbx.events = False, False
@@ -149,6 +155,7 @@ async def test_without_a_linkedid_rings_are_no_calls(pbx: Exchange, figures: Rea
     assert (found["calls"], found["answered"], found["abandoned"]) == (1, 1, 0)
 
 
+# R8: uniqueids .99 and .100 of one second
 async def test_the_first_leg_is_the_one_whose_uniqueid_is_the_linkedid(
     pbx: Exchange, figures: Read
 ) -> None:
@@ -172,6 +179,7 @@ async def test_the_first_leg_is_the_one_whose_uniqueid_is_the_linkedid(
     assert (found["calls"], found["answered"], found["outbound"]) == (1, 1, 0)
 
 
+# R5: a call dated 2099
 async def test_rows_of_the_future_neither_count_nor_make_a_day_whole(
     pbx: Exchange, figures: Read
 ) -> None:
@@ -213,6 +221,7 @@ async def test_the_repeated_hour_has_two_rows(pbx: Exchange, figures: Read) -> N
     assert [row["label"] for row in found if row["calls"]] == ["02:00 CEST", "02:00 CET", "23:00"]
 
 
+# R11: Lord Howe
 async def test_a_clock_that_changes_by_half_an_hour_leaves_whole_clock_hours(
     pbx: Exchange, figures: Read
 ) -> None:

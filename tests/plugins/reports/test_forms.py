@@ -212,6 +212,7 @@ def test_a_week_is_told_by_its_days_in_both_languages() -> None:
     ]
 
 
+# R10: names of 80 letters, 500,000 calls
 def test_a_day_fits_on_two_sheets_of_a4_whatever_queues_are_called() -> None:
     many = tuple(f"{LONG}{n:02}" for n in range(20))
     pdf = to_pdf(

@@ -103,6 +103,7 @@ async def test_a_day_with_calls_that_was_missed_gets_its_report(pbx: Exchange, m
     assert [str(row["day"]) for row in await kept(pbx)] == [f"2024-11-{d}" for d in (17, 18, 19)]
 
 
+# R9: another language or name
 @pytest.mark.parametrize(
     "text",
     [
