@@ -70,7 +70,7 @@ def sereno_register_apps(settings: Any) -> Mapping[str, App]:  # type: ignore[em
 
 
 @hookspec
-def sereno_register_commands() -> Iterable[Any]:  # type: ignore[empty-body]
+def sereno_register_commands(settings: Any) -> Iterable[Any]:  # type: ignore[empty-body]
     """Return click commands that ``sereno`` offers beside its own."""
 
 

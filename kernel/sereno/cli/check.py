@@ -16,6 +16,7 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, system_time
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write, write_json, write_table
+from sereno.cli.plugin_commands import plugin_commands
 from sereno.cli.plugin_tables import database_facts
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.job import Job
@@ -68,6 +69,7 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     else:
         _write_text(registry, records, file, now)
     sys.stdout.flush()
+    plugin_commands(invocation)  # says which of them are taken
     for warning in registry.warnings:
         remark(warning)
     if told["why"] is not None:

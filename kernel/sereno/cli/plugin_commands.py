@@ -1,12 +1,15 @@
 """The commands that plugins add beside our own."""
 
+from typing import Any
+
 import click
 
 from sereno.cli.command_table import ENTRIES
 from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.model.errors import ConfigurationError
-from sereno.model.fault import sentence
+from sereno.model.fault import message, sentence
+from sereno.plugins import asked_for, settings_of
 
 
 def plugin_commands(invocation: Invocation) -> dict[str, click.Command]:
@@ -26,11 +29,15 @@ def _found(invocation: Invocation) -> dict[str, click.Command]:
     except ConfigurationError:
         return {}
     found: dict[str, click.Command] = {}
+    owners: dict[str, str] = {}
     for plugin in plugins.loaded:
         try:
-            answer = list(plugins.call(plugin, "sereno_register_commands") or ())
+            answer = _answer(invocation, plugin)
         except KeyboardInterrupt:
             raise
+        except ConfigurationError as error:
+            remark(f"plugin '{plugin}': its commands are left out: {message(error, 1_000)}")
+            continue
         except BaseException as error:  # SystemExit in a hook is one plugin's fault
             remark(f"plugin '{plugin}': sereno_register_commands: {sentence(error, 1_000)}")
             continue
@@ -38,7 +45,19 @@ def _found(invocation: Invocation) -> dict[str, click.Command]:
             if not isinstance(command, click.Command) or not command.name:
                 remark(f"plugin '{plugin}': {command!r} is no click command with a name")
             elif command.name in ENTRIES or command.name in found:
-                remark(f"plugin '{plugin}': the command '{command.name}' is taken; rename it")
+                owner = owners.get(command.name)
+                of = "sereno's own" if owner is None else f"plugin '{owner}''s"
+                remark(f"plugin '{plugin}': the command '{command.name}' is {of}; rename it")
             else:
                 found[command.name] = command
+                owners[command.name] = plugin
     return found
+
+
+def _answer(invocation: Invocation, plugin: str) -> list[Any]:
+    """Ask one plugin, with its settings where its hook takes them."""
+    plugins, hook = invocation.plugins, "sereno_register_commands"
+    found = plugins.implementation(plugin, hook)
+    wants = found is not None and "settings" in asked_for(found)
+    settings = settings_of(plugins, plugin, invocation.settings) if wants else None
+    return list(plugins.call(plugin, hook, settings=settings) or ())

@@ -6,11 +6,11 @@ the way fails that plugin alone, with its reason in its `PluginRecord`.
 """
 
 from sereno.plugins.apps import DeclaredApp
-from sereno.plugins.collection import collect
+from sereno.plugins.collection import collect, settings_of
 from sereno.plugins.demo import demos
 from sereno.plugins.hook_dispatcher import HookDispatcher
 from sereno.plugins.kinds import learn_all_kinds
-from sereno.plugins.loader import Plugins, load_plugins
+from sereno.plugins.loader import Plugins, asked_for, load_plugins
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule, Registry
 
@@ -21,8 +21,10 @@ __all__ = [
     "PluginRecord",
     "Plugins",
     "Registry",
+    "asked_for",
     "collect",
     "demos",
     "learn_all_kinds",
     "load_plugins",
+    "settings_of",
 ]

@@ -55,6 +55,24 @@ def collect(plugins: Plugins, settings: Settings) -> Registry:
     return collector.registry()
 
 
+def settings_of(plugins: Plugins, name: str, chosen: Settings) -> Any:
+    """Return the settings of the plugin `name` as its Struct, None where it takes none.
+
+    Raises ConfigurationError where they do not fit it, and what its hook raises.
+    """
+    struct = plugins.call(name, "sereno_register_settings")
+    if struct is None:
+        if table := chosen.plugins.get(plugin_key(name)):
+            place = chosen.place("plugins", plugin_key(name))
+            raise ConfigurationError(
+                f"{place}: plugin '{name}' takes no settings, and '{min(table)}' is set"
+            )
+        return None
+    if not (inspect.isclass(struct) and issubclass(struct, msgspec.Struct)):
+        raise PluginError(f"sereno_register_settings returned {struct!r}, no msgspec.Struct")
+    return plugin_settings(chosen, name, struct)
+
+
 class _Collector(msgspec.Struct):
     plugins: Plugins
     chosen: Settings
@@ -81,9 +99,10 @@ class _Collector(msgspec.Struct):
 
     def ask(self, name: str) -> None:
         try:
-            settings = self._settings(name)
+            settings = settings_of(self.plugins, name, self.chosen)
             jobs = self._jobs(name, settings)
-            commands = tuple(self.plugins.call(name, "sereno_register_commands") or ())
+            answer = self.plugins.call(name, "sereno_register_commands", settings=settings)
+            commands = tuple(answer or ())
             notifiers = self._notifiers(name, settings)
             answer = self.plugins.call(name, "sereno_register_collectors", settings=settings)
             collectors, metrics = checked_collectors(answer or (), self.metrics)
@@ -108,19 +127,6 @@ class _Collector(msgspec.Struct):
             if series is not None:
                 self.migrations[name] = series
             self.apps |= apps
-
-    def _settings(self, name: str) -> Any:
-        struct = self.plugins.call(name, "sereno_register_settings")
-        if struct is None:
-            if table := self.chosen.plugins.get(plugin_key(name)):
-                place = self.chosen.place("plugins", plugin_key(name))
-                raise ConfigurationError(
-                    f"{place}: plugin '{name}' takes no settings, and '{min(table)}' is set"
-                )
-            return None
-        if not (inspect.isclass(struct) and issubclass(struct, msgspec.Struct)):
-            raise PluginError(f"sereno_register_settings returned {struct!r}, no msgspec.Struct")
-        return plugin_settings(self.chosen, name, struct)
 
     def _jobs(self, name: str, settings: Any) -> dict[str, Job]:
         found: dict[str, Job] = {}

@@ -18,6 +18,7 @@ from sereno.model.fault import message
 from sereno.model.text import visible_line
 from sereno.plugins.blame import MAX_REASON, describe
 from sereno.plugins.inspection import check_hooks
+from sereno.plugins.modules import named
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.source import PluginSource, given, installed
 from sereno.settings import Settings, plugin_key
@@ -67,7 +68,8 @@ def load_plugins(
     entry_points: bool = True,
     importing: Callable[[str], None] = lambda _: None,
 ) -> Plugins:
-    """Import and check every installed plugin, and `extra` ones at hand as (name, module).
+    """Import and check every installed plugin, the modules that `settings` name, and `extra` ones,
+    which are at hand as (name, module).
 
     `importing`: hears the name of each before it is imported.
     Never raises for a plugin's sake; KeyboardInterrupt alone passes.
@@ -76,7 +78,8 @@ def load_plugins(
     manager.add_hookspecs(hookspecs)
     records: dict[str, PluginRecord] = {}
     disabled = {plugin_key(name) for name in settings.disabled_plugins}
-    for source in [*(installed() if entry_points else []), *given(extra)]:
+    modules = named(settings.modules, settings.place("modules"))
+    for source in [*(installed() if entry_points else []), *modules, *given(extra)]:
         record = source.record
         if fault := _misnamed(record):
             shown = replace(

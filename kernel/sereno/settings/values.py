@@ -215,7 +215,8 @@ class Settings(SettingsTable, frozen=True, kw_only=True):
     trusted. `drain_timeout`: how long a stopping node waits for its runs. `threads`, `processes`:
     attempts at once of those executors, on one node. `job_connections`: of `run.database()`, on
     one node. `max_running`: runs at once over all jobs and
-    nodes. `strict`: a plugin that fails stops the start. `plugins`: unread tables, see
+    nodes. `modules`: those of jobs without a
+    package. `strict`: a plugin that fails stops the start. `plugins`: unread tables, see
     `plugin_settings`. `origin`: where each key was set.
     """
 
@@ -230,6 +231,7 @@ class Settings(SettingsTable, frozen=True, kw_only=True):
     processes: Count = 4
     max_running: Count = 1_000
     strict: bool = False
+    modules: tuple[str, ...] = ()
     disabled_plugins: tuple[str, ...] = ()
     http: HttpSettings = HttpSettings()
     apps: AppsSettings = AppsSettings()

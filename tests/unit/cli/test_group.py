@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 import click
+import msgspec
 import pytest
 
 from sereno import hookimpl
@@ -139,7 +140,7 @@ def broken() -> Any:
         (hook(lambda: ["greet"]), "plugin 'odd': 'greet' is no click command with a name"),
         (
             hook(lambda: [click.Command("jobs")]),
-            "plugin 'odd': the command 'jobs' is taken; rename it",
+            "plugin 'odd': the command 'jobs' is sereno's own; rename it",
         ),
     ],
 )
@@ -150,6 +151,45 @@ def test_a_plugin_whose_commands_fail_loses_them_and_nothing_else(
     assert result.exit_code == 0
     assert remark in result.stderr
     assert "greet  Greet the database." in result.stdout
+
+
+def test_a_command_that_two_plugins_bring_is_the_first_one_s_and_check_says_so(call: Call) -> None:
+    said = "plugin 'rude': the command 'greet' is plugin 'polite''s; rename it"
+    plugins = {"polite": POLITE, "rude": hook(lambda: [click.Command("greet")])}
+    assert said in call("--help", plugins=plugins).stderr
+    assert said in call("check", plugins=plugins).stderr
+
+
+class Manners(msgspec.Struct):
+    greeting: str = "hello"
+
+
+def with_settings(settings: Manners) -> list[click.Command]:
+    return [click.Command("greet", callback=lambda: click.echo(settings.greeting))]
+
+
+def typed(hooks: dict[str, Any]) -> dict[str, Any]:
+    mark = hookimpl(specname="sereno_register_settings")
+    return {**hooks, "sereno_register_settings": mark(lambda: Manners)}
+
+
+def test_a_plugin_s_commands_are_made_with_its_settings(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = {"polite": typed(hook(with_settings))}
+    assert call("greet", plugins=plugins).output == "hello\n"
+    monkeypatch.setenv("SERENO_PLUGINS__POLITE__GREETING", "good night")
+    assert call("greet", plugins=plugins).output == "good night\n"
+
+
+def test_commands_whose_settings_do_not_fit_are_left_out_with_the_reason(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERENO_PLUGINS__POLITE__GREETINGS", "x")
+    result = call("--help", plugins={"polite": typed(hook(with_settings))})
+    assert result.exit_code == 0
+    assert "plugin 'polite': its commands are left out: " in result.stderr
+    assert "did you mean SERENO_PLUGINS__POLITE__GREETING?" in result.stderr
 
 
 def test_what_a_plugins_command_raises_is_told_as_anything_else(call: Call) -> None:
