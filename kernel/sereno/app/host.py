@@ -20,6 +20,7 @@ from sereno.app import garbage
 from sereno.app.bus import Bus
 from sereno.app.departure import Departure
 from sereno.app.descriptors import Descriptors
+from sereno.app.limits import Limits
 from sereno.app.node import Node, new_status
 from sereno.app.plugin_tables import tables_made
 from sereno.app.systemd import Systemd
@@ -187,7 +188,10 @@ async def _hosting(
         departure.hook = lambda: hooks.calling
         descriptors = Descriptors(status)
         descriptors.begin()
-        polling = asyncio.ensure_future(_poll(watch, departure, descriptors))
+        limits = Limits(status)
+        limits.begin()
+        stack.callback(limits.end)
+        polling = asyncio.ensure_future(_poll(watch, departure, descriptors, limits))
         stack.callback(polling.cancel)
         node = Node(settings, registry, dsn, status, bus, tracer)
         stack.push_async_callback(node.close)
@@ -229,13 +233,16 @@ async def _opened(
     return registry
 
 
-async def _poll(watch: LogWatch, departure: Departure, descriptors: Descriptors) -> None:
+async def _poll(
+    watch: LogWatch, departure: Departure, descriptors: Descriptors, limits: Limits
+) -> None:
     """Check each second that what all jobs share is as it was."""
     while True:
         await asyncio.sleep(1)
         watch.poll()
         departure.poll()
         descriptors.poll()
+        limits.poll()
 
 
 def _log_loading(registry: Registry) -> None:

@@ -11,10 +11,16 @@ _FORGET_AFTER = 60.0
 _ROUNDING = 2e-6
 _SUSPEND_AWARE = getattr(time, "CLOCK_BOOTTIME", None)
 
+# Taken here: a job may put others in their place in the module, as libraries that freeze time do.
+_read_clock = getattr(time, "clock_gettime", None)
+_monotonic, _wall_time = time.monotonic, time.time
+
 
 def steady() -> float:
     """Return seconds on a clock that only grows, and also while the machine is suspended."""
-    return time.monotonic() if _SUSPEND_AWARE is None else time.clock_gettime(_SUSPEND_AWARE)
+    if _SUSPEND_AWARE is None or _read_clock is None:
+        return _monotonic()
+    return float(_read_clock(_SUSPEND_AWARE))
 
 
 class _Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +40,7 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._offset = time.time() - steady()
+        self._offset = _wall_time() - steady()
         self._samples: deque[_Sample] = deque()  # the quickest first, then newer and slower ones
 
     def now(self) -> datetime:
@@ -48,7 +54,7 @@ class Clock:
     @property
     def offset(self) -> float:
         """How many seconds this machine's wall clock is ahead of the database's."""
-        return time.time() - steady() - self._offset
+        return _wall_time() - steady() - self._offset
 
     def observe(self, there: datetime, sent: float, received: float) -> None:
         """Take a sample: the database said `there` to a statement sent and answered at these steady
