@@ -33,5 +33,5 @@ async def doubtful_holder(
 async def users(db: Database) -> str:
     """Return who else works on our tables, whoever has for longest first, as a part of a sentence;
     empty when there is nobody."""
-    rows = await db.fetch("schema_users")
+    rows = await db.fetch("schema_users", "sereno")
     return named([r for r in rows if not (r["application"] or "").startswith("sereno ")], 3)
