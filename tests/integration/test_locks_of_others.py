@@ -1,5 +1,6 @@
 """Whatever row or table another session keeps locked, the leader leads on, and goes on after it."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -109,6 +110,32 @@ async def test_the_lead_stays_through_a_lock_and_all_is_caught_up_after_it(
         async with kept(database, statement) as stranger:
             await seconds_pass(stranger, KEPT)
             assert node.status.leading
+        await whole(eye, node, term)
+
+
+async def test_the_lead_stays_while_a_trigger_of_a_stranger_refuses_every_run(
+    database: str, eye: Eye
+) -> None:
+    async with running(database, one, other, lease=LEASE) as node:
+        term = await node.leads()
+        await node.finished("tests.one")
+        await eye.value(
+            "CREATE FUNCTION public.refuses() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'not at night'; END $$"
+        )
+        await eye.value(
+            "CREATE TRIGGER a BEFORE UPDATE ON sereno.run"
+            " FOR EACH ROW EXECUTE FUNCTION public.refuses()"
+        )
+        await eye.enqueue("tests.one")
+        async with asyncio.timeout(20):
+            while not node.status.troubles():  # noqa: ASYNC110 - nothing signals it
+                await asyncio.sleep(0.01)
+        assert "not at night" in node.status.troubles()[0]
+        await seconds_pass(eye.connection, KEPT)
+        assert node.status.leading
+        await eye.value("DROP TRIGGER a ON sereno.run")
+        await eye.value("SELECT pg_notify('sereno', 'schedule')")
         await whole(eye, node, term)
 
 

@@ -44,7 +44,7 @@ class FiringLoop:
         self._scheduler = scheduler
         self._dispatcher = dispatcher
         self._drift_watch = DriftWatch(term, scheduler.reread)
-        self._patience = Patience(term.db)
+        self._patience = Patience(term.db, status)
         self._ticking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, before: Sequence[_Work], leaving: asyncio.Event) -> None:
