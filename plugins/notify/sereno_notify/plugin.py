@@ -9,9 +9,6 @@ from sereno_notify.pinger import Pinger
 from sereno_notify.settings import Settings
 from sereno_notify.webhook import WebhookNotifier
 
-_pingers: list[Pinger] = []
-"""Those at work: one for each node in this process, which is one."""
-
 
 @hookimpl
 def sereno_register_settings() -> type[Settings]:
@@ -30,26 +27,20 @@ def sereno_register_notifiers(settings: Settings) -> Iterable[Notifier]:
 
 @hookimpl
 @asynccontextmanager
-async def sereno_lifespan(settings: Settings) -> AsyncIterator[None]:
+async def sereno_lifespan(settings: Settings) -> AsyncIterator[Pinger]:
     """Send pings while the node runs."""
     pinger = Pinger(settings.pings)
     async with pinger.at_work():
-        _pingers.append(pinger)
-        try:
-            yield
-        finally:
-            _pingers.remove(pinger)
+        yield pinger
 
 
 @hookimpl
-async def sereno_on_run_started(event: RunStarted) -> None:
+async def sereno_on_run_started(event: RunStarted, state: Pinger) -> None:
     """Ping that a run begins."""
-    for pinger in _pingers:
-        pinger.started(event)
+    state.started(event)
 
 
 @hookimpl
-async def sereno_on_run_finished(event: RunFinished) -> None:
+async def sereno_on_run_finished(event: RunFinished, state: Pinger) -> None:
     """Ping how a run ended."""
-    for pinger in _pingers:
-        pinger.finished(event)
+    state.finished(event)

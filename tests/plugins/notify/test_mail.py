@@ -10,7 +10,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
-from sereno import DeliveryError, DeliveryRefusedError
+from sereno import Attachment, DeliveryError, DeliveryRefusedError
 from sereno_notify.mail import EmailNotifier, message
 from sereno_notify.settings import Email
 
@@ -173,3 +173,45 @@ def test_no_word_of_a_job_adds_a_header_or_hides_a_letter() -> None:
     assert found["Subject"].startswith("[CRITICAL] a Bcc: eve@example.com b")
     assert r"b\x00c\x1b[2Jd\u202ee\ud800f" in found["Subject"]
     assert r"b\x00c\x1b[2Jd\u202ee\ud800f" in found.get_content()  # type: ignore[attr-defined]
+
+
+async def test_what_a_job_says_arrives_with_its_html_files_and_addresses(
+    box: tuple[Box, int],
+) -> None:
+    found, port = box
+    said = notification(
+        kind="message",
+        severity="info",
+        title="Calls of today",
+        text="12 calls",
+        html="<b>12</b> calls",
+        to=("ana@example.com",),
+        attachments=(
+            Attachment(name="día\r\nX: y.csv", media_type="text/csv", data=b"a;b\n\x00\xff"),
+        ),
+        message_id="6f1c",
+    )
+    chosen = Email(
+        host="127.0.0.1",
+        port=port,
+        security="none",
+        sender="sereno@example.com",
+        to=("ops@example.com",),
+    )
+    await EmailNotifier("mail", chosen).send(said)
+
+    (mail,) = found.mails
+    assert found.to == [["ana@example.com"]]
+    assert mail["To"] == "ana@example.com"
+    assert mail["Subject"] == "Calls of today"
+    assert mail["Message-ID"] == "<sereno.6f1c@example.com>"
+    assert mail["X"] is None
+    plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert plain is not None
+    assert html is not None
+    assert plain.get_content().strip() == "12 calls"
+    assert html.get_content().strip() == "<b>12</b> calls"
+    (file,) = mail.iter_attachments()
+    assert file.get_content_type() == "text/csv"
+    assert file.get_payload(decode=True) == b"a;b\n\x00\xff"
+    assert "\n" not in str(file.get_filename())
