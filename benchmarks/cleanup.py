@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -64,7 +63,7 @@ async def client(dsn: str, rows: int, expired: int) -> None:
                 "UPDATE metric SET value = value + 1 WHERE id = $1",
                 chance.randint(expired + 1, rows),
             )
-        sys.stdout.write(f"{begun} {time.monotonic() - begun}\n")
+        print(begun, time.monotonic() - begun, flush=True)
         await asyncio.sleep(0.002)
 
 
@@ -80,16 +79,18 @@ async def beside(
     busy = await asyncio.create_subprocess_exec(
         sys.executable, *words, stdout=asyncio.subprocess.PIPE
     )
+    assert busy.stdout is not None
+    await busy.stdout.readline()  # it is connected
     told = asyncio.create_task(busy.communicate())
-    await asyncio.sleep(2)  # until it is connected, and has what it reads in memory
+    await asyncio.sleep(2)  # until it has what it reads in memory
     calm = time.monotonic()
     await asyncio.sleep(options.calm)
     begun = time.monotonic()
     await work()
     ended = time.monotonic()
-    busy.send_signal(signal.SIGINT)
+    busy.terminate()
     out, _ = await told
-    lines = [tuple(map(float, line.split())) for line in out.splitlines()]
+    lines = [tuple(map(float, line.split())) for line in out.splitlines()[:-1]]
     before = [took for at, took in lines if calm <= at < begun]
     meanwhile = [took for at, took in lines if begun <= at < ended]
     return ended - begun, before, meanwhile
@@ -252,7 +253,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["client"]:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(client(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+        asyncio.run(client(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
     else:
         main()
