@@ -121,10 +121,14 @@ def test_the_names_for_tests_are_these_and_no_others() -> None:
         "Progress",
         "RecordedRun",
         "RecordingReporter",
+        "RunResult",
         "Signals",
+        "assert_enqueued",
         "declared",
         "declared_jobs",
+        "enqueued",
         "run_context",
+        "run_job",
     ]
 
 

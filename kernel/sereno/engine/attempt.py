@@ -168,8 +168,7 @@ class Attempt(msgspec.Struct, kw_only=True):
         task = self.task
         if task is None or self.abandoned or task.cancelled():
             return False
-        raised = task.result().error
-        return isinstance(raised, FINAL) or (isinstance(raised, ChildError) and raised.final)
+        return ended_for_good(task.result().error)
 
     def outcome(self) -> Outcome:
         """Return how it ended."""
@@ -234,6 +233,11 @@ class Attempt(msgspec.Struct, kw_only=True):
         if found.error is not None:
             return "failed", None, kept(found.error, MAX_ERROR), None
         return "succeeded", found.text, found.note, None
+
+
+def ended_for_good(raised: BaseException | None) -> bool:
+    """Return whether what a job raised is nothing that another attempt could mend."""
+    return isinstance(raised, FINAL) or (isinstance(raised, ChildError) and raised.final)
 
 
 def _stopped(attempt: Attempt) -> tuple[RunState, None, str]:

@@ -3,7 +3,9 @@
 from sereno.testing.clock import FakeClock
 from sereno.testing.context import RecordedRun, run_context
 from sereno.testing.declared import declared, declared_jobs
+from sereno.testing.enqueued import assert_enqueued, enqueued
 from sereno.testing.recorder import Enqueued, Progress, RecordingReporter
+from sereno.testing.run_job import RunResult, run_job
 from sereno.testing.signals import Signals
 
 __all__ = [
@@ -12,8 +14,12 @@ __all__ = [
     "Progress",
     "RecordedRun",
     "RecordingReporter",
+    "RunResult",
     "Signals",
+    "assert_enqueued",
     "declared",
     "declared_jobs",
+    "enqueued",
     "run_context",
+    "run_job",
 ]

@@ -56,6 +56,12 @@ SELECT a.attempt, a.state, coalesce(n.label, left(a.node::text, 8)) AS node, a.t
 -- $1 run. What its attempts have warned of, the first first.
 SELECT attempt, message, times, first_at, last_at FROM sereno.run_warning WHERE run_id = $1 ORDER BY attempt, number;
 
+-- name: view_enqueued
+-- $1 job, null: all. Runs that wait for their first attempt, each as JSON, the first asked for first.
+SELECT json_build_object('job', r.job, 'params', r.params, 'run_at', r.run_at, 'priority', r.priority,
+                         'unique_key', r.unique_key)::text
+  FROM sereno.run r WHERE r.state = 'queued' AND r.attempt = 0 AND ($1::text IS NULL OR r.job = $1::text) ORDER BY r.id;
+
 -- name: view_lines
 -- $1 run, $2 at most. Its last log lines, the oldest first.
 SELECT attempt, at, level, logger, message
