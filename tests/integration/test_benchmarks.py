@@ -18,6 +18,7 @@ SMALL = {
     "idle": "--n 20 --seconds 1 --settle 0.5",
     "failover": "--lease 1s --every 1 --before 2 --freeze 2 --after 5",
     "scale": "--schedules 20 --runs 100 --seconds 1 --settle 0.5 --asks 1",
+    "apps": "--seconds 3 --settle 1 --rate 5",
     "memory": "--runs 200 --step 100 --settle 0.5",
 }
 PAGE = "before\n<!-- bench drain -->\nan old table\n<!-- end -->\nafter\n"

@@ -28,6 +28,8 @@ FENCED_BY = {
     # The run's owner, by node, attempt and token; below: rows that such a statement has returned.
     "the owner": "outcomes_write progress_write lines_write warnings_write",
     "the attempt's token": "straggler_note straggler_forget",
+    # A number that the node was given a moment ago; the first answer counts.
+    "the request": "node_request_answer",
     "the owner's transaction": "chain_single chain_arrive chain_complete trace_keep",
     # A node's own row; a message that one node has claimed, each try with its number.
     "the node": "node_join node_seen node_leave",
@@ -38,7 +40,7 @@ FENCED_BY = {
         "leadership_mend enqueue enqueue_within enqueue_many_within enqueue_as_role"
         " run_repeat runs_replay schedule_told migration_record notification_expire"
         " notification_raise notification_close notification_resolve notification_prune"
-        " straggler_clear"
+        " straggler_clear node_request_make"
     ),
 }
 WRITES = re.compile(r"\b(INSERT INTO|UPDATE sereno|DELETE FROM|sereno\.enqueue(_many)?)\b")

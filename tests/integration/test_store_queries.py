@@ -91,6 +91,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "runs_of": (uuid4(),),
     "runs_states": ([1, 2, 3],),
     "cancel_requests": (uuid4(),),
+    "node_requests": (uuid4(),),
     "absent_owners": (1,),
     "run_fence": (1, 1, uuid4(), uuid4()),
     "outcomes_write": (

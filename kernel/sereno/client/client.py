@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from sereno.client.cluster_verbs import ClusterVerbs
 from sereno.client.declarations import Declarations
+from sereno.client.node_verbs import NodeVerbs
 from sereno.client.run_verbs import RunVerbs
 from sereno.client.schedule_verbs import ScheduleVerbs
 from sereno.client.search_verbs import SearchVerbs
@@ -23,7 +24,7 @@ from sereno.triggers import learn_when_asked
 _CONNECTIONS = 4
 
 
-class Client(RunVerbs, SearchVerbs, ScheduleVerbs, ClusterVerbs):
+class Client(RunVerbs, SearchVerbs, ScheduleVerbs, ClusterVerbs, NodeVerbs):
     """All that a person or a program may ask or do, as methods.
 
     It works on the database alone: a replica need not be near, and what one has to do it does when

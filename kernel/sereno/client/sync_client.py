@@ -143,6 +143,7 @@ class SyncClient:
     remove_schedule = Blocking(Client.remove_schedule)
     pause = Blocking(Client.pause)
     resume = Blocking(Client.resume)
+    stack = Blocking(Client.stack)
 
 
 class _Worker:

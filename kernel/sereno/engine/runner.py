@@ -29,6 +29,7 @@ from sereno.engine.node_context import NodeContext
 from sereno.engine.progress import ProgressWriter, RunProgress
 from sereno.engine.recent_attempts import RecentAttempts
 from sereno.engine.runlog import RunScope
+from sereno.engine.stack import stack_of
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.unattempted_outcomes import cancelled, refused, released, unknown
 from sereno.model import fault
@@ -39,7 +40,7 @@ from sereno.model.ledger import Claim
 from sereno.model.run import Outcome
 from sereno.model.trace import traceparents
 from sereno.plugins.registry import Given
-from sereno.store import runs
+from sereno.store import node_requests, runs
 from sereno.store.pool import Record
 from sereno.tracing import Tracer
 
@@ -122,6 +123,15 @@ class Runner:
         for row in await runs.cancel_requests(self._db, self.node):
             because = f": {row['reason']}" if row["reason"] else ""
             self.stop(row["token"], "cancelled", f"{row['requested_by']}{because}")
+        if self.at_work:
+            await self._answer()
+
+    async def _answer(self) -> None:
+        """Answer what is asked of this node about its runs; raises StoreError."""
+        for row in await node_requests.waiting(self._db, self.node):
+            attempt = self.at_work.get(row["token"])
+            if attempt is not None:
+                await node_requests.answer(self._db, row["id"], stack_of(attempt))
 
     def begins(self, token: UUID) -> bool:
         """Return whether this attempt was claimed so lately that it has not begun."""
