@@ -1,12 +1,12 @@
 """The database's clock decides, whatever this machine's says."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sereno.engine import clock as clock_module
 from sereno.engine import clock as module
 from sereno.engine.clock import Clock
 
@@ -21,7 +21,9 @@ class Machine:
         self.steady = 1_000.0
         self.ahead = 0.0
         patch.setattr(module, "steady", lambda: self.steady)
-        patch.setattr(time, "time", lambda: (self.there - _EPOCH).total_seconds() + self.ahead)
+        patch.setattr(
+            clock_module, "_wall_time", lambda: (self.there - _EPOCH).total_seconds() + self.ahead
+        )
 
     @property
     def there(self) -> datetime:
