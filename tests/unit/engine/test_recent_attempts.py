@@ -13,8 +13,8 @@ def at(seconds: int) -> datetime:
 
 
 def begun(attempts: int) -> RecentAttempts:
-    """Return a memory of three, with so many attempts, ten seconds apart."""
-    found = RecentAttempts(kept=3)
+    """Return a memory of at least three, with so many attempts, ten seconds apart."""
+    found = RecentAttempts(kept=6)
     for n in range(attempts):
         found.add(UUID(int=n), at(10 * n))
     return found
@@ -30,7 +30,8 @@ def test_what_has_not_is_certain_while_nothing_is_forgotten() -> None:
 
 
 def test_what_was_claimed_when_more_has_begun_than_is_remembered_is_not_certain() -> None:
-    found = begun(5)  # the second began at ten seconds, and is forgotten
+    found = begun(7)  # the first three had begun before thirty seconds, and are forgotten
+    assert [found.never(UUID(int=n), at(10 * n)) for n in range(3, 7)] == [False] * 4
     assert not found.never(UUID(int=1), at(10))
-    assert not found.never(UUID(int=99), at(11))
-    assert found.never(UUID(int=99), at(12))
+    assert not found.never(UUID(int=99), at(31))
+    assert found.never(UUID(int=99), at(32))
