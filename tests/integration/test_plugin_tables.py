@@ -19,6 +19,7 @@ from sereno.plugins import Registry, collect, load_plugins
 from sereno.settings import Settings
 from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
 from sereno.store.migrator import migrate_plugin
+from sereno.testing import make_tables
 
 from .node import Eye, running
 from .scene import connected
@@ -198,6 +199,18 @@ async def test_a_schema_that_another_plugin_has_tables_in_is_refused(
     await migrate_plugin(database, plugin.series("first"))
     with pytest.raises(SchemaError, match="plugin 'first' has its tables in the schema 'notes'"):
         await migrate_plugin(database, plugin.series("second"))
+
+
+async def test_a_test_of_a_plugin_makes_its_tables_in_any_database(
+    empty_database: str, planted: Planted
+) -> None:
+    plugin = planted("notes", m0001_pre_note=NOTE, m0002_post_x="SELECT 1")
+    applied = await make_tables(plugin, empty_database, name="notes")
+    assert applied == ["0001_pre_note.sql", "0002_post_x.sql"]
+    async with connected(empty_database) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM notes.note") == 0
+    left = await tables_made(empty_database, registry(("notes", plugin)))
+    assert left.plugins.loaded == ["notes"]
 
 
 # --- the command line ---------------------------------------------------------------------------

@@ -127,6 +127,7 @@ def test_the_names_for_tests_are_these_and_no_others() -> None:
         "declared",
         "declared_jobs",
         "enqueued",
+        "make_tables",
         "run_context",
         "run_job",
     ]

@@ -7,6 +7,7 @@ from sereno.testing.enqueued import assert_enqueued, enqueued
 from sereno.testing.recorder import Enqueued, Progress, RecordingReporter
 from sereno.testing.run_job import RunResult, run_job
 from sereno.testing.signals import Signals
+from sereno.testing.tables import make_tables
 
 __all__ = [
     "Enqueued",
@@ -20,6 +21,7 @@ __all__ = [
     "declared",
     "declared_jobs",
     "enqueued",
+    "make_tables",
     "run_context",
     "run_job",
 ]

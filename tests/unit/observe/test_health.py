@@ -152,6 +152,7 @@ def test_overdue_tasks_come_first() -> None:
         ({"store_up": False, "store_error": "no route to db"}, "cannot be used: no route to db"),
         ({"store_up": False, "store_error": None}, "cannot be used: it is away"),
         ({"migrated": False}, "not migrated yet: run 'sereno migrate'"),
+        ({"opening": True}, "this node opens its plugins"),
     ],
 )
 def test_a_node_that_is_not_ready_says_why(facts: dict[str, Any], reason: str) -> None:
