@@ -10,6 +10,7 @@ import pytest
 from msgspec import Meta
 
 from sereno import Client, FinalError, ParamsError, RunContext, job, retry
+from sereno.app.job_client import JobClients
 from sereno.model.errors import NotFoundError, StoreUnavailableError
 from sereno.store import job_pool
 from sereno.testing import Signals, run_context
@@ -332,3 +333,15 @@ async def test_a_job_under_test_uses_a_real_database(database: str) -> None:
     for _ in range(2):
         async with run.database() as connection:
             assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_what_works_on_after_its_node_has_ended_opens_no_connection(database: str) -> None:
+    pool, clients = job_pool.JobPool(database, size=1), JobClients(database)
+    async with pool.lent() as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    await pool.close()
+    await clients.close()
+    with pytest.raises(StoreUnavailableError, match="the node has ended"):
+        await pool.take()
+    with pytest.raises(StoreUnavailableError, match="the pool is closed"):
+        await clients.of("me").run(1)

@@ -86,7 +86,7 @@ def _sentence(error: BaseException) -> str:
         text += (
             "; have others hold fewer sessions (SELECT usename, application_name, count(*) FROM "
             "pg_stat_activity GROUP BY 1, 2 shows who has them) or raise max_connections; a "
-            "replica takes at most 10, and job_connections for its jobs"
+            "replica takes at most 10, and for its jobs job_connections, and 4 for run.client"
         )
     if isinstance(error, asyncpg.QueryCanceledError):
         text += (

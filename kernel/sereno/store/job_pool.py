@@ -31,6 +31,7 @@ class JobPool:
         self._size = size
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._closed = False
 
     def lent(self) -> "LentConnection":
         """Return what ``async with`` gives a connection by."""
@@ -57,13 +58,19 @@ class JobPool:
                 await self._pool.release(connection, timeout=_CONNECT)
 
     async def close(self) -> None:
-        """Drop every connection, used or not."""
+        """Drop every connection, used or not, and open none again: what works on after its node has
+        ended would leave it open."""
+        self._closed = True
         if self._pool is not None:
             pool, self._pool = self._pool, None
             pool.terminate()
 
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:
+            if self._closed:
+                raise StoreUnavailableError(
+                    "the connections of jobs are closed: the node has ended"
+                )
             if self._pool is None:
                 pooled = (await probe(self._dsn, _CONNECT)).pooled
                 self._pool = await asyncpg.create_pool(

@@ -190,6 +190,12 @@ class DatabaseByUse(Database):
     def __init__(self, dsn: str, **options: Any) -> None:
         super().__init__(dsn, **options)
         self._opening = asyncio.Lock()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Drop every connection, and open none again."""
+        self._closed = True
+        await super().close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -207,7 +213,7 @@ class DatabaseByUse(Database):
 
     async def _opened(self) -> None:
         async with self._opening:
-            if self._pool is None:
+            if self._pool is None and not self._closed:
                 await self.open()
 
 
