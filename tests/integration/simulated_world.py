@@ -83,7 +83,12 @@ POLICIES: list[dict[str, Any]] = [
     {"catch_up": "all", "overlap": "allow", "max_catch_up": 3},
     {"catch_up": "last", "overlap": "cancel_previous", "grace": "1s"},
     {"catch_up": "none", "overlap": "queue", "concurrency_key": "tenant {tenant}"},
-    {"catch_up": "last", "overlap": "allow", "max_running": 1},
+    {
+        "catch_up": "last",
+        "overlap": "allow",
+        "max_running": 1,
+        "retry": {"attempts": 3, "on": ["OSError"]},
+    },
 ]
 JOBS = [f"plugin{n % 3}.job{n}" for n in range(12)]
 UNKNOWN = "elsewhere.job"

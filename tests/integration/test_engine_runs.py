@@ -2,11 +2,21 @@
 
 import asyncio
 import logging
+import os
 import threading
 from datetime import datetime, timedelta
 from typing import Any
 
-from sereno import ConfigurationError, FinalError, RunCancelled, RunContext, every, job, retry
+from sereno import (
+    ConfigurationError,
+    FinalError,
+    RunCancelled,
+    RunContext,
+    every,
+    job,
+    retry,
+    schedule,
+)
 from sereno.testing import Signals
 
 from .node import Eye, running
@@ -22,6 +32,21 @@ def unset(run: Run) -> None:
 def user_exists(run: Run) -> None:
     """Fail for good, in a process of its own."""
     raise FinalError("user 'ana' exists already")
+
+
+def host_away(run: Run) -> None:
+    """Fail with what another attempt may mend, in a process of its own."""
+    raise ConnectionResetError("the host is away")
+
+
+def refused(run: Run) -> None:
+    """Fail with what no attempt mends, in a process of its own."""
+    raise PermissionError("not for you")
+
+
+def dies(run: Run) -> None:
+    """End the process that it is in."""
+    os._exit(3)
 
 
 # --- slots ------------------------------------------------------------------------------------
@@ -231,6 +256,80 @@ async def test_what_a_job_says_is_final_is_not_tried_again_in_any_executor(
             assert (row["state"], row["attempt"]) == ("failed", 1)
             assert row["error"].endswith("Error: user 'ana' exists already")
             assert row["traceback"]
+
+
+async def test_which_errors_are_tried_again_is_the_rule_s_to_say_in_any_executor(
+    database: str, eye: Eye
+) -> None:
+    async def away(run: Run) -> None:
+        host_away(run)
+
+    async def not_for_you(run: Run) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.to_thread(refused, run))
+
+    rule = retry(3, delay="0s", on=(OSError, "sereno.RunError"), final="PermissionError")
+    again = [
+        job("t.again_loop", retry=rule)(away),
+        job("t.again_thread", retry=rule)(host_away),
+        job("t.again_process", retry=rule, executor="process")(host_away),
+        job("t.again_dead", retry=rule, executor="process")(dies),
+    ]
+    final = [
+        job("t.final_loop", retry=rule)(not_for_you),
+        job("t.final_thread", retry=rule)(refused),
+        job("t.final_process", retry=rule, executor="process")(refused),
+        job("t.final_dead", retry=retry(3, delay="0s", on="OSError"), executor="process")(dies),
+    ]
+    async with running(database, *again, *final):
+        for one in [*again, *final]:
+            row = await eye.ran(one.name)
+            assert (row["state"], row["attempt"]) == ("failed", 3 if one in again else 1), one.name
+
+
+async def test_an_attempt_that_took_too_long_counts_as_a_timeout_error(
+    database: str, eye: Eye
+) -> None:
+    async def slow(run: Run) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise KeyError("what it raises as it is stopped")
+
+    rules = {
+        "t.on": (retry(2, delay="0s", on=TimeoutError), 2),
+        "t.not_on": (retry(2, delay="0s", on=KeyError), 1),
+        "t.final": (retry(2, delay="0s", final="TimeoutError"), 1),
+        "t.plain": (retry(2, delay="0s"), 2),
+    }
+    jobs = [job(name, timeout="50ms", retry=rule)(slow) for name, (rule, _) in rules.items()]
+    async with running(database, *jobs):
+        for name, (_, attempts) in rules.items():
+            row = await eye.ran(name)
+            assert (row["state"], row["attempt"]) == ("timed_out", attempts), name
+
+
+async def test_a_schedule_s_own_policies_in_the_database_name_errors(
+    database: str, eye: Eye
+) -> None:
+    @job(
+        "t.bad",
+        retry=1,
+        schedule=schedule(every("200ms"), retry={"attempts": 2, "delay": "0s", "on": "KeyError"}),
+    )
+    async def bad(run: Run) -> None:
+        if run.attempt == 1:
+            raise KeyError("once")
+        raise ValueError("and then another")
+
+    async with running(database, bad) as node:
+        await node.finished("t.bad", state="failed")
+    rows = await eye.rows("SELECT attempt, error FROM sereno.run WHERE state = 'failed'")
+    assert rows[0] == (2, "ValueError: and then another")
+    kept = await eye.value(
+        "SELECT policies->'retry'->>'on' FROM sereno.run WHERE attempt > 0 LIMIT 1"
+    )
+    assert kept == '["KeyError"]'
 
 
 async def test_a_chain_gets_its_upstream_s_result_and_a_fan_in_all_of_them(

@@ -63,6 +63,14 @@ def plain(run: RunContext) -> int:
     return run.wait_for(run.enqueue("t.sync")) + len(run.params)
 
 
+@job("t.errors", retry=retry(3, on=(OSError, "httpx.HTTPError"), final=KeyError))
+async def errors(run: RunContext) -> None: ...
+
+
+@job("t.errors_table", retry={"attempts": 3, "on": [OSError], "final": "KeyError"})
+async def errors_table(run: RunContext) -> None: ...
+
+
 @job("t.any", retry=3)
 async def any_run(run: RunContext[Any]) -> None:
     run.params["n"]
@@ -117,6 +125,7 @@ schedule(every("1h"), catch_up="some")  # wrong
 sync.changed(overlapp="queue")  # wrong
 Retry(attempts="3")  # wrong
 retry(attempts=3, dellay="1s")  # wrong
+retry(attempts=3, on=int)  # wrong
 
 
 @job("t.j", params=Sync)

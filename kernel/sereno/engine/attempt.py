@@ -23,11 +23,11 @@ from sereno.engine.result import encode_result
 from sereno.engine.run_streams import log_rest
 from sereno.engine.runlog import RunScope, current_run
 from sereno.model import fault
-from sereno.model.errors import FINAL, RunCancelled, RunSuperseded
+from sereno.model.errors import RunCancelled, RunError, RunSuperseded
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.policies import Policies
-from sereno.model.retry import chance
+from sereno.model.retry import Retry, chance
 from sereno.model.run import Outcome, RunState
 from sereno.tracing import AttemptSpan, Tracer, begun, ended
 
@@ -43,6 +43,9 @@ LEFT = {
     "thread": '; its thread works on and keeps its place, as only executor="process" ends a job',
 }
 """What is said of a job that was left behind, by its executor."""
+
+_ANY_ERROR = Retry()
+"""The rule for what a job raises once it is told to stop: why it was is what counts then."""
 
 Why = Literal["timeout", "cancelled", "superseded", "drained"]
 
@@ -164,11 +167,16 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     @property
     def _final(self) -> bool:
-        """Return whether the job raised what no other attempt can mend."""
-        task = self.task
+        """Return whether the attempt ended with what no other one follows; asked when it failed."""
+        retry, task = self.policies.retry, self.task
+        if self.why == "timeout" and retry.is_final(TimeoutError()):
+            return True
         if task is None or self.abandoned or task.cancelled():
             return False
-        return ended_for_good(task.result().error)
+        raised = task.result().error
+        if raised is None:
+            raised = RunError("its result cannot be kept")
+        return ended_for_good(raised, retry if self.why is None else _ANY_ERROR)
 
     def outcome(self) -> Outcome:
         """Return how it ended."""
@@ -235,9 +243,9 @@ class Attempt(msgspec.Struct, kw_only=True):
         return "succeeded", found.text, found.note, None
 
 
-def ended_for_good(raised: BaseException | None) -> bool:
-    """Return whether what a job raised is nothing that another attempt could mend."""
-    return isinstance(raised, FINAL) or (isinstance(raised, ChildError) and raised.final)
+def ended_for_good(raised: BaseException, retry: Retry) -> bool:
+    """Return whether no other attempt is to follow what a job raised, as `retry` has it."""
+    return raised.final if isinstance(raised, ChildError) else retry.is_final(raised)
 
 
 def _stopped(attempt: Attempt) -> tuple[RunState, None, str]:

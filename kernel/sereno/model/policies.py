@@ -56,8 +56,12 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that `changed` reads back."""
-        found = msgspec.to_builtins(asdict(self))
-        return dict(found)
+        return plain(asdict(self))
+
+
+def plain(policies: dict[str, Any]) -> dict[str, Any]:
+    """Return them as they come back from the database, so that they compare equal to it."""
+    return dict(msgspec.json.decode(msgspec.json.encode(policies)))
 
 
 EXECUTORS = ("async", "thread", "process")

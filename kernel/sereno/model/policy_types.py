@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Literal, TypedDict
 
+from sereno.model.error_names import Errors
 from sereno.model.policies import CatchUp, OnLost, Overlap, Severity
 from sereno.model.retry import Retry
 
@@ -18,6 +19,8 @@ class RetryTable(TypedDict, total=False):
     factor: float
     max_delay: Duration
     jitter: float
+    on: Errors
+    final: Errors
 
 
 class SchedulePolicies(TypedDict, total=False):

@@ -3,12 +3,21 @@
 import math
 import random
 from datetime import timedelta
+from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import force_setattr
 
 from sereno.model.call import explained
 from sereno.model.duration import parse_duration
+from sereno.model.error_names import (
+    Errors,
+    error_names,
+    is_never_mended,
+    is_one_of,
+    members,
+)
 from sereno.model.errors import DeclarationError, TriggerError
 
 _LONGEST = timedelta(days=366)
@@ -19,6 +28,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     The wait after attempt n is ``delay * factor**(n-1)``, at most `max_delay`, then spread by
     ``±jitter`` (a share, 0 to 1).
+
+    `on`: errors after which there is another attempt, by default all. `final`: errors after which
+    there is none; it wins over `on`. Each is a class, its name, or several of both; a subclass
+    counts. Kept as names; left out of JSON where nobody says them, as older versions know neither.
     """
 
     attempts: int = 1
@@ -26,10 +39,19 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     factor: float = 2.0
     max_delay: timedelta = timedelta(hours=1)
     jitter: float = 0.1
+    on: Any = UNSET
+    final: Any = UNSET
 
     def __post_init__(self) -> None:
         for name in ("delay", "max_delay"):  # as people write them, and so in `retry`
             force_setattr(self, name, _duration(name, getattr(self, name)))
+        if self.on is not UNSET:
+            force_setattr(self, "on", error_names("on", self.on) or UNSET)
+        if self.final is not UNSET:
+            force_setattr(self, "final", error_names("final", self.final) or UNSET)
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         for name, kind in (("attempts", int), ("factor", float), ("jitter", float)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | kind):
@@ -55,6 +77,22 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         seconds = min(self._grown(attempt - 1), self.max_delay.total_seconds())
         return timedelta(seconds=seconds * (1 + self.jitter * (2 * chance - 1)))
 
+    def is_final(self, error: BaseException) -> bool:
+        """Return whether no attempt follows one that ended with `error`, however many are left.
+
+        A group, as a TaskGroup raises, is final as soon as one of its members is, and is one of
+        `on` when all its members are.
+        """
+        found = [*members(error)]
+        if any(is_never_mended(one) for one in found):
+            return True
+        final, on = self.final, self.on
+        if final is not UNSET and any(is_one_of(one, final) for one in [error, *found]):
+            return True
+        if on is UNSET or is_one_of(error, on):
+            return False
+        return not all(is_one_of(one, on) for one in found)
+
     def _grown(self, times: int) -> float:
         delay = self.delay.total_seconds()
         try:
@@ -79,14 +117,20 @@ def retry(
     factor: float = 2.0,
     max_delay: str | float | timedelta = "1h",
     jitter: float = 0.1,
+    *,
+    on: Errors | UnsetType = UNSET,
+    final: Errors | UnsetType = UNSET,
 ) -> Retry:
-    """Build a `Retry` from durations as people write them ("10s", "5m", seconds, timedelta)."""
+    """Build a `Retry` from durations as people write them ("10s", "5m", seconds, timedelta), and
+    from classes of errors or their names."""
     return Retry(
         attempts=attempts,
         delay=_duration("delay", delay),
         factor=factor,
         max_delay=_duration("max_delay", max_delay),
         jitter=jitter,
+        on=on,
+        final=final,
     )
 
 

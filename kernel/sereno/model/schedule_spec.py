@@ -8,6 +8,7 @@ import msgspec
 
 from sereno.model.errors import DeclarationError
 from sereno.model.ledger import ScheduleState, ScheduleVersion
+from sereno.model.policies import plain
 from sereno.model.schedule import Schedule
 from sereno.model.stored_json import json_object, unreadable
 
@@ -32,7 +33,7 @@ class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
             starts_at=schedule.start,
             ends_at=schedule.end,
             jitter=schedule.jitter,
-            policies=dict(msgspec.to_builtins(dict(schedule.policies))),
+            policies=plain(dict(schedule.policies)),
             enabled=enabled,
         )
 

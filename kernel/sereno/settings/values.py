@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from sereno.model.notification import NotificationKind
 from sereno.model.policies import Severity
@@ -205,6 +205,13 @@ class NotifySettings(SettingsTable, frozen=True, kw_only=True):
     )
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     routes: dict[str, RouteSettings] = {}
+
+    def __post_init__(self) -> None:
+        if self.retry.on is not UNSET or self.retry.final is not UNSET:
+            raise ValueError(
+                "retry names errors (on, final), which is for jobs alone: a notifier says itself"
+                " what no other try mends, by DeliveryRefusedError"
+            )
 
 
 class Settings(SettingsTable, frozen=True, kw_only=True):

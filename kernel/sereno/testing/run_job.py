@@ -70,7 +70,7 @@ async def run_job(
         wait = None if error is None else job.policies.retry.wait(number, _EVEN)
         if isinstance(error, RunCancelled) and run.cancelled:
             state, wait = "cancelled", None
-        if wait is None or ended_for_good(error):
+        if error is None or wait is None or ended_for_good(error, job.policies.retry):
             return RunResult(
                 state=state,
                 result=result,

@@ -57,13 +57,13 @@ from sereno.engine.run_warnings import MAX_WARNING
 from sereno.engine.runlog import MAX_MESSAGE
 from sereno.model import errors, fault
 from sereno.model.errors import (
-    FINAL,
     RunCancelled,
     RunError,
     RunSuperseded,
     StoreUnavailableError,
 )
 from sereno.model.job import Job
+from sereno.model.retry import Retry
 from sereno.model.run import SaidMessage
 from sereno.model.text import cut
 from sereno.store import runs
@@ -239,7 +239,9 @@ def main() -> None:
     try:
         report: Report = Returned(encode_result(_call(start, line)))
     except BaseException as error:  # whatever it is, the parent is to hear of it
-        report, raised = _raised(error), error
+        # Told to stop, why it was is what counts, and that is its parent's to judge.
+        rule = Retry() if line.stop.is_set() else start.retry
+        report, raised = _raised(error, rule), error
     end_if_forked(raised)  # a child of the job's has nothing to report
     log_rest()
     if tracer is not None:
@@ -324,13 +326,13 @@ async def _await(function: Callable[..., Any], context: RunContext[Any], line: _
     return await task
 
 
-def _raised(error: BaseException) -> Raised:
+def _raised(error: BaseException, retry: Retry) -> Raised:
     kind = "error"
     if isinstance(error, RunCancelled | asyncio.CancelledError):
         kind = "cancelled"
     elif isinstance(error, RunSuperseded):
         kind = "superseded"
-    elif isinstance(error, FINAL):
+    elif retry.is_final(error):
         kind = "final"
     text = fault.sentence(error) if kind in ("error", "final") else fault.message(error)
     return Raised(text, fault.traceback_of(error), kind)

@@ -40,6 +40,7 @@ from sereno.engine.result import Encoded
 from sereno.model.errors import RunCancelled, RunSuperseded, SerenoError, StoreError
 from sereno.model.job import Job
 from sereno.model.policies import Policies
+from sereno.model.retry import Retry
 from sereno.settings import TracingSettings
 from sereno.store.queue import RunRequest
 
@@ -108,7 +109,7 @@ class InProcess(Executor):
                 os.killpg(process.pid, signal.SIGKILL)
             code = await process.wait()
             writer.close()
-        return _result(ended, code)
+        return _result(ended, code, policies.retry)
 
     def _start(self, job: Job, context: RunContext[Any], policies: Policies) -> Start:
         function = inspect.unwrap(job.function)
@@ -135,6 +136,7 @@ class InProcess(Executor):
             deadline=context.deadline,
             now=context.now(),
             memory_limit_mb=policies.memory_limit_mb,
+            retry=policies.retry,
             log_level=logging.getLogger().level,
             traceparent=context.traceparent,
             tracing=self._tracing,
@@ -197,7 +199,7 @@ async def _enqueued(context: RunContext[Any], request: RunRequest) -> EnqueuedRu
         return EnqueuedRun(error=str(error), kind=type(error).__name__)
 
 
-def _result(ended: Returned | Raised | None, code: int) -> Encoded:
+def _result(ended: Returned | Raised | None, code: int, retry: Retry) -> Encoded:
     match ended:
         case Returned(result):
             return result
@@ -213,4 +215,6 @@ def _result(ended: Returned | Raised | None, code: int) -> Encoded:
                 if code < 0
                 else f"exited with code {code}"
             )
-            raise ChildError(f"its process {how} before the job had returned")
+            died = ChildError(f"its process {how} before the job had returned")
+            died.final = retry.is_final(died)
+            raise died

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from sereno.engine.result import Encoded
+from sereno.model.retry import Retry
 from sereno.model.run import SaidMessage
 from sereno.settings import TracingSettings
 from sereno.store.queue import RunRequest
@@ -35,6 +36,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     deadline: datetime | None
     now: datetime
     memory_limit_mb: int | None
+    retry: Retry
     log_level: int
     traceparent: str | None = None
     tracing: TracingSettings | None = None
