@@ -23,15 +23,11 @@ from sereno.model.errors import DeclarationError, TriggerError
 _LONGEST = timedelta(days=366)
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Tries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Exponential back-off over at most `attempts` tries.
 
     The wait after attempt n is ``delay * factor**(n-1)``, at most `max_delay`, then spread by
     ``±jitter`` (a share, 0 to 1).
-
-    `on`: errors after which there is another attempt, by default all. `final`: errors after which
-    there is none; it wins over `on`. Each is a class, its name, or several of both; a subclass
-    counts. Kept as names; left out of JSON where nobody says them, as older versions know neither.
     """
 
     attempts: int = 1
@@ -39,19 +35,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     factor: float = 2.0
     max_delay: timedelta = timedelta(hours=1)
     jitter: float = 0.1
-    on: Any = UNSET
-    final: Any = UNSET
 
     def __post_init__(self) -> None:
         for name in ("delay", "max_delay"):  # as people write them, and so in `retry`
             force_setattr(self, name, _duration(name, getattr(self, name)))
-        if self.on is not UNSET:
-            force_setattr(self, "on", error_names("on", self.on) or UNSET)
-        if self.final is not UNSET:
-            force_setattr(self, "final", error_names("final", self.final) or UNSET)
-        self._check_numbers()
-
-    def _check_numbers(self) -> None:
         for name, kind in (("attempts", int), ("factor", float), ("jitter", float)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | kind):
@@ -77,6 +64,32 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         seconds = min(self._grown(attempt - 1), self.max_delay.total_seconds())
         return timedelta(seconds=seconds * (1 + self.jitter * (2 * chance - 1)))
 
+    def _grown(self, times: int) -> float:
+        delay = self.delay.total_seconds()
+        try:
+            return delay * self.factor**times
+        except OverflowError:  # past 1e308 seconds only max_delay rules
+            return math.inf if delay else 0.0
+
+
+class Retry(Tries, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When, and after which errors, a run is tried again.
+
+    `on`: errors after which there is another attempt, by default all. `final`: errors after which
+    there is none; it wins over `on`. Each is a class, its name, or several of both; a subclass
+    counts. Kept as names; left out of JSON where nobody says them, as older versions know neither.
+    """
+
+    on: Any = UNSET
+    final: Any = UNSET
+
+    def __post_init__(self) -> None:
+        Tries.__post_init__(self)
+        if self.on is not UNSET:
+            force_setattr(self, "on", error_names("on", self.on) or UNSET)
+        if self.final is not UNSET:
+            force_setattr(self, "final", error_names("final", self.final) or UNSET)
+
     def is_final(self, error: BaseException) -> bool:
         """Return whether no attempt follows one that ended with `error`, however many are left.
 
@@ -92,13 +105,6 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if on is UNSET or is_one_of(error, on):
             return False
         return not all(is_one_of(one, on) for one in found)
-
-    def _grown(self, times: int) -> float:
-        delay = self.delay.total_seconds()
-        try:
-            return delay * self.factor**times
-        except OverflowError:  # past 1e308 seconds only max_delay rules
-            return math.inf if delay else 0.0
 
 
 def _duration(name: str, value: object) -> timedelta:

@@ -17,7 +17,7 @@ from sereno.model.errors import (
 )
 from sereno.model.fault import message
 from sereno.model.notification import Notifier
-from sereno.model.retry import Retry, chance
+from sereno.model.retry import Tries, chance
 from sereno.model.text import shortened
 from sereno.notify.router import MessageRouter
 from sereno.notify.tally import Fate, Tally
@@ -47,7 +47,7 @@ class Courier:
         db: Database,
         node: UUID,
         notifiers: Mapping[str, Notifier],
-        retry: Retry,
+        retry: Tries,
         router: MessageRouter,
         *,
         once: bool = False,

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import Meta
 
 from sereno.model.notification import NotificationKind
 from sereno.model.policies import Severity
 from sereno.model.quiet_hours import parse_quiet
-from sereno.model.retry import Retry
+from sereno.model.retry import Tries
 from sereno.settings.database_url import check_database_url
 from sereno.settings.place import Key, SettingPlaces
 from sereno.settings.secret import hidden
@@ -200,18 +200,11 @@ class NotifySettings(SettingsTable, frozen=True, kw_only=True):
 
     repeat_every: Repeat = timedelta(hours=4)
     keep: timedelta = timedelta(days=30)
-    retry: Retry = Retry(
+    retry: Tries = Tries(
         attempts=10, delay=timedelta(seconds=5), max_delay=timedelta(minutes=10), jitter=0.2
     )
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     routes: dict[str, RouteSettings] = {}
-
-    def __post_init__(self) -> None:
-        if self.retry.on is not UNSET or self.retry.final is not UNSET:
-            raise ValueError(
-                "retry names errors (on, final), which is for jobs alone: a notifier says itself"
-                " what no other try mends, by DeliveryRefusedError"
-            )
 
 
 class Settings(SettingsTable, frozen=True, kw_only=True):
