@@ -131,6 +131,10 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"run_at": NOW.replace(tzinfo=None)}, ParamsError, "it must carry a time zone"),
     ({"delay": timedelta(days=999_999_999)}, ParamsError, "it must lie in the years 1 to 9999"),
     ({"run_at": NOW, "delay": 1}, ParamsError, "run_at and delay are both given"),
+    ({"job": "a\0b"}, NotFoundError, "there is no job"),
+    ({"job": "a\ud800b"}, NotFoundError, "there is no job"),
+    ({"unique_key": "a\0"}, ParamsError, "unique_key holds U\\+0000 or half of"),
+    ({"requested_by": "a\ud800"}, ParamsError, "requested_by holds U\\+0000 or half of"),
     ({"unique_key": "x" * 3_000}, ParamsError, "unique_key is of 3000 bytes"),
 ]  # fmt: skip
 

@@ -32,6 +32,7 @@ PLANTED = {
         ("sereno_cleanup.planted_inside", "import sereno.engine")
     ],
     "Plugins do not know each other": [("sereno_reports.planted_sibling", "import sereno_cleanup")],
+    "CLI and HTTP ask the client": [("sereno.cli.planted_store", "import sereno.store.views")],
     "No cycles between siblings": [
         ("sereno_cleanup.planted_one", "import sereno_cleanup.planted_two"),
         ("sereno_cleanup.planted_two", "import sereno_cleanup.planted_one"),

@@ -12,9 +12,7 @@ from sereno.cli.options import DURATION, as_json, pass_invocation
 from sereno.cli.output import write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
-from sereno.store import trail
-from sereno.store.pool import Database
-from sereno.store.trail import ChangeView
+from sereno.client import ChangeView, Client
 
 _COLUMNS = (
     TableColumn("at"),
@@ -46,9 +44,9 @@ def command(
     It is kept for two years, or as long as the history job says.
     """
 
-    async def question(db: Database) -> tuple[list[ChangeView], datetime]:
-        page = await trail.changes(db, subject=subject, since=since, by=by, limit=limit)
-        return list(page.items), await db.fetchval("database_now")
+    async def question(client: Client) -> tuple[list[ChangeView], datetime]:
+        page = await client.changes(subject=subject, since=since, by=by, limit=limit)
+        return list(page.items), await client.now()
 
     found, now = ask(invocation, question)
     if as_json:

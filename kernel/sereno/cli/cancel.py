@@ -4,13 +4,10 @@ import click
 
 from sereno.cli.failure import FAILED, complain
 from sereno.cli.invocation import Invocation
-from sereno.cli.options import RUN, as_json, pass_invocation, requester
+from sereno.cli.options import RUN, as_json, pass_invocation
 from sereno.cli.output import write, write_json
 from sereno.cli.query import ask
-from sereno.model.errors import NotFoundError
-from sereno.store import runs, views
-from sereno.store.pool import Database
-from sereno.store.views import RunDetail
+from sereno.client import Cancellation, Client, RunDetail
 
 
 @click.command("cancel")
@@ -24,13 +21,11 @@ def command(invocation: Invocation, run: int, reason: str | None, as_json: bool)
     Exit code 1 when it is over already.
     """
 
-    async def question(db: Database) -> tuple[str | None, RunDetail | None]:
-        state = await runs.request_cancel(db, run, requester(), reason)
-        return state, None if state is None else await views.run(db, run, lines=0)
+    async def question(client: Client) -> tuple[Cancellation, RunDetail]:
+        return await client.cancel(run, reason=reason), await client.run(run, lines=0)
 
-    state, found = ask(invocation, question)
-    if state is None or found is None:
-        raise NotFoundError(f"there is no run {run}; `sereno runs` lists the newest")
+    asked, found = ask(invocation, question)
+    state = asked.state
     if as_json:
         write_json({**found.facts(), "asked": state == "running"})
     elif state == "cancelled":

@@ -1,7 +1,6 @@
 """``sereno cluster``: the replicas, and which of them leads."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 from rich.text import Text
@@ -15,17 +14,8 @@ from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
+from sereno.client import LeaderView, NodeView, Straggler
 from sereno.observe.leadership import why_nobody_leads
-from sereno.store import views
-from sereno.store.numbers import EndingNumbers, ending
-from sereno.store.pool import Database
-from sereno.store.stragglers import Straggler, overstaying
-from sereno.store.timeline import Timeline
-from sereno.store.timeline import since as timelines_since
-from sereno.store.views import LeaderView, NodeView
-
-_LATELY = timedelta(days=7)
-"""For how long it is told that the database went on from an older state."""
 
 _COLUMNS = (
     TableColumn("node"),
@@ -47,32 +37,19 @@ _COLUMNS = (
 def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
     """Show the replicas, and which of them leads."""
 
-    async def question(
-        db: Database,
-    ) -> tuple[
-        list[NodeView],
-        LeaderView,
-        list[Timeline],
-        Sequence[Straggler],
-        list[EndingNumbers],
-    ]:
-        if db.encoding.name.upper() != "UTF8":
-            remark(db.encoding.remedy)
-        leader = await views.leader(db)
-        async with db.connection() as connection:
-            lately = await timelines_since(connection, leader.now - _LATELY)
-        return await views.nodes(db), leader, lately, await overstaying(db), await ending(db)
-
-    nodes, leader, lately, left, numbers = ask(invocation, question)
-    nodes = [node for node in nodes if node.present or everything]
+    found = ask(invocation, lambda client: client.cluster())
+    leader, numbers = found.leader, found.numbers
+    if found.unfit is not None:
+        remark(found.unfit)
+    nodes = [node for node in found.nodes if node.present or everything]
     if as_json:
-        timelines = [timeline_json(t) for t in lately]
+        timelines = [timeline_json(t) for t in found.timelines]
         write_json(
             {
                 "leader": leader,
                 "nodes": nodes,
                 "timelines": timelines,
-                "overstaying": left,
+                "overstaying": found.overstaying,
                 "numbers": numbers,
             }
         )
@@ -85,13 +62,13 @@ def command(invocation: Invocation, everything: bool, as_json: bool) -> None:
         lease=invocation.settings.lease,
     )
     write(_headline(leader, why), wrap=True)
-    for timeline in lately:
+    for timeline in found.timelines:
         write(went_back(timeline), wrap=True)
     for one in numbers:
         write(styled(one.sentence, "yellow"), wrap=True)
     rows = [_row(node, leader, led=why is None) for node in nodes]
     write_table(_COLUMNS, rows, "no replica is running")
-    for straggler in left:
+    for straggler in found.overstaying:
         write(styled(_works_on(straggler), "yellow"), wrap=True)
 
 

@@ -34,6 +34,7 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
     "Runs": (
         CommandEntry("runs", "runs", "List the runs, the newest first."),
         CommandEntry("show", "show", "Tell what became of a run, or of a slot of a job."),
+        CommandEntry("logs", "logs", "Print what runs have said, and follow what they say."),
         CommandEntry("cancel", "cancel", "Stop a run."),
         CommandEntry("retry", "retry", "Queue a finished run again, with the same params."),
     ),

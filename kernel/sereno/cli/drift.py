@@ -8,7 +8,7 @@ from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.output import write, write_json, write_table
-from sereno.cli.query import ask
+from sereno.cli.query import ask_database
 from sereno.cli.table import TableColumn
 from sereno.engine.drift import foresee
 from sereno.model.drift import Drift
@@ -33,7 +33,7 @@ def print_drift(invocation: Invocation, as_json: bool) -> None:
     async def question(db: Database) -> list[Drift]:
         return await foresee(db, declared)
 
-    found = ask(invocation, question)
+    found = ask_database(invocation, question)
     if as_json:
         write_json(
             [

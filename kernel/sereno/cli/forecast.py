@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from sereno.cli.moments import moment
+from sereno.client import ScheduleView
 from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.zone import find_zone
 from sereno.plugins import DeclaredSchedule, Registry
-from sereno.store.views import ScheduleView
 from sereno.triggers.occurrences import next_slot, trigger_of
 from sereno.triggers.trigger import EPOCH
 

@@ -13,12 +13,8 @@ from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
-from sereno.model.errors import StoreUnavailableError
-from sereno.observe.job_watch import JobWatch
-from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
-from sereno.store import views
-from sereno.store.pool import Database
-from sereno.store.views import JobView, ScheduleView
+from sereno.client import Client, JobView, Overdue, ScheduleView
+from sereno.client.verbs import known_plugin
 
 _COLUMNS = (
     TableColumn("job"),
@@ -33,13 +29,6 @@ _COLUMNS = (
 )
 
 
-class Late(msgspec.Struct, frozen=True, kw_only=True):
-    """By how much a job is overdue, and why."""
-
-    by: timedelta
-    because: str
-
-
 @click.command("jobs")
 @click.option("--plugin", metavar="NAME", help="Only the jobs of this plugin.")
 @click.option("--all", "everything", is_flag=True, help="Also jobs that are declared no more.")
@@ -48,12 +37,12 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
 def command(invocation: Invocation, plugin: str | None, everything: bool, as_json: bool) -> None:
     """List the jobs: schedule, next slot, last run."""
 
-    async def question(db: Database) -> tuple[list[JobView], dict[str, Late]]:
-        return await views.jobs(db), await _overdue(db)
+    async def question(client: Client) -> tuple[list[JobView], dict[str, Overdue]]:
+        return await client.jobs(), await client.overdue()
 
     found, overdue = ask(invocation, question)
     if plugin is not None:
-        views.known_plugin(plugin, {*invocation.plugins.records, *(j.plugin for j in found)})
+        known_plugin(plugin, {*invocation.plugins.records, *(j.plugin for j in found)})
     found = [j for j in found if (everything or j.present) and plugin in (None, j.plugin)]
     if as_json:
         write_json([_as_json(job, overdue) for job in found])
@@ -76,21 +65,7 @@ def _none(plugin: str | None) -> str:
     return "no job is known to this database yet; `sereno run` brings them"
 
 
-async def _overdue(db: Database) -> dict[str, Late]:
-    """Return by how much jobs are overdue, and why, of those that are."""
-    glance = await JobWatch(db, patience=10.0).poll()
-    if glance.snapshot is None:
-        raise StoreUnavailableError(glance.error or "the database does not answer")
-    now, jobs = glance.snapshot.now.timestamp(), glance.jobs
-    found = {n: overdue_seconds(overdue_at(job, jobs, now), now) for n, job in jobs.items()}
-    return {
-        name: Late(by=timedelta(seconds=late), because=overdue_because(jobs[name], jobs, now) or "")
-        for name, late in found.items()
-        if late > 0
-    }
-
-
-def _as_json(job: JobView, overdue: dict[str, Late]) -> dict[str, object]:
+def _as_json(job: JobView, overdue: dict[str, Overdue]) -> dict[str, object]:
     found: dict[str, object] = msgspec.to_builtins(job, builtin_types=(timedelta, datetime))
     late = overdue.get(job.name)
     return found | {
@@ -99,7 +74,7 @@ def _as_json(job: JobView, overdue: dict[str, Late]) -> dict[str, object]:
     }
 
 
-def _rows(job: JobView, overdue: dict[str, Late]) -> Iterator[list[Cell]]:
+def _rows(job: JobView, overdue: dict[str, Overdue]) -> Iterator[list[Cell]]:
     last: list[Cell] = [
         word(job.last_state or ("running" if job.running else None)),
         moment(job.last_end_at, job.now),

@@ -13,10 +13,8 @@ from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import title, write, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import TableColumn
+from sereno.client import Client, ScheduleView
 from sereno.model.errors import NotFoundError, StoreError
-from sereno.store import views
-from sereno.store.pool import Database
-from sereno.store.views import ScheduleView
 
 _COLUMNS = (
     TableColumn("slot"),
@@ -76,8 +74,12 @@ def _schedules(invocation: Invocation, name: str) -> tuple[list[Forecast], datet
 def _stored(invocation: Invocation, name: str) -> _Stored | None:
     """Return what the database has, None where it is away or was never set up."""
 
-    async def question(db: Database) -> _Stored:
-        return _Stored(await views.schedules(db, name), await db.fetchval("watch"))
+    async def question(client: Client) -> _Stored:
+        try:
+            found = await client.schedules(name)
+        except NotFoundError:
+            found = []
+        return _Stored(found, await client.now())
 
     if invocation.is_embedded and not invocation.embedded.is_running():
         return None  # nothing is worth starting a server for this

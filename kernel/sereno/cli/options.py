@@ -1,7 +1,5 @@
 """The options that several commands share, and how a command gets them."""
 
-import getpass
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -87,15 +85,6 @@ def global_parameters() -> list[click.Option]:
     for option in found:
         option.hidden = True
     return found
-
-
-def requester() -> str:
-    """Return who asks, as ``user@host``."""
-    try:
-        name = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        name = f"uid {os.getuid()}"
-    return f"{name}@{os.uname().nodename}"
 
 
 class _Run(click.ParamType[int]):

@@ -5,7 +5,7 @@ from typing import Any
 
 from sereno.cli.invocation import Invocation
 from sereno.cli.output import write
-from sereno.cli.query import ask
+from sereno.cli.query import ask_database
 from sereno.cli.refusals import refused_here
 from sereno.model.errors import SchemaError, SerenoError, StoreError, StoreUnavailableError
 from sereno.settings import redact
@@ -36,7 +36,7 @@ def database_facts(invocation: Invocation) -> dict[str, Any]:
             return await plugin_schemas(db), await refused(db), await unheard(db)
 
     try:
-        found, refusals, silent = ask(invocation, question)
+        found, refusals, silent = ask_database(invocation, question)
     except SchemaError:
         told["why"] = "it has no schema of this version yet: `sereno migrate`"
         return told
@@ -84,7 +84,7 @@ def migrate_plugins(invocation: Invocation, post: bool) -> dict[str, Any]:
             done["faults"].append(redact(str(error)))
         else:
             done["plugins"][plugin] = schema
-    done["orphans"] = _orphans(invocation, ask(invocation, plugin_schemas))
+    done["orphans"] = _orphans(invocation, ask_database(invocation, plugin_schemas))
     return done
 
 

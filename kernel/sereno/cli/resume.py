@@ -1,21 +1,21 @@
-"""``sereno resume``: lets a paused schedule fire again."""
+"""``sereno resume``: lets paused schedules fire again."""
 
 from typing import Literal, cast
 
 import click
 
 from sereno.cli.invocation import Invocation
-from sereno.cli.options import as_json, pass_invocation, requester
+from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import write, write_json
+from sereno.cli.pause import check_choice, choice
 from sereno.cli.query import ask
-from sereno.store import schedules
-from sereno.store.pool import Database
+from sereno.client import Client, Resumed
 
 _Replay = Literal["none", "last", "all"]
 
 
 @click.command("resume")
-@click.argument("name", metavar="JOB|SCHEDULE")
+@choice
 @click.option(
     "--run",
     "replay",
@@ -27,20 +27,35 @@ _Replay = Literal["none", "last", "all"]
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the schedule.")
 @as_json
 @pass_invocation
-def command(invocation: Invocation, name: str, replay: str, reason: str, as_json: bool) -> None:
-    """Resume a paused schedule, or all schedules of a job, from the next slot on."""
+def command(
+    invocation: Invocation,
+    name: str | None,
+    plugin: str | None,
+    everything: bool,
+    replay: str,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Resume what is paused, chosen as for `sereno pause`, from the next slot on."""
+    check_choice(name, plugin, everything)
 
-    async def question(db: Database) -> tuple[list[str], list[int]]:
-        run = cast(_Replay, replay)
-        return await schedules.resume(db, name, by=requester(), run=run, reason=reason)
+    async def question(client: Client) -> Resumed:
+        return await client.resume(
+            name,
+            plugin=plugin,
+            everything=everything,
+            replay=cast(_Replay, replay),
+            reason=reason,
+        )
 
-    resumed, runs = ask(invocation, question)
+    found = ask(invocation, question)
     if as_json:
-        write_json({"resumed": resumed, "runs": runs})
+        write_json({"resumed": found.resumed, "runs": found.runs})
         return
-    for schedule in resumed:
+    for schedule in found.resumed:
         write(f"schedule '{schedule}' is resumed")
-    if runs:
-        write(f"queued for slots in the pause: run {', '.join(map(str, runs))}")
-    if not resumed:
-        write(f"'{name}' was not paused, nothing was changed")
+    if found.runs:
+        write(f"queued for slots in the pause: run {', '.join(map(str, found.runs))}")
+    if not found.resumed:
+        meant = name or (f"--plugin {plugin}" if plugin else "--all")
+        write(f"'{meant}' was not paused, nothing was changed")

@@ -19,14 +19,12 @@ from sereno.cli.moments import ended, lasting
 from sereno.cli.options import DURATION, reveal_option
 from sereno.cli.output import console, styled, write, write_json
 from sereno.cli.query import ask
+from sereno.client import Client, LeaderView, RunDetail
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.run import FINAL
 from sereno.model.terminal import moves_its_cursor
 from sereno.model.text import visible, visible_line
 from sereno.settings import redact
-from sereno.store import views
-from sereno.store.pool import Database
-from sereno.store.views import LeaderView, RunDetail
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,8 +69,8 @@ def follow(
     Ctrl-C ends the waiting and not the run; so does `timeout`, with exit code 1.
     """
 
-    async def wait(db: Database) -> RunDetail:
-        return await _watch(db, run_id, timeout, reveal)
+    async def wait(client: Client) -> RunDetail:
+        return await _watch(client, run_id, timeout, reveal)
 
     try:
         run = ask(invocation, wait)
@@ -93,7 +91,7 @@ def follow(
         raise click.exceptions.Exit(FAILED)
 
 
-async def _watch(db: Database, run_id: int, timeout: timedelta | None, reveal: bool) -> RunDetail:
+async def _watch(client: Client, run_id: int, timeout: timedelta | None, reveal: bool) -> RunDetail:
     waiting = _Waiting(run_id)
     run: RunDetail | None = None
     until = math.inf if timeout is None else monotonic() + timeout.total_seconds()
@@ -101,14 +99,14 @@ async def _watch(db: Database, run_id: int, timeout: timedelta | None, reveal: b
         polls = 0
         while True:
             with suppress(StoreUnavailableError):
-                run = await views.run(db, run_id, lines=_LINES, reveal=reveal)
+                run = await client.run(run_id, lines=_LINES, reveal=reveal)
                 waiting.print_attempts(run)
                 if run.state in FINAL:
                     return run
-                waiting.show(run, await views.leader(db))
+                waiting.show(run, await client.leader())
             left = until - monotonic()
             if left <= 0:
-                return run or await views.run(db, run_id, lines=_LINES, reveal=reveal)
+                return run or await client.run(run_id, lines=_LINES, reveal=reveal)
             polls += 1
             pause = _QUICK_SECONDS if polls < _QUICK_POLLS else _SLOW_SECONDS
             await asyncio.sleep(min(pause, left))

@@ -13,11 +13,7 @@ from sereno.cli.output import styled, title, word, write, write_facts, write_jso
 from sereno.cli.query import ask
 from sereno.cli.runs import progress
 from sereno.cli.table import Cell
-from sereno.model.run import LogLine
-from sereno.store import views
-from sereno.store.pool import Database
-from sereno.store.stragglers import Straggler, overstaying
-from sereno.store.views import AttemptView, RunDetail, WarningView
+from sereno.client import AttemptView, Client, LogLine, RunDetail, Straggler, WarningView
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
@@ -25,9 +21,9 @@ _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG":
 def show(invocation: Invocation, run_id: int, lines: int, *, reveal: bool, as_json: bool) -> None:
     """Print the run `run_id` with its last `lines` log lines."""
 
-    async def question(db: Database) -> tuple[RunDetail, list[Straggler]]:
-        found = await views.run(db, run_id, lines=lines, reveal=reveal)
-        return found, [s for s in await overstaying(db) if s.run_id == run_id]
+    async def question(client: Client) -> tuple[RunDetail, list[Straggler]]:
+        found = await client.run(run_id, lines=lines, reveal=reveal)
+        return found, [s for s in await client.overstaying() if s.run_id == run_id]
 
     run, left = ask(invocation, question)
     if as_json:

@@ -1,24 +1,24 @@
 """``sereno runs``: the runs, the newest first."""
 
-from typing import cast
+from datetime import datetime
+from typing import Any
 
 import click
 from rich.text import Text
 
+from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write_json, write_table
+from sereno.cli.params import read_some
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
-from sereno.model.run import RunState
+from sereno.client import Client, RunFilter, RunView
 from sereno.model.text import visible
-from sereno.store import search, views
-from sereno.store.filters import RunFilter
-from sereno.store.pool import Database
-from sereno.store.views import LeaderView, RunView
 
 STATES = ("queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost")
+CAUSES = ("slot", "person", "program", "chain", "retry")
 _COLUMNS = (
     TableColumn("run", right=True),
     TableColumn("job"),
@@ -34,41 +34,72 @@ _COLUMNS = (
 
 
 @click.command("runs")
-@click.argument("only", metavar="[JOB]", required=False)
+@click.argument("only", metavar="[JOB|PATTERN]", required=False)
 @click.option("--job", metavar="JOB", help="The same as the argument.")
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="Only these states."
 )
+@click.option(
+    "--cause", "causes", type=click.Choice(CAUSES), multiple=True, help="Only of these causes."
+)
+@click.option("--schedule", metavar="NAME", help="Only those of this schedule.")
+@click.option("--node", metavar="NAME", help="Only those on this replica: its label, or its id.")
+@click.option("--by", metavar="WHO", help="Only what WHO asked for: ann@host, or ann.")
+@click.option("--since", metavar="TIME", help="Only those queued then or later: -2h, 08:00.")
+@click.option("--until", metavar="TIME", help="Only those queued before.")
+@click.option(
+    "-p", "--param", "pairs", metavar="KEY=VALUE", multiple=True, help="Only with this param."
+)
+@click.option("--error", metavar="TEXT", help="Only with this in the error, in whatever case.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @as_json
 @pass_invocation
 def command(
     invocation: Invocation,
+    /,
     only: str | None,
     job: str | None,
-    states: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    pairs: tuple[str, ...],
     limit: int,
     as_json: bool,
+    **narrowed: Any,
 ) -> None:
-    """List the runs, the newest first: all, or those of JOB."""
+    """List the runs, the newest first: all, or those of JOB, or of jobs like 'etl.*'."""
     if only is not None and job not in (None, only):
         raise click.UsageError(f"'{only}' and --job {job} are two jobs; name one")
     job = job if only is None else only
+    narrowed["requested_by"] = narrowed.pop("by")
 
-    async def question(db: Database) -> tuple[list[RunView], LeaderView]:
-        wanted = RunFilter(job=job, states=cast(tuple[RunState, ...], states))
-        page = await search.runs(db, wanted, limit=limit)
-        found = [*page.items]
-        while len(found) < limit and page.older is not None:
-            page = await search.runs(db, wanted, limit=limit - len(found), at=page.older)
-            found += page.items
-        return found, await views.leader(db)
+    async def question(client: Client) -> tuple[list[RunView], datetime]:
+        now = await client.now()
+        wanted = RunFilter(
+            job=job,
+            since=None if since is None else read_instant(since, now),
+            until=None if until is None else read_instant(until, now),
+            params=read_some(pairs, None),
+            **narrowed,
+        )
+        return await _first(client, wanted, limit), now
 
-    found, leader = ask(invocation, question)
+    found, now = ask(invocation, question)
     if as_json:
         write_json([run.facts() for run in found])
         return
-    write_table(_COLUMNS, [_row(run, leader) for run in found], _none(job, states))
+    narrow = any((since, until, pairs, *(v for k, v in narrowed.items() if k != "states")))
+    none = "no run is so" if narrow else _none(job, narrowed["states"])
+    write_table(_COLUMNS, [_row(run, now) for run in found], none)
+
+
+async def _first(client: Client, wanted: RunFilter, limit: int) -> list[RunView]:
+    """Return the newest `limit` runs, however far back they are."""
+    page = await client.runs(wanted, limit=limit)
+    found = [*page.items]
+    while len(found) < limit and page.older is not None:
+        page = await client.runs(wanted, limit=limit, cursor=page.older)
+        found += page.items
+    return found[:limit]
 
 
 def _none(job: str | None, states: tuple[str, ...]) -> str:
@@ -82,8 +113,7 @@ def _none(job: str | None, states: tuple[str, ...]) -> str:
     )
 
 
-def _row(run: RunView, leader: LeaderView) -> list[Cell]:
-    now = leader.now
+def _row(run: RunView, now: datetime) -> list[Cell]:
     took = None if run.started_at is None else (run.finished_at or now) - run.started_at
     waits = run.state == "queued"
     return [

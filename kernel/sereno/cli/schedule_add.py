@@ -1,21 +1,19 @@
 """``sereno schedule add``: one more schedule of a job, made by a person."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import click
 
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
-from sereno.cli.options import as_json, pass_invocation, requester
+from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
 from sereno.cli.query import ask
 from sereno.cli.schedule_fit import declared_job, read_policies
 from sereno.cli.schedule_options import schedule_options
-from sereno.model.schedule_spec import ScheduleSpec
-from sereno.store import schedules, views
-from sereno.store.pool import Database
+from sereno.client import Client, ScheduleAdded
 from sereno.triggers import parse
 
 
@@ -49,20 +47,22 @@ def command(
     params = read_params(pairs, None, known)
     chosen = read_policies(policies, known, f"schedule '{name}'")
 
-    async def question(db: Database) -> datetime:
-        await views.known_job(db, job, invocation.registry.jobs)
-        now = await db.fetchval("watch")
-        declared = ScheduleSpec(
-            trigger=text,
+    async def question(client: Client) -> ScheduleAdded:
+        await client.job(job)
+        now = await client.now()
+        return await client.add_schedule(
+            job,
+            text,
+            label=label,
             params=params,
-            starts_at=None if start is None else read_instant(start, now),
-            ends_at=None if end is None else read_instant(end, now),
-            jitter=jitter or None,
+            start=None if start is None else read_instant(start, now),
+            end=None if end is None else read_instant(end, now),
+            jitter=jitter,
             policies=chosen,
+            reason=reason,
         )
-        return await schedules.add(db, name, known, declared, by=requester(), reason=reason)
 
-    first = ask(invocation, question)
+    first = ask(invocation, question).next_slot
     if as_json:
         write_json({"schedule": name, "job": job, "trigger": text, "next_slot": first})
     else:

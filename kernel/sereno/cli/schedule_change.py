@@ -1,41 +1,30 @@
 """``sereno schedule change``: lays what a person wants over what a schedule declares."""
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import cast
 
 import click
-import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from sereno.cli.failure import remark
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
-from sereno.cli.options import as_json, pass_invocation, requester
+from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import write, write_json
-from sereno.cli.params import read_params
+from sereno.cli.params import read_some
 from sereno.cli.query import ask
 from sereno.cli.schedule_fit import declared_job, read_policies
 from sereno.cli.schedule_options import schedule_options
-from sereno.model.job import Job
-from sereno.model.schedule_spec import ScheduleSpec
-from sereno.store import schedules
-from sereno.store.pool import Database
-from sereno.store.schedules import LockedSchedule
+from sereno.client import Client, ScheduleChanged
+from sereno.client.revision import Part
+from sereno.model.errors import NotFoundError
 from sereno.triggers import parse
 
 _SETTLED_AHEAD = timedelta(milliseconds=50)
 """How far ahead of now a change may begin to hold, as what is settled already is settled."""
 
-_FIELDS = {
-    "trigger": "trigger",
-    "params": "params",
-    "start": "starts_at",
-    "end": "ends_at",
-    "jitter": "jitter",
-    "policies": "policies",
-}
+_PARTS = ("trigger", "params", "start", "end", "jitter", "policies", "all")
 
 
 @click.command("change")
@@ -44,7 +33,7 @@ _FIELDS = {
 @schedule_options
 @click.option(
     "--reset",
-    type=click.Choice([*_FIELDS, "all"]),
+    type=click.Choice(_PARTS),
     multiple=True,
     help="As it was declared again; repeat.",
 )
@@ -68,86 +57,60 @@ def command(
     A param or a policy that is not named stays as it is; --start none, --end none and --jitter 0s
     take these away. What is declared is kept, and --reset goes back to it.
     """
-    wanted = {
-        "trigger": None if trigger is None else parse(trigger).text,
-        "starts_at": start,
-        "ends_at": end,
-        "jitter": UNSET if jitter == timedelta(0) else jitter,
-    }
-    given = {key: value for key, value in wanted.items() if value is not None}
-    if not (given or pairs or policies or reset):
+    if not (trigger or start or end or jitter is not None or pairs or policies or reset):
         raise click.UsageError("nothing to change is named; `sereno schedule change --help`")
-    changed: dict[str, Any] = {}
 
-    def revision(standing: LockedSchedule) -> Mapping[str, Any]:
-        job = declared_job(invocation, standing.job)
-        changes: dict[str, Any] = _reset(reset)
-        current = _laid(standing, changes)
-        changes |= {k: _instant(k, v, standing.now) for k, v in given.items()}
-        if pairs:
-            changes["params"] = _params(current.params, pairs, job)
-        if policies:
-            subject = f"schedule '{standing.name}'"
-            changes["policies"] = current.policies | read_policies(policies, job, subject)
-        changed["schedule"], changed["job"] = standing.name, standing.job
-        changed["valid_from"] = standing.now
-        return _as_json(changes)
-
-    async def question(db: Database) -> None:
-        found, changed["next_slot"] = await schedules.override(
-            db,
+    async def question(client: Client) -> ScheduleChanged:
+        now = await client.now()
+        job = declared_job(invocation, await _job_of(client, name)) if pairs or policies else None
+        return await client.change_schedule(
             name,
-            revision,
-            jobs=lambda job: declared_job(invocation, job),
-            by=requester(),
+            trigger=None if trigger is None else parse(trigger),
+            params=read_some(pairs, job),
+            start=_instant(start, now),
+            end=_instant(end, now),
+            jitter=UNSET if jitter is None else jitter,
+            policies={} if job is None else read_policies(policies, job, f"schedule '{name}'"),
+            reset=cast(tuple[Part, ...], reset),
             reason=reason,
         )
-        changed["trigger"], changed["state"] = found.trigger, found.state
-        changed["valid_from"], changed["now"] = found.valid_from, changed["valid_from"]
 
-    ask(invocation, question)
-    _write_change(changed, as_json)
+    _write_change(ask(invocation, question), as_json)
 
 
-def _write_change(changed: dict[str, Any], as_json: bool) -> None:
-    if changed["valid_from"] - changed.pop("now") > _SETTLED_AHEAD:
+async def _job_of(client: Client, name: str) -> str:
+    """Return whose schedule `name` is; what is none is left to who changes it."""
+    try:
+        return (await client.schedules(name))[0].job
+    except (NotFoundError, IndexError):
+        return name.partition("@")[0]
+
+
+def _write_change(changed: ScheduleChanged, as_json: bool) -> None:
+    if changed.valid_from - changed.changed_at > _SETTLED_AHEAD:
         remark(
-            f"its slot {exact(changed['valid_from'])}, put off to then by its jitter, stays with"
-            " the version before; the change holds for what comes after it"
+            f"its slot {exact(changed.valid_from)}, put off to then by its jitter, stays with the"
+            " version before; the change holds for what comes after it"
         )
     if as_json:
-        write_json(changed)
-    elif changed["state"] == "active":
-        following = exact(changed["next_slot"])
-        write(f"schedule '{changed['schedule']}' is changed, its next slot is {following}")
+        write_json(
+            {
+                "schedule": changed.schedule,
+                "job": changed.job,
+                "valid_from": changed.valid_from,
+                "next_slot": changed.next_slot,
+                "trigger": changed.version.trigger,
+                "state": changed.version.state,
+            }
+        )
+    elif changed.version.state == "active":
+        following = exact(changed.next_slot)
+        write(f"schedule '{changed.schedule}' is changed, its next slot is {following}")
     else:
-        write(f"schedule '{changed['schedule']}' is changed, and still {changed['state']}")
+        write(f"schedule '{changed.schedule}' is changed, and still {changed.version.state}")
 
 
-def _reset(names: Sequence[str]) -> dict[str, Any]:
-    fields = _FIELDS.values() if "all" in names else [_FIELDS[name] for name in names]
-    return dict.fromkeys(fields)
-
-
-def _instant(key: str, value: Any, now: datetime) -> Any:
-    if key not in ("starts_at", "ends_at"):
-        return value
-    return UNSET if value == "none" else read_instant(value, now)
-
-
-def _params(current: Mapping[str, Any], pairs: Sequence[str], job: Job) -> dict[str, Any]:
-    return read_params(pairs, msgspec.json.encode(current).decode(), job)
-
-
-def _laid(standing: LockedSchedule, changes: Mapping[str, Any]) -> ScheduleSpec:
-    """Return what holds once `changes` are made: None stands for what is declared, UNSET for
-    nothing."""
-    laid = {
-        key: getattr(standing.declared, key) if value is None else None if value is UNSET else value
-        for key, value in changes.items()
-    }
-    return msgspec.structs.replace(standing.current, **laid)
-
-
-def _as_json(changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {k: v if v is UNSET else msgspec.to_builtins(v) for k, v in changes.items()}
+def _instant(given: str | None, now: datetime) -> datetime | UnsetType | None:
+    if given is None:
+        return UNSET
+    return None if given == "none" else read_instant(given, now)

@@ -12,10 +12,8 @@ from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import word, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
+from sereno.client import Client, ScheduleView
 from sereno.settings import hidden
-from sereno.store import views
-from sereno.store.pool import Database
-from sereno.store.views import ScheduleView
 
 _COLUMNS = (
     TableColumn("schedule"),
@@ -30,17 +28,14 @@ _COLUMNS = (
 
 
 @click.command("list")
-@click.option("--job", metavar="JOB", help="Only those of this job.")
+@click.option("--job", metavar="JOB", help="Only those of this job, or of those like 'etl.*'.")
 @as_json
 @pass_invocation
 def command(invocation: Invocation, job: str | None, as_json: bool) -> None:
     """List the schedules: who made them, when they are due, what was changed."""
 
-    async def question(db: Database) -> tuple[list[ScheduleView], datetime]:
-        found = await views.schedules(db, job)
-        if job is not None and not found:
-            await views.known_job(db, job)
-        return found, await db.fetchval("watch")
+    async def question(client: Client) -> tuple[list[ScheduleView], datetime]:
+        return await client.schedules(job), await client.now()
 
     found, now = ask(invocation, question)
     if as_json:

@@ -1,17 +1,12 @@
 """``sereno schedule remove``: takes a schedule away that a person has made."""
 
-from datetime import datetime
-
 import click
 
 from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
-from sereno.cli.options import as_json, pass_invocation, requester
+from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import write, write_json
 from sereno.cli.query import ask
-from sereno.store import schedules
-from sereno.store.pool import Database
-from sereno.store.version import ends_with_it
 
 
 @click.command("remove")
@@ -25,13 +20,10 @@ def command(invocation: Invocation, name: str, reason: str, as_json: bool) -> No
     One that a plugin or the configuration declares would come back: pause that instead.
     """
 
-    async def question(db: Database) -> tuple[str, list[datetime]]:
-        return await schedules.remove(db, name, by=requester(), reason=reason)
-
-    removed, slots = ask(invocation, question)
-    if slots:
-        remark(ends_with_it(slots))
+    found = ask(invocation, lambda client: client.remove_schedule(name, reason=reason))
+    if found.ended:
+        remark(found.remark)
     if as_json:
-        write_json({"removed": removed, "ended": slots})
+        write_json({"removed": found.schedule, "ended": found.ended})
     else:
-        write(f"schedule '{removed}' is removed; its history is kept")
+        write(f"schedule '{found.schedule}' is removed; its history is kept")

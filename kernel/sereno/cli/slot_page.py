@@ -1,8 +1,6 @@
 """Why a slot of a job did (not) run, in sentences."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from rich.text import Text
@@ -13,35 +11,9 @@ from sereno.cli.moments import exact, lasting
 from sereno.cli.output import styled, title, word, write, write_json
 from sereno.cli.query import ask
 from sereno.cli.run_page import print_outcome
+from sereno.client import Client, Explanation, RuleView, RunDetail, SlotView
 from sereno.model.run import FINAL
-from sereno.store import views
-from sereno.store.pool import Database
-from sereno.store.views import RuleView, RunDetail, SlotView
-from sereno.triggers.instant import MICROSECOND
-from sereno.triggers.occurrences import next_slot, trigger_of
-
-_MINUTE = timedelta(minutes=1)
-_NEAR = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    """What was due in [at, until) and what became of it. `near`: verdicts of a day around.
-    `kept_from`: older slots may have been pruned; None: none were."""
-
-    at: datetime
-    until: datetime
-    now: datetime
-    rules: list[RuleView]
-    slots: list[SlotView]
-    near: list[SlotView]
-    runs: dict[int, RunDetail]
-    kept_from: datetime | None
-
-    @property
-    def forgotten(self) -> bool:
-        """Tell whether it is too long ago to be known."""
-        return not self.slots and self.kept_from is not None and self.at < self.kept_from
+from sereno.triggers.occurrences import next_slot
 
 
 def show(
@@ -49,10 +21,7 @@ def show(
 ) -> None:
     """Print what became of `job`'s slots at the instant that the text `at` names."""
 
-    async def question(db: Database) -> _Answer:
-        return await _find(db, job, at, lines, reveal)
-
-    answer = ask(invocation, question)
+    answer = ask(invocation, lambda client: _find(client, job, at, lines, reveal))
     if as_json:
         write_json(_as_json(job, answer))
         return
@@ -79,36 +48,17 @@ def show(
         print_outcome(run)
 
 
-async def _find(db: Database, job: str, at: str, lines: int, reveal: bool) -> _Answer:
-    await views.known_job(db, job)
-    now = await db.fetchval("watch")
-    instant = read_instant(at, now)
+async def _find(client: Client, job: str, at: str, lines: int, reveal: bool) -> Explanation:
+    await client.job(job)
+    instant = read_instant(at, await client.now())
     if at.strip()[0] in "+-":
         instant = instant.replace(second=0, microsecond=0)
-    # A time without seconds means its whole minute, as jitter and second fields fall into it.
-    until = instant + (MICROSECOND if instant.second or instant.microsecond else _MINUTE)
-    found = await views.slots(db, job, instant, until - MICROSECOND)
-    near = await views.slots(db, job, instant - _NEAR, instant + _NEAR, limit=10_000)
-    runs = {
-        slot.run_id: await views.run(db, slot.run_id, lines=lines, reveal=reveal)
-        for slot in found[:5]
-        if slot.run_id is not None
-    }
-    return _Answer(
-        at=instant,
-        until=until,
-        now=now,
-        rules=await views.rules(db, job, max(instant, found[0].first_slot) if found else until),
-        slots=found,
-        near=near,
-        runs=runs,
-        kept_from=await db.fetchval("history_kept_from"),
-    )
+    return await client.explain(job, instant, lines=lines, reveal=reveal)
 
 
-def _sentences(rule: RuleView, answer: _Answer) -> Iterator[Text | str]:
+def _sentences(rule: RuleView, answer: Explanation) -> Iterator[Text | str]:
     found = [s for s in answer.slots if s.schedule == rule.name]
-    due = _due(rule, answer)
+    due = answer.due[rule.name]
     for slot in found:
         yield _verdict(slot, answer)
     if found:
@@ -128,7 +78,7 @@ def _sentences(rule: RuleView, answer: _Answer) -> Iterator[Text | str]:
         yield "It is older than the retention of the history, or its row was deleted by hand."
 
 
-def _verdict(slot: SlotView, answer: _Answer) -> Text:
+def _verdict(slot: SlotView, answer: Explanation) -> Text:
     leader = f"'{slot.node}'" if slot.node else "a replica that is not kept any more"
     decided = f" Decided by {leader}, leader of term {slot.term}, at {exact(slot.decided_at)}."
     reason = f": {slot.reason}." if slot.reason else "."
@@ -162,7 +112,7 @@ def _rule(rule: RuleView) -> str:
     )
 
 
-def _why_not_due(rule: RuleView, answer: _Answer) -> Iterator[str]:
+def _why_not_due(rule: RuleView, answer: Explanation) -> Iterator[str]:
     version = rule.definition
     if version.state in ("orphaned", "removed"):
         at = exact(rule.changed_at)
@@ -179,17 +129,6 @@ def _why_not_due(rule: RuleView, answer: _Answer) -> Iterator[str]:
             yield f"The slot before it was {exact(last.last_slot)} ({last.verdict})."
         after = next_slot(version, rule.name, answer.at)
         yield f"The slot after it: {exact(after)}." if after else "No slot comes after it."
-
-
-def _due(rule: RuleView, answer: _Answer) -> datetime | None:
-    if rule.definition.state in ("orphaned", "removed"):
-        return None
-    trigger = trigger_of(rule.definition.trigger, rule.definition.jitter, rule.name)
-    slot = trigger.next_after(answer.at - MICROSECOND)
-    ends = rule.definition.ends_at
-    if slot is None or slot >= answer.until or (ends is not None and slot >= ends):
-        return None
-    return slot
 
 
 def _run(run: RunDetail) -> Text:
@@ -212,14 +151,14 @@ def _run(run: RunDetail) -> Text:
     )
 
 
-def _as_json(job: str, answer: _Answer) -> dict[str, Any]:
+def _as_json(job: str, answer: Explanation) -> dict[str, Any]:
     return {
         "job": job,
         "at": answer.at,
         "kept_from": answer.kept_from,
         "slots": answer.slots,
         "schedules": [
-            {"schedule": r.name, "rule": r, "due": _due(r, answer)} for r in answer.rules
+            {"schedule": r.name, "rule": r, "due": answer.due[r.name]} for r in answer.rules
         ],
         "runs": [run.facts() for run in answer.runs.values()],
     }

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sereno.cli.moments import exact
-from sereno.store.timeline import Timeline
+from sereno.client import Timeline
 
 
 def went_back(timeline: Timeline) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,18 +12,15 @@ from sereno.cli.failure import remark
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
-from sereno.cli.options import as_json, pass_invocation, requester
+from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import write, write_json
 from sereno.cli.params import read_params
 from sereno.cli.query import ask
 from sereno.cli.run_follower import check_waiting, follow, waiting_options
+from sereno.client import Client, Requested, RunDetail
 from sereno.model.errors import NotFoundError, SchemaError
 from sereno.model.job import Job
 from sereno.model.trace import is_traceparent
-from sereno.store import queue, views
-from sereno.store.pool import Database
-from sereno.store.queue import Requested
-from sereno.store.views import RunDetail
 
 _POLL_EVERY, _PATIENCE = timedelta(milliseconds=200), timedelta(seconds=30)
 
@@ -68,26 +66,23 @@ def command(
     check_waiting(wait, timeout)
     params = read_params(pairs, document, _declared(invocation, job))
 
-    async def asked(db: Database) -> tuple[Requested, RunDetail]:
-        run_at = None if at is None else _future(at, await db.fetchval("watch"))
-        if wait and job in invocation.registry.jobs:
-            await _brought(db, job, timeout or _PATIENCE)
-        try:
-            found = await queue.request(
-                db,
+    async def asked(client: Client) -> tuple[Requested, RunDetail]:
+        run_at = None if at is None else _future(at, await client.now())
+        patience = (timeout or _PATIENCE) if wait and job in invocation.registry.jobs else None
+        found = await _brought(
+            job,
+            patience,
+            lambda: client.request(
                 job,
                 params,
-                requested_by=requester(),
-                cause="person",
                 run_at=run_at,
                 priority=priority,
                 unique_key=unique_key,
-                trace_context=traceparent,
-            )
-        except NotFoundError:
-            await views.known_job(db, job, invocation.registry.jobs)
-            raise
-        return found, await views.run(db, found.run_id, lines=0)
+                traceparent=traceparent,
+                by_person=True,
+            ),
+        )
+        return found, await client.run(found.run_id, lines=0)
 
     found, run = ask(invocation, asked)
     run_id = found.run_id
@@ -102,19 +97,20 @@ def command(
         write(f"run {run_id} of job '{job}' is queued{when}; `sereno show {run_id}` tells of it")
 
 
-async def _brought(db: Database, job: str, patience: timedelta) -> None:
-    """Wait for a replica to bring the job to the database, as one that has just been started."""
-    said = False
-    for _ in range(int(min(patience, _PATIENCE) / _POLL_EVERY)):
+async def _brought(
+    job: str, patience: timedelta | None, request: Callable[[], Awaitable[Requested]]
+) -> Requested:
+    """Return what `request` does, once a replica has brought the job to the database, as one that
+    has just been started; for how long that is waited for, None for not at all."""
+    looks = 0 if patience is None else int(min(patience, _PATIENCE) / _POLL_EVERY)
+    for look in range(looks):
         try:
-            await views.known_job(db, job)
+            return await request()
         except (NotFoundError, SchemaError):
-            if not said:
+            if look == 0:
                 remark(f"no replica has brought job '{job}' yet; `sereno run` starts one, waiting")
-            said = True
             await asyncio.sleep(_POLL_EVERY.total_seconds())
-        else:
-            return
+    return await request()
 
 
 def _trace(given: str | None) -> str | None:

@@ -15,8 +15,7 @@ from sereno.cli.query import ask
 from sereno.cli.table import TableColumn
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
-from sereno.engine.verification import Account, verify
-from sereno.store.pool import Database
+from sereno.client import Account
 
 _COLUMNS = (
     TableColumn("fault"),
@@ -42,10 +41,7 @@ def command(invocation: Invocation, since: timedelta, as_json: bool) -> None:
     Exit code 1 when one is; it is listed then.
     """
 
-    async def question(db: Database) -> Account:
-        return await verify(db, since)
-
-    account = ask(invocation, question)
+    account = ask(invocation, lambda client: client.verify(since))
     if as_json:
         write_json(_as_json(account))
     else:

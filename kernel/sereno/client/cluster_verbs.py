@@ -13,6 +13,7 @@ from sereno.observe.job_watch import JobWatch
 from sereno.observe.overdue import overdue_at, overdue_because, overdue_seconds
 from sereno.store import cluster, trail, views
 from sereno.store.cluster import PluginView, TermView, Totals
+from sereno.store.numbers import EndingNumbers, ending
 from sereno.store.page import Page
 from sereno.store.stragglers import Straggler, overstaying
 from sereno.store.timeline import Timeline
@@ -33,14 +34,18 @@ class Overdue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
-    """The replicas that are alive or were within a day, and who leads. `timelines`: when, in the
-    last week, the database went on from an older state; `overstaying`: attempts that work on after
-    they were told to stop; `unfit`: which letters the database cannot keep, and the remedy."""
+    """The replicas that are alive or were within a day, and who leads.
+
+    `timelines`: when, in the last week, the database went on from an older state; `overstaying`:
+    attempts that work on after they were told to stop; `numbers`: those that come to their end;
+    `unfit`: which letters the database cannot keep, and the remedy.
+    """
 
     leader: LeaderView
     nodes: tuple[NodeView, ...]
     timelines: tuple[Timeline, ...]
     overstaying: tuple[Straggler, ...]
+    numbers: tuple[EndingNumbers, ...] = ()
     unfit: str | None = None
 
 
@@ -92,6 +97,7 @@ class ClusterVerbs(Verbs):
             nodes=tuple(await views.nodes(self._db)),
             timelines=tuple(lately),
             overstaying=tuple(await self.overstaying()),
+            numbers=tuple(await ending(self._db)),
             unfit=None if whole else self._db.encoding.remedy,
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sereno.client.verbs import Duration, Verbs, checked_id, checked_limit
+from sereno.client.verbs import Duration, Verbs, check_texts, checked_id, checked_limit
 from sereno.model.bounds import checked_json
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import (
@@ -76,6 +76,8 @@ class RunVerbs(Verbs):
         `sereno.enqueue` and no more can do this as long as it names no `requested_by`. Raises
         NotFoundError for an unknown job, ParamsError on params or an instant that do not fit.
         """
+        check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
+        check_texts(traceparent=traceparent)
         queue.check(job, run_at, priority)
         found = await self._asked(
             connection,
@@ -101,6 +103,7 @@ class RunVerbs(Verbs):
 
         What else is said holds for every one of them, as for `enqueue`.
         """
+        check_texts(job=job, requested_by=requested_by, traceparent=traceparent)
         queue.check(job, run_at, priority)
         texts = [self._text(job, each, n) for n, each in enumerate(params, 1)]
         return await self._asked(
@@ -128,6 +131,8 @@ class RunVerbs(Verbs):
         Wants SELECT and INSERT on the runs, and an instant that is still to come. `by_person`: its
         cause is ``person``.
         """
+        check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
+        check_texts(traceparent=traceparent)
         try:
             return await queue.request(
                 self._db,
@@ -190,6 +195,7 @@ class RunVerbs(Verbs):
 
         Raises NotFoundError.
         """
+        check_texts(reason=reason, requested_by=requested_by)
         by = self._by(requested_by)
         state = await runs.request_cancel(self._db, checked_id(run_id), by, reason)
         if state is None:

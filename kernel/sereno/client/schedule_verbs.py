@@ -9,14 +9,15 @@ from msgspec import UNSET, UnsetType
 
 from sereno.client.revision import Part, ScheduleRevision
 from sereno.client.slot_verbs import MOST_SLOTS, SlotVerbs, slots_of, text_of
-from sereno.client.verbs import Duration, checked_limit
+from sereno.client.verbs import Duration, check_texts, checked_limit, known_plugin
 from sereno.model.duration import parse_duration
 from sereno.model.errors import NotFoundError, ParamsError
 from sereno.model.ledger import ScheduleVersion
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.settings import hidden
-from sereno.store import schedules, views
+from sereno.store import cluster, schedules
 from sereno.store.filters import is_pattern
+from sereno.store.version import ends_with_it
 from sereno.triggers import Trigger
 from sereno.triggers.replay import Replayed
 
@@ -50,6 +51,11 @@ class ScheduleRemoved(msgspec.Struct, frozen=True, kw_only=True):
 
     schedule: str
     ended: tuple[datetime, ...]
+
+    @property
+    def remark(self) -> str:
+        """Return the sentence that tells of `ended`, empty where there is none."""
+        return ends_with_it(self.ended) if self.ended else ""
 
 
 class ChangePreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,10 +264,11 @@ class ScheduleVerbs(SlotVerbs):
             raise ParamsError(
                 "say what is meant by one of these: a name or pattern, a plugin, or everything"
             )
+        check_texts(name=name, plugin=plugin)
         if name is not None and not is_pattern(name):
             return [name]
         if plugin is not None:
-            views.known_plugin(plugin, {job.plugin for job in await views.jobs(self._db)})
+            known_plugin(plugin, {p.name for p in await cluster.plugins(self._db)})
         names = await schedules.selected(self._db, name, plugin)
         if name is not None and not names:
             raise NotFoundError(f"no schedule, nor a job of one, is like '{name}'")

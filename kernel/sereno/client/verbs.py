@@ -1,10 +1,13 @@
 """What all verbs of a client work with."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from sereno.client.asker import asker
 from sereno.client.declarations import Declarations
-from sereno.model.errors import ParamsError
+from sereno.model.errors import NotFoundError, ParamsError
+from sereno.model.suggestion import suggestion
+from sereno.model.text import shortened, visible
 from sereno.store.pool import Database
 
 MOST_ID = 2**63 - 1
@@ -42,8 +45,29 @@ def checked_id(run_id: int) -> int:
     return run_id
 
 
+def check_texts(**texts: str | None) -> None:
+    """Raise ParamsError on a text that PostgreSQL cannot hold; of a name that nothing can have,
+    NotFoundError."""
+    for what, text in texts.items():
+        if text is None or not ("\0" in text or any("\ud800" <= c <= "\udfff" for c in text)):
+            continue
+        shown = visible(shortened(text, 200))
+        if what in ("job", "name"):
+            raise NotFoundError(f"there is no {'job' if what == 'job' else 'schedule'} '{shown}'")
+        raise ParamsError(
+            f"{what} holds U+0000 or half of a surrogate pair, which PostgreSQL cannot keep"
+        )
+
+
 def checked_limit(limit: int, most: int) -> int:
     """Return how many are asked for at most; raises ParamsError."""
     if type(limit) is not int or not 1 <= limit <= most:
         raise ParamsError(f"limit is {limit!r:.60}, it must be a whole number from 1 to {most:,}")
     return limit
+
+
+def known_plugin(name: str, known: Collection[str]) -> None:
+    """Raise NotFoundError, with a suggestion, unless the plugin `name` is among those `known`."""
+    if name not in known:
+        hint = suggestion(name, sorted(known), "; `sereno plugins` lists them")
+        raise NotFoundError(f"there is no plugin '{name}'{hint}")

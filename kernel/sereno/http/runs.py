@@ -18,7 +18,6 @@ from sereno.http.answer import Answer, RefusedError, json, sentence
 from sereno.http.request import Page, Request
 from sereno.http.site import Route
 from sereno.model.bounds import holds_nul
-from sereno.model.duration import parse_duration
 from sereno.model.errors import (
     NotFoundError,
     ParamsError,
@@ -27,10 +26,10 @@ from sereno.model.errors import (
     TriggerError,
 )
 from sereno.model.job import Job
+from sereno.model.lazy import lazy
 from sereno.model.suggestion import suggestion
 from sereno.model.trace import is_traceparent
 from sereno.settings import redact
-from sereno.store import queue, views
 from sereno.store.pool import Database
 from sereno.store.queue import Requested
 
@@ -101,35 +100,31 @@ class _RunPages:
         self._db = db
         self._jobs = jobs
 
+    def _client(self) -> Any:
+        """Return a client, loaded by the first request: a replica that nobody asks does without."""
+        declared = lazy("sereno.client.declarations").Declarations(self._jobs())
+        return lazy("sereno.client.client").Client(self._db, declared)
+
     async def queue(self, request: Request) -> Answer:
         name = request.found["job"]
         wanted = _read(await _body(request))
-        job = self._jobs().get(name)
-        if job is None:
-            await views.known_job(self._db, name)
-        try:
-            found = await queue.request(
-                self._db,
-                name,
-                wanted.params if job is None else job.checked_params(wanted.params),
-                requested_by=wanted.requested_by or f"http {request.caller}".strip(),
-                cause="program",
-                run_at=wanted.run_at,
-                delay=None if wanted.delay is None else parse_duration(wanted.delay),
-                priority=wanted.priority,
-                unique_key=wanted.unique_key,
-                trace_context=_traceparent(request),
-            )
-        except NotFoundError:
-            await views.known_job(self._db, name, self._jobs())
-            raise
+        found = await self._client().request(
+            name,
+            wanted.params,
+            requested_by=wanted.requested_by or f"http {request.caller}".strip(),
+            run_at=wanted.run_at,
+            delay=wanted.delay,
+            priority=wanted.priority,
+            unique_key=wanted.unique_key,
+            traceparent=_traceparent(request),
+        )
         return queued(name, found)
 
     async def show(self, request: Request) -> Answer:
         number = int(request.found["run"])
         if number > _MOST_ID:
             raise NotFoundError(f"there is no run {number}")
-        run = await views.run(self._db, number, lines=0)
+        run = await self._client().run(number, lines=0)
         return json(run.outline())
 
 

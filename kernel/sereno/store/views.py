@@ -292,13 +292,6 @@ async def known_job(db: Database, name: str, declared: Collection[str] = ()) -> 
     raise NotFoundError(f"there is no job '{name}' in this database{hint}")
 
 
-def known_plugin(name: str, known: Collection[str]) -> None:
-    """Raise NotFoundError, with a suggestion, unless the plugin `name` is among those `known`."""
-    if name not in known:
-        hint = suggestion(name, sorted(known), "; `sereno plugins` lists them")
-        raise NotFoundError(f"there is no plugin '{name}'{hint}")
-
-
 async def listed(db: Database, run_ids: Sequence[int]) -> list[RunView]:
     """Return those of `run_ids` that are kept, the newest first."""
     return shown(await db.fetch("view_runs_of", list(run_ids)), RunView)
