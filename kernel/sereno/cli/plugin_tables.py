@@ -97,7 +97,7 @@ def write_plugins(done: dict[str, Any]) -> None:
             write(f"{name} of plugin '{plugin}' is there, of a newer version", wrap=True)
         if schema.waiting:
             write(
-                f"{', '.join(schema.waiting)} of plugin '{plugin}' still to be applied: `sereno "
-                "migrate --post`, once no replica of an older version is needed",
+                f"{', '.join(schema.waiting)} of plugin '{plugin}' still to be applied: "
+                "`sereno migrate --post`, once no replica of an older version is needed",
                 wrap=True,
             )
