@@ -1,4 +1,4 @@
-"""``sereno pause``: stops schedules from firing, until they are resumed."""
+"""``sereno pause JOB``: stops schedules from firing, until they are resumed."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -69,8 +69,7 @@ def command(
     if as_json:
         write_json({"paused": found.paused, "until": found.until})
         return
-    meant = name or (f"--plugin {plugin}" if plugin else "--all")
-    _write(found, meant)
+    _write(found, name or (f"--plugin {plugin}" if plugin else "--all"))
 
 
 async def _active(client: Client, name: str | None) -> list[str]:
@@ -81,10 +80,10 @@ async def _active(client: Client, name: str | None) -> list[str]:
     return [s.name for s in found if s.state == "active"]
 
 
-def _write(found: Paused, meant: str) -> None:
+def _write(found: Paused, name: str) -> None:
     end: datetime | None = found.until
-    until_when = f" until {exact(end)}" if end else f"; `sereno resume {meant}` resumes it"
+    until_when = f" until {exact(end)}" if end else f"; `sereno resume {name}` resumes it"
     for schedule in found.paused:
         write(f"schedule '{schedule}' is paused{until_when}")
     if not found.paused:
-        write(f"'{meant}' was paused already, nothing was changed")
+        write(f"'{name}' was paused already, nothing was changed")

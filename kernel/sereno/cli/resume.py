@@ -1,4 +1,4 @@
-"""``sereno resume``: lets paused schedules fire again."""
+"""``sereno resume JOB``: lets paused schedules fire again."""
 
 from typing import Literal, cast
 
@@ -36,7 +36,7 @@ def command(
     reason: str,
     as_json: bool,
 ) -> None:
-    """Resume what is paused, chosen as for `sereno pause`, from the next slot on."""
+    """Resume what is paused, chosen as `pause` chooses, from the next slot on."""
     check_choice(name, plugin, everything)
 
     async def question(client: Client) -> Resumed:
