@@ -37,6 +37,7 @@ from sereno.model.notification import Notification, Notifier
 from sereno.model.retry import Retry, retry
 from sereno.model.schedule import Schedule, schedule
 from sereno.model.secret import Secret
+from sereno.model.snooze import Snooze
 from sereno.model.suggestion import suggestion
 from sereno.model.zone import find_zone
 from sereno.settings.database_url import check_database_url
@@ -213,6 +214,7 @@ __all__ = [
     "SerenoError",
     "SlotSettled",
     "SlotView",
+    "Snooze",
     "StoreError",
     "StoreUnavailableError",
     "Straggler",

@@ -29,7 +29,7 @@ from sereno.engine.verification import Account, expected, verify
 from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job, job
 from sereno.model.ledger import Claim
-from sereno.model.run import Outcome, RunState
+from sereno.model.run import SNOOZED, Outcome, RunState
 from sereno.model.schedule import schedule
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import runs
@@ -347,6 +347,7 @@ class World:
             started_at=now,
             finished_at=now,
             retry_at=now + timedelta(minutes=1) if state == "queued" else None,
+            became=SNOOZED if state == "queued" and self.random.random() < 0.4 else None,
         )
 
     async def lose_runs(self) -> None:

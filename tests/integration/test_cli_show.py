@@ -56,6 +56,20 @@ def test_what_a_run_has_warned_of_is_shown_without_secrets(history: Scene) -> No
     assert "abcdef" not in str(facts["warned"])
 
 
+def test_a_run_that_put_itself_off_says_how_often_and_until_when(history: Scene) -> None:
+    run = history.json("runs")[0]["run"]
+    history.sql(
+        "UPDATE sereno.attempt SET state = 'snoozed',"
+        " error = 'until 2026-02-01 10:10:00 UTC: no file' WHERE run_id = %s",
+        run,
+    )
+    shown = history.call("show", str(run)).output
+    assert "1 of at most 1,000 times" in shown
+    assert "1  snoozed after" in shown
+    assert "until 2026-02-01 10:10:00 UTC: no file" in shown
+    assert history.json("show", str(run))["ended_attempts"][0]["state"] == "snoozed"
+
+
 def test_a_run_that_went_well_and_has_warned_says_so_in_the_list(scene: Scene) -> None:
     scene.job()
     run = scene.run(state="succeeded")

@@ -80,6 +80,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "SerenoError",
         "SlotSettled",
         "SlotView",
+        "Snooze",
         "StoreError",
         "StoreUnavailableError",
         "Straggler",

@@ -14,6 +14,8 @@ from sereno.cli.query import ask
 from sereno.cli.runs import progress
 from sereno.cli.table import Cell
 from sereno.client import AttemptView, Client, LogLine, RunDetail, Straggler, WarningView
+from sereno.model.run import SNOOZED
+from sereno.model.snooze import MOST_SNOOZES
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
@@ -100,6 +102,8 @@ def _facts(run: RunDetail) -> Iterator[tuple[str, Cell | None]]:
         yield "took", lasting((run.finished_at or run.now) - run.started_at)
     lost = f", {run.losses} lost" if run.losses else ""
     yield "attempt", f"{run.attempt}{lost}" if run.attempt else "none has begun"
+    snoozes = sum(one.state == SNOOZED for one in run.attempts)
+    yield "put itself off", f"{snoozes:,} of at most {MOST_SNOOZES:,} times" if snoozes else None
     yield "replica", f"{run.node}, term {run.term}" if run.node else None
     yield "params", pretty(run.params) if run.params else None
     yield "upstream", pretty(run.upstream) if run.upstream else None

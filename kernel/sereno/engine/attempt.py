@@ -8,7 +8,7 @@ left behind, when its function returns after all.
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -23,12 +23,13 @@ from sereno.engine.result import encode_result
 from sereno.engine.run_streams import log_rest
 from sereno.engine.runlog import RunScope, current_run
 from sereno.model import fault
-from sereno.model.errors import RunCancelled, RunError, RunSuperseded
+from sereno.model.errors import FinalError, RunCancelled, RunError, RunSuperseded
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.policies import Policies
 from sereno.model.retry import Retry, chance
-from sereno.model.run import Outcome, RunState
+from sereno.model.run import SNOOZED, Outcome, RunState
+from sereno.model.snooze import Snooze
 from sereno.tracing import AttemptSpan, Tracer, begun, ended
 
 MAX_ERROR = 20_000
@@ -182,13 +183,18 @@ class Attempt(msgspec.Struct, kw_only=True):
         """Return how it ended."""
         state, result, error, trace = self._verdict()
         finished = self.clock.now()
-        retry_at = became = None
-        if state in ("failed", "timed_out") and self.why != "cancelled" and not self._final:
-            wait = self.policies.retry.wait(self.claim.attempt, chance())
+        retry_at: datetime | None = None
+        became: RunState | Literal["snoozed"] | None = None
+        snooze = self._snooze if state == "failed" else None
+        if snooze is not None:
+            state, became, retry_at, error = self._put_off(snooze, finished)
+            trace = None
+        elif state in ("failed", "timed_out") and self.why != "cancelled" and not self._final:
+            wait = self.policies.retry.wait(self.claim.attempt - self.claim.snoozes, chance())
             if wait is not None:
                 became, state, retry_at = state, "queued", finished + wait
         again = state != "succeeded" and self.policies.on_lost == "retry"
-        if self.why == "drained" and again:
+        if self.why == "drained" and again and snooze is None:
             state, retry_at = "queued", finished
         first, lines = self.scope.take(last=True)
         began = self.began or finished
@@ -211,6 +217,27 @@ class Attempt(msgspec.Struct, kw_only=True):
         )
         return ended(self.span, outcome)
 
+    @property
+    def _snooze(self) -> Snooze | None:
+        """Return what the job raised to put itself off, None where it did not."""
+        if self.task is None or self.abandoned or self.task.cancelled():
+            return None
+        raised = self.task.result().error
+        return raised if isinstance(raised, Snooze) else None
+
+    def _put_off(
+        self, snooze: Snooze, now: datetime
+    ) -> tuple[RunState, Literal["snoozed"] | None, datetime | None, str]:
+        before = self.claim.snoozes
+        since = self.claim.snoozed_since or self.began or now
+        try:
+            until = snooze.ends_at(now, before, since)
+        except FinalError as error:
+            return "failed", None, None, str(error)
+        because = f": {snooze.reason}" if snooze.reason else ""
+        words = f"until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC{because}"
+        return "queued", SNOOZED, until, kept(words, MAX_ERROR)
+
     def _verdict(self) -> tuple[RunState, bytes | None, str | None, str | None]:
         if self.task is None or self.abandoned:
             left, _, error = _stopped(self)
@@ -227,6 +254,8 @@ class Attempt(msgspec.Struct, kw_only=True):
             return self._succeeded(ended.value)
         if self.why is not None and isinstance(raised, RunCancelled):
             return *_stopped(self), None
+        if self.why in ("timeout", "cancelled") and isinstance(raised, Snooze):
+            return *_stopped(self), None  # what it was told counts
         if isinstance(raised, RunSuperseded):
             self.why = "superseded"
         if isinstance(raised, ChildError):  # told by another process, where it was raised

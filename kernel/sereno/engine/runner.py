@@ -37,7 +37,7 @@ from sereno.model.errors import SerenoError
 from sereno.model.events import RunFinished, RunStarted
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
-from sereno.model.run import Outcome
+from sereno.model.run import SNOOZED, Outcome
 from sereno.model.trace import traceparents
 from sereno.plugins.registry import Given
 from sereno.store import node_requests, runs
@@ -363,6 +363,7 @@ class Runner:
                     state=outcome.state,
                     duration=outcome.finished_at - outcome.started_at,
                     error=outcome.error,
+                    snoozed=outcome.became == SNOOZED,
                     result=outcome.result,
                     traceback=outcome.traceback,
                 )

@@ -21,6 +21,7 @@ SerenoError
 ├── EmbeddedError           the embedded PostgreSQL cannot be installed or started
 └── RunError
     ├── FinalError          raised by a job: it failed for good, whatever its retry policy says
+    ├── Snooze              raised by a job: it puts itself off, which uses up no attempt
     ├── RunCancelled        raised inside a job that has been asked to stop
     └── RunSuperseded       raised by ``run.fence``: the run has another owner
 """

@@ -21,6 +21,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An attempt of a run has ended; `state` is ``queued`` when it will be tried again.
+    `snoozed`: it has put itself off, which is no failure; `error` says until when.
 
     Told by the node that made the attempt; when that died, and the run is not tried again, by the
     leader that finds it ``lost``.
@@ -36,6 +37,7 @@ class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error: str | None
     result: bytes | None = None
     traceback: str | None = None
+    snoozed: bool = False
 
 
 class SlotSettled(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -121,7 +121,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `token`: what the attempt is known by, made at random by the claim. (Its number may come again,
     when PostgreSQL has lost the commit that gave it out.) `verdict`, `reason`: of its slot, where
-    that waited for it. `fault`: why its row cannot be read; then it is to fail.
+    that waited for it. `snoozes`: earlier attempts that put the run off, `snoozed_since`: when the
+    first of them began. `fault`: why its row cannot be read; then it is to fail.
     """
 
     run_id: int
@@ -138,6 +139,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     schedule: str | None = None
     verdict: Verdict | None = None
     reason: str | None = None
+    snoozes: int = 0
+    snoozed_since: datetime | None = None
     fault: str | None = None
 
 

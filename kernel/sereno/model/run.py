@@ -2,7 +2,8 @@
 
 queued ──► running ──► succeeded | failed | timed_out | cancelled | lost
   ▲           │
-  └── retry ──┘        a retry goes back to `queued` with its next attempt's instant
+  └── retry ──┘        a retry goes back to `queued` with its next attempt's instant, and so does a
+                       run that puts itself off (`snoozed`), which uses up none of its attempts
 
 A slot whose run does not begin at once:
 
@@ -20,6 +21,9 @@ from uuid import UUID
 import msgspec
 
 from sereno.model.message import Message
+
+SNOOZED: Literal["snoozed"] = "snoozed"
+"""How an attempt ended that put its run off. It is a state of ended attempts, and never a run's."""
 
 RunState = Literal["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost"]
 Verdict = Literal["waiting", "ran", "late", "coalesced", "skipped", "missed"]
@@ -72,10 +76,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended, written only while this node still owns the run.
 
     `token`: what the attempt is known by. `state` ``queued``: the run is tried again at `retry_at`;
-    `became`: how this attempt ended then, None for ``failed``. `result`: JSON text. `begun`: false
-    for an attempt that never was, so it does not count. `first_line`: the number of the first of
-    `lines`. `words`: its last, which a retry goes on from. `warnings`: all of them. `messages`:
-    those to people that may not be written yet.
+    `became`: how this attempt ended then, None for ``failed``, `SNOOZED` where it put itself off.
+    `result`: JSON text. `begun`: false for an attempt that never was, so it does not count.
+    `first_line`: the number of the first of `lines`. `words`: its last, which a retry goes on from.
+    `warnings`: all of them. `messages`: those to people that may not be written yet.
     `trace_context`: what follows from it belongs to.
     """
 
@@ -90,7 +94,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     traceback: str | None = None
     retry_at: datetime | None = None
-    became: RunState | None = None
+    became: RunState | Literal["snoozed"] | None = None
     begun: bool = True
     lines: tuple[LogLine, ...] = ()
     first_line: int = 0

@@ -52,6 +52,8 @@ class RunLogger:
         if event.state == "succeeded":
             if log.isEnabledFor(self._success):
                 self._succeeded(event)
+        elif event.snoozed:
+            log.info("run put itself off", extra={**_facts(event), "until": event.error})
         elif event.state == "queued":
             log.warning("run failed, it will be tried again", extra=_failure(event))
         elif event.state == "cancelled":

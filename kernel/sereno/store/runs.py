@@ -75,6 +75,8 @@ def _claim(row: asyncpg.Record, verdict: Verdict | None = None, reason: str | No
         schedule=row["schedule"],
         verdict=verdict,
         reason=reason,
+        snoozes=row["snoozes"] or 0,
+        snoozed_since=row["snoozed_since"],
         fault=unreadable(params=params, policies=policies, upstream=upstream, checkpoint=saved),
     )
 

@@ -11,9 +11,10 @@ import msgspec
 
 from sereno.engine.attempt import ended_for_good
 from sereno.engine.result import encode_result
-from sereno.model.errors import RunCancelled, RunError
+from sereno.model.errors import FinalError, RunCancelled, RunError
 from sereno.model.job import Job
 from sereno.model.run import RunState
+from sereno.model.snooze import Snooze
 from sereno.testing.clock import FakeClock
 from sereno.testing.context import RecordedRun, run_context
 from sereno.testing.recorder import Enqueued
@@ -61,13 +62,21 @@ async def run_job(
     attempts: list[RecordedRun] = []
     waits: list[timedelta] = []
     saved = context.pop("saved", None)
+    snoozes, began = 0, clock.now()
     while True:
         number = len(attempts) + 1
         run = run_context(job, params, slot=at, attempt=number, saved=saved, clock=clock, **context)
         attempts.append(run)
         result, error = await _attempted(job, run)
         state: RunState = "succeeded" if error is None else "failed"
-        wait = None if error is None else job.policies.retry.wait(number, _EVEN)
+        if isinstance(error, Snooze):
+            try:
+                wait = error.ends_at(clock.now(), snoozes, began) - clock.now()
+            except FinalError as refusal:
+                error, wait = refusal, None
+            snoozes += 1
+        else:
+            wait = None if error is None else job.policies.retry.wait(number - snoozes, _EVEN)
         if isinstance(error, RunCancelled) and run.cancelled:
             state, wait = "cancelled", None
         if error is None or wait is None or ended_for_good(error, job.policies.retry):

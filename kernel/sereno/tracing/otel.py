@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, T
 
 from sereno.model.errors import ConfigurationError
 from sereno.model.ledger import Claim
-from sereno.model.run import Outcome
+from sereno.model.run import SNOOZED, Outcome
 from sereno.model.trace import traceparents
 from sereno.settings import TracingSettings, redact
 
@@ -46,9 +46,10 @@ class OtelSpan:
     def end(self, outcome: Outcome) -> None:
         """End it as the attempt has ended; its texts are redacted already."""
         span, error = self._span, outcome.error
+        snoozed = outcome.became == SNOOZED
         state = "retried" if outcome.state == "queued" else outcome.state
-        span.set_attribute("sereno.state", state)
-        if outcome.state in _BAD:
+        span.set_attribute("sereno.state", SNOOZED if snoozed else state)
+        if outcome.state in _BAD and not snoozed:
             raised = _RAISED.match(error or "")
             span.set_attribute("error.type", raised[1] if raised else state)
             span.set_status(StatusCode.ERROR, (error or state).partition("\n")[0])

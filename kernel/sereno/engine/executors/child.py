@@ -65,6 +65,7 @@ from sereno.model.errors import (
 from sereno.model.job import Job
 from sereno.model.retry import Retry
 from sereno.model.run import SaidMessage
+from sereno.model.snooze import Snooze
 from sereno.model.text import cut
 from sereno.store import runs
 from sereno.store.job_pool import JobPool, LentConnection
@@ -327,6 +328,8 @@ async def _await(function: Callable[..., Any], context: RunContext[Any], line: _
 
 
 def _raised(error: BaseException, retry: Retry) -> Raised:
+    if isinstance(error, Snooze):
+        return Raised(error.reason, "", "snoozed", error.delay, error.until)
     kind = "error"
     if isinstance(error, RunCancelled | asyncio.CancelledError):
         kind = "cancelled"

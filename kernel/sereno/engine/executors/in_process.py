@@ -41,6 +41,7 @@ from sereno.model.errors import RunCancelled, RunSuperseded, SerenoError, StoreE
 from sereno.model.job import Job
 from sereno.model.policies import Policies
 from sereno.model.retry import Retry
+from sereno.model.snooze import Snooze
 from sereno.settings import TracingSettings
 from sereno.store.queue import RunRequest
 
@@ -207,6 +208,8 @@ def _result(ended: Returned | Raised | None, code: int, retry: Retry) -> Encoded
             raise RunCancelled(sentence)
         case Raised(sentence, _, "superseded"):
             raise RunSuperseded(sentence)
+        case Raised(reason, _, "snoozed", delay, until):
+            raise Snooze(until or delay or 0, reason)
         case Raised(sentence, trace, kind):
             raise ChildError(sentence, trace, final=kind == "final")
         case None:

@@ -1,6 +1,6 @@
 """What a process executor and its child say to each other: framed JSON over a socket pair."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -112,11 +112,15 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
 
 
 class Raised(msgspec.Struct, frozen=True, tag=True):
-    """The function raised. `kind`: ``error``, ``final``, ``cancelled`` or ``superseded``."""
+    """The function raised. `kind`: ``error``, ``final``, ``cancelled``, ``superseded`` or
+    ``snoozed``; then `sentence` is its reason, and `delay` or `until` says for how
+    long."""
 
     sentence: str
     traceback: str
     kind: str = "error"
+    delay: timedelta | None = None
+    until: datetime | None = None
 
 
 Order = Start | Stop | Flushed | EnqueuedRun

@@ -94,8 +94,11 @@ WITH fence AS (
 )
 SELECT mine.id, mine.token, mine.job, mine.attempt, mine.params, mine.policies, mine.slot, mine.upstream, mine.trace_context,
        mine.cause, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule,
-       begun.verdict, begun.reason
+       begun.verdict, begun.reason, z.snoozes, z.snoozed_since
   FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
+  LEFT JOIN LATERAL (  -- of those that have begun before alone
+      SELECT count(*) AS snoozes, min(a.started_at) AS snoozed_since
+        FROM sereno.attempt a WHERE a.run_id = mine.id AND a.state = 'snoozed') z ON mine.attempt > 1
   LEFT JOIN begun ON begun.run_id = mine.id
  ORDER BY mine.priority DESC, mine.run_at, mine.id;
 
@@ -151,8 +154,12 @@ WITH first AS MATERIALIZED (
     RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
               r.schedule_id, r.concurrency_key
 )
-SELECT mine.*, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule
-  FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1;
+SELECT mine.*, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = mine.schedule_id) AS schedule,
+       z.snoozes, z.snoozed_since
+  FROM mine LEFT JOIN sereno.run_progress p ON p.run_id = mine.id AND mine.attempt > 1
+  LEFT JOIN LATERAL (
+      SELECT count(*) AS snoozes, min(a.started_at) AS snoozed_since
+        FROM sereno.attempt a WHERE a.run_id = mine.id AND a.state = 'snoozed') z ON mine.attempt > 1;
 
 -- name: runs_active
 -- Every queued or running run of a schedule, and every running one: what a new leader must know of.
@@ -188,7 +195,7 @@ WITH o AS (
     UPDATE sereno.run r
        SET state = o.state, started_at = CASE WHEN o.unbegun THEN NULL ELSE o.started_at END,
            finished_at = CASE WHEN o.state = 'queued' THEN NULL ELSE o.finished_at END,
-           result = o.result, error = o.error, traceback = o.traceback,
+           result = o.result, error = CASE WHEN o.became <> 'snoozed' THEN o.error END, traceback = o.traceback,
            params = CASE WHEN o.secret AND o.state <> 'queued'
                          THEN sereno.without_secrets(r.params, (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job)) ELSE r.params END,
            run_at = coalesce(o.retry_at, r.run_at),
@@ -228,7 +235,7 @@ WITH o AS (
                    count(*) FILTER (WHERE state = 'timed_out') AS timed_out,
                    count(*) FILTER (WHERE state = 'cancelled') AS cancelled,
                    count(*) FILTER (WHERE state = 'lost') AS lost,
-                   count(*) FILTER (WHERE state = 'queued' AND NOT unbegun) AS retried,
+                   count(*) FILTER (WHERE state = 'queued' AND NOT unbegun AND became <> 'snoozed') AS retried,
                    count(*) FILTER (WHERE slot_unbegun AND state <> 'queued') AS skipped,
                    max(finished_at) FILTER (WHERE state = 'succeeded') AS success_at,
                    max(finished_at) FILTER (WHERE state <> 'queued') AS end_at,
