@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from sereno.http.answer import Answer, json
-from sereno.http.connection import Limits
+from sereno.http.connection import PageLimits
 from sereno.http.request import Page, Request
 from sereno.http.server import HttpServer
 
 HEAD = b"HTTP/1.1\r\nHost: here\r\n"
 GET = b"GET /one " + HEAD + b"\r\n"
 LAST = b"GET /last " + HEAD + b"Connection: close\r\n\r\n"
-PATIENT = Limits()
+PATIENT = PageLimits()
 LARGE = 64 * 1024 * 1024
 """Bytes, more than what lies between two programs of a machine."""
 
@@ -73,7 +73,7 @@ def answers(text: bytes, *methods: str) -> list[tuple[int, bytes]]:
 
 
 @asynccontextmanager
-async def connected(page: Page = told, limits: Limits = PATIENT) -> AsyncIterator[Client]:
+async def connected(page: Page = told, limits: PageLimits = PATIENT) -> AsyncIterator[Client]:
     async with HttpServer(page, "127.0.0.1", 0, limits=limits) as server, client(server) as one:
         yield one
 
@@ -242,7 +242,7 @@ async def test_a_proxy_of_this_machine_says_who_asks() -> None:
     [b"GET /one HTTP/1.1\r\nHost:", b"POST /body " + HEAD + b"Content-Length: 3\r\n\r\nab"],
 )
 async def test_a_request_that_does_not_arrive_in_time_is_told_so(begun: bytes) -> None:
-    async with connected(limits=Limits(transit=0.05)) as one:
+    async with connected(limits=PageLimits(transit=0.05)) as one:
         one.send(begun)
         ((code, body),) = await one.answers()
 
@@ -251,7 +251,7 @@ async def test_a_request_that_does_not_arrive_in_time_is_told_so(begun: bytes) -
 
 
 async def test_a_client_that_rests_too_long_is_let_go_without_a_word() -> None:
-    async with connected(limits=Limits(rest=0.05)) as one:
+    async with connected(limits=PageLimits(rest=0.05)) as one:
         assert await one.rest() == b""
 
 
@@ -262,7 +262,7 @@ async def test_a_client_that_does_not_take_its_answer_is_dropped() -> None:
         over.set()
         return Answer(body=bytes(LARGE))
 
-    async with connected(large, Limits(transit=0.05)) as one:
+    async with connected(large, PageLimits(transit=0.05)) as one:
         one.writer.transport.set_write_buffer_limits(0)
         one.writer.transport.pause_reading()
         one.send(GET)

@@ -68,5 +68,13 @@ def test_a_waiting_node_has_not_loaded(module: str, loaded: set[str]) -> None:
     assert module not in loaded, LATER[module]
 
 
+def test_to_import_sereno_loads_neither_driver_nor_event_loop() -> None:
+    # Each command, each child of the process executor and each plugin's test begins with it.
+    asked = "import json, sys, sereno; print(json.dumps(sorted(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True)
+
+    assert not {"asyncpg", "ssl", "asyncio.base_events"}.intersection(json.loads(found.stdout))
+
+
 def test_a_waiting_node_has_loaded_its_plugins(loaded: set[str]) -> None:
     assert {"sereno_etl_ivr.sync", "sereno_cleanup.sweep", "sereno_reports.report_job"} <= loaded

@@ -26,6 +26,7 @@ from sereno.store import callers, queue, runs, views
 from sereno.store.chains import RunChain, chain
 from sereno.store.lines import LogEntry, lines_after
 from sereno.store.queue import Requested
+from sereno.store.run_request import check_request
 from sereno.store.views import RunDetail
 
 Params = Mapping[str, Any] | msgspec.Struct
@@ -78,7 +79,7 @@ class RunVerbs(Verbs):
         """
         check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
         check_texts(traceparent=traceparent)
-        queue.check(job, run_at, priority)
+        check_request(job, run_at, priority)
         found = await self._asked(
             connection,
             "enqueue_within",
@@ -104,7 +105,7 @@ class RunVerbs(Verbs):
         What else is said holds for every one of them, as for `enqueue`.
         """
         check_texts(job=job, requested_by=requested_by, traceparent=traceparent)
-        queue.check(job, run_at, priority)
+        check_request(job, run_at, priority)
         texts = [self._text(job, each, n) for n, each in enumerate(params, 1)]
         return await self._asked(
             connection,

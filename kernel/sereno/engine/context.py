@@ -3,15 +3,16 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
 
-from sereno.engine.job_services import Services
 from sereno.engine.result import encode_checkpoint
 from sereno.engine.run_messages import keyed_message
+from sereno.engine.services import Services
 from sereno.model.duration import parse_duration
 from sereno.model.errors import ParamsError, RunCancelled
 from sereno.model.job import Job
@@ -19,8 +20,7 @@ from sereno.model.message import Message
 from sereno.model.policy_types import Duration
 from sereno.model.run import SaidMessage
 from sereno.model.type_variables import P
-from sereno.store.job_pool import LentConnection
-from sereno.store.queue import enqueue_in, run_request
+from sereno.store.run_request import enqueue_in, run_request
 
 T = TypeVar("T")
 
@@ -218,7 +218,7 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     def _name(self) -> str:
         return f"run {self.run_id} of job '{self.job}'"
 
-    def database(self) -> LentConnection:
+    def database(self) -> AbstractAsyncContextManager[Any]:
         """Lend an asyncpg connection to the kernel's database: ``async with run.database() as c``.
 
         Of a pool that jobs alone use, bounded on each node by `job_connections`. In a plain

@@ -6,52 +6,18 @@ opened by its first use.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
+from sereno.engine.services import Clients
 from sereno.model.errors import RunCancelled, RunError
-from sereno.store import queue
 from sereno.store.errors import translated
 from sereno.store.job_pool import JobPool, LentConnection
-from sereno.store.queue import RunRequest
+from sereno.store.run_request import RunRequest, enqueue_in
 
 T = TypeVar("T")
 
 _LOOKED_EVERY = 0.1
 """Seconds between two looks of a waiting thread whether its run is to stop."""
-
-
-class Services(Protocol):
-    """What jobs ask of their node, wherever they run."""
-
-    def database(self) -> LentConnection:
-        """Lend a connection to the kernel's database, of a pool that is the jobs' own."""
-        ...
-
-    async def enqueue(self, request: RunRequest) -> int:
-        """Queue a run by a transaction of its own, and return its id."""
-        ...
-
-    def client(self, requested_by: str) -> Any:
-        """Return a client whose doings are recorded as `requested_by`'s."""
-        ...
-
-    def wait_for(self, awaitable: Awaitable[T], stopped: Callable[[], bool]) -> T:
-        """Wait in a thread for what the node's loop is to do; raises RunCancelled."""
-        ...
-
-
-class Clients(Protocol):
-    """What gives runs a client: handed in where a node is put together, as a client knows more of
-    a cluster than the engine does. A child process makes one of the same class, of the database's
-    URL alone."""
-
-    def of(self, requested_by: str) -> Any:
-        """Return a ``sereno.Client`` whose doings are recorded as `requested_by`'s."""
-        ...
-
-    async def close(self) -> None:
-        """Drop what has been opened."""
-        ...
 
 
 class JobServices:
@@ -70,7 +36,7 @@ class JobServices:
         """Queue a run through the jobs' pool."""
         async with self.database() as connection:
             with translated():
-                return await queue.enqueue_in(connection, request)
+                return await enqueue_in(connection, request)
 
     def client(self, requested_by: str) -> Any:
         """Return a client, of a pool that clients of jobs share."""

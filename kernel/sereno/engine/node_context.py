@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from sereno.engine.clock import Clock
-from sereno.engine.job_services import Services
+from sereno.engine.services import Services
 from sereno.engine.status import Status
 from sereno.engine.term import Term
 from sereno.store.pool import Database

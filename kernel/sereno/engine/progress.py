@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.engine.job_services import Services
 from sereno.engine.kept_text import kept
 from sereno.engine.result import encode_checkpoint
 from sereno.engine.run_messages import RunMessages
 from sereno.engine.run_warnings import RunWarnings
 from sereno.engine.runlog import RunScope
+from sereno.engine.services import Services
 from sereno.model.errors import StoreError
 from sereno.model.run import Outcome, ProgressUpdate, SaidMessage
 from sereno.store import runs

@@ -1,7 +1,7 @@
 """Serves one connection: requests one after another, by HTTP/1.1 as h11 reads and writes it.
 
 - A request must arrive whole, and its answer be taken, in time; between requests a client may rest
-  for longer than proxies do (`Limits`).
+  for longer than proxies do (`PageLimits`).
 - What is no HTTP gets 400 (h11 says where 431, 501 or 505 fits better), then the connection ends.
 - A body is read when a page wants it, and only then is it asked for (``Expect: 100-continue``). One
   that no page has read by the time of the answer ends the connection.
@@ -34,7 +34,7 @@ _REASONS = {
 }  # fmt: skip
 
 
-class Limits(msgspec.Struct, frozen=True):
+class PageLimits(msgspec.Struct, frozen=True):
     """Seconds. `rest`: between requests, more than the 60 s after which proxies let go of one, so
     that theirs never meets our end. `transit`: for a request to arrive, and for its answer to be
     taken. `farewell`: for the client to close after its last answer; to close first while it still
@@ -53,7 +53,7 @@ class Connection:
         app: Page,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        limits: Limits,
+        limits: PageLimits,
     ) -> None:
         self._app = app
         self._reader = reader

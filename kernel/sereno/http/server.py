@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from sereno.http.connection import CHUNK, Connection, Limits
+from sereno.http.connection import CHUNK, Connection, PageLimits
 from sereno.http.request import Page
 from sereno.http.room import Room, most
 from sereno.model.errors import ConfigurationError
@@ -47,7 +47,7 @@ class HttpServer:
         port: int,
         *,
         next_ports: int = 0,
-        limits: Limits = Limits(),  # noqa: B008
+        limits: PageLimits = PageLimits(),  # noqa: B008
         places: int | None = None,
     ) -> None:
         self._app = app

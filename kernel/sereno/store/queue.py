@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from sereno.model.bounds import LAST_INSTANT, checked_instant, checked_json
+from sereno.model.bounds import LAST_INSTANT, checked_json
 from sereno.model.errors import ParamsError
 from sereno.model.ledger import Queued
 from sereno.model.run import RunState
 from sereno.model.stored_json import json_object
-from sereno.store import callers
 from sereno.store.pool import Database, Record
+from sereno.store.run_request import check_request
 from sereno.store.sql import sql
 
 
@@ -29,7 +29,7 @@ async def enqueue(
     trace_context: str | None = None,
 ) -> int:
     """Queue a run and return its id; raises NotFoundError, and ParamsError on unfit params."""
-    check(job, run_at, priority)
+    check_request(job, run_at, priority)
     found = await db.fetchval(
         "enqueue",
         *(job, checked_json(dict(params), f"job '{job}': params")),
@@ -94,7 +94,7 @@ async def request(
     `run_at`, `delay`: one of them; by the database's clock. Raises as `enqueue`, and ParamsError
     when `run_at` is past.
     """
-    check(job, run_at, priority)
+    check_request(job, run_at, priority)
     text = checked_json(dict(params), f"job '{job}': params")
     async with db.transaction() as connection:
         now = await connection.fetchval(sql("database_now"))
@@ -118,61 +118,6 @@ async def request(
         )
         row = await connection.fetchrow(sql("run_requested"), found)
     return Requested(run_id=found, **dict(row))
-
-
-class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that a job asks for. `params`: JSON text; `run_at` None: now."""
-
-    job: str
-    params: str
-    requested_by: str
-    run_at: datetime | None = None
-    priority: int | None = None
-    unique_key: str | None = None
-    trace_context: str | None = None
-
-
-def run_request(
-    job: str,
-    params: Mapping[str, Any],
-    *,
-    requested_by: str,
-    run_at: datetime | None = None,
-    priority: int | None = None,
-    unique_key: str | None = None,
-    trace_context: str | None = None,
-) -> RunRequest:
-    """Return a request that any run could have; raises ParamsError."""
-    check(job, run_at, priority)
-    return RunRequest(
-        job=job,
-        params=checked_json(dict(params), f"job '{job}': params").decode(),
-        requested_by=requested_by,
-        run_at=run_at,
-        priority=priority,
-        unique_key=unique_key,
-        trace_context=trace_context,
-    )
-
-
-async def enqueue_in(connection: Any, request: RunRequest) -> int:
-    """Queue a run by a connection of asyncpg or psycopg 3, in its transaction if one is open;
-    return its id. Raises as `callers.values`."""
-    (found,) = await callers.values(
-        connection,
-        "enqueue_as_role",
-        *(request.job, request.params, request.run_at, request.priority, request.unique_key),
-        *(request.requested_by, request.trace_context),
-    )
-    return int(found)
-
-
-def check(job: str, run_at: datetime | None, priority: int | None) -> None:
-    """Raise ParamsError on what no run can have, as the database would say it."""
-    if run_at is not None:
-        checked_instant(run_at, f"job '{job}': run_at")
-    if priority is not None and not -32768 <= priority <= 32767:
-        raise ParamsError(f"job '{job}': priority is {priority}, it must be from -32768 to 32767")
 
 
 def _later(now: datetime, delay: timedelta) -> datetime:

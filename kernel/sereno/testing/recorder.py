@@ -12,7 +12,7 @@ from sereno.model.errors import RunError, RunSuperseded
 from sereno.model.message import Message
 from sereno.model.run import SaidMessage
 from sereno.store.job_pool import JobPool, LentConnection
-from sereno.store.queue import RunRequest
+from sereno.store.run_request import RunRequest
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sereno.cli.failure import exit_code, told
+from sereno.cli.failure import exit_code, reported
 from sereno.cli.invocation import Invocation
 from sereno.model import errors
 
@@ -34,7 +34,7 @@ def failing(error: BaseException, *args: str) -> Any:
     @click.command()
     @click.option("--debug", is_flag=True)
     def command(debug: bool) -> None:
-        with told(Invocation(debug=debug)):
+        with reported(Invocation(debug=debug)):
             raise error
 
     return CliRunner().invoke(command, args)

@@ -46,7 +46,7 @@ from sereno.engine.executors.wire import (
     framed,
 )
 from sereno.engine.forks import end_if_forked, own_forks
-from sereno.engine.job_services import Clients, awaited, refuse_in_loop
+from sereno.engine.job_services import awaited, refuse_in_loop
 from sereno.engine.kept_text import kept
 from sereno.engine.own_logging import keep_logging, put_logging_back
 from sereno.engine.progress import MAX_NOTE
@@ -55,6 +55,7 @@ from sereno.engine.result import encode_checkpoint, encode_result
 from sereno.engine.run_streams import log_rest, take_streams
 from sereno.engine.run_warnings import MAX_WARNING
 from sereno.engine.runlog import MAX_MESSAGE
+from sereno.engine.services import Clients
 from sereno.model import errors, fault
 from sereno.model.errors import (
     RunCancelled,
@@ -69,7 +70,7 @@ from sereno.model.snooze import Snooze
 from sereno.model.text import cut
 from sereno.store import runs
 from sereno.store.job_pool import JobPool, LentConnection
-from sereno.store.queue import RunRequest
+from sereno.store.run_request import RunRequest
 from sereno.tracing import Tracer, open_tracer
 
 _SPANS_LIMIT = 0.8

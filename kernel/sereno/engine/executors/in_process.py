@@ -35,15 +35,15 @@ from sereno.engine.executors.wire import (
     decode_report,
     framed,
 )
-from sereno.engine.job_services import Clients
 from sereno.engine.result import Encoded
+from sereno.engine.services import Clients
 from sereno.model.errors import RunCancelled, RunSuperseded, SerenoError, StoreError
 from sereno.model.job import Job
 from sereno.model.policies import Policies
 from sereno.model.retry import Retry
 from sereno.model.snooze import Snooze
 from sereno.settings import TracingSettings
-from sereno.store.queue import RunRequest
+from sereno.store.run_request import RunRequest
 
 STOP_PATIENCE = 1.0
 """Seconds that a job which was told to stop has, before its process is killed."""

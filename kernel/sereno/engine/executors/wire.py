@@ -10,7 +10,7 @@ from sereno.engine.result import Encoded
 from sereno.model.retry import Retry
 from sereno.model.run import SaidMessage
 from sereno.settings import TracingSettings
-from sereno.store.queue import RunRequest
+from sereno.store.run_request import RunRequest
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
