@@ -6,6 +6,7 @@ from sereno.engine.context import RunContext
 from sereno.engine.job_declaration import job
 from sereno.hookspecs import hookimpl
 from sereno.model.app import App
+from sereno.model.check import Check, Finding
 from sereno.model.demo import Demo
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import (
@@ -153,6 +154,7 @@ __all__ = [
     "Cancellation",
     "ChangePreview",
     "ChangeView",
+    "Check",
     "Client",
     "ClusterView",
     "Collector",
@@ -167,6 +169,7 @@ __all__ = [
     "Explanation",
     "Fault",
     "FinalError",
+    "Finding",
     "Job",
     "JobOverdue",
     "JobView",

@@ -19,6 +19,7 @@ import msgspec
 import pluggy
 
 from sereno.model.app import App
+from sereno.model.check import Check
 from sereno.model.demo import Demo
 from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
 from sereno.model.job import Job
@@ -54,6 +55,11 @@ def sereno_register_notifiers(settings: Any) -> Iterable[Notifier]:  # type: ign
 @hookspec
 def sereno_register_collectors(settings: Any) -> Iterable[Collector]:  # type: ignore[empty-body]
     """Return what reads this plugin's own metrics, for the metrics page of every replica."""
+
+
+@hookspec
+def sereno_register_checks(settings: Any) -> Iterable[Check]:  # type: ignore[empty-body]
+    """Return what ``sereno check`` asks of this plugin: whether what it needs is there."""
 
 
 @hookspec

@@ -20,8 +20,8 @@ from sereno.cli.plugin_commands import plugin_commands
 from sereno.cli.plugin_tables import database_facts
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.job import Job
-from sereno.plugins import PluginRecord, Registry
-from sereno.settings import find_file
+from sereno.plugins import CheckAnswer, PluginRecord, Registry, ask_checks
+from sereno.settings import find_file, redact
 from sereno.store.messages import Unheard
 from sereno.tracing import can_trace
 
@@ -46,9 +46,9 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     """Check settings and plugins, and print the next slots; works without a database.
 
     One that answers is asked what plugins have left in it, whose tables could not be made, and
-    whose jobs it did not take.
-    Exit codes: 1 when a plugin cannot be loaded or its tables not made, or with --drift a schedule
-    would move; 2 when the configuration is at fault.
+    whose jobs it did not take. Plugins are asked whether what they need is there.
+    Exit codes: 1 when a plugin cannot be loaded or its tables not made, when one finds a fault or
+    its check fails, or with --drift a schedule would move; 2 when the configuration is at fault.
     """
     if drift:
         print_drift(invocation, as_json)
@@ -60,16 +60,21 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     told = database_facts(invocation)
     records = [*registry.plugins.failed(told["refused"]).records.values()]
     failed = [r for r in records if r.state == "failed"]
+    packages = {name: record.package for name, record in registry.records.items()}
+    answers = ask_checks(registry.checks, packages)
     if as_json:
         found = {
             "settings": None if file is None else str(file),
             **_as_json(registry, records, now),
         }
-        write_json({**found, "notifiers": sorted(registry.notifiers), "database": told})
+        write_json(
+            {**found, "notifiers": sorted(registry.notifiers), "database": told, **_checks(answers)}
+        )
     else:
         _write_text(registry, records, file, now)
     sys.stdout.flush()
     plugin_commands(invocation)  # says which of them are taken
+    faults = _print_findings(answers)
     for warning in registry.warnings:
         remark(warning)
     if told["why"] is not None:
@@ -78,9 +83,9 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
         remark(sentence)
     for record in failed:
         complain(f"plugin '{record.name}' cannot be loaded: {record.reason}")
-    for sentence in told["faults"]:
+    for sentence in [*told["faults"], *faults]:
         complain(sentence)
-    if failed or told["faults"]:
+    if failed or told["faults"] or faults:
         raise click.exceptions.Exit(FAILED)
 
 
@@ -113,6 +118,35 @@ def _silence(registry: Registry, known: Unheard | None) -> Iterator[str]:
             f"last of {exact(known.newest)}: no notifier carried them, or no route led to one; "
             "they are in sereno.message, with no carriers"
         )
+
+
+def _print_findings(answers: Sequence[CheckAnswer]) -> list[str]:
+    """Remark what checks warn of; return the sentences on what is at fault."""
+    faults = []
+    for answer in answers:
+        subject = f"plugin '{answer.plugin}'"
+        if answer.failure is not None:
+            faults.append(f"{subject}: its check '{answer.check}' failed: {answer.failure}")
+        for finding in answer.findings:
+            if finding.fault:
+                faults.append(f"{subject}: {finding.sentence}")
+            else:
+                remark(f"{subject}: {finding.sentence}")
+    return faults
+
+
+def _checks(answers: Sequence[CheckAnswer]) -> dict[str, Any]:
+    checks = [
+        {
+            "plugin": answer.plugin,
+            "check": answer.check,
+            "warnings": [redact(f.sentence) for f in answer.findings if not f.fault],
+            "faults": [redact(f.sentence) for f in answer.findings if f.fault],
+            "failure": None if answer.failure is None else redact(answer.failure),
+        }
+        for answer in answers
+    ]
+    return {"checks": checks}
 
 
 def _plugins(records: Sequence[PluginRecord]) -> list[str]:

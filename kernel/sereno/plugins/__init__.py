@@ -6,6 +6,7 @@ the way fails that plugin alone, with its reason in its `PluginRecord`.
 """
 
 from sereno.plugins.apps import DeclaredApp
+from sereno.plugins.checks import CheckAnswer, ask_checks
 from sereno.plugins.collection import collect, settings_of
 from sereno.plugins.demo import demos
 from sereno.plugins.hook_dispatcher import HookDispatcher
@@ -15,12 +16,14 @@ from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule, Registry
 
 __all__ = [
+    "CheckAnswer",
     "DeclaredApp",
     "DeclaredSchedule",
     "HookDispatcher",
     "PluginRecord",
     "Plugins",
     "Registry",
+    "ask_checks",
     "asked_for",
     "collect",
     "demos",

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from sereno.model.check import Check
 from sereno.model.errors import ConfigurationError, ParamsError, PluginError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
@@ -25,6 +26,7 @@ from sereno.model.suggestion import suggestion
 from sereno.plugins.apps import DeclaredApp, checked_apps
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
+from sereno.plugins.checks import checked_checks
 from sereno.plugins.collectors import checked_collectors
 from sereno.plugins.kinds import learn_kinds
 from sereno.plugins.loader import Plugins
@@ -84,6 +86,7 @@ class _Collector(msgspec.Struct):
     notifiers_of: dict[str, set[str]] = {}
     collectors: dict[str, tuple[Collector, ...]] = {}
     metrics: dict[str, str] = {}
+    checks: dict[str, tuple[Check, ...]] = {}
     migrations: dict[str, PluginSeries] = {}
     apps: dict[str, DeclaredApp] = {}
     problems: list[str] = []
@@ -106,6 +109,8 @@ class _Collector(msgspec.Struct):
             notifiers = self._notifiers(name, settings)
             answer = self.plugins.call(name, "sereno_register_collectors", settings=settings)
             collectors, metrics = checked_collectors(answer or (), self.metrics)
+            answer = self.plugins.call(name, "sereno_register_checks", settings=settings)
+            checks = checked_checks(answer or ())
             series = self._migrations(name, settings)
             answer = self.plugins.call(name, "sereno_register_apps", settings=settings)
             apps = {} if answer is None else checked_apps(name, answer, self.apps)
@@ -124,6 +129,7 @@ class _Collector(msgspec.Struct):
             self.notifiers_of[name] = set(notifiers)
             self.collectors[name] = collectors
             self.metrics |= dict.fromkeys(metrics, name)
+            self.checks[name] = checks
             if series is not None:
                 self.migrations[name] = series
             self.apps |= apps
@@ -194,6 +200,7 @@ class _Collector(msgspec.Struct):
         self.commands.pop(name, None)
         self.migrations.pop(name, None)
         self.collectors.pop(name, None)
+        self.checks.pop(name, None)
         self.metrics = {m: plugin for m, plugin in self.metrics.items() if plugin != name}
         self.apps = {m: app for m, app in self.apps.items() if app.plugin != name}
         for notifier in self.notifiers_of.pop(name, ()):
@@ -223,6 +230,7 @@ class _Collector(msgspec.Struct):
             notifiers=self.notifiers,
             notifiers_of=self.notifiers_of,
             collectors=self.collectors,
+            checks=self.checks,
             migrations=self.migrations,
             apps=self.apps,
             warnings=tuple(warnings),

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from sereno.model.check import Check
 from sereno.model.errors import NotFoundError
 from sereno.model.job import Job
 from sereno.model.metric import Collector
@@ -39,7 +40,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings`: each loaded plugin's Struct, None where it declares none. `states`: what the
     lifespans have yielded, by plugin, once they are open. `commands`: by plugin.
-    `notifiers`: by name; `notifiers_of`: their names by plugin. `collectors`,
+    `notifiers`: by name; `notifiers_of`: their names by plugin. `collectors`, `checks`,
     `migrations`: by plugin. `apps`: by mount.
     `warnings`: sentences to be logged once logging stands.
     """
@@ -54,6 +55,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     notifiers: Mapping[str, Notifier] = {}
     notifiers_of: Mapping[str, Collection[str]] = {}
     collectors: Mapping[str, tuple[Collector, ...]] = {}
+    checks: Mapping[str, tuple[Check, ...]] = {}
     migrations: Mapping[str, PluginSeries] = {}
     apps: Mapping[str, DeclaredApp] = {}
     warnings: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
             notifiers={n: f for n, f in self.notifiers.items() if n not in gone},
             notifiers_of={n: f for n, f in self.notifiers_of.items() if n not in reasons},
             collectors={n: c for n, c in self.collectors.items() if n not in reasons},
+            checks={n: c for n, c in self.checks.items() if n not in reasons},
             migrations={n: m for n, m in self.migrations.items() if n not in reasons},
             apps={m: a for m, a in self.apps.items() if a.plugin not in reasons},
         )

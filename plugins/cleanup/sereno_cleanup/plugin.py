@@ -1,8 +1,9 @@
 """What the kernel finds: settings, jobs and the demonstration of `cleanup`."""
 
+from functools import partial
 from typing import Any
 
-from sereno import Collector, Demo, Job, cron, hookimpl, lazy, parse
+from sereno import Check, Collector, Demo, Job, cron, hookimpl, lazy, parse
 from sereno_cleanup.caches import caches
 from sereno_cleanup.checks.record import CheckResults
 from sereno_cleanup.disks import Disks
@@ -10,6 +11,7 @@ from sereno_cleanup.figures import CacheSizes
 from sereno_cleanup.history import history
 from sereno_cleanup.integrity import integrity
 from sereno_cleanup.logs import logs
+from sereno_cleanup.places import find_places
 from sereno_cleanup.rotate import rotate
 from sereno_cleanup.sessions import sessions
 from sereno_cleanup.settings import Settings
@@ -60,6 +62,12 @@ def sereno_register_collectors(settings: Settings) -> list[Collector]:
         (bool(settings.caches), CacheSizes(settings)),
     )
     return [collector for wanted, collector in chosen if wanted]
+
+
+@hookimpl
+def sereno_register_checks(settings: Settings) -> list[Check]:
+    """Say whose files are swept, and what of their places is missing here."""
+    return [Check("places", partial(find_places, settings))]
 
 
 @hookimpl

@@ -1,11 +1,13 @@
 """What the kernel finds: settings, jobs and the demonstration of `etl_ivr`."""
 
 from datetime import timedelta
+from functools import partial
 
-from sereno import Collector, Demo, Job, every, hookimpl, lazy, parse
+from sereno import Check, Collector, Demo, Job, every, hookimpl, lazy, parse
 from sereno_etl_ivr.aggregate import aggregate
 from sereno_etl_ivr.backfill import backfill
 from sereno_etl_ivr.figures import CallsToday, LoadedRows
+from sereno_etl_ivr.reach import find_source
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.rejects import retry_rejects
 from sereno_etl_ivr.retain import retain
@@ -74,6 +76,12 @@ def sereno_register_collectors(settings: Settings) -> list[Collector]:
     if settings.source_url is None:
         return []
     return [LoadedRows(settings), *([CallsToday(settings)] if settings.aggregate else [])]
+
+
+@hookimpl
+def sereno_register_checks(settings: Settings) -> list[Check]:
+    """Say whether the source answers; nothing without one."""
+    return [] if settings.source_url is None else [Check("source", partial(find_source, settings))]
 
 
 @hookimpl
