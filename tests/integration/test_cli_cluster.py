@@ -128,7 +128,9 @@ def test_migrate_brings_the_schema_once(empty_database: str, scene: Scene) -> No
     assert "run 'sereno migrate'" in result.stderr
     first = scene.json("migrate")["applied"]
     assert first[0] == "0001_pre_house.sql"
-    assert scene.json("migrate") == {"applied": [], "waiting": [], "newer": []}
+    nothing = {"applied": [], "waiting": [], "newer": []}
+    tables = {"plugins": {}, "faults": [], "orphans": []}
+    assert scene.json("migrate") == nothing | tables
     assert "nothing was to be done" in scene.call("migrate").stdout
     assert scene.json("jobs") == []
 
