@@ -20,7 +20,7 @@ from sereno.app import garbage
 from sereno.app.bus import Bus
 from sereno.app.departure import Departure
 from sereno.app.descriptors import Descriptors
-from sereno.app.limits import Limits
+from sereno.app.limits import ProcessLimits
 from sereno.app.node import Node, new_status
 from sereno.app.plugin_tables import tables_made
 from sereno.app.systemd import Systemd
@@ -188,7 +188,7 @@ async def _hosting(
         departure.hook = lambda: hooks.calling
         descriptors = Descriptors(status)
         descriptors.begin()
-        limits = Limits(status)
+        limits = ProcessLimits(status)
         limits.begin()
         stack.callback(limits.end)
         polling = asyncio.ensure_future(_poll(watch, departure, descriptors, limits))
@@ -234,7 +234,7 @@ async def _opened(
 
 
 async def _poll(
-    watch: LogWatch, departure: Departure, descriptors: Descriptors, limits: Limits
+    watch: LogWatch, departure: Departure, descriptors: Descriptors, limits: ProcessLimits
 ) -> None:
     """Check each second that what all jobs share is as it was."""
     while True:

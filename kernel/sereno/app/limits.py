@@ -27,7 +27,7 @@ _NAMES = (
 _SHOWN_FOR = 600.0
 
 
-class Limits:
+class ProcessLimits:
     """The limits of this process. `begin` and `end` are for its main thread: who calls them in
     another one is warned by no signal."""
 
