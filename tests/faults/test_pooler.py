@@ -18,6 +18,8 @@ from .process import process
 
 JOBS = "tests.faults.jobs"
 DATABASE = "postgres"
+LEASE = 2
+"""Seconds: of `process`."""
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
 
@@ -98,3 +100,42 @@ def test_two_behind_poolers_never_lead_at_once(
         second.said("leading")
         lost = "SELECT count(*) FROM sereno.slot WHERE verdict NOT IN ('ran', 'late')"
         assert value(direct, lost) == 0
+
+
+@pytest.mark.parametrize("gone", ["killed", "frozen"])
+def test_a_leader_whose_pooler_is_gone_gives_the_lead_up_and_keeps_its_runs(
+    gone: str, private_postgres: PostgresServer, pooler: PgBouncer, tmp_path: Path
+) -> None:
+    """Its own session is good: nobody takes what it works on, and an outcome waits for the pool."""
+    direct, dsn = private_postgres.dsn(DATABASE), pooler.dsn(DATABASE)
+    with process(dsn, tmp_path, JOBS, SERENO_LEADER_DATABASE_URL=direct) as pooled:
+        term = pooled.said("leading")["term"]
+        with process(direct, tmp_path, JOBS) as other:
+            other.said("ready")
+            ending, lasting = (
+                enqueue(direct, "faults.long", f'{{"seconds": {seconds}}}') for seconds in (2, 8)
+            )
+            wait_until(lambda: {state(direct, r) for r in (ending, lasting)} == {"running"}, "runs")
+            owner = value(direct, "SELECT node FROM sereno.run WHERE id = %s", ending)
+            if gone == "killed":
+                pooler.stop()
+            else:
+                pooler.signal(signal.SIGSTOP)
+            other.said("leading")
+            # A lease and two seconds of slots: whoever is taken for dead is so by then.
+            ticks = "SELECT count(*) FROM sereno.slot WHERE term > %s"
+            wait_until(lambda: value(direct, ticks, term) > LEASE + 2, "slots of the next term")
+            assert [state(direct, r) for r in (ending, lasting)] == ["running", "running"]
+            if gone == "killed":
+                pooler.start()
+            else:
+                pooler.signal(signal.SIGCONT)
+            wait_until(lambda: state(direct, ending) == "succeeded", "the outcome that waited")
+            wait_until(lambda: state(direct, lasting) == "succeeded", "the run that went on")
+            facts = "SELECT node, attempt, losses FROM sereno.run WHERE id = %s"
+            for run in (ending, lasting):
+                row = f"SELECT (node, attempt, losses) = ('{owner}', 1, 0) FROM ({facts}) r"
+                assert value(direct, row, run), run
+            assert pooled.lines("the session is lost") == []
+            other.signal(signal.SIGKILL)
+            wait_until(lambda: len(pooled.lines("leading")) == 2, "the lead, taken again")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _CONFIG = """
 listen_addr = {addresses}
 listen_port = {port}
 unix_socket_dir =
+pidfile = {pidfile}
 auth_type = any
 pool_mode = transaction
 default_pool_size = {size}
@@ -59,6 +61,7 @@ class PgBouncer:
         self._supervised = Supervised("pgbouncer", account)
         self.port = free_port()
         self._config = self._supervised.place / "pgbouncer.ini"
+        self._pidfile = self._supervised.place / "pgbouncer.pid"
         self._addresses = ",".join(["127.0.0.1", *addresses])
         self._size = size
         self._configure(server_port)
@@ -66,7 +69,11 @@ class PgBouncer:
     def _configure(self, server_port: int) -> None:
         self._config.write_text(
             _CONFIG.format(
-                server=server_port, addresses=self._addresses, port=self.port, size=self._size
+                server=server_port,
+                addresses=self._addresses,
+                port=self.port,
+                size=self._size,
+                pidfile=self._pidfile,
             )
         )
 
@@ -84,6 +91,10 @@ class PgBouncer:
         self.stop()
         self._configure(server_port)
         self.start()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send its process a signal: SIGSTOP has it hang."""
+        os.kill(int(self._pidfile.read_text()), number)
 
     def stop(self) -> None:
         """Stop it at once: every client is cut off."""

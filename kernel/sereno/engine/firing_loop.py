@@ -20,6 +20,7 @@ from sereno.engine.scheduler import Scheduler
 from sereno.engine.status import Status
 from sereno.engine.term import Term
 from sereno.engine.wakeup import Wakeup
+from sereno.model.errors import StoreUnavailableError
 
 log = logging.getLogger("sereno.leader")
 
@@ -51,12 +52,20 @@ class FiringLoop:
         """Lead until `leaving` is set; the tick that is under way then goes on until `over`.
 
         `before`: what is done before anything begins, one after another.
-        Raises LeaseLostError or StoreError when the lead is lost before.
+        Raises LeaseLostError or StoreError when the lead is lost before; StoreUnavailableError also
+        where a turn has been under way for so long, as behind a pooler that hangs, that no beat
+        could be sent: then the session may be good still.
         """
         self._ticking = asyncio.ensure_future(self._tick_until(before, leaving))
         left = asyncio.ensure_future(leaving.wait())
         try:
-            await asyncio.wait({self._ticking, left}, return_when=asyncio.FIRST_COMPLETED)
+            while not (self._ticking.done() or left.done()):
+                patience = self._heartbeat.patience()
+                if patience <= 0:
+                    raise StoreUnavailableError("the database has not answered for most of a lease")
+                await asyncio.wait(
+                    {self._ticking, left}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
         except asyncio.CancelledError:
             self._ticking.cancel()
             raise
@@ -68,9 +77,14 @@ class FiringLoop:
     async def over(self) -> None:
         """Wait for what was under way when the lead was given up: a hand-over waits for nothing.
 
-        Whatever it still wrote, it wrote before the next term began.
+        Whatever it still wrote, it wrote before the next term began. The session is kept meanwhile.
         """
-        await asyncio.wait({self._ticking}, timeout=self._status.lease.total_seconds())
+        self._ticking.add_done_callback(_swallow)
+        lease = self._status.lease.total_seconds()
+        end = steady() + lease
+        while not self._ticking.done() and (rest := end - steady()) > 0:
+            await asyncio.wait({self._ticking}, timeout=min(rest, lease / 3))
+            await self._heartbeat.say()
         self._ticking.cancel()
         if self._ticking.done() and not self._ticking.cancelled():
             log.debug("the last turn is over", extra={"error": str(self._ticking.exception())})
@@ -124,6 +138,6 @@ class FiringLoop:
         return max(self._patience.rest(), min(own, *waits), 0.0)
 
 
-def _swallow(task: asyncio.Task[object]) -> None:
+def _swallow(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()

@@ -6,15 +6,19 @@ when a beat was *sent*; a beat that is answered too late prolongs nothing.
 """
 
 import logging
+from contextlib import suppress
 
 from sereno.engine.clock import steady
 from sereno.engine.status import Status
 from sereno.engine.term import Term
 from sereno.engine.trust import Trust
-from sereno.model.errors import LeaseLostError
+from sereno.model.errors import LeaseLostError, StoreError
 from sereno.store.session import NodeSession
 
 log = logging.getLogger("sereno.leader")
+
+_HAND_OVER = 0.1
+"""Share of the lease, before trust ends, that a hand-over is given."""
 
 
 class Heartbeat:
@@ -32,6 +36,17 @@ class Heartbeat:
     def pause(self) -> float:
         """Return the seconds until the next beat, negative when it is overdue."""
         return self._next - steady()
+
+    def patience(self) -> float:
+        """Return the seconds for which a turn may go on without a beat: the lead can be handed over
+        in order then still, and the session kept."""
+        return self._trust.until - steady() - _HAND_OVER * self._status.lease.total_seconds()
+
+    async def say(self) -> None:
+        """Keep the session, and so the presence lock, though not the lead."""
+        if self._session.alive:
+            with suppress(StoreError):
+                await self._session.watch()
 
     async def check(self) -> None:
         """Make sure that this node still leads, and beat when it is time; raises LeaseLostError."""

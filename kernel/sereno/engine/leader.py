@@ -2,12 +2,13 @@
 
     away ──session──► standing ──lock granted, term begun──► leading
      ▲                  │  ▲                                   │
-     └── any error ─────┘  └──── hand-over ◄── leave() ────────┤
+     └── any error ─────┘  └─ hand-over ◄── leave(), the pool ─┤
      └──────────────── any doubt: the session is terminated ───┘
 
 Invariants: a node acts as leader only while its trust holds; whatever it writes carries the term;
 any error of the session means that the lock is lost; the presence lock is held in every state but
-`away`.
+`away`. An error of the pool alone, as of a pooler that is gone, costs the lead and not the session:
+nobody takes this node's runs, and it stands again once the pool answers.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from functools import partial
 from typing import NoReturn
 
 from sereno.engine import history
+from sereno.engine.aside import Aside
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import steady
 from sereno.engine.dispatcher import CANCEL_EVERY, Dispatcher
@@ -28,6 +30,7 @@ from sereno.engine.node_context import NodeContext
 from sereno.engine.occupancy import Occupancy
 from sereno.engine.runner import Runner
 from sereno.engine.scheduler import Scheduler
+from sereno.engine.stranger_watch import StrangerWatch
 from sereno.engine.term import Term
 from sereno.engine.trust import Trust
 from sereno.engine.wakeup import Wakeup
@@ -36,9 +39,9 @@ from sereno.model.events import LeaderChanged
 from sereno.model.job import Job
 from sereno.model.run import Outcome
 from sereno.store import runs
-from sereno.store.backend import Backend
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
-from sereno.store.holder import lock_holder, stranger
+from sereno.store.holder import lock_holder
+from sereno.store.pool import Record
 from sereno.store.session import NodeIdentity, NodeSession
 from sereno.store.timeline import Timeline
 
@@ -63,9 +66,6 @@ _PRESENCE_AGAIN = 0.05
 
 _PRESENCE_PATIENCE = 1.0
 """Seconds after which who holds it is named: that is no session of this node."""
-
-_STRANGER_EVERY = 10.0
-"""Seconds between a follower's looks at who holds the leader's lock."""
 
 _UNAWARE = 0.4
 """Seconds that a deposed leader has to learn of it, when it lives and its lease was not over: its
@@ -111,8 +111,9 @@ class Leader:
         status.pulse = steady()
         self._current: NodeSession | None = None
         self._next_cancel = 0.0
-        self._next_stranger = 0.0
-        self._stranger: Backend | None = None
+        self._aside = Aside(self._call_limit)
+        self._strangers = StrangerWatch(self._db, self._aside)
+        self._unable_until: float | None = None
 
     @property
     def leading(self) -> bool:
@@ -195,13 +196,14 @@ class Leader:
         # While the session was lost, another may have taken our runs for a dead node's: what the
         # database does not name ours is stopped before this node takes part again. Attempts that
         # have not begun are left: each asks whether this node is trusted when it begins.
-        owned = await runs.owned(self._db, self._node.id)
-        runner.superseded(
-            [r["token"] for r in owned] + [t for t in runner.attempts if runner.begins(t)]
-        )
-        runner.lose(runner.unattended(owned))  # not leading, it has no claim on its way
+        _reconcile(runner, await runs.owned(self._db, self._node.id))
+        self._unable_until = None
         while not self._leaving.is_set():
             self._status.pulse = sent = steady()
+            if not await self._able(runner):
+                await session.watch()
+                await self._idle(runner, POLL)
+                continue
             granted, now = await session.try_lead()
             self._clock.observe(now, sent, steady())
             self._status.clock_offset = self._clock.offset
@@ -212,13 +214,26 @@ class Leader:
                 self.refused.set()
                 self._status.store_up, self._status.store_error = True, None
                 backoff.reset()
-                await self._poll_strangers()
+                await self._strangers.poll()
                 await self._idle(runner, POLL * (23 + 2 * random.random()) / 24)  # noqa: S311
         self._left.set()
         while True:  # draining: the presence lock says that our runs are not lost
             self._status.pulse = steady()
             await session.watch()
             await self._idle(runner, self._call_limit)
+
+    async def _able(self, runner: Runner) -> bool:
+        """Tell whether the pool answers again, where it has cost this node the lead."""
+        if self._unable_until is None:
+            return True
+        if steady() < self._unable_until:
+            return False
+        owned = await self._aside.ask(partial(runs.owned, self._db, self._node.id))
+        if owned is None:
+            return False
+        _reconcile(runner, owned)
+        self._unable_until = None
+        return True
 
     async def _be_present(self, session: NodeSession) -> None:
         """Take the presence lock. Raises StoreUnavailableError, and names who keeps it."""
@@ -234,19 +249,6 @@ class Leader:
                     f"this node; it takes no part until that session has ended: {holder.remedy}"
                 )
 
-    async def _poll_strangers(self) -> None:
-        """Log once who keeps all nodes from the lead and is none."""
-        if steady() < self._next_stranger:
-            return
-        self._next_stranger = steady() + _STRANGER_EVERY
-        with suppress(StoreError):
-            before, self._stranger = self._stranger, await stranger(self._db)
-            if self._stranger is not None and self._stranger != before:
-                log.warning(
-                    "nobody can lead: the leader's lock is held by a session that is no node's",
-                    extra={"holder": str(self._stranger), "remedy": self._stranger.remedy},
-                )
-
     async def _idle(self, runner: Runner, seconds: float) -> None:
         """Wait, at the longest until the lead may be free, and poll what concerns our own runs."""
         end = steady() + seconds
@@ -255,8 +257,7 @@ class Leader:
             due = steady() >= self._next_cancel
             if runner.attempts and (due or "cancel" in reasons):
                 self._next_cancel = steady() + CANCEL_EVERY
-                with suppress(StoreError):
-                    await runner.poll_cancellations()
+                await self._aside.ask(runner.poll_cancellations)
             if reasons & {"handover", "leave", "lost"}:
                 return
 
@@ -264,6 +265,7 @@ class Leader:
         self, session: NodeSession, runner: Runner, since: float, backoff: Backoff
     ) -> None:
         await self._succeed(session)
+        began = steady()
         # In this order: which history the database is on has to be known before a term begins, and
         # a term has to have begun before anything is decided under it.
         entered = await session.enter_timeline(self._node, self._status.term, self._db)
@@ -278,18 +280,23 @@ class Leader:
         self._publish_change(number, True, "lock granted")
         reason = "lost"
         try:
-            await firing_loop.run(
-                [
-                    partial(history.settle_doubtful, term, entered.timeline),
-                    partial(register, self._db, number, self._declared, self._schedules),
-                ],
-                self._leaving,
-            )
+            try:
+                await firing_loop.run(
+                    [
+                        partial(history.settle_doubtful, term, entered.timeline),
+                        partial(register, self._db, number, self._declared, self._schedules),
+                    ],
+                    self._leaving,
+                )
+            except StoreError as error:
+                if not session.alive:
+                    raise
+                self._unable(str(error), backoff)
             reason = "handed over"
             self._distrust()  # before the lock is let go: the next leader may act at once
             await session.hand_over(number, reason)
         finally:
-            if steady() - since > _SETTLED:
+            if steady() - began > _SETTLED:
                 backoff.reset()
             self._distrust()
             self._status.leading = False
@@ -324,6 +331,12 @@ class Leader:
         )
         heartbeat = Heartbeat(term, session, self._trust, self._status)
         return FiringLoop(term, heartbeat, self._status, self._wakeup, scheduler, dispatcher)
+
+    def _unable(self, error: str, backoff: Backoff) -> None:
+        """Take note that the lead is given up, as nothing can be written through the pool."""
+        self._status.store_up, self._status.store_error = False, error
+        self._unable_until = steady() + backoff.wait()
+        log.warning("the lead is given up: its statements fail", extra={"error": error})
 
     def _publish_change(self, term: int, leading: bool, reason: str) -> None:
         node = str(self._node.id)
@@ -364,3 +377,12 @@ class Leader:
             async with asyncio.timeout(seconds):
                 await self._leaving.wait()
                 self._left.set()
+
+
+def _reconcile(runner: Runner, owned: Sequence[Record]) -> None:
+    """Stop what the database does not name ours, and see that what it does is attended to; while
+    this node does not lead, so that no claim of its own is on its way."""
+    runner.superseded(
+        [r["token"] for r in owned] + [t for t in runner.attempts if runner.begins(t)]
+    )
+    runner.lose(runner.unattended(owned))

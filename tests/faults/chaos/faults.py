@@ -166,8 +166,6 @@ def _restart_pooler(
     stage.pooler.start()
     pooled = leader is stage.pooled
     yield Struck(at, "may" if pooled else "must not")
-    assert stage.pooled is not None
-    stage.pooled.harmed(since)  # cut off from its runs, it is taken for dead after a second
 
 
 def _shift_clock(
