@@ -52,14 +52,14 @@ async def test_ready_are_those_whose_instant_has_come_and_whose_job_and_key_have
     )
 
     async def found(**limits: Any) -> set[int]:
-        chosen = {"jobs": ["a", "b"], "keys": [], "shut": [], **limits}
+        chosen = {"jobs": ["a", "b"], "keys": [], "excluded": [], **limits}
         return {q.run_id for q in await queue.ready(scene.db, 10, **chosen)}
 
     assert await found() == {a, b, keyed}
     assert await found(keys=["k"]) == {a, b}
     assert await found(jobs=["b"]) == {b}
     await scene.eye.execute("UPDATE sereno.run SET schedule_id = 3 WHERE id = $1", a)
-    assert await found(shut=[3]) == {b, keyed}
+    assert await found(excluded=[3]) == {b, keyed}
 
 
 async def first_claimed(scene: Scene, **limits: Any) -> int | None:
