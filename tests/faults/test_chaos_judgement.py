@@ -16,9 +16,9 @@ from .chaos.faults import PROMOTION, all_faults
 from .chaos.plugin import EVERY_SECOND
 from .chaos.program import SECTION, _write, chosen, main
 from .chaos.replicas import Harm
-from .chaos.report import Trial, rows_of, table
+from .chaos.report import Trial, fault_before, rows_of, table
 from .chaos.stage import Promotion
-from .chaos.trust import overlaps, trust_spans
+from .chaos.trust import TrustSpan, overlaps, trust_spans
 
 AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
@@ -193,6 +193,20 @@ def test_what_is_planted_in_a_real_run_ends_it_with_code_1(
     assert "another's result: run" in said
 
 
+def test_belief_counts_where_no_session_was_ended_early() -> None:
+    ending = {fault.name for fault in all_faults(3.0) if fault.ends_sessions}
+    assert ending == {
+        "Postgres restarted, immediate",
+        PROMOTION,
+        "lock session terminated",
+        "a backend killed with -9",
+    }
+    trials = [Trial("kill", "a1", AT, 10.0, 1.0), Trial("cut", "b1", AT, 20.0, 4.0)]
+    spans = [TrustSpan("a1", 1, 5.0, 21.0), TrustSpan("b1", 2, 20.5, 30.0)]
+    (both,) = overlaps(spans)
+    assert fault_before(trials, both) == "cut"
+
+
 @pytest.fixture
 def eye(database: str) -> Iterator[Eye]:
     found = Eye(database)
@@ -234,6 +248,29 @@ def test_slots_that_were_skipped_failed_or_doubled_and_missing_chains_are_found(
     assert found == {("slot lost", 1), ("slot lost", 2), ("slot doubled", 3)}
     chains = {(f.kind, f.at.second) for f in account._of_chains(eye, cutoff)}
     assert chains == {("run lost", 0), ("run lost", 3)}
+
+
+def test_what_a_leader_wrote_after_the_next_term_began_is_found(database: str, eye: Eye) -> None:
+    declared = "VALUES ('a', 'a', 'plugin', '{}') RETURNING id"
+    schedule = value(
+        database, f"INSERT INTO sereno.schedule (name, job, origin, declared) {declared}"
+    )
+    node = "00000000-0000-0000-0000-000000000001"
+    for term, second in ((1, 0), (2, 10), (3, 20)):
+        do(
+            database,
+            "INSERT INTO sereno.term (term, node, acquired_at)"
+            f" VALUES ({term}, '{node}', '{AT + timedelta(seconds=second)}')",
+        )
+    for term, second in ((1, 9), (1, 11), (2, 11), (2, 21), (3, 21)):
+        at = AT + timedelta(seconds=second, milliseconds=term)
+        do(
+            database,
+            "INSERT INTO sereno.slot (schedule_id, slot, verdict, term, decided_at)"
+            f" VALUES ({schedule}, '{at}', 'ran', {term}, '{at}')",
+        )
+    found = sorted((f.kind, f.at.second) for f in account.of_deposed(eye))
+    assert found == [("two leaders", 11), ("two leaders", 21)]
 
 
 def test_each_finding_is_put_to_the_fault_before_it() -> None:

@@ -22,6 +22,9 @@ from sereno.store.pool import Database
 from ..servers.postgres import PostgresServer, installed_programs
 from ..servers.waiting import wait_until
 from .asking import enqueue, state, value
+from .chaos.account import of_deposed
+from .chaos.eye import Eye
+from .chaos.trust import overlaps, trust_spans
 from .process import Process, process
 
 pytestmark = pytest.mark.fault
@@ -110,6 +113,7 @@ def cluster(server: PostgresServer, tmp_path: Path) -> Iterator[Cluster]:
                 NOTES=str(found.notes),
                 SERENO_HTTP__ENABLED="false",
                 SERENO_DRAIN_TIMEOUT="5s",
+                SERENO_LOG__LEVEL="debug",
             )
             found.replicas.append(stack.enter_context(replica))
         for replica in found.replicas:
@@ -150,6 +154,27 @@ def test_a_leader_that_was_frozen_for_longer_than_its_lease_comes_back_as_a_foll
     wait_until(lambda: value(cluster.dsn, present) == 3, "all replicas to be present again")
     assert leader.popen.poll() is None
     cluster.account()
+
+
+def test_a_leader_that_has_not_heard_that_its_session_was_ended_does_nothing_any_more(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Its lease is not over: it trusts itself, has slots to settle, and another leads."""
+    held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 0 AND granted"
+    eye = Eye(cluster.dsn)
+    try:
+        for _ in range(5):
+            term, leader = value(cluster.dsn, TERM), cluster.leader()
+            leader.signal(signal.SIGSTOP)
+            assert value(cluster.dsn, f"SELECT pg_terminate_backend(({held}))")
+            wait_until(lambda term=term: value(cluster.dsn, TERM) > term, "the next term")
+            leader.signal(signal.SIGCONT)
+            cluster.led_on(term)
+        assert list(of_deposed(eye)) == []
+    finally:
+        eye.close()
+    cluster.account()
+    assert overlaps(trust_spans(tmp_path, {})), "none trusted itself while the next one led"
 
 
 def test_a_run_of_a_replica_that_was_killed_is_tried_again_or_lost_as_its_job_says(

@@ -9,6 +9,8 @@ process of the first one was healthy until the second began. (A run is made *at 
 dead, frozen or cut off process had done already may be done again, as another attempt.)
 
 Another's result: a run that ended well with the token of another attempt, or of another slot's.
+Two leaders: a slot that a term has settled or begun after the next term had begun. Both instants
+are the database's, and taken under the lock of the one row that fences all that a leader writes.
 Begun twice: two attempts at a slot of the job that must not run twice, whatever was done. When a
 standby took over that lacked commits, slots since then are made again, and that is counted.
 """
@@ -34,7 +36,13 @@ from .replicas import Harm
 from .stage import Promotion
 
 Kind = Literal[
-    "slot lost", "slot doubled", "run lost", "run doubled", "another's result", "begun twice"
+    "slot lost",
+    "slot doubled",
+    "run lost",
+    "run doubled",
+    "another's result",
+    "begun twice",
+    "two leaders",
 ]
 
 _BAD_SLOTS = """
@@ -69,6 +77,12 @@ _CHAINED = """
       LEFT JOIN sereno.run d ON d.job = 'chaos.chained' AND d.requested_by = 'run ' || u.id
      WHERE u.job = 'chaos.loop' AND u.state = 'succeeded' AND u.slot <= %s
      GROUP BY u.id, u.slot HAVING count(d.id) <> 1
+"""
+_DEPOSED = """
+    SELECT s.slot, s.term, s.decided_at, t.term, t.acquired_at FROM sereno.slot s
+      JOIN LATERAL (SELECT n.term, n.acquired_at FROM sereno.term n
+                     WHERE n.term > s.term ORDER BY n.term LIMIT 1) t ON true
+     WHERE s.verdict IN ('ran', 'late') AND s.decided_at > t.acquired_at
 """
 _OPEN = """
     SELECT count(*) FROM sereno.run
@@ -125,6 +139,7 @@ def balance(
         *_of_verify(account),
         *_of_slots(eye, cutoff),
         *_of_chains(eye, cutoff),
+        *of_deposed(eye),
     ]
     doubtful = _of_once(eye, since, cutoff, promotions, findings)
     runs = eye.rows(_RUNS, [cutoff])
@@ -243,6 +258,13 @@ def _of_chains(eye: Eye, cutoff: datetime) -> Iterable[Finding]:
     for run, slot, count in eye.rows(_CHAINED, [cutoff]):
         kind: Kind = "run lost" if count == 0 else "run doubled"
         yield Finding(kind, slot, f"run {run} of chaos.loop has {count} chained runs")
+
+
+def of_deposed(eye: Eye) -> Iterable[Finding]:
+    """Find slots that a leader wrote after the next one's term had begun."""
+    for slot, term, at, following, began in eye.rows(_DEPOSED):
+        detail = f"term {term} wrote slot {slot} at {at}, after term {following} began at {began}"
+        yield Finding("two leaders", slot, detail)
 
 
 def _of_seconds(

@@ -38,12 +38,17 @@ Strike = Callable[[Stage, Replica, random.Random], Generator[Struck, None, None]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A kind of fault. `bound`: seconds until the next leader leads, at the latest."""
+    """A kind of fault. `bound`: seconds until the next leader leads, at the latest.
+
+    `ends_sessions`: the server ends the leader's session before its lease is over, though its
+    process lives and has to hear of it.
+    """
 
     name: str
     strike: Strike
     bound: float | None
     needs: Callable[[Stage], str | None] = lambda stage: None
+    ends_sessions: bool = False
 
 
 def _kill(stage: Stage, leader: Replica, dice: random.Random) -> Generator[Struck, None, None]:
@@ -200,10 +205,10 @@ def all_faults(lease: float) -> list[Fault]:
         Fault("network cut, to the server", _cut("to the server"), silence, _no_network),
         Fault("network cut, from the server", _cut("from the server"), silence, _no_network),
         Fault("network cable pulled", _cut("cable"), silence, _no_network),
-        Fault("Postgres restarted, immediate", _restart, crash),
-        Fault(PROMOTION, _promote, crash),
-        Fault("lock session terminated", _end_session, crash),
-        Fault("a backend killed with -9", _kill_backend, crash),
+        Fault("Postgres restarted, immediate", _restart, crash, ends_sessions=True),
+        Fault(PROMOTION, _promote, crash, ends_sessions=True),
+        Fault("lock session terminated", _end_session, crash, ends_sessions=True),
+        Fault("a backend killed with -9", _kill_backend, crash, ends_sessions=True),
         Fault("PgBouncer restarted", _restart_pooler, silence, _no_pooler),
         Fault("wall clock set wrong", _shift_clock, None, _no_clock),
     ]

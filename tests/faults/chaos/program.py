@@ -22,7 +22,7 @@ from sereno.engine.clock import steady
 from . import account
 from .account import Books
 from .faults import PROMOTION, Fault, all_faults
-from .report import Row, Trial, promotion_table, rows_of, table
+from .report import Row, Trial, fault_before, promotion_table, rows_of, table
 from .stage import Promotion, Stage, stage
 from .trust import Overlap, overlaps, trust_spans
 
@@ -43,11 +43,12 @@ _WAITED = """
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the whole run showed. `wrong`: what is lost, doubled or not as it must be; `slow`: times
-    out of bounds."""
+    out of bounds; `unaware`: deposed leaders whose session the server had ended, and who had not
+    heard of it when the next one led."""
 
     rows: list[Row]
     books: Books
-    both: list[Overlap]
+    unaware: list[Overlap]
     promotions: list[Promotion]
     wrong: list[str]
     slow: list[str]
@@ -128,7 +129,10 @@ def _played(
         replica.stop()
     codes = {label: c for r in scene.replicas for label, c in r.codes.items() if c not in (0, -9)}
     deaths = {label: at for r in scene.replicas for label, at in r.deaths.items()}
-    both = overlaps(trust_spans(scene.place, deaths))
+    trusted = overlaps(trust_spans(scene.place, deaths))
+    ended = {fault.name for fault in known if fault.ends_sessions}
+    unaware = [o for o in trusted if fault_before(trials, o) in ended]
+    both = [o for o in trusted if o not in unaware]
     wrong = [f"{f.kind}: {f.detail}" for f in books.findings]
     wrong += [f"two leaders for {o.seconds:.4f} s: {o.one}, {o.other}" for o in both]
     wrong += [f"replica {label} ended with code {code}" for label, code in codes.items()]
@@ -140,7 +144,7 @@ def _played(
     rows = rows_of(trials, books.findings, both)
     order = [fault.name for fault in known]
     rows.sort(key=lambda row: order.index(row.name))
-    return Verdict(rows, books, both, scene.promotions, wrong, slow, skipped)
+    return Verdict(rows, books, unaware, scene.promotions, wrong, slow, skipped)
 
 
 def _try(scene: Stage, fault: Fault, dice: random.Random) -> Trial:
@@ -201,9 +205,17 @@ def page(verdict: Verdict, arguments: str, lease: float, seconds: float, postgre
         runs=verdict.books.runs,
         attempts=verdict.books.attempts,
         minutes=round(seconds / 60),
+        unaware=_unaware(verdict.unaware),
         skipped=skipped,
         versions=versions,
     )
+
+
+def _unaware(found: Sequence[Overlap]) -> str:
+    if not found:
+        return "In this run each had heard."
+    longest = max(o.seconds for o in found)
+    return f"In this run {len(found)} had not heard yet, for {longest:.3f} s at the longest."
 
 
 def promoted(verdict: Verdict, arguments: str) -> str:
@@ -264,6 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(table(verdict.rows))
     print(promoted(verdict, asked))
     print(f"{books.slots} slots, {books.runs} runs, {books.attempts} attempts; seed {seed}")
+    print(f"deposed leaders: {_unaware(verdict.unaware)}")
     for line in [*verdict.wrong, *verdict.slow]:
         print(f"OUT OF BOUNDS: {line}")
     if given.write:

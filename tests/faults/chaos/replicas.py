@@ -110,12 +110,13 @@ class Replica:
         fresh.rename(self.clock)
 
     def signal(self, number: signal.Signals) -> None:
+        # Before: this program may be kept waiting after the kill, while the next one leads.
+        now = steady()
         os.kill(self.pid, number)
         if number == signal.SIGKILL:
-            self.died()
+            self.died(now)
 
-    def died(self) -> None:
-        now = steady()
+    def died(self, now: float) -> None:
         self.deaths.setdefault(self.label, now)
         self.harms.append(Harm(self.label, now, float("inf")))
 

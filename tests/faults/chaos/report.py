@@ -67,7 +67,7 @@ class Row:
                 str(kinds.count(kind))
                 for kind in ("slot lost", "slot doubled", "run lost", "run doubled")
             ),
-            str(len(self.overlaps)),
+            str(len(self.overlaps) + kinds.count("two leaders")),
             *(str(kinds.count(kind)) for kind in ("another's result", "begun twice")),
         ]
 
@@ -83,9 +83,14 @@ def rows_of(
         before = [t for t in trials if t.at <= finding.at] or trials[:1]
         rows[before[-1].name].findings.append(finding)
     for overlap in overlaps:
-        earlier = [t for t in trials if t.steady <= overlap.since] or trials[:1]
-        rows[earlier[-1].name].overlaps.append(overlap)
+        rows[fault_before(trials, overlap)].overlaps.append(overlap)
     return list(rows.values())
+
+
+def fault_before(trials: Sequence[Trial], overlap: Overlap) -> str:
+    """Return the name of the last fault before two trusted themselves at once."""
+    earlier = [t for t in trials if t.steady <= overlap.since] or trials[:1]
+    return earlier[-1].name
 
 
 def table(rows: Sequence[Row]) -> str:
