@@ -84,7 +84,7 @@ class FiringLoop:
         end = steady() + lease
         while not self._ticking.done() and (rest := end - steady()) > 0:
             await asyncio.wait({self._ticking}, timeout=min(rest, lease / 3))
-            await self._heartbeat.say()
+            await self._heartbeat.keep_session()
         self._ticking.cancel()
         if self._ticking.done() and not self._ticking.cancelled():
             log.debug("the last turn is over", extra={"error": str(self._ticking.exception())})

@@ -42,7 +42,7 @@ class Heartbeat:
         in order then still, and the session kept."""
         return self._trust.until - steady() - _HAND_OVER * self._status.lease.total_seconds()
 
-    async def say(self) -> None:
+    async def keep_session(self) -> None:
         """Keep the session, and so the presence lock, though not the lead."""
         if self._session.alive:
             with suppress(StoreError):
