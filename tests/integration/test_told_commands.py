@@ -23,8 +23,29 @@ from .told_commands import told
 
 __all__ = ["scene"]
 
+APP = """
+from sereno import App, hookimpl
+
+
+def empty(client):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    return app
+
+
+@hookimpl
+def sereno_register_apps():
+    return {"/empty": App("Nothing", empty)}
+"""
 SETTINGS = """
+modules = ["told_app"]
+
 [http]
+port = 0
+
+[apps]
 port = 0
 
 [plugins.etl_ivr]
@@ -57,7 +78,7 @@ capacity = 100000
 name = "calls have a length"
 sql = "SELECT 1 WHERE false"
 """
-_LASTING = ("run", "demo")
+_LASTING = ("run", "demo", "apps")
 _NAMED_ALONE = ("missing argument", "requires an argument", "nothing to change is named")
 _ISO = re.compile(r"(?<=--until )\S+|(?<=--at )(?!TIME)\S+")
 
@@ -136,6 +157,7 @@ def stage(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     _old_logs(tmp_path / "logs")
     settings = SETTINGS.format(dsn=scene.dsn, place=tmp_path)
     (tmp_path / "sereno.toml").write_text(settings)
+    (tmp_path / "told_app.py").write_text(APP)
     monkeypatch.setenv("SERENO_DATABASE_URL", scene.dsn)
 
     async def calls() -> None:
@@ -167,12 +189,15 @@ def _old_logs(place: Path) -> None:
 
 
 def lasting(stage: Stage, args: list[str]) -> str:
-    """Start a replica, wait until it stands, and stop it; return what went wrong."""
+    """Start a replica, or the apps, wait until it stands, and stop it; return what went wrong."""
     if args[0] == "demo":
         args = [*args, "--yes"]  # the stage is a real cluster's
-    with stage.scene.started(*args, "--http-port", "0", "--log-format", "json") as process:
+    sign = "apps are served"
+    if args[0] != "apps":
+        args, sign = [*args, "--http-port", "0", "--log-format", "json"], '"ready"'
+    with stage.scene.started(*args) as process:
         assert process.stderr is not None
-        said = any('"ready"' in line for line in process.stderr)
+        said = any(sign in line for line in process.stderr)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     return "" if said and process.returncode == 0 else f"it ended with {process.returncode}"
