@@ -22,7 +22,7 @@ from sereno.model.migrations import Migrations
 from sereno.model.notification import Notifier
 from sereno.model.schedule import Schedule
 from sereno.model.schedule_spec import ScheduleSpec
-from sereno.model.suggestion import suggestion
+from sereno.model.suggestion import nearest, suggested, suggestion
 from sereno.plugins.apps import DeclaredApp, checked_apps
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
@@ -210,11 +210,12 @@ class _Collector(msgspec.Struct):
         overrides = Overrides(self.chosen, self.plugins.records)
         jobs = overrides.jobs(self.jobs)
         schedules = overrides.schedules(jobs)
-        problems = [*self._unknown_plugins(), *self.problems]
-        warnings = list(overrides.warnings)
+        misspelt, left = self._unknown_plugins()
+        problems = [*misspelt, *self.problems]
+        warnings = [*left, *overrides.warnings]
         unknown = unknown_notifiers(self.chosen, self.notifiers)
         # One that seems unknown may be of a plugin that failed, or is not loaded here.
-        idle = any(r.state != "loaded" for r in self.plugins.records.values())
+        idle = bool(left) or any(r.state != "loaded" for r in self.plugins.records.values())
         (warnings if idle else problems).extend(unknown)
         # A plugin whose settings are at fault has declared nothing: its jobs only seem unknown.
         if problems := problems or overrides.problems:
@@ -236,20 +237,27 @@ class _Collector(msgspec.Struct):
             warnings=tuple(warnings),
         )
 
-    def _unknown_plugins(self) -> list[str]:
-        """Return a sentence for each plugin that the settings name and nobody has installed."""
+    def _unknown_plugins(self) -> tuple[list[str], list[str]]:
+        """Return a sentence for each plugin that the settings name and nobody has installed: of
+        those that are misspelt, and of those that an uninstalled plugin has left, which stop
+        nothing else unless settings are strict."""
         known = {plugin_key(name) for name in self.plugins.records}
         named: list[tuple[str, tuple[str, ...]]]
         named = [(plugin_key(n), ("disabled_plugins",)) for n in self.chosen.disabled_plugins]
         named += [(n, ("plugins", n)) for n in self.chosen.plugins]
         named += [(plugin_key(n), ("log", "plugins", n)) for n in self.chosen.log.plugins]
-        problems = []
+        misspelt, left = [], []
         for name, key in named:
-            if name not in known:
-                hint = suggestion(name, known, "; `sereno plugins` lists them")
-                place = self.chosen.place(*key)
-                problems.append(f"{place}: no plugin '{name}' is installed{hint}")
-        return problems
+            if name in known:
+                continue
+            sentence = f"{self.chosen.place(*key)}: no plugin '{name}' is installed"
+            near = nearest(name, known)
+            if near is not None or self.chosen.strict:
+                misspelt.append(sentence + suggested(near, "; `sereno plugins` lists them"))
+            else:
+                remedy = "install it again, or take this out"
+                left.append(f"{sentence}: what is set for it is orphaned; {remedy}")
+        return misspelt, left
 
     def _check_strict(self) -> None:
         failed = [r for r in self.plugins.records.values() if r.state == "failed"]

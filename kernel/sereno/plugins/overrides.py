@@ -7,7 +7,7 @@ import msgspec
 from sereno.model.errors import SerenoError
 from sereno.model.job import Job
 from sereno.model.schedule import Schedule
-from sereno.model.suggestion import suggestion
+from sereno.model.suggestion import nearest, suggested
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule
 from sereno.settings import JobSettings, ScheduleSettings, Settings, plugin_key
@@ -18,8 +18,8 @@ class Overrides(msgspec.Struct):
     """Applies `settings`; keeps a sentence for each fault in `problems`.
 
     `records`: of all plugins. A job that nobody declares is a fault, but no more than a warning
-    where it may be one of a plugin that failed, or that is disabled and bears the first word of its
-    name.
+    where it may be one of a plugin that failed, that is disabled and bears the first word of its
+    name, or that has been uninstalled: nothing here has that word, or a name like it.
     """
 
     settings: Settings
@@ -83,13 +83,21 @@ class Overrides(msgspec.Struct):
             found[name] = DeclaredSchedule(name, job.name, schedule, "config", chosen.enabled)
 
     def _unknown(self, name: str, known: Iterable[str], key: tuple[str, ...]) -> None:
-        hint = suggestion(name, known, "; `sereno jobs` lists them")
+        near = nearest(name, known)
+        hint = suggested(near, "; `sereno jobs` lists them")
         sentence = f"{self.settings.place(*key)}: no plugin declares a job '{name}'{hint}"
-        (self.warnings if self._is_excused(name) else self.problems).append(sentence)
+        excused = self._is_excused(name) or (near is None and self._is_left(name, known))
+        (self.warnings if excused else self.problems).append(sentence)
 
     def _is_excused(self, job: str) -> bool:
         states = {plugin_key(name): record.state for name, record in self.records.items()}
         return "failed" in states.values() or states.get(job.partition(".")[0]) == "disabled"
+
+    def _is_left(self, job: str, known: Iterable[str]) -> bool:
+        """Tell whether `job` can only be of a plugin that is no longer installed."""
+        first, dot, _ = job.partition(".")
+        words = {plugin_key(n) for n in self.records} | {n.partition(".")[0] for n in known}
+        return bool(dot) and not self.settings.strict and first not in words
 
     def _fault(self, key: tuple[str, ...], sentence: str) -> None:
         self.problems.append(f"{self.settings.place(*key)}: {sentence}")

@@ -309,6 +309,55 @@ def test_a_fault_of_the_configuration_stops_the_start(
     assert str(refusal.value).startswith(f"{tmp_path}/s.toml:{sentence}")
 
 
+LEFT = """
+[plugins.keeper]
+size = 1
+[log.plugins]
+keeper = "debug"
+[jobs."keeper.note"]
+priority = 1
+[schedules.night]
+job = "keeper.note"
+trigger = "every 6h"
+[notify.routes.all]
+to = ["pigeon"]
+"""
+
+
+def test_what_is_set_for_a_plugin_that_is_no_longer_installed_is_told_and_stops_nothing(
+    install: Install, registry: Callable[[str], Registry]
+) -> None:
+    install("pbx", source("pbx.sync"))
+    found = registry(LEFT)
+    assert set(found.jobs) == {"pbx.sync"}
+    told = "\n".join(found.warnings)
+    assert told.count("no plugin 'keeper' is installed: what is set for it is orphaned") == 2
+    assert told.count("no plugin declares a job 'keeper.note'; `sereno jobs` lists them") == 2
+    assert "there is no notifier 'pigeon'" in told
+    assert len(found.warnings) == 5
+
+
+def test_strict_settings_take_what_is_set_for_an_uninstalled_plugin_as_a_fault(
+    install: Install, registry: Callable[[str], Registry]
+) -> None:
+    install("pbx", source("pbx.sync", settings=STRUCT))
+    with pytest.raises(ConfigurationError) as refusal:
+        registry(f"strict = true\n{LEFT}")
+    assert "no plugin 'keeper' is installed; `sereno plugins` lists them" in str(refusal.value)
+    of_jobs = LEFT.replace("plugins.keeper", "plugins.pbx").replace("keeper =", "pbx =")
+    with pytest.raises(ConfigurationError, match=r"no plugin declares a job 'keeper\.note'"):
+        registry(f"strict = true\n{of_jobs}")
+
+
+@pytest.mark.parametrize("job", ["pbx.zzzzzzzz", "nosuch"])
+def test_a_job_that_no_uninstalled_plugin_can_have_had_is_a_fault(
+    install: Install, registry: Callable[[str], Registry], job: str
+) -> None:
+    install("pbx", source("pbx.sync"))
+    with pytest.raises(ConfigurationError, match=f"no plugin declares a job '{job}'"):
+        registry(f"[jobs.'{job}']\npriority = 1")
+
+
 def test_a_job_of_a_plugin_that_failed_is_no_fault_of_the_configuration(
     install: Install, registry: Callable[[str], Registry]
 ) -> None:
