@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, nullcontext
 from typing import Any
 
 from sereno.apps.directory import AppDirectory
+from sereno.apps.extra import missing
 from sereno.apps.mounted import Mounted
 from sereno.apps.port import listen
 from sereno.client import Client
@@ -112,12 +113,9 @@ async def _opened(db: Database) -> None:
 
 def _server(chosen: AppsSettings) -> Any:
     """Return uvicorn's server, with its TLS read; raises ConfigurationError."""
-    try:
-        uvicorn = lazy("uvicorn")
-    except ImportError as error:
-        raise ConfigurationError(
-            f"serving apps needs uvicorn ({error}): pip install 'sereno[apps]'"
-        ) from error
+    if sentence := missing():
+        raise ConfigurationError(sentence)
+    uvicorn = lazy("uvicorn")
     config = uvicorn.Config(
         _not_yet,
         lifespan="off",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sereno.apps.extra import missing
 from sereno.cli.drift import print_drift
 from sereno.cli.failure import FAILED, complain, remark
 from sereno.cli.forecast import Forecast, slots
@@ -79,6 +80,8 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
         remark(warning)
     if told["why"] is not None:
         remark(f"the database was not asked for plugins' tables: {told['why']}")
+    if registry.apps and invocation.settings.apps.enabled and (sentence := missing()):
+        remark(f"the apps at {', '.join(sorted(registry.apps))} cannot be served: {sentence}")
     for sentence in [*_silence(registry, told["unheard"]), *told["orphans"]]:
         remark(sentence)
     for record in failed:
