@@ -151,7 +151,11 @@ def _order(settings: Settings, registry: Registry, dsn: str) -> AppsOrder:
     loaded = [r for r in registry.records.values() if r.state == "loaded"]
     return AppsOrder(
         settings=msgspec.structs.replace(settings, database_url=dsn),
-        plugins=[(r.name, r.module) for r in loaded if not r.distribution],
+        plugins=[
+            (r.name, r.module)
+            for r in loaded
+            if not r.distribution and r.module not in settings.modules  # those it finds itself
+        ],
         entry_points=any(r.distribution for r in registry.records.values()),
         path=list(sys.path),
     )
