@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 class Process:
     """A replica. `place`: a directory of its own, for its log; `site`: where plugins are planted
-    that ``sereno run`` finds by itself, in place of `plugin`; `command`: another than that."""
+    that ``sereno run`` finds by itself, in place of `plugin`; `command`: another than that;
+    `python`: of another environment."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Process:
         *,
         site: Path | None = None,
         command: str = "run",
+        python: str = sys.executable,
         **environment: str,
     ) -> None:
         path = [str(ROOT / "kernel"), str(ROOT), *([] if site is None else [str(site)])]
@@ -37,7 +39,7 @@ class Process:
         self.log = place / f"replica-{len(list(place.glob('replica-*')))}.log"
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, *words],
+                [python, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -94,10 +96,11 @@ def process(
     *,
     site: Path | None = None,
     command: str = "run",
+    python: str = sys.executable,
     **environment: str,
 ) -> Iterator[Process]:
     """Start a replica, and leave none behind."""
-    found = Process(dsn, place, plugin, site=site, command=command, **environment)
+    found = Process(dsn, place, plugin, site=site, command=command, python=python, **environment)
     try:
         yield found
     finally:

@@ -11,18 +11,22 @@ from sereno.model.errors import SchemaError, SerenoError, StoreError, StoreUnava
 from sereno.settings import redact
 from sereno.store.messages import Unheard, unheard
 from sereno.store.migrator import migrate_plugin
+from sereno.store.orphans import OrphanedSchedules, orphaned_schedules, schedule_orphans
 from sereno.store.plugin_schemas import PluginSchema, orphans, plugin_schemas
 from sereno.store.pool import Database
 from sereno.store.refusals import Refusal, refused
+
+_Answer = tuple[list[PluginSchema], dict[str, Refusal], Unheard, list[OrphanedSchedules]]
 
 _PATIENCE = 5.0
 """Seconds that a database has to answer `sereno check`, which does without one."""
 
 
 def database_facts(invocation: Invocation) -> dict[str, Any]:
-    """Return what the database knows of plugins' tables: `asked`, `why` it was not, `faults` of
-    installed plugins and `orphans`, in sentences; and `refused`: why, by plugin, of those whose
-    declarations it did not take; and how many messages of jobs are `unheard`.
+    """Return what the database knows of plugins: `asked`, `why` it was not, `faults` of installed
+    plugins' tables and `orphans`, tables and schedules, in sentences; and `refused`: why, by
+    plugin, of those whose declarations it did not take; and how many messages of jobs are
+    `unheard`.
 
     An embedded PostgreSQL is not started for it.
     """
@@ -31,12 +35,13 @@ def database_facts(invocation: Invocation) -> dict[str, Any]:
     if invocation.is_embedded and not _runs(invocation):
         return told
 
-    async def question(db: Database) -> tuple[list[PluginSchema], dict[str, Refusal], Unheard]:
+    async def question(db: Database) -> _Answer:
         async with asyncio.timeout(_PATIENCE):
-            return await plugin_schemas(db), await refused(db), await unheard(db)
+            idle = await orphaned_schedules(db, invocation.registry.jobs)
+            return await plugin_schemas(db), await refused(db), await unheard(db), idle
 
     try:
-        found, refusals, silent = ask_database(invocation, question)
+        found, refusals, silent, idle = ask_database(invocation, question)
     except SchemaError:
         told["why"] = "it has no schema of this version yet: `sereno migrate`"
         return told
@@ -53,7 +58,7 @@ def database_facts(invocation: Invocation) -> dict[str, Any]:
         for schema in found
         if schema.fault is not None and schema.plugin in invocation.registry.migrations
     ]
-    told["orphans"] = _orphans(invocation, found)
+    told["orphans"] = [*schedule_orphans(idle, _unasked(invocation)), *_orphans(invocation, found)]
     told["unheard"] = silent
     return told
 
@@ -66,9 +71,12 @@ def _runs(invocation: Invocation) -> bool:
 
 
 def _orphans(invocation: Invocation, found: list[PluginSchema]) -> list[str]:
-    registry = invocation.registry
-    unasked = [name for name, r in registry.records.items() if r.state != "loaded"]
-    return list(orphans(found, registry.migrations, unasked))
+    return list(orphans(found, invocation.registry.migrations, _unasked(invocation)))
+
+
+def _unasked(invocation: Invocation) -> list[str]:
+    records = invocation.registry.records
+    return [name for name, record in records.items() if record.state != "loaded"]
 
 
 def migrate_plugins(invocation: Invocation, post: bool) -> dict[str, Any]:

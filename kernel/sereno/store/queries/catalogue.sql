@@ -122,6 +122,12 @@ UNION ALL
 SELECT p.id FROM sereno.job j, LATERAL (SELECT s.id FROM sereno.schedule s
                                          WHERE s.job = j.name AND s.state = 'paused' OFFSET 0) AS p WHERE NOT j.present;
 
+-- name: schedules_orphaned
+-- $1 jobs that are declared here. The orphaned schedules of other jobs, by the plugin that declared them last.
+SELECT coalesce(j.plugin, split_part(s.job, '.', 1)) AS plugin, count(*) AS count, min(s.name) AS first
+  FROM sereno.schedule s LEFT JOIN sereno.job j ON j.name = s.job
+ WHERE s.state = 'orphaned' AND s.job <> ALL($1::text[]) GROUP BY 1 ORDER BY 1;
+
 -- name: schedules_of_users
 -- $1 schedules. Those of users, locked.
 SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
