@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from sereno.client import (
         Account,
         AttemptView,
+        BulkPreview,
+        BulkView,
         Cancellation,
         ChangePreview,
         ChangeView,
@@ -96,6 +98,8 @@ __version__ = "0.1.0"
 _OF_CLIENT = (
     "Account",
     "AttemptView",
+    "BulkPreview",
+    "BulkView",
     "Cancellation",
     "ChangePreview",
     "ChangeView",
@@ -151,6 +155,8 @@ __all__ = [
     "App",
     "Attachment",
     "AttemptView",
+    "BulkPreview",
+    "BulkView",
     "Cancellation",
     "ChangePreview",
     "ChangeView",

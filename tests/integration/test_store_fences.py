@@ -22,6 +22,7 @@ FENCED_BY = {
     "the transaction's term, or a person": (
         "catalogue_record jobs_register job_stats_create jobs_absent chains_forget schedules_create"
         " schedule_change schedule_forget drift_wake drift_record cancel_request"
+        " bulk_cancel bulk_retry bulk_move"
     ),
     # The leader's own session, which has to hold the lock, and names the term.
     "the lock": "term_begin leader_beat leader_hand_over",
@@ -40,7 +41,7 @@ FENCED_BY = {
         "leadership_mend enqueue enqueue_within enqueue_many_within enqueue_as_role"
         " run_repeat runs_replay schedule_told migration_record notification_expire"
         " notification_raise notification_close notification_resolve notification_prune"
-        " straggler_clear node_request_make"
+        " straggler_clear node_request_make bulk_make bulk_stop"
     ),
 }
 WRITES = re.compile(r"\b(INSERT INTO|UPDATE sereno|DELETE FROM|sereno\.enqueue(_many)?)\b")

@@ -107,6 +107,14 @@ class Stage:
         assert result.exit_code == 0, result.output
         return f"etl_ivr.sync@{label}"
 
+    def bulk(self) -> str:
+        """Return the number of a bulk that nobody has begun."""
+        made = (
+            "INSERT INTO sereno.bulk (action, filter, reason, requested_by, place, frozen_at)"
+            " VALUES ('cancel', '{\"job\": \"none.*\"}', 'x', 'ana', 1, now()) RETURNING id"
+        )
+        return str(self.scene.sql(made)[0][0])
+
     def filled(self, words: str) -> list[str]:
         """Return a told command as a person would type it here."""
         command = words.split()[0]
@@ -116,6 +124,7 @@ class Stage:
         )
         words = re.sub(r"\{name\}", "JOB", words)
         words = re.sub(r"\{[^}]*run[^}]*\}|\b1234\b", "RUN", words)
+        words = re.sub(r"\{bulk[^}]*\}|(?<=--cancel )7", "BULK", words)
         words = re.sub(r"\betl\.sync\b", "etl_ivr.sync", words)
         words = re.sub(r"\b20\d\d-\d\d-\d\d\b", self.today, words)
         words = words.replace("check='NAME'", "check='calls have a length'")
@@ -133,6 +142,8 @@ class Stage:
                 yield self.run("--at", "+1h") if command == "cancel" else self.ended
             case "SCHEDULE":
                 yield self.schedule()
+            case "BULK":
+                yield self.bulk()
             case "TRIGGER":
                 yield "every 6h"
                 yield from ("--label", f"told_{next(self.names)}")

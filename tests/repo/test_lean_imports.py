@@ -36,6 +36,7 @@ LATER = {
     "rich": "commands that draw tables load it",
     "sereno.cli.table": "commands that draw tables load it",
     "sereno.engine.executors.child": "the process of an isolated job loads it",
+    "sereno.store.bulks": "the first bulk loads it, with what looks for runs",
     "sereno.client": "a program that asks for the client loads it",
     "sereno.embedded": "a node with the embedded PostgreSQL loads it",
     "sereno.triggers.dialects": "the first trigger that cannot be read loads it",

@@ -16,6 +16,8 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "App",
         "Attachment",
         "AttemptView",
+        "BulkPreview",
+        "BulkView",
         "Cancellation",
         "ChangePreview",
         "ChangeView",

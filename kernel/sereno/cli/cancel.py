@@ -1,26 +1,46 @@
-"""``sereno cancel``: stops a run."""
+"""``sereno cancel``: stops a run, or many."""
+
+from typing import Any
 
 import click
 
+from sereno.cli.bulk_follower import bulk_options, change_many, is_bulk
 from sereno.cli.failure import FAILED, complain
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import RUN, as_json, pass_invocation
 from sereno.cli.output import write, write_json
 from sereno.cli.query import ask
+from sereno.cli.run_filter import filter_options
 from sereno.client import Cancellation, Client, RunDetail
 
 
 @click.command("cancel")
-@click.argument("run", type=RUN)
-@click.option("--reason", metavar="TEXT", help="Why; kept with the run.")
+@click.argument("run", type=RUN, required=False)
+@filter_options()
+@bulk_options
 @as_json
 @pass_invocation
-def command(invocation: Invocation, run: int, reason: str | None, as_json: bool) -> None:
+def command(
+    invocation: Invocation,
+    /,
+    run: int | None,
+    reason: str | None,
+    yes: bool,
+    as_json: bool,
+    **narrowed: Any,
+) -> None:
     """Stop a run: a queued one at once, a running one as soon as its job looks.
 
-    Exit code 1 when it is over already.
+    Without RUN: every run that waits or is under way and is as the options say, once that is
+    confirmed. Exit code 1 when the run is over already.
     """
+    if is_bulk(run, narrowed):
+        change_many(invocation, "cancel", narrowed, reason, yes=yes, as_json=as_json)
+    elif run is not None:
+        _cancel(invocation, run, reason, as_json)
 
+
+def _cancel(invocation: Invocation, run: int, reason: str | None, as_json: bool) -> None:
     async def question(client: Client) -> tuple[Cancellation, RunDetail]:
         return await client.cancel(run, reason=reason), await client.run(run, lines=0)
 

@@ -35,8 +35,9 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("runs", "runs", "List the runs, the newest first."),
         CommandEntry("show", "show", "Tell what became of a run, or of a slot of a job."),
         CommandEntry("logs", "logs", "Print what runs have said, and follow what they say."),
-        CommandEntry("cancel", "cancel", "Stop a run."),
-        CommandEntry("retry", "retry", "Queue a finished run again, with the same params."),
+        CommandEntry("cancel", "cancel", "Stop a run, or every run that a filter is of."),
+        CommandEntry("retry", "retry", "Queue finished runs again, with the same params."),
+        CommandEntry("bulks", "bulks", "List the changes of many runs, and stop one."),
     ),
     "Plugins": (
         CommandEntry("new-plugin", "scaffold", "Write a new plugin package to begin with."),

@@ -6,19 +6,16 @@ from typing import Any
 import click
 from rich.text import Text
 
-from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write_json, write_table
-from sereno.cli.params import read_some
 from sereno.cli.query import ask
+from sereno.cli.run_filter import filter_options, run_filter
 from sereno.cli.table import Cell, TableColumn
 from sereno.client import Client, RunFilter, RunView
 from sereno.model.text import visible
 
-STATES = ("queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost")
-CAUSES = ("slot", "person", "program", "chain", "retry")
 _COLUMNS = (
     TableColumn("run", right=True),
     TableColumn("job"),
@@ -35,22 +32,7 @@ _COLUMNS = (
 
 @click.command("runs")
 @click.argument("only", metavar="[JOB|PATTERN]", required=False)
-@click.option("--job", metavar="JOB", help="The same as the argument.")
-@click.option(
-    "--state", "states", type=click.Choice(STATES), multiple=True, help="Only these states."
-)
-@click.option(
-    "--cause", "causes", type=click.Choice(CAUSES), multiple=True, help="Only of these causes."
-)
-@click.option("--schedule", metavar="NAME", help="Only those of this schedule.")
-@click.option("--node", metavar="NAME", help="Only those on this replica: its label, or its id.")
-@click.option("--by", metavar="WHO", help="Only what WHO asked for: ann@host, or ann.")
-@click.option("--since", metavar="TIME", help="Only those queued then or later: -2h, 08:00.")
-@click.option("--until", metavar="TIME", help="Only those queued before.")
-@click.option(
-    "-p", "--param", "pairs", metavar="KEY=VALUE", multiple=True, help="Only with this param."
-)
-@click.option("--error", metavar="TEXT", help="Only with this in the error, in whatever case.")
+@filter_options(job="The same as the argument.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @as_json
 @pass_invocation
@@ -59,9 +41,6 @@ def command(
     /,
     only: str | None,
     job: str | None,
-    since: str | None,
-    until: str | None,
-    pairs: tuple[str, ...],
     limit: int,
     as_json: bool,
     **narrowed: Any,
@@ -70,24 +49,17 @@ def command(
     if only is not None and job not in (None, only):
         raise click.UsageError(f"'{only}' and --job {job} are two jobs; name one")
     job = job if only is None else only
-    narrowed["requested_by"] = narrowed.pop("by")
 
     async def question(client: Client) -> tuple[list[RunView], datetime]:
         now = await client.now()
-        wanted = RunFilter(
-            job=job,
-            since=None if since is None else read_instant(since, now),
-            until=None if until is None else read_instant(until, now),
-            params=read_some(pairs, None),
-            **narrowed,
-        )
+        wanted = run_filter(now, job=job, **narrowed)
         return await _first(client, wanted, limit), now
 
     found, now = ask(invocation, question)
     if as_json:
         write_json([run.facts() for run in found])
         return
-    narrow = any((since, until, pairs, *(v for k, v in narrowed.items() if k != "states")))
+    narrow = any(v for k, v in narrowed.items() if k != "states")
     none = "no run is so" if narrow else _none(job, narrowed["states"])
     write_table(_COLUMNS, [_row(run, now) for run in found], none)
 

@@ -1,5 +1,6 @@
 """All that a person or a program may ask of a cluster or do to it, as typed methods."""
 
+from sereno.client.bulk_verbs import BulkPreview
 from sereno.client.client import Client
 from sereno.client.cluster_verbs import ClusterView, Overdue
 from sereno.client.explanation import Explanation
@@ -17,6 +18,7 @@ from sereno.engine.verification import Account, Fault
 from sereno.model.ledger import ScheduleVersion
 from sereno.model.run import LogLine
 from sereno.model.schedule_spec import ScheduleSpec
+from sereno.store.bulks import BulkView
 from sereno.store.chains import RunChain
 from sereno.store.cluster import PluginView, TermView, Totals
 from sereno.store.filters import LogFilter, RunFilter
@@ -43,6 +45,8 @@ from sereno.store.views import (
 __all__ = [
     "Account",
     "AttemptView",
+    "BulkPreview",
+    "BulkView",
     "Cancellation",
     "ChangePreview",
     "ChangeView",

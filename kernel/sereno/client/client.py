@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from sereno.client.bulk_verbs import BulkVerbs
 from sereno.client.cluster_verbs import ClusterVerbs
 from sereno.client.declarations import Declarations
 from sereno.client.node_verbs import NodeVerbs
@@ -24,7 +25,7 @@ from sereno.triggers import learn_when_asked
 _CONNECTIONS = 4
 
 
-class Client(RunVerbs, SearchVerbs, ScheduleVerbs, ClusterVerbs, NodeVerbs):
+class Client(RunVerbs, SearchVerbs, BulkVerbs, ScheduleVerbs, ClusterVerbs, NodeVerbs):
     """All that a person or a program may ask or do, as methods.
 
     It works on the database alone: a replica need not be near, and what one has to do it does when

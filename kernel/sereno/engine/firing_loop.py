@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from sereno.engine.bulk_worker import BulkWorker
 from sereno.engine.clock import steady
 from sereno.engine.dispatcher import Dispatcher
 from sereno.engine.drift_watch import DriftWatch
@@ -45,6 +46,7 @@ class FiringLoop:
         self._scheduler = scheduler
         self._dispatcher = dispatcher
         self._drift_watch = DriftWatch(term, scheduler.reread)
+        self._bulk_worker = BulkWorker(term)
         self._patience = Patience(term.db, status)
         self._ticking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -92,6 +94,10 @@ class FiringLoop:
     async def _tick_until(self, before: Sequence[_Work], leaving: asyncio.Event) -> None:
         for work in (*before, self._dispatcher.load):
             await self._at_the_beginning(work)
+        with self._bulk_worker.working():
+            await self._tick_on(leaving)
+
+    async def _tick_on(self, leaving: asyncio.Event) -> None:
         while not leaving.is_set():
             self._status.pulse = steady()
             await self._heartbeat.check()
@@ -102,6 +108,8 @@ class FiringLoop:
             reasons = await self._wakeup.wait(self._pause())
             if "schedule" in reasons:
                 self._scheduler.reread()
+            if "bulk" in reasons:
+                self._bulk_worker.wake()
             self._dispatcher.observe(reasons)
 
     async def _at_the_beginning(self, work: _Work) -> None:

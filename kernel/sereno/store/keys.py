@@ -13,4 +13,4 @@ MIGRATION_LOCK = 0x5E7E_0A11
 """One-part key of the migrator's transaction lock."""
 
 CHANNEL = "sereno"
-"""NOTIFY channel; payloads: ``run``, ``schedule``, ``cancel``, ``handover``, ``over``."""
+"""NOTIFY channel; payloads: ``run``, ``schedule``, ``cancel``, ``handover``, ``over``, ``bulk``."""

@@ -107,6 +107,25 @@ async def count(db: Database, wanted: RunFilter, *, most: int = 10_000) -> Count
     return Count(found=min(len(walk.found), most), more=more)
 
 
+async def walk(
+    db: Database, wanted: RunFilter, high: int, *, looked: int, most: int
+) -> tuple[list[int], int | None]:
+    """Return at most `most` runs below the number `high` that `wanted` is of, the newest first, of
+    `looked` that are looked at; and the number below which the rest is, None when there is none.
+
+    Raises as `runs`, though not on what `checked` refuses.
+    """
+    asked = await _wanted(db, wanted, most)
+    if asked is None:
+        return [], None
+    bounds = (True, asked.low, min(asked.high, high), asked.jobs, asked.states, looked, most)
+    (row,) = await db.fetch("runs_walk", *bounds, *asked.rest, asked.way)
+    found: list[int] = row["found"]
+    if len(found) == most:
+        return found, found[-1]
+    return found, row["last"] if row["walked"] == looked else None
+
+
 async def jobs_of(db: Database, pattern: str | None) -> list[str] | None:
     """Return the jobs that a name or pattern stands for, None for all; raises NotFoundError for a
     name that is not known."""
