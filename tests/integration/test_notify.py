@@ -143,7 +143,7 @@ async def test_what_several_nodes_find_out_at_once_is_told_once(world: World) ->
         herald.hear(event)
         herald.hear(LeaderChanged(node="n", term=3, leading=True, reason=""))
     await chat.wait("run_failed etl.sync")
-    await asyncio.gather(*(h._finish() for h in heralds))
+    await asyncio.gather(*(h.finish() for h in heralds))
     assert chat.told == [("run_failed etl.sync", False)]
     assert await world.rows() == [("run_failed etl.sync", "chat", "sent", False)]
 
@@ -155,7 +155,7 @@ async def test_a_job_that_fails_again_is_told_again_only_after_a_while(world: Wo
     await chat.wait("run_failed etl.sync")
     for _ in range(3):
         herald.hear(await world.failed_run())
-    await herald._finish()
+    await herald.finish()
     assert len(chat.sent) == 1
     await run_sql(world.db, "UPDATE sereno.notification SET raised_at = now() - interval '5 h'")
     herald.hear(await world.failed_run())
@@ -185,7 +185,7 @@ async def test_a_run_that_another_node_took_over_is_not_told_as_lost(world: Worl
     event = await world.failed_run()
     await run_sql(world.db, "UPDATE sereno.run SET state = 'running'")
     herald.hear(event)
-    await herald._finish()
+    await herald.finish()
     assert chat.sent == []
 
 
@@ -290,7 +290,7 @@ async def test_what_does_not_arrive_is_tried_again_and_then_given_up(world: Worl
     herald.hear(await world.failed_run("etl.other"))
     for _ in range(6):
         await chat.signals.wait("try")
-    await herald._finish()
+    await herald.finish()
     assert await world.rows("state, attempts, error") == [
         ("sent", 3, None),
         ("failed", 3, "secret=***"),
@@ -302,7 +302,7 @@ async def test_what_is_refused_is_not_tried_again(world: World) -> None:
     herald = await world.node(chat)
     herald.hear(await world.failed_run())
     await chat.signals.wait("try")
-    await herald._finish()
+    await herald.finish()
     assert await world.rows("state, attempts, error") == [("failed", 1, "no such channel")]
 
 
@@ -341,7 +341,7 @@ async def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all(world:
     await notifications.resolve(world.db, UUID(int=1), _draft("k"), lambda _: {"chat": None})
     assert await world.rows() == [("k", "chat", "dropped", False)]
     herald = await world.node(chat)
-    await herald._finish()
+    await herald.finish()
     assert chat.sent == []
 
 

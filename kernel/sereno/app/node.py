@@ -66,11 +66,12 @@ class Node:
         status: Status,
         bus: Bus,
         tracer: Tracer | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
         self.status = status
-        self.clock = Clock()
+        self.clock = clock or Clock()
         patience = min(_LOCK_PATIENCE, settings.lease.total_seconds() / 10)
         self.db = Database(dsn, application=f"sereno {status.node}", lock_timeout=patience)
         self.watch = JobWatch(self.db)
@@ -94,7 +95,7 @@ class Node:
             try:
                 schema = await migrate(self._dsn)
                 await self.db.open()
-                await self._present()
+                await self.present()
                 await confirm(self.db)
                 break
             except StoreRightsError:
@@ -123,7 +124,7 @@ class Node:
             plugin_migrations=self._plugin_migrations,
         )
 
-    async def _present(self) -> NodeIdentity:
+    async def present(self) -> NodeIdentity:
         """Return this node with the key of its row, which may be another one after a failover."""
         joined = await nodes.join(self.db, self._facts, self._node.key or None)
         history.log_numbers(joined.numbers)
@@ -149,23 +150,15 @@ class Node:
     async def work(self, stop: asyncio.Event, force: asyncio.Event | None = None) -> None:
         """Stand for the lead and run what is this node's, until `stop` is set and all runs are
         over; they are not waited for once `force` is set."""
-        executors = self.status.executors = self._executors()
-        bounded = {n: e.capacity for n, e in executors.items() if e.capacity is not None}
-        occupancy = Occupancy(self.settings.max_running, bounded)
-        context = NodeContext(
-            db=self.db,
-            status=self.status,
-            clock=self.clock,
-            publish=self._bus.publish,
-            services=self.services,
-        )
+        executors, occupancy = self.places()
+        context = self.context()
         self.leader = leader = Leader(
             self.settings.leader_database_url or self._dsn,
             context,
             declared_jobs(self.registry),
             DeclaredSchedules(self.registry),
             occupancy,
-            self._present,
+            self.present,
         )
         stragglers = Stragglers(self.db, self.status, occupancy, leader.place_freed)
         self.runner = runner = Runner(
@@ -205,6 +198,22 @@ class Node:
             for task in [stopping, *tasks]:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    def context(self) -> NodeContext:
+        """Return what its parts share."""
+        return NodeContext(
+            db=self.db,
+            status=self.status,
+            clock=self.clock,
+            publish=self._bus.publish,
+            services=self.services,
+        )
+
+    def places(self) -> tuple[dict[str, Executor], Occupancy]:
+        """Make what runs jobs, by name, and what counts who has a place there."""
+        executors = self.status.executors = self._executors()
+        bounded = {n: e.capacity for n, e in executors.items() if e.capacity is not None}
+        return executors, Occupancy(self.settings.max_running, bounded)
 
     def _executors(self) -> dict[str, Executor]:
         traced = None if self._tracer is None else self.settings.tracing

@@ -27,7 +27,7 @@ from sereno.model.errors import FinalError, RunCancelled, RunError, RunSupersede
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.policies import Policies
-from sereno.model.retry import Retry, chance
+from sereno.model.retry import Retry
 from sereno.model.run import SNOOZED, Outcome, RunState
 from sereno.model.snooze import Snooze
 from sereno.tracing import AttemptSpan, Tracer, begun, ended
@@ -72,6 +72,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     context: RunContext[Any]
     executor: Executor
     clock: Clock
+    chance: Callable[[], float]
     scope: RunScope
     over: Callable[["Attempt"], None]
     gone: Callable[["Attempt"], None]
@@ -190,7 +191,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             state, became, retry_at, error = self._put_off(snooze, finished)
             trace = None
         elif state in ("failed", "timed_out") and self.why != "cancelled" and not self._final:
-            wait = self.policies.retry.wait(self.claim.attempt - self.claim.snoozes, chance())
+            wait = self.policies.retry.wait(self.claim.attempt - self.claim.snoozes, self.chance())
             if wait is not None:
                 became, state, retry_at = state, "queued", finished + wait
         again = state != "succeeded" and self.policies.on_lost == "retry"

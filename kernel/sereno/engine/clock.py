@@ -1,7 +1,9 @@
 """The database's time, followed with a steady clock that no wall-clock step can move."""
 
+import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -50,6 +52,10 @@ class Clock:
     def until(self, instant: datetime) -> float:
         """Return the seconds from now to `instant`, negative when it is past."""
         return (instant - _EPOCH).total_seconds() - steady() - self._offset
+
+    def call_at(self, instant: datetime, callback: Callable[[datetime], None]) -> None:
+        """Have the loop call `callback(instant)` then; a timer may fire a little early."""
+        asyncio.get_running_loop().call_later(self.until(instant), callback, instant)
 
     @property
     def offset(self) -> float:

@@ -79,6 +79,11 @@ class Completer:
         """Return whether the outcome of this attempt still waits."""
         return any(o.token == token for o in self._waiting)
 
+    @property
+    def busy(self) -> bool:
+        """Whether an outcome is not written yet."""
+        return not self._emptied.is_set()
+
     async def drained(self) -> None:
         """Return once everything is written."""
         await self._emptied.wait()

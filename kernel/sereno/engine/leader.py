@@ -127,9 +127,7 @@ class Leader:
 
     def outcome_written(self, outcome: Outcome) -> None:
         """Take note that a place is free, and that a retry or a chained run may wait."""
-        old = self._occupancy.remove(outcome.run_id, outcome.token)
-        if outcome.state == "queued" and old is not None:
-            self._occupancy.add(old.waiting())
+        self._occupancy.ended(outcome)
         queued = outcome.state == "queued" or outcome.job in self._upstream
         self._wakeup.ring("run" if queued else "end")
 

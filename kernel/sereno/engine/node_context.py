@@ -8,19 +8,21 @@ from sereno.engine.clock import Clock
 from sereno.engine.services import Services
 from sereno.engine.status import Status
 from sereno.engine.term import Term
+from sereno.model.retry import chance
 from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity
 
 
 class NodeContext(msgspec.Struct, frozen=True, kw_only=True):
     """The surroundings of one node's parts. `status`: where they note how they are. `services`:
-    what its jobs ask of it."""
+    what its jobs ask of it. `chance`: the random share of a retry's wait."""
 
     db: Database
     status: Status
     clock: Clock
     publish: Callable[[object], None]
     services: Services
+    chance: Callable[[], float] = chance
 
     @property
     def lease(self) -> float:

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import msgspec
 
+from sereno.model.run import Outcome
+
 
 class RunPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a run under way counts for. `key`: concurrency key. `foreign`: on another node."""
@@ -105,6 +107,12 @@ class Occupancy:
         if run.running:
             self._count(run, -1)
         return run
+
+    def ended(self, outcome: Outcome) -> None:
+        """Take note of an attempt's outcome; a run that is tried again waits for its place."""
+        run = self.remove(outcome.run_id, outcome.token)
+        if outcome.state == "queued" and run is not None:
+            self.add(run.waiting())
 
     def reserve(self, place: Reservation) -> None:
         """Keep a place for a run until it has its number, or is not written at all."""

@@ -65,6 +65,7 @@ class Runner:
         self.node = context.status.node
         self._db = context.db
         self._clock = context.clock
+        self._chance = context.chance
         self._jobs = jobs
         self._given_to = given_to
         self._executors = executors
@@ -87,6 +88,12 @@ class Runner:
     def attempts(self) -> Mapping[UUID, Attempt]:
         """Attempts under way, by token."""
         return self._attempts
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt has begun and is under way, or an outcome is not written yet."""
+        begun = any(attempt.began is not None for attempt in self._attempts.values())
+        return begun or self._completer.busy
 
     def start(self, claim: Claim, at: datetime | None = None) -> None:
         """Make an attempt of `claim`, at the instant `at` or now."""
@@ -222,9 +229,8 @@ class Runner:
 
     def _wait_for(self, at: datetime) -> None:
         """Begin what starts at the instant `at`, once it has come: a timer may fire early."""
-        wait = self._clock.until(at)
-        if wait > 0:
-            asyncio.get_running_loop().call_later(wait, self._wait_for, at)
+        if self._clock.until(at) > 0:
+            self._clock.call_at(at, self._wait_for)
             return
         for attempt in self._starting.pop(at):
             if attempt.why is None:
@@ -334,6 +340,7 @@ class Runner:
             context=context,
             executor=executor,
             clock=self._clock,
+            chance=self._chance,
             scope=scope,
             over=self._over,
             gone=self._gone,

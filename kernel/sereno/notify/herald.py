@@ -119,9 +119,10 @@ class Herald:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            await self._finish()
+            await self.finish()
 
-    async def _finish(self) -> None:
+    async def finish(self) -> None:
+        """Tell what was heard, and send what is due, for a few seconds."""
         with suppress(TimeoutError, StoreError):
             async with asyncio.timeout(_LEAVING):
                 while self._waiting:
@@ -129,6 +130,10 @@ class Herald:
                     await self._tell(event)
                     self._done(event)
         await self._courier.finish(_LEAVING)
+
+    async def look(self) -> None:
+        """Look once for jobs that are overdue, or no longer are. Raises StoreError."""
+        await self._lookout.look()
 
     async def _tell_for_ever(self) -> None:
         while True:

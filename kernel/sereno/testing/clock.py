@@ -1,6 +1,7 @@
 """A clock that stands still until a test moves it."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sereno.engine.clock import Clock
@@ -59,6 +60,12 @@ class FakeClock(Clock):
         self._sleepers.append((instant, future))
         self._arrival.set()
         await future
+
+    def call_at(self, instant: datetime, callback: Callable[[datetime], None]) -> None:
+        """Have the loop call `callback(instant)` once the clock shows it."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(lambda _: callback(instant))
+        self._sleepers.append((instant, future))
 
     async def asleep(self, count: int = 1) -> None:
         """Return once `count` tasks wait for this clock: an advance then comes to none too soon."""
