@@ -39,9 +39,8 @@ from sereno.store.pool import Database
 from sereno.store.session import NodeIdentity
 from sereno.store.sql import sql
 from sereno.testing import FakeClock
+from sereno.testing.own_time import set_time
 from sereno.triggers import parse
-
-from .owned_time import set_time
 
 START = datetime(2036, 1, 1, 0, 0, 30, tzinfo=UTC)
 NEW_YEAR = datetime(2037, 1, 1, tzinfo=UTC)
@@ -330,9 +329,7 @@ class World:
             for outcome in outcomes:
                 del leader.hands.claims[outcome.token]
                 leader.hands.stopped.pop(outcome.token, None)
-                old = leader.occupancy.remove(outcome.run_id, outcome.token)
-                if outcome.state == "queued" and old is not None:
-                    leader.occupancy.add(old.waiting())
+                leader.occupancy.ended(outcome)
 
     def _outcome(self, claim: Claim, stopped: bool) -> Outcome:
         states: Sequence[RunState] = ("succeeded", "succeeded", "succeeded", "failed", "queued")

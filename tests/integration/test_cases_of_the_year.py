@@ -13,9 +13,9 @@ from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import schedules
 from sereno.store.catalogue import NamedSchedule
 from sereno.store.pool import Database
+from sereno.testing.databases import make_template
 
 from ..servers.postgres import PostgresServer
-from .owned_time import fill
 from .simulated_world import JOBS, START, World
 
 HOUR = timedelta(hours=1)
@@ -24,7 +24,7 @@ HALF = timedelta(minutes=30)
 
 @pytest.fixture
 async def world(postgres_server: PostgresServer) -> AsyncIterator[World]:
-    with postgres_server.database("owned_time_template", fill) as dsn:
+    with postgres_server.database("owned_time_template", make_template) as dsn:
         db = Database(dsn, size=3)
         await db.open()
         eye = await asyncpg.connect(dsn)

@@ -36,9 +36,9 @@ from sereno.model.errors import DeclarationError, NotFoundError
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store import queue, schedules
 from sereno.store.pool import Database
+from sereno.testing.databases import make_template
 
 from ..servers.postgres import PostgresServer
-from .owned_time import fill
 from .simulated_world import JOBS, NEW_YEAR, POLICIES, TRIGGERS, UNKNOWN, World
 
 YEARS = int(os.environ.get("SERENO_SIMULATED_YEARS", "0"))
@@ -75,7 +75,7 @@ class Year(RuleBasedStateMachine):
         super().__init__()
         self.seen = seen
         self.loop = asyncio.Runner()
-        self.copy = server.database("owned_time_template", fill)
+        self.copy = server.database("owned_time_template", make_template)
         self.dsn = self.copy.__enter__()
         self.users: list[str] = []
         self.world: World

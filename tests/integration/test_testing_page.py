@@ -17,7 +17,9 @@ from sereno.testing import Enqueued, assert_enqueued, enqueued, run_job
 from .scene import opened
 
 PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text()
-RETRIED, QUEUED = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+RETRIED, QUEUED, ADVANCED, DRAINED = re.findall(
+    r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE
+)
 
 
 def examples_in(example: str) -> dict[str, Any]:
@@ -46,6 +48,19 @@ async def test_the_page_s_example_of_an_application_holds(connection: asyncpg.Co
     for test in examples_in(QUEUED).values():
         await test(connection)
     assert await enqueued(connection) == []  # it has rolled back
+
+
+async def test_the_page_s_example_of_a_day_holds(sereno_database: str) -> None:
+    for test in examples_in(ADVANCED).values():
+        await test(sereno_database)
+
+
+async def test_the_page_s_example_of_what_is_drained_holds(sereno_database: str) -> None:
+    own = await asyncpg.connect(sereno_database)
+    await own.execute("CREATE TABLE customer (name text)")
+    for test in examples_in(DRAINED).values():
+        await test(sereno_database, own)
+    await own.close()
 
 
 async def test_what_is_not_enqueued_is_told_with_what_is(connection: asyncpg.Connection) -> None:

@@ -121,8 +121,10 @@ def test_the_public_names_are_these_and_no_others() -> None:
 
 def test_the_names_for_tests_are_these_and_no_others() -> None:
     assert sereno.testing.__all__ == [
+        "Databases",
         "Enqueued",
         "FakeClock",
+        "Kernel",
         "Progress",
         "RecordedRun",
         "RecordingReporter",

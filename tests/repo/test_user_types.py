@@ -5,13 +5,12 @@ import re
 import subprocess
 import sys
 import sysconfig
-import venv
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from .test_tree import ROOT
+from .wheel import installed_wheel
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -147,15 +146,7 @@ def readme_example() -> str:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel in it; what it needs is beside it."""
     place = tmp_path_factory.mktemp("installed")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(place)],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
-    venv.create(place / "env", with_pip=False)
-    site = next((place / "env/lib").glob("python3*")) / "site-packages"
-    (wheel,) = place.glob("*.whl")
-    with zipfile.ZipFile(wheel) as files:
-        files.extractall(site)
+    site = installed_wheel(place)
     (site / "needs.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (place / "bad.py").write_text(GOOD + BAD)
     (place / "good.py").write_text(GOOD)

@@ -1,15 +1,21 @@
-"""Fixtures for a plugin's tests, there once sereno is installed; the one module that knows pytest.
+"""Fixtures for tests of plugins and applications, there once sereno is installed; the one module
+that knows pytest.
 
-``run_context``  builds a RunContext, see `sereno.testing.run_context`
-``fake_clock``   a FakeClock; contexts of this test tell its time
-``signals``      a Signals to wait on instead of sleeping
+``run_context``      builds a RunContext, see `sereno.testing.run_context`
+``fake_clock``       a FakeClock; contexts of this test tell its time
+``signals``          a Signals to wait on instead of sleeping
+``sereno_database``  the URL of a database of this test's own, for a `Kernel` and the application
+``sereno_template``  override it to put an application's tables into what these are clones of
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
+from sereno.model.lazy import lazy
 from sereno.testing.clock import FakeClock
 from sereno.testing.context import RecordedRun
 from sereno.testing.context import run_context as build_context
@@ -32,3 +38,25 @@ def run_context(fake_clock: FakeClock) -> Callable[..., RecordedRun]:
 def signals() -> Signals:
     """Return a Signals of this test's own."""
     return Signals()
+
+
+@pytest.fixture(scope="session")
+def sereno_template() -> Callable[[str], object]:
+    """Return what is called with the URL of the template, once the kernel's tables are there."""
+    return lambda database_url: None
+
+
+@pytest.fixture(scope="session")
+def sereno_databases(sereno_template: Callable[[str], object]) -> Iterator[Any]:
+    """Keep an embedded server, or the one that ``SERENO_TEST_DATABASE_URL`` names."""
+    # Loaded by who has a test with a database.
+    databases = lazy("sereno.testing.databases")
+    with databases.Databases.opened(os.environ.get(databases.VARIABLE), sereno_template) as found:
+        yield found
+
+
+@pytest.fixture
+def sereno_database(sereno_databases: Any) -> Iterator[str]:
+    """Give the URL of a database of this test's own, which has the kernel's tables."""
+    with sereno_databases.new() as database_url:
+        yield database_url

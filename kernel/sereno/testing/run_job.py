@@ -19,7 +19,7 @@ from sereno.testing.clock import FakeClock
 from sereno.testing.context import RecordedRun, run_context
 from sereno.testing.recorder import Enqueued
 
-_EVEN = 0.5
+EVEN = 0.5
 """The chance that leaves a retry's wait as it is, whatever its jitter."""
 
 
@@ -76,7 +76,7 @@ async def run_job(
                 error, wait = refusal, None
             snoozes += 1
         else:
-            wait = None if error is None else job.policies.retry.wait(number - snoozes, _EVEN)
+            wait = None if error is None else job.policies.retry.wait(number - snoozes, EVEN)
         if isinstance(error, RunCancelled) and run.cancelled:
             state, wait = "cancelled", None
         if error is None or wait is None or ended_for_good(error, job.policies.retry):
