@@ -21,7 +21,7 @@ from sereno import (
     job,
     retry,
 )
-from sereno.engine.run_messages import MAX_MESSAGES
+from sereno.engine.run_messages import MAX_MESSAGES, keyed_message
 from sereno.engine.status import Status
 from sereno.model.message import MAX_BYTES
 from sereno.model.run import SaidMessage
@@ -171,9 +171,9 @@ def test_what_cannot_be_kept_is_refused_where_it_is_said(message: Any, sentence:
     assert run.reporter.messages == []
 
 
-def test_a_test_reads_back_what_a_job_has_told() -> None:
+def test_a_test_reads_back_what_a_job_has_told_and_what_it_is_known_by() -> None:
     run = run_context("t.tells")
-    run.notify(REPORT)
+    assert UUID(run.notify(REPORT, key="1")) == keyed_message("t.tells", REPORT, "1").token
     assert run.reporter.messages == [REPORT]
 
 

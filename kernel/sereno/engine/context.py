@@ -149,15 +149,17 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         self.log.warning("%s", text, stacklevel=2)
         self.reporter.warn(text)
 
-    def notify(self, message: Message, *, key: str | None = None) -> None:
-        """Tell people, through what plugins bring to carry messages.
+    def notify(self, message: Message, *, key: str | None = None) -> str:
+        """Tell people, through what plugins bring to carry messages; return its `message_id`.
 
         Kept with the run, durable after `flush` or the end, and carried by who leads, in seconds;
         where nobody carries it, it is kept. The next attempt says it again, unless it has a `key`:
         of one key a job tells once, until the record is pruned. Raises DeclarationError for a
         message that cannot be kept.
         """
-        self.reporter.notify(keyed_message(self.job, message, key))
+        said = keyed_message(self.job, message, key)
+        self.reporter.notify(said)
+        return str(said.token)
 
     async def flush(self) -> None:
         """Make progress, checkpoint, warnings and messages durable now."""
