@@ -10,6 +10,7 @@ from typing import Any
 from sereno import DeliveryError, DeliveryRefusedError, Notification, Notifier, lazy
 from sereno_notify.payload import facts, headline
 from sereno_notify.settings import Email
+from sereno_notify.unanswered import UnansweredError
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -36,11 +37,12 @@ class EmailNotifier(Notifier):
     takes_addresses = True
 
     async def send(self, notification: Notification) -> None:
-        """Hand `notification` to the mail server. Raises DeliveryError."""
+        """Hand `notification` to the mail server. Raises DeliveryError, and UnansweredError."""
         smtp, chosen = _smtp(), self._chosen
+        is_let_in = False
         try:
-            await smtp.send(
-                message(notification, chosen.sender, notification.to or chosen.to),
+            told = message(notification, chosen.sender, notification.to or chosen.to)
+            client = smtp.SMTP(
                 hostname=chosen.host,
                 port=chosen.port,
                 username=chosen.username,
@@ -49,6 +51,9 @@ class EmailNotifier(Notifier):
                 start_tls=chosen.security == "starttls",
                 timeout=chosen.timeout.total_seconds(),
             )
+            async with client:
+                is_let_in = True
+                await client.send_message(told)
         except smtp.SMTPRecipientsRefused as error:
             codes = sorted({refused.code for refused in error.recipients})
             raise _fault(chosen.host, codes[0], "to every recipient") from None
@@ -56,6 +61,10 @@ class EmailNotifier(Notifier):
             raise _fault(chosen.host, error.code, type(error).__name__) from None
         except (smtp.SMTPException, OSError, ValueError) as error:
             # What the library says may hold what was sent, the password too.
+            if is_let_in and isinstance(error, OSError):  # it hung up, or fell silent
+                raise UnansweredError(
+                    f"{chosen.host} gave no answer: {type(error).__name__}"
+                ) from None
             reason = f"{chosen.host} cannot be reached: {type(error).__name__}"
             raise DeliveryError(reason) from None
 

@@ -1,5 +1,6 @@
 """What is posted to a webhook: our own JSON, or what Slack and Teams show as a message."""
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,12 +34,28 @@ def facts(notification: Notification) -> dict[str, str]:
     return {name.replace("_", " "): str(value) for name, value in found.items() if value}
 
 
-def as_json(notification: Notification) -> Mapping[str, Any]:
-    """Return all there is: the fields of `sereno.Notification`, and a version."""
-    return {"version": 1, **msgspec.to_builtins(notification)}
+def as_json(notification: Notification, most_bytes: int) -> Mapping[str, Any]:
+    """Return all there is: the fields of `sereno.Notification`, and a version.
+
+    Files are in base64, the first of `most_bytes` together; of others `data` is null.
+    """
+    bare = msgspec.structs.replace(notification, attachments=())
+    left, files = most_bytes, []
+    for file in notification.attachments:
+        fits = len(file.data) <= left
+        left -= len(file.data) if fits else 0
+        files.append(
+            {
+                "name": file.name,
+                "media_type": file.media_type,
+                "size_bytes": len(file.data),
+                "data": b64encode(file.data).decode() if fits else None,
+            }
+        )
+    return {"version": 1, **msgspec.to_builtins(bare), "attachments": files}
 
 
-def as_slack(notification: Notification) -> Mapping[str, Any]:
+def as_slack(notification: Notification, most_bytes: int) -> Mapping[str, Any]:
     """Return a message for an incoming webhook of Slack, Mattermost or Rocket.Chat."""
     colour = "#2EB886" if notification.resolved else _COLOURS[notification.severity]
     fields = [
@@ -52,7 +69,7 @@ def as_slack(notification: Notification) -> Mapping[str, Any]:
             {
                 "color": colour,
                 "fallback": title,
-                "text": _escaped(notification.text[:_MAX_TEXT]),
+                "text": _escaped(_shown_text(notification)),
                 "fields": fields,
                 "ts": int(notification.at.timestamp()),
             }
@@ -60,12 +77,12 @@ def as_slack(notification: Notification) -> Mapping[str, Any]:
     }
 
 
-def as_teams(notification: Notification) -> Mapping[str, Any]:
+def as_teams(notification: Notification, most_bytes: int) -> Mapping[str, Any]:
     """Return an adaptive card for a webhook of a Teams workflow."""
     style = "good" if notification.resolved else _STYLES[notification.severity]
     title: dict[str, Any] = {"type": "TextBlock", "text": headline(notification)}
     # A TextBlock would read Markdown in what a job said: links with another's name on them.
-    told: dict[str, Any] = {"type": "TextRun", "text": notification.text[:_MAX_TEXT]}
+    told: dict[str, Any] = {"type": "TextRun", "text": _shown_text(notification)}
     rows = [{"title": n, "value": v} for n, v in facts(notification).items()]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -85,11 +102,18 @@ def as_teams(notification: Notification) -> Mapping[str, Any]:
     return {"type": "message", "attachments": [{"contentType": content, "content": card}]}
 
 
-FORMATS: Mapping[str, Callable[[Notification], Mapping[str, Any]]] = {
+FORMATS: Mapping[str, Callable[[Notification, int], Mapping[str, Any]]] = {
     "json": as_json,
     "slack": as_slack,
     "teams": as_teams,
 }
+
+
+def _shown_text(notification: Notification) -> str:
+    """Return the text as a chat shows it, and names what it does not: the files."""
+    text = notification.text[:_MAX_TEXT]
+    names = ", ".join(file.name for file in notification.attachments)
+    return f"{text}\n\nNot sent here: {names[:_MAX_TEXT]}" if names else text
 
 
 def _escaped(text: str) -> str:

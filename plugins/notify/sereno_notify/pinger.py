@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from sereno import DeliveryError, DeliveryRefusedError, RunFinished, RunStarted
 from sereno_notify.settings import Ping
+from sereno_notify.unanswered import UnansweredError
 from sereno_notify.web import post
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Pinger:
             try:
                 await post(url, body, headers, ping.timeout.total_seconds())
                 return
-            except DeliveryError as error:
+            except (DeliveryError, UnansweredError) as error:
                 facts = {"job": job, "run": call.run_id, "error": str(error)}
                 if wait is None or isinstance(error, DeliveryRefusedError):
                     log.error("a ping could not be delivered", extra=facts)

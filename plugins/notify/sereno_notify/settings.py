@@ -29,7 +29,7 @@ class Webhook(_Hidden, frozen=True, kw_only=True):
     """``[plugins.notify.webhooks.<name>]``: a notifier of that name.
 
     `format`: what is posted. `secret`: signs the body, see `sereno_notify.signature`. `headers`:
-    sent besides.
+    sent besides. `attachment_bytes`: of the files of one message; 0: none.
     """
 
     url: str
@@ -37,6 +37,7 @@ class Webhook(_Hidden, frozen=True, kw_only=True):
     secret: str | None = None
     headers: dict[str, str] = {}
     timeout: Timeout = timedelta(seconds=10)
+    attachment_bytes: Annotated[int, Meta(ge=0)] = 10_000_000
 
     def __post_init__(self) -> None:
         check_url(self.url)

@@ -24,9 +24,9 @@ class WebhookNotifier(Notifier):
         return self._name
 
     async def send(self, notification: Notification) -> None:
-        """Post `notification`. Raises DeliveryError."""
+        """Post `notification`. Raises DeliveryError, and UnansweredError."""
         chosen = self._chosen
-        body = msgspec.json.encode(FORMATS[chosen.format](notification))
+        body = msgspec.json.encode(FORMATS[chosen.format](notification, chosen.attachment_bytes))
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "sereno-notify",

@@ -13,6 +13,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 from sereno import Attachment, DeliveryError, DeliveryRefusedError
 from sereno_notify.mail import EmailNotifier, message
 from sereno_notify.settings import Email
+from sereno_notify.unanswered import UnansweredError
 
 from ...servers.waiting import wait_until
 from .conftest import notification
@@ -25,6 +26,7 @@ class Box:
         self.mails: list[EmailMessage] = []
         self.to: list[list[str]] = []
         self.answer = "250 OK"
+        self.hangs_up = False
 
     async def handle_RCPT(
         self, server: Any, session: Any, envelope: Envelope, address: str, options: Any
@@ -35,6 +37,8 @@ class Box:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
+        if self.hangs_up:
+            server.transport.abort()
         assert isinstance(envelope.content, bytes)
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
         self.to.append(list(envelope.rcpt_tos))
@@ -148,6 +152,15 @@ async def test_a_server_that_is_busy_is_tried_again(box: tuple[Box, int]) -> Non
     with pytest.raises(DeliveryError, match="answered 451") as caught:
         await notifier(port).send(notification())
     assert not isinstance(caught.value, DeliveryRefusedError)
+
+
+async def test_a_server_that_hangs_up_in_the_middle_may_have_taken_it(
+    box: tuple[Box, int],
+) -> None:
+    found, port = box
+    found.hangs_up = True
+    with pytest.raises(UnansweredError, match=r"127\.0\.0\.1 gave no answer: SMTPServer"):
+        await notifier(port).send(notification())
 
 
 async def test_nothing_is_sent_in_the_clear_where_tls_was_asked_for(box: tuple[Box, int]) -> None:

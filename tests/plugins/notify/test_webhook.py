@@ -10,9 +10,10 @@ from datetime import timedelta
 
 import pytest
 
-from sereno import DeliveryError, DeliveryRefusedError
+from sereno import Attachment, DeliveryError, DeliveryRefusedError
 from sereno_notify.settings import Webhook
 from sereno_notify.signature import verify
+from sereno_notify.unanswered import UnansweredError
 from sereno_notify.webhook import WebhookNotifier
 
 from .conftest import notification
@@ -51,6 +52,42 @@ async def test_all_there_is_arrives_as_json(receiver: Receiver) -> None:
     assert request.headers["idempotency-key"] == "sereno-7"
     assert request.headers["x-team"] == "blue"
     assert "x-sereno-signature" not in request.headers
+
+
+async def test_files_arrive_in_base64_up_to_their_bound_and_the_others_are_named(
+    receiver: Receiver,
+) -> None:
+    files = tuple(
+        Attachment(name=name, media_type="text/csv", data=data)
+        for name, data in (("a.csv", b"\x00\xff;1"), ("b.csv", bytes(100)), ("c.csv", b""))
+    )
+    report = notification(
+        kind="message", html="<b>12</b>", attachments=files, message_id="m-1", to=()
+    )
+    await notifier(receiver.url, attachment_bytes=50).send(report)
+    body = json.loads(receiver.requests[0].body)
+    assert (body["html"], body["message_id"], body["to"]) == ("<b>12</b>", "m-1", [])
+    assert [(f["name"], f["size_bytes"], f["data"]) for f in body["attachments"]] == [
+        ("a.csv", 4, "AP87MQ=="),
+        ("b.csv", 100, None),
+        ("c.csv", 0, ""),
+    ]
+    assert {f["media_type"] for f in body["attachments"]} == {"text/csv"}
+    assert receiver.requests[0].headers["idempotency-key"] == "sereno-m-1"
+
+
+@pytest.mark.parametrize("format", ["slack", "teams"])
+async def test_a_chat_names_the_files_that_it_does_not_show(
+    receiver: Receiver, format: str
+) -> None:
+    file = Attachment(name="day<1>.pdf", media_type="application/pdf", data=b"%PDF-hunter2")
+    report = notification(kind="message", text="t" * 5_000, attachments=(file,))
+    await notifier(receiver.url, format=format).send(report)
+    (request,) = receiver.requests
+    escaped = b"Not sent here: day&lt;1&gt;.pdf" if format == "slack" else b"day<1>.pdf"
+    assert escaped in request.body
+    assert b"hunter2" not in request.body
+    assert len(request.body) < 5_000
 
 
 async def test_the_signature_tells_who_sent_it_and_when(receiver: Receiver) -> None:
@@ -124,7 +161,7 @@ async def test_nobody_there_is_a_sentence_without_the_address(
     assert "hunter2" not in str(caught.value)
 
 
-async def test_silence_ends_after_the_timeout(unused_tcp_port: int) -> None:
+async def test_silence_ends_after_the_timeout_and_may_have_arrived(unused_tcp_port: int) -> None:
     left = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -135,7 +172,7 @@ async def test_silence_ends_after_the_timeout(unused_tcp_port: int) -> None:
 
     async with await asyncio.start_server(silent, "127.0.0.1", unused_tcp_port):
         hook = notifier(f"http://127.0.0.1:{unused_tcp_port}/", timeout=timedelta(milliseconds=100))
-        with pytest.raises(DeliveryError, match=r"did not answer within 0\.1 s"):
+        with pytest.raises(UnansweredError, match=r"did not answer within 0\.1 s"):
             await hook.send(notification())
         await left.wait()
 
