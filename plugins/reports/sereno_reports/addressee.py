@@ -10,9 +10,9 @@ from sereno_reports.settings import Settings
 
 
 class Addressee(msgspec.Struct, frozen=True):
-    """A mail address or a folder."""
+    """A folder, a mail address, or whom the routes of the configuration name (address "")."""
 
-    channel: Literal["folder", "mail"]
+    channel: Literal["folder", "mail", "route"]
     address: str
 
     def message_id(self, revision: Iterable[Any]) -> str:
@@ -21,9 +21,10 @@ class Addressee(msgspec.Struct, frozen=True):
         return f"{hashlib.sha256(told.encode()).hexdigest()[:32]}@sereno-reports"
 
 
-def addressees(settings: Settings, mails: Iterable[str]) -> tuple[Addressee, ...]:
-    """Return who gets a report: the folder of the settings, and `mails` where mail is set."""
+def addressees(settings: Settings, report: str, mails: Iterable[str]) -> tuple[Addressee, ...]:
+    """Return who gets `report`: the folder of the settings, `mails`, and whom routes name."""
     found = [Addressee("folder", settings.deliver_dir)] if settings.deliver_dir else []
-    if settings.mail is not None:
-        found += [Addressee("mail", address) for address in dict.fromkeys(mails) if address]
+    found += [Addressee("mail", address) for address in dict.fromkeys(mails) if address]
+    if report in settings.routed:
+        found.append(Addressee("route", ""))
     return tuple(found)

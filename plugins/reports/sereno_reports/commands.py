@@ -138,16 +138,27 @@ def export(
 @click.pass_obj
 def list_deliveries(obj: Any, limit: int, as_json: bool, database_url: str | None) -> None:
     """List what was delivered, to whom, and what has not arrived."""
-    rows = _ask(obj, database_url, lambda database: shelf.deliveries(database, limit))
+    kernel_url = getattr(obj, "database_url", None) or database_url
+
+    async def asked(database: Any) -> list[dict[str, Any]]:
+        if kernel_url in (None, database_url):
+            return await shelf.deliveries(database, database, limit)
+        async with connected(kernel_url) as kernel:
+            return await shelf.deliveries(database, kernel, limit)
+
+    rows = _ask(obj, database_url, asked)
     if as_json:
         click.echo(_dump(rows))
         return
     if not rows:
-        click.echo("nothing was delivered yet; set plugins.reports.deliver_dir, or mail")
+        click.echo(
+            "nothing was delivered yet; set plugins.reports.deliver_dir, recipients or routed"
+        )
     for row in rows:
         told = f"{row['day']}  {row['name']:<12}  r{row['revision']}  {row['state']:<8}"
         error = f"  ({row['attempts']} tries: {row['error']})" if row["error"] else ""
-        click.echo(f"{told}  {row['channel']} {row['address']}{error}")
+        carrier = f" by {row['notifier']}" if row["notifier"] else ""
+        click.echo(f"{told}  {row['channel']} {row['address']}".rstrip() + carrier + error)
 
 
 def _find(obj: Any, day: date, options: dict[str, Any]) -> dict[str, Any]:

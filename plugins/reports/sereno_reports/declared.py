@@ -9,7 +9,7 @@ import msgspec
 
 from sereno import Trigger, TriggerError, cron, lazy, parse
 from sereno_reports.period import Kind, Step
-from sereno_reports.settings import Language
+from sereno_reports.settings import DeliveredForm, Language, Severity
 
 Text = str | dict[Language, str]
 Unit = Literal["text", "count", "number", "share", "duration", "date", "instant"]
@@ -112,7 +112,7 @@ class Declared(Declaration, frozen=True, kw_only=True):
     periods before, as far as they have reports. `head`: the table whose first row the cards show.
     `needs`: tables without which there is nothing to report. `database`: where its SQL runs.
     `recipients`: who gets it; or a file of SQL that gives rows (recipient, address, language), and
-    the report is made for each.
+    the report is made for each. `severity`: of the message that brings it, as routes see it.
     """
 
     title: Text
@@ -127,7 +127,8 @@ class Declared(Declaration, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     database: Literal["reports", "kernel"] = "reports"
     recipients: tuple[str, ...] | str = ()
-    formats: tuple[Literal["html", "pdf", "xlsx", "csv"], ...] = ("html", "xlsx")
+    formats: tuple[DeliveredForm, ...] = ("html", "xlsx")
+    severity: Severity = "info"
 
 
 class Folder(msgspec.Struct, frozen=True, dict=True):

@@ -9,9 +9,12 @@ from pathlib import Path
 from sereno_reports.parcel import DeliveredReport
 
 
-def put(parcel: DeliveredReport) -> None:
-    """Write the files of `parcel`; written again, they are the same files. Raises OSError."""
-    root = Path(parcel.address)
+def put(parcel: DeliveredReport, address: str) -> None:
+    """Write the files of `parcel` into the folder `address`; written again, they are the same.
+
+    Raises OSError.
+    """
+    root = Path(address)
     if not root.is_dir():
         raise NotADirectoryError(
             f"'{root}' is no folder; make it, or set plugins.reports.deliver_dir"

@@ -111,6 +111,12 @@ class Maker(msgspec.Struct, frozen=True, kw_only=True):
         settings, declared = self.settings, self.folder.report
         names = await known_names(self.read, settings.sources) if _has_names(self.folder) else {}
         look = look_of(declared, figures, settings, names)
+        delivered = msgspec.structs.replace(
+            declared,
+            formats=settings.formats.get(self.folder.name, declared.formats),
+            severity=settings.severities.get(self.folder.name, declared.severity),
+        )
+        look = msgspec.structs.replace(look, declared=delivered)
         if recipient.get("language") in ("es", "en"):
             look = msgspec.structs.replace(look, language=recipient["language"])
         # In a thread: the first page loads the template engine, which the loop need not wait for.
@@ -122,7 +128,7 @@ class Maker(msgspec.Struct, frozen=True, kw_only=True):
             look=look,
             html=html,
             csv=csv,
-            addressees=addressees(settings, mails),
+            addressees=addressees(settings, self.folder.name, mails),
         )
         return await keep(self.kept, report, self.fence)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sereno import Demo, Job, Migrations, hookimpl, lazy
 from sereno_reports.deliver import deliver
-from sereno_reports.folders import found
+from sereno_reports.folders import check_names, found
 from sereno_reports.report_job import job_of
 from sereno_reports.settings import Settings
 
@@ -21,8 +21,12 @@ def sereno_register_jobs(settings: Settings) -> Iterable[Job]:
     """Return a job for each declared report, and one that delivers where there is anywhere to."""
     if not settings.enabled:
         return []
-    jobs = [job_of(folder, settings) for folder in found(settings.reports_dirs).values()]
-    return [*jobs, deliver] if settings.deliver_dir or settings.mail else jobs
+    folders = found(settings.reports_dirs)
+    check_names(settings, folders)
+    jobs = [job_of(folder, settings) for folder in folders.values()]
+    goes_out = settings.deliver_dir or settings.routed or any(settings.recipients.values())
+    declared = any(one.declared.recipients for one in folders.values() if one.declared)
+    return [*jobs, deliver] if goes_out or declared else jobs
 
 
 @hookimpl

@@ -10,6 +10,8 @@ from msgspec import Meta
 from sereno import TriggerError, check_database_url, find_zone, parse
 
 Language = Literal["es", "en"]
+Severity = Literal["info", "warning", "critical"]
+DeliveredForm = Literal["html", "pdf", "xlsx", "csv"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEK: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -22,17 +24,6 @@ _MOVED = {
 }
 
 
-class Mail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mail server that reports are sent through. `security`: how the connection is encrypted."""
-
-    host: str
-    sender: str
-    port: int = 587
-    username: str = ""
-    password: str = ""
-    security: Literal["starttls", "tls", "none"] = "starttls"
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that an operator may choose.
 
@@ -40,7 +31,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `schedule`: of the daily report, a text that `sereno.parse` reads; 08:00 in `zone` when None.
     `include_today`: report the day that is not over yet. `recheck_days`: so many days before are
     looked at again. `calls_required`: false makes missing figures no failure. `sources`: exchanges
-    that count; all when empty. `targets`: by column, as ``{service_level = 0.8}``.
+    that count; all when empty. `targets`: by column, as ``{service_level = 0.8}``. `recipients`,
+    `formats`, `severities`: by report, in place of what it declares. `routed`: reports that go to
+    whom ``[notify.routes]`` name. `delivery`, `delivery_attempts`: of the folder; of messages the
+    kernel's own.
     """
 
     database_url: str | None = None
@@ -57,8 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reports_dirs: tuple[str, ...] = ()
     targets: dict[str, float] = {}
     recipients: dict[str, tuple[str, ...]] = {}
+    formats: dict[str, tuple[DeliveredForm, ...]] = {}
+    severities: dict[str, Severity] = {}
+    routed: tuple[str, ...] = ()
     deliver_dir: str | None = None
-    mail: Mail | None = None
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     delivery_attempts: Annotated[int, Meta(ge=1, le=100)] = 10
     calls_table: Any = None
@@ -66,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     short_abandon_seconds: Any = None
     agent_channel: Any = None
     outbound_context: Any = None
+    mail: Any = None
 
     def __post_init__(self) -> None:
         for name, remedy in _MOVED.items():
@@ -74,6 +71,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                     f"{name} is set, and reports show the figures that etl_ivr.aggregate counts "
                     f"now: take it out, and {remedy}"
                 )
+        if self.mail is not None:
+            raise ValueError(
+                "mail is set, and reports go out by the kernel's notifications now: take it out, "
+                "and set the same server in [plugins.notify.emails.<name>] (docs/reports.md)"
+            )
         try:
             check_database_url(self.database_url or "")
         except ValueError as error:  # a sentence without any part of it

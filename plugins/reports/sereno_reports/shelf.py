@@ -15,6 +15,7 @@ import msgspec
 
 from sereno_reports.addressee import Addressee
 from sereno_reports.figures import Figures
+from sereno_reports.forms import FormError
 from sereno_reports.look import Look
 from sereno_reports.query import query
 from sereno_reports.settings import Settings
@@ -22,6 +23,11 @@ from sereno_reports.settings import Settings
 TABLE = "sereno_reports.report"
 _DELIVERIES = "sereno_reports.delivery"  # what earlier versions lack
 _FILES = files("sereno_reports").joinpath("migrations")
+_MADE_BY = {
+    _DELIVERIES: "0001_pre_report.sql",
+    "sereno_reports.delivery_queued": "0002_pre_handed.sql",
+}
+"""What each migration makes: where it is missing, so is the migration."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +59,12 @@ async def prepare(connection: Any) -> None:
 
     Safe when several do it at once.
     """
-    if await connection.fetchval(query("exists"), _DELIVERIES) is None:
-        async with connection.transaction():
-            await connection.execute(query("lock_shelf"), "table")
-            await connection.execute(query("create_schema"))
-            await connection.execute(_FILES.joinpath("0001_pre_report.sql").read_text("utf-8"))
+    for made, file in _MADE_BY.items():
+        if await connection.fetchval(query("exists"), made) is None:
+            async with connection.transaction():
+                await connection.execute(query("lock_shelf"), "table")
+                await connection.execute(query("create_schema"))
+                await connection.execute(_FILES.joinpath(file).read_text("utf-8"))
     zones = [row["zone"] for row in await connection.fetch(query("old_zones"))]
     if zones:
         hashes = [Settings(zone=zone).digest() for zone in zones]
@@ -131,11 +138,42 @@ async def find(
     return None if row is None else dict(row)
 
 
-async def deliveries(connection: Any, limit: int) -> list[dict[str, Any]]:
-    """Return the newest deliveries."""
+async def delivered(connection: Any, delivery: dict[str, Any]) -> dict[str, Any]:
+    """Return the report that `delivery` brings; raise FormError where it is kept no more."""
+    row = await find(
+        connection,
+        delivery["name"],
+        delivery["day"],
+        revision=delivery["revision"],
+        params=delivery["params_hash"],
+    )
+    if row is None:
+        raise FormError("the report is kept no more")
+    return row
+
+
+async def deliveries(connection: Any, kernel: Any, limit: int) -> list[dict[str, Any]]:
+    """Return the newest deliveries; of those that were handed to the kernel, as its record says.
+
+    `kernel`: a connection to its database. One that several notifiers carry is several rows.
+    """
     if await connection.fetchval(query("exists"), _DELIVERIES) is None:
         return []
-    return [dict(row) for row in await connection.fetch(query("list_deliveries"), limit)]
+    rows = [dict(row) for row in await connection.fetch(query("list_deliveries"), limit)]
+    handed = [row["message_id"] for row in rows if row["state"] == "handed"]
+    became: dict[str, list[dict[str, Any]]] = {}
+    if handed and await kernel.fetchval(query("exists"), "sereno.message") is not None:
+        for outcome in await kernel.fetch(query("message_outcomes"), handed):
+            became.setdefault(outcome["message_id"], []).append(dict(outcome))
+    return [one for row in rows for one in _outcomes(row, became.get(row["message_id"], []))]
+
+
+def _outcomes(row: dict[str, Any], became: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = [
+        row | one | {"attempts": one["attempts"] or 0, "error": one["error"] or row["error"]}
+        for one in became
+    ]
+    return found or [row | {"notifier": None}]
 
 
 async def _send_to(

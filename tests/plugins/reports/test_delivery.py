@@ -1,75 +1,50 @@
 """Kept reports come to whom they are for: once made, tried until they arrive."""
 
 import asyncio
-import email.policy
 import os
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from email.message import EmailMessage
-from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope
 
+from sereno import RunSuperseded
 from sereno.testing import run_context
 from sereno_reports.deliver import deliver
 from sereno_reports.folder import file_name
+from sereno_reports.parcel import DeliveredReport, ReportFile
+from sereno_reports.report_message import MOST_BYTES, MOST_CHARACTERS, written
 from sereno_reports.sender import DeliveryFailedError
 from sereno_reports.settings import Settings
 
-from ...servers.supervised import free_port
 from .conftest import Make
 from .exchange import Exchange
 
-Deliver = Callable[..., Awaitable[Any]]
 DUE = "UPDATE sereno_reports.delivery SET next_at = clock_timestamp() WHERE state <> 'sent'"
 
 
-class Inbox:
-    """A mail server; `answers`: what it says to the next messages, before it takes any."""
+class Deliver:
+    """Runs the job that delivers; `messages`: what it has told, of all its runs."""
 
-    def __init__(self) -> None:
-        self.messages: list[EmailMessage] = []
-        self.answers: list[str] = []
-        self.lock = threading.Lock()
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self.messages: list[Any] = []
 
-    async def handle_DATA(self, server: SMTP, session: Any, envelope: Envelope) -> str:
-        with self.lock:
-            answer = self.answers.pop(0) if self.answers else ""
-            if answer == "hang up":
-                server.transport.abort()
-                return "451 gone"
-            if not answer:
-                content = bytes(envelope.content or b"")
-                parsed = BytesParser(policy=email.policy.default).parsebytes(content)
-                assert isinstance(parsed, EmailMessage)
-                self.messages.append(parsed)
-        return answer or "250 taken"
-
-
-@pytest.fixture
-def inbox() -> Iterator[tuple[Inbox, dict[str, Any]]]:
-    found = Inbox()
-    port = free_port()
-    controller = Controller(found, hostname="127.0.0.1", port=port)
-    controller.start()
-    mail = {"host": "127.0.0.1", "port": port, "sender": "r@example.com", "security": "none"}
-    yield found, {"mail": mail, "recipients": {"daily": ["ceo@example.com"]}}
-    controller.stop()
+    async def __call__(self, *, superseded: bool = False, **settings: Any) -> Any:
+        chosen = msgspec.convert(settings, Settings)
+        run = run_context(deliver, settings=chosen, database_url=self._database)
+        if superseded:
+            run.reporter.supersede()
+        try:
+            return await deliver.function(run)
+        finally:
+            self.messages += run.reporter.messages
 
 
 @pytest.fixture
 def delivered(database: str) -> Deliver:
-    async def run(**settings: Any) -> Any:
-        chosen = msgspec.convert(settings, Settings)
-        return await deliver.function(run_context(deliver, settings=chosen, database_url=database))
-
-    return run
+    return Deliver(database)
 
 
 async def state(pbx: Exchange) -> list[tuple[Any, ...]]:
@@ -144,55 +119,113 @@ async def test_where_no_pdf_can_be_made_the_rest_is_delivered_and_that_is_told(
     assert "sent without its PDF: a PDF needs WeasyPrint" in error
 
 
-async def test_a_mail_has_the_page_and_its_other_forms(
-    pbx: Exchange, make: Make, delivered: Deliver, inbox: tuple[Inbox, dict[str, Any]]
+async def test_a_mail_is_a_message_of_the_kernel_s_and_handed_over_once(
+    pbx: Exchange, make: Make, delivered: Deliver
 ) -> None:
-    box, settings = inbox
+    settings = {
+        "recipients": {"daily": ["ceo@example.com", "cfo@example.com"]},
+        "formats": {"daily": ["pdf", "csv"]},
+        "severities": {"daily": "warning"},
+    }
     await one_call(pbx)
     await make(**settings, recheck_days=0)
-    await delivered(**settings)
-    (message,) = box.messages
-    assert message["To"] == "ceo@example.com"
-    assert "martes, 19 de noviembre de 2024" in message["Subject"]
-    body = message.get_body(("html",))
-    assert body is not None
-    assert body.get_content().startswith("<!doctype html>")
-    names = [part.get_filename() for part in message.iter_attachments()]
-    assert names == [f"daily-2024-11-19-r1.{form}" for form in ("html", "pdf", "xlsx")]
+    assert await state(pbx) == [("mail", "queued", 0)] * 2
+    assert (await delivered(**settings))["handed"] == 2
+    assert (await delivered(**settings))["handed"] == 0
+    first, second = delivered.messages
+    assert (first.to, second.to) == (("ceo@example.com",), ("cfo@example.com",))
+    assert "martes, 19 de noviembre de 2024" in first.title
+    assert first.severity == "warning"
+    assert first.html.startswith("<!doctype html>")
+    files = [(file.name, file.media_type) for file in first.attachments]
+    assert files == [
+        ("daily-2024-11-19-r1.pdf", "application/pdf"),
+        ("daily-2024-11-19-r1.csv", "text/csv"),
+    ]
+    assert first.attachments[0].data.startswith(b"%PDF-")
+    assert await state(pbx) == [("mail", "handed", 1)] * 2
+    ids = await pbx.connection.fetch("SELECT DISTINCT message_id FROM sereno_reports.delivery")
+    assert len(ids) == 2
 
 
-async def test_a_mail_that_is_refused_is_tried_again_under_the_same_message_id(
-    pbx: Exchange, make: Make, delivered: Deliver, inbox: tuple[Inbox, dict[str, Any]]
+async def test_what_was_handed_over_and_not_noted_is_the_same_message_again(
+    pbx: Exchange, make: Make, delivered: Deliver
 ) -> None:
-    box, settings = inbox
-    box.answers = ["hang up"]
+    settings = {"recipients": {"daily": ["ceo@example.com"]}}
     await one_call(pbx)
     await make(**settings, recheck_days=0)
-    assert (await delivered(**settings))["waiting"] == 1
-    await pbx.connection.execute(DUE)
-    await delivered(**settings)
-    (message,) = box.messages
-    kept = await pbx.connection.fetchval("SELECT message_id FROM sereno_reports.delivery")
-    assert message["Message-ID"] == f"<{kept}>"
-    assert await state(pbx) == [("mail", "sent", 2)]
-
-
-async def test_at_most_once_what_may_have_arrived_is_unknown_and_not_sent_again(
-    pbx: Exchange, make: Make, delivered: Deliver, inbox: tuple[Inbox, dict[str, Any]]
-) -> None:
-    box, settings = inbox
-    settings = settings | {"delivery": "at_most_once"}
-    box.answers = ["451 later", "hang up"]
-    await one_call(pbx)
-    await make(**settings, recheck_days=0)
-    assert (await delivered(**settings))["waiting"] == 1  # it was refused: that is known
-    await pbx.connection.execute(DUE)
-    with pytest.raises(DeliveryFailedError, match="hung up while it was sent"):
+    known = []
+    for _ in range(2):
         await delivered(**settings)
-    await pbx.connection.execute(DUE)
-    await delivered(**settings)
-    assert await state(pbx) == [("mail", "unknown", 2)]
-    assert box.messages == []
+        known += await pbx.connection.fetch("SELECT message_id FROM sereno_reports.delivery")
+        await pbx.connection.execute("UPDATE sereno_reports.delivery SET state = 'queued'")
+    assert known[0] == known[1]
+
+
+async def test_a_run_that_is_another_s_by_now_notes_nothing(
+    pbx: Exchange, make: Make, delivered: Deliver
+) -> None:
+    settings = {"recipients": {"daily": ["ceo@example.com"]}}
+    await one_call(pbx)
+    await make(**settings, recheck_days=0)
+    with pytest.raises(RunSuperseded):
+        await delivered(superseded=True, **settings)
+    assert await state(pbx) == [("mail", "queued", 0)]
+
+
+async def test_a_routed_report_is_a_message_to_whom_routes_name(
+    pbx: Exchange, make: Make, delivered: Deliver
+) -> None:
+    await one_call(pbx)
+    await make(routed=["daily"], recheck_days=0)
+    await delivered(routed=["daily"])
+    (message,) = delivered.messages
+    assert message.to == ()
+    assert await state(pbx) == [("route", "handed", 1)]
+
+
+async def test_one_that_cannot_be_written_fails_and_holds_up_no_other(
+    pbx: Exchange, make: Make, delivered: Deliver
+) -> None:
+    settings = {"recipients": {"daily": ["ceo\n@example.com", "cfo@example.com"]}}
+    await one_call(pbx)
+    await make(**settings, recheck_days=0)
+    with pytest.raises(DeliveryFailedError, match="is no address"):
+        await delivered(**settings)
+    assert sorted(await state(pbx)) == [("mail", "failed", 1), ("mail", "handed", 1)]
+
+
+@pytest.mark.parametrize(("delivery", "left"), [("at_least_once", 0), ("at_most_once", 1)])
+async def test_mails_of_the_version_before_are_handed_over(
+    pbx: Exchange, make: Make, delivered: Deliver, delivery: str, left: int
+) -> None:
+    settings = {"recipients": {"daily": ["ceo@example.com", "cfo@example.com"]}}
+    await one_call(pbx)
+    await make(**settings, recheck_days=0)
+    await pbx.connection.execute(
+        "UPDATE sereno_reports.delivery SET attempts = 3, state ="
+        " CASE address WHEN 'ceo@example.com' THEN 'waiting' ELSE 'sending' END"
+    )
+    assert (await delivered(**settings, delivery=delivery))["handed"] == 2 - left
+    expected = [("mail", "handed", 1), ("mail", "unknown", 3) if left else ("mail", "handed", 1)]
+    assert await state(pbx) == expected
+
+
+def test_what_is_too_long_for_a_message_stays_away_the_largest_first() -> None:
+    small, large = ReportFile("csv", b"a"), ReportFile("xlsx", bytes(MOST_BYTES))
+    parcel = DeliveredReport(
+        stem="daily/../x",
+        title="t" * 400,
+        text="text",
+        html="h" * (MOST_CHARACTERS + 1),
+        attachments=(large, small),
+    )
+    message, lacking = written(parcel, ())
+    run_context(deliver).notify(message)  # the kernel takes it
+    assert [file.data for file in message.attachments] == [b"a"]
+    assert message.html is None
+    assert "sent without its XLSX" in lacking
+    assert "sent as text" in lacking
 
 
 @pytest.mark.parametrize(
@@ -215,15 +248,14 @@ async def test_what_a_dead_sender_left_behind_is_sent_again_or_unknown(
     assert await state(pbx) == [("folder", *ends)]
 
 
-async def test_two_senders_at_once_send_each_report_once(
-    pbx: Exchange, make: Make, delivered: Deliver, inbox: tuple[Inbox, dict[str, Any]]
+async def test_two_senders_at_once_put_each_report_once(
+    pbx: Exchange, make: Make, delivered: Deliver, tmp_path: Path
 ) -> None:
-    box, settings = inbox
-    settings["recipients"] = {"daily": [f"{n}@example.com" for n in range(6)]}
+    settings = {"deliver_dir": str(tmp_path)}
     await one_call(pbx)
     await make(**settings, recheck_days=0)
-    await asyncio.gather(*(delivered(**settings) for _ in range(3)))
-    assert sorted(message["To"] for message in box.messages) == settings["recipients"]["daily"]
+    told = await asyncio.gather(*(delivered(**settings) for _ in range(3)))
+    assert sorted(counts["sent"] for counts in told) == [0, 0, 1]
 
 
 @pytest.mark.parametrize("stem", ["a/../../b", "..", "x\x00y", "José Ñ", "e" * 300])

@@ -6,10 +6,12 @@ import click
 import msgspec
 import pytest
 
-from sereno import every, parse
+from sereno import ConfigurationError, every, parse
 from sereno_reports import plugin
 from sereno_reports.demo import DEMO, demo
 from sereno_reports.settings import Settings
+
+EXAMPLES = str(Path(__file__).parents[3] / "conf/examples/reports")
 
 
 def triggers(**settings: Any) -> dict[str, str]:
@@ -36,8 +38,28 @@ def test_every_shipped_report_has_a_job_and_those_without_a_schedule_are_asked_f
 def test_reports_are_delivered_where_there_is_anywhere_to() -> None:
     assert "reports.deliver" not in triggers()
     assert triggers(deliver_dir="/srv/reports")["reports.deliver"] == "every 1m"
-    mail = {"host": "mail.example", "sender": "reports@example.com"}
-    assert "reports.deliver" in triggers(mail=mail)
+    assert "reports.deliver" in triggers(recipients={"daily": ["ceo@example.com"]})
+    assert "reports.deliver" in triggers(routed=["scheduler"])
+    assert "reports.deliver" in triggers(reports_dirs=[EXAMPLES])  # as one of them declares
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"routed": ["dayly"]}, "routed names 'dayly', and there is no such report; there are "),
+        ({"formats": {"dayly": ["pdf"]}}, "formats names 'dayly', and there is no such report"),
+        ({"severities": {"dayly": "info"}}, "severities names 'dayly', and there is no such"),
+        (
+            {"routed": ["crm_daily"], "reports_dirs": [EXAMPLES]},
+            "routed names 'crm_daily', which is made for each recipient",
+        ),
+    ],
+)
+def test_delivery_of_what_there_is_not_or_to_all_is_refused(
+    settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        triggers(**settings)
 
 
 def test_the_demo_s_first_report_comes_after_the_first_calls_have_been_moved() -> None:
@@ -72,6 +94,12 @@ def test_the_demo_s_settings_fit() -> None:
         ({"language": "fr"}, "Invalid enum value 'fr'"),
         ({"schedule": "at eight"}, "at"),
         ({"reports_dirs": ["/no/such"]}, "reports_dirs names '/no/such', and there is no such"),
+        (
+            {"mail": {"host": "mail.example", "password": "hunter2"}},
+            r"mail is set, and reports go out .* set the same server in \[plugins\.notify\.emails",
+        ),
+        ({"formats": {"daily": ["json"]}}, "Invalid enum value 'json'"),
+        ({"severities": {"daily": "loud"}}, "Invalid enum value 'loud'"),
         ({"delivery": "twice"}, "Invalid enum value 'twice'"),
         ({"calls_table": "cdr"}, "calls_table is set, .* take it out, and etl_ivr.aggregate reads"),
         ({"service_level_seconds": 30}, "set plugins.etl_ivr.level_seconds"),

@@ -85,8 +85,7 @@ async def test_each_ceo_has_the_report_of_their_own_company_in_their_language(
 async def test_each_recipient_s_report_has_revisions_and_a_mail_of_its_own(
     crm: Any, make: Make
 ) -> None:
-    mail = {"host": "127.0.0.1", "sender": "reports@example.com"}
-    settings: dict[str, Any] = {"reports_dirs": [EXAMPLES], "mail": mail, "recheck_days": 0}
+    settings: dict[str, Any] = {"reports_dirs": [EXAMPLES], "recheck_days": 0}
     await make(report="crm_daily", **settings)
     await crm.execute("UPDATE conversations SET answered_at = '2024-11-19 20:00+01' WHERE id = 2")
     again = await make(report="crm_daily", **settings)

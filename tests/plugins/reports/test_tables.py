@@ -15,6 +15,7 @@ TABLES = "SELECT to_regclass('sereno_reports.delivery') IS NOT NULL"
 LISTED = (
     "SELECT s.plugin || ' ' || m.number FROM sereno.plugin_migration m"
     " JOIN sereno.plugin_schema s ON s.name = m.schema"
+    " ORDER BY m.number"
 )
 
 
@@ -29,7 +30,7 @@ async def test_the_kernel_makes_the_tables_before_any_report(database: str) -> N
     connection = await asyncpg.connect(database)
     try:
         assert await connection.fetchval(TABLES)
-        assert await connection.fetchval(LISTED) == "reports 1"
+        assert [row[0] for row in await connection.fetch(LISTED)] == ["reports 1", "reports 2"]
     finally:
         await connection.close()
 
@@ -43,7 +44,8 @@ async def test_reports_that_were_kept_before_are_taken_over(
     left = await tables_made(database, registry())
     assert left.plugins.loaded == ["reports"]
     assert await pbx.connection.fetch("SELECT * FROM sereno_reports.report") == before
-    assert await pbx.connection.fetchval(LISTED) == "reports 1"
+    listed = [row[0] for row in await pbx.connection.fetch(LISTED)]
+    assert listed == ["reports 1", "reports 2"]
     await make({"day": "2024-11-19"})
     assert await pbx.connection.fetch("SELECT * FROM sereno_reports.report") == before
 
