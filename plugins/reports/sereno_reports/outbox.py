@@ -26,7 +26,7 @@ async def handed(run: RunContext[Any], database: Any) -> tuple[dict[str, int], l
     counts, faults = {"handed": 0, "failed": 0}, []
     for row in await database.fetch(query("queued_deliveries"), AT_ONCE):
         queued = dict(row)
-        state, message_id, error = await _told(run, database, queued)
+        state, message_id, error = await _handed_over(run, database, queued)
         await database.execute(query("end_queued"), queued["id"], state, message_id, error)
         counts[state] += 1
         if error:
@@ -39,7 +39,7 @@ async def handed(run: RunContext[Any], database: Any) -> tuple[dict[str, int], l
     return counts, faults
 
 
-async def _told(
+async def _handed_over(
     run: RunContext[Any], database: Any, queued: dict[str, Any]
 ) -> tuple[str, str | None, str | None]:
     """Tell people of one report; return its state, what the message is known by, what it lacks."""
