@@ -6,7 +6,8 @@ Retention: `--expired` of `--rows` rows go while a second client reads and chang
 transaction after another: its latencies before and meanwhile. By `cleanup.tables`, by it without
 rest, and by one plain DELETE, each in a table of its own, one at a time (at the full size 3 GB of
 disk, and some minutes). Sessions: so many expired ones, alone and while somebody holds a snapshot.
-Files: so many expired log files in one directory (of TMPDIR), beside unlink alone. What asks a
+Files: so many expired log files in one directory (of TMPDIR), beside unlink alone, without and with
+an archive. What asks a
 database goes on for `--minutes` at most.
 """
 
@@ -180,22 +181,29 @@ async def snapshot(dsn: str) -> AsyncIterator[None]:
 
 def files(options: argparse.Namespace) -> list[list[str]]:
     """Sweep so many log files of a year ago, after as many were deleted by nothing but unlink."""
-    with tempfile.TemporaryDirectory() as place:
-        root = Path(place) / "logs"
-        root.mkdir()
-        paths = [root / f"app-{n}.log" for n in range(options.files)]
-        write(paths)
-        begun = time.perf_counter()
-        for path in paths:
-            os.unlink(path)
-        plain = time.perf_counter() - begun
-        write(paths)
-        rule = LogRule(path=f"{root}/*.log", min_keep=0)
-        settings = Settings(logs_roots=(str(root),), logs=(rule,), logs_max_files=2 * len(paths))
-        begun = time.perf_counter()
-        result: Any = logs.function(run_context(logs, {"confirm": True}, settings=settings))
-        took = time.perf_counter() - begun
-    return [[f"{result['deleted']:,}", f"{plain:.1f}", f"{took:.1f}"]]
+    rows = []
+    for kept in (False, True):
+        with tempfile.TemporaryDirectory() as place:
+            root = Path(place) / "logs"
+            root.mkdir()
+            paths = [root / f"app-{n}.log" for n in range(options.files)]
+            write(paths)
+            begun = time.perf_counter()
+            for path in paths:
+                os.unlink(path)
+            plain = time.perf_counter() - begun
+            write(paths)
+            archive = f"{place}/kept" if kept else None
+            rule = LogRule(path=f"{root}/*.log", min_keep=0, archive=archive)
+            settings = Settings(
+                logs_roots=(str(root),), logs=(rule,), logs_max_files=2 * len(paths)
+            )
+            begun = time.perf_counter()
+            result: Any = logs.function(run_context(logs, {"confirm": True}, settings=settings))
+            took = time.perf_counter() - begun
+        what = "archived and deleted" if kept else "deleted"
+        rows.append([what, f"{result['deleted']:,}", f"{plain:.1f}", f"{took:.1f}"])
+    return rows
 
 
 def write(paths: list[Path]) -> None:
@@ -248,7 +256,7 @@ def main() -> None:
                 rows = bounded(expired_sessions(server, options), options)
                 table(["sessions", "s", "deleted"], rows)
     if "files" in options.parts:
-        table(["log files deleted", "by unlink alone, s", "by cleanup.logs, s"], files(options))
+        table(["log files", "how many", "by unlink alone, s", "by cleanup.logs, s"], files(options))
 
 
 if __name__ == "__main__":

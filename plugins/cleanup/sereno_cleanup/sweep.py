@@ -4,8 +4,8 @@ A file's fault is its own: the next file has its turn, and the next rule; what w
 the end. Only what stops the run itself (a cancellation, its time limit) stops the sweep.
 """
 
-import errno
 import os
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,8 +23,6 @@ from sereno_cleanup.logfiles.scan import scan
 from sereno_cleanup.settings import LogRule, Settings
 
 SHOWN = 200
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Swept(msgspec.Struct):
@@ -97,24 +95,25 @@ class Sweep(msgspec.Struct, frozen=True):
     def _delete(self, rule: LogRule, root: Root, plan: Plan, swept: Swept) -> None:
         archive = self._archive(rule, root)
         errors = []
-        for done, one in enumerate(plan.expired, start=1):
-            self.run.progress(done, len(plan.expired), note=rule.path)
-            try:
-                gone = remove(root, one.entry, archive)
-            except STOPPED:
-                raise
-            except Exception as error:
-                if _is_full(error):
-                    raise  # the other files would be read for nothing
-                errors.append(f"{one.entry.path}: {sentence(error)}")
+        planned = {one.entry: one for one in plan.expired}
+        turns = count(1)
+
+        def turn() -> None:
+            self.run.progress(next(turns), len(planned), note=rule.path)
+
+        for entry, became in remove(root, planned, archive, turn):
+            if isinstance(became, Exception):
+                errors.append(f"{entry.path}: {sentence(became)}")
                 continue
-            if not gone:
+            if not became:
                 swept.kept["changed"] = swept.kept.get("changed", 0) + 1
                 continue
             swept.deleted += 1
             swept.archived += archive is not None
-            swept.bytes += one.entry.disk_bytes
-            self.run.log.info("log file deleted", extra=_shown(one) | {"root": root.path})
+            swept.bytes += entry.disk_bytes
+            self.run.log.info(
+                "log file deleted", extra=_shown(planned[entry]) | {"root": root.path}
+            )
         if errors:
             swept.failure = f"{rule.path}: {len(errors)} files were not deleted, first {errors[0]}"
 
@@ -136,11 +135,6 @@ class Sweep(msgspec.Struct, frozen=True):
     def _ceilings(self) -> Ceilings:
         settings = self.settings
         return Ceilings(settings.logs_max_files, settings.logs_max_bytes, settings.logs_max_ratio)
-
-
-def _is_full(error: Exception) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _FULL
 
 
 def _shown(one: Judged) -> dict[str, Any]:

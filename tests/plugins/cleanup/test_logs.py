@@ -3,6 +3,8 @@ import hashlib
 import json
 import os
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from sereno import RunCancelled
 from sereno.testing import RecordedRun, run_context
+from sereno_cleanup.archives import manifest
 from sereno_cleanup.logfiles import archive as archive_module
 from sereno_cleanup.logfiles import removal
 from sereno_cleanup.logs import CleanupFailedError, logs
@@ -20,6 +23,7 @@ needs_proc = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="only /proc tells which files are open"
 )
 NOW = datetime(2026, 3, 31, 2, 0, tzinfo=UTC)
+CONFIRM = {"confirm": True}
 
 
 @pytest.fixture
@@ -404,3 +408,66 @@ def test_a_crash_between_copy_and_delete_is_made_good(
     assert names(root) == {"audit.log", "kept/audit.log.gz", "kept/manifest.jsonl"}
     sweep(root, audit(root))
     assert names(root) == {"kept/audit.log.gz", "kept/manifest.jsonl"}
+
+
+KILLED = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from sereno.testing import run_context
+from sereno_cleanup.logfiles import archive, removal
+from sereno_cleanup.logs import logs
+from sereno_cleanup.settings import LogRule, Settings
+
+root, step, turn = sys.argv[1], sys.argv[2], int(sys.argv[3])
+owner, name = {
+    "copied": (archive.Archive, "_copy"), "synced": (archive, "_sync"),
+    "renamed": (Path, "rename"), "placed": (archive, "sync_directory"),
+    "entered": (archive.manifest, "append"), "unlinked": (removal.os, "unlink"),
+}[step]
+real, calls = getattr(owner, name), []
+
+def deadly(*said, **more):
+    calls.append(1)
+    if len(calls) == turn:
+        os._exit(9)
+    return real(*said, **more)
+
+setattr(owner, name, deadly)
+rule = LogRule(path=f"{root}/**/*.log", min_keep=0, archive=f"{root}/kept")
+settings = Settings(logs_roots=(root,), logs=(rule,))
+logs.function(run_context(logs, {"confirm": True}, settings=settings))
+"""
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+@pytest.mark.parametrize("step", ["copied", "synced", "renamed", "placed", "entered", "unlinked"])
+def test_killed_at_any_step_of_a_batch_each_original_or_a_verified_copy_is_there(
+    root: Path, step: str, turn: int
+) -> None:
+    contents = {f"{n % 3}/app-{n}.log": f"line {n}\n" for n in range(120)}  # more than a batch
+    for name, content in contents.items():
+        write(root / name, 800, content)
+    command = [sys.executable, "-c", KILLED, str(root), step, str(turn)]
+    assert subprocess.run(command, timeout=60).returncode == 9
+    kept = {one.path: one for one in manifest.read(root / "kept").kept}
+    for name, content in contents.items():
+        if not (root / name).exists():
+            assert unzipped(kept[name].file(root / "kept")) == content.encode()
+    sweep(
+        root, LogRule(path=f"{root}/**/*.log", min_keep=0, archive=f"{root}/kept"), params=CONFIRM
+    )
+    assert names(root) == {f"kept/{name}.gz" for name in contents} | {"kept/manifest.jsonl"}
+    kept = {one.path: one for one in manifest.read(root / "kept").kept}
+    assert {name: unzipped(one.file(root / "kept")) for name, one in kept.items()} == {
+        name: content.encode() for name, content in contents.items()
+    }
+
+
+def test_two_files_of_a_batch_whose_copies_would_have_one_name_are_both_kept(root: Path) -> None:
+    write(root / "a.log", 800, "plain")
+    write(root / "a.log.gz", 801, "packed already")
+    sweep(root, LogRule(path=f"{root}/a.*", min_keep=0, archive=f"{root}/kept"))
+    kept = {one.path: one for one in manifest.read(root / "kept").kept}
+    assert unzipped(kept["a.log"].file(root / "kept")) == b"plain"
+    assert kept["a.log.gz"].file(root / "kept").read_text() == "packed already"

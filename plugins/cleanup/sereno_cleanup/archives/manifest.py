@@ -73,9 +73,9 @@ def named(directory: Path, file: Path) -> dict[str, str]:
     return {"copy": text} if text == name else {"copy": text, "copy_hex": os.fsencode(name).hex()}
 
 
-def append(directory: Path, line: dict[str, Any]) -> None:
-    """Add a line, and return once it is on the disk; safe beside other processes."""
-    text = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+def append(directory: Path, *lines: dict[str, Any]) -> None:
+    """Add lines, and return once they are on the disk; safe beside other processes."""
+    text = b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
     with open(directory / NAME, "ab+") as manifest:
         fcntl.flock(manifest, fcntl.LOCK_EX)
         if end := manifest.seek(0, os.SEEK_END):
