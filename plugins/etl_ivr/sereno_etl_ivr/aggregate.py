@@ -77,7 +77,7 @@ async def _chunks(run: RunContext[AggregateParams], aggregates: Aggregates) -> t
         if left is not None and left < _MARGIN * slowest:
             return chunks, True
         begun = time.monotonic()
-        if not await aggregates.chunk(_CHUNK):
+        if not await aggregates.fill_callees(_CHUNK) and not await aggregates.chunk(_CHUNK):
             return chunks, False
         chunks += 1
         slowest = max(slowest, time.monotonic() - begun)

@@ -464,3 +464,33 @@ async def test_nothing_is_noted_where_nothing_is_aggregated(
     await counting.load()
 
     assert await counting.total("calls") == (1,)
+
+
+async def test_facts_of_a_version_before_are_told_whom_the_call_was_for(
+    exchange: Exchange, counting: Counting
+) -> None:
+    row = {
+        "calldate": AT,
+        "src": "201",
+        "dst": "600111001",
+        "dcontext": "from-internal",
+        "channel": "PJSIP/201-00000001",
+        "dstchannel": "PJSIP/trunk-00000002",
+        "lastapp": "Dial",
+        "duration": 60,
+        "billsec": 50,
+        "disposition": "ANSWERED",
+        "uniqueid": "1772442300.1",
+        "linkedid": "1772442300.1",
+    }
+    exchange.pbx.insert(row)
+    await counting.load()
+    told = "SELECT callee, xmin::text FROM ivr.call_facts WHERE direction = 'outbound'"
+    ((callee, _),) = await fetch(counting.database, told)
+    assert callee == "600111001"
+    await fetch(counting.database, "UPDATE ivr.call_facts SET callee = NULL RETURNING 1")
+    await counting.load()
+    ((callee, made),) = await fetch(counting.database, told)
+    assert callee == "600111001"
+    await counting.load()
+    assert [tuple(r) for r in await fetch(counting.database, told)] == [(callee, made)]

@@ -75,6 +75,24 @@ async def test_made_again_it_is_the_same_bytes(pbx: Exchange, make: Make) -> Non
         assert anew[name] == before[0][name]
 
 
+async def test_a_day_made_again_after_its_calls_are_gone_is_the_same_bytes(
+    pbx: Exchange, make: Make
+) -> None:
+    await pbx.queued(pbx.at(f"{TUESDAY}T10:00:00"), wait=50, src="+34600111001")
+    await pbx.dialled_out(pbx.at(f"{TUESDAY}T11:00:00"), "9600111001")
+    await call(pbx, f"{TUESDAY}T12:00:00")
+    await make()
+    before = await kept(pbx)
+    assert "called_back" in str(before[0]["figures"])
+    await pbx.connection.execute("DELETE FROM ivr.calls")
+    await pbx.connection.execute("DELETE FROM ivr.queue_events")
+    await pbx.connection.execute("DELETE FROM sereno_reports.report")
+    await make({"day": TUESDAY}, now=NOW + timedelta(days=900))
+    (anew,) = await kept(pbx)
+    for name in ("html", "csv", "figures", "look", "params_hash"):
+        assert anew[name] == before[0][name]
+
+
 async def test_late_rows_raise_a_new_revision_and_keep_the_old(pbx: Exchange, make: Make) -> None:
     await call(pbx, f"{TUESDAY}T10:00:00")
     await make()

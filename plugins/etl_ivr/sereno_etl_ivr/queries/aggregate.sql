@@ -231,7 +231,7 @@ ON CONFLICT (source) DO UPDATE SET rules = excluded.rules;
 -- Each affected call as a whole: what became of it, whoever rang and however often it was passed on.
 INSERT INTO ivr.call_facts
   (source, call, quarter, started_at, ended_at, direction, did, caller, queue, agent, outcome,
-   wait_seconds, wait_at_most, legs, origin, first_position, last_position, caller_name)
+   wait_seconds, wait_at_most, legs, origin, first_position, last_position, caller_name, callee)
 WITH visit AS (
   SELECT v.source, v.call,
     min(entered_at) AS entered_at,
@@ -254,7 +254,7 @@ whole AS (
     count(*)::int AS legs, bool_and(half) AS half,
     min(position) AS first_position, max(position) AS last_position,
     (array_agg(did ORDER BY first_leg DESC, started_at, did) FILTER (WHERE did IS NOT NULL))[1] AS did,
-    min(src) FILTER (WHERE first_leg) AS caller, min(src_name) FILTER (WHERE first_leg) AS caller_name,
+    min(dst) FILTER (WHERE first_leg) AS callee, min(src) FILTER (WHERE first_leg) AS caller, min(src_name) FILTER (WHERE first_leg) AS caller_name,
     bool_or(first_leg AND dcontext ~ rule.outbound_context) AS is_outbound,
     bool_or(agent IS NOT NULL OR app = 'queue') AS reached,
     bool_or(dstchannel <> '' AND agent IS NULL) AS left_the_house,
@@ -279,7 +279,7 @@ joined AS (
     CASE WHEN NOT coalesce(is_outbound, false) THEN 'inbound'
          WHEN left_the_house OR NOT reached THEN 'outbound'
          ELSE 'internal' END AS direction,
-    did, caller, caller_name, visit.queue, visit.entered_at, visit.connected_at, visit.gave_up_at, has_events,
+    did, caller, caller_name, callee, visit.queue, visit.entered_at, visit.connected_at, visit.gave_up_at, has_events,
     visit.answered AS queue_answered, last_outcome, answered_at_most, gave_up_at_most, visit.agent AS queue_agent,
     whole.agent AS leg_agent, own_agent, coalesce(legs, 0) AS legs, coalesce(half, false) AS half, reached, with_agent,
     connected, voicemail, rejected, answered_at, surely_answered_at, whole.started_at AS leg_started_at,
@@ -328,13 +328,39 @@ SELECT source, call, date_bin('15 minutes', started_at, '2000-01-01+00'), starte
          coalesce(CASE WHEN wait < 0 THEN 0 ELSE wait END, answered_at_most, extract(epoch FROM surely_answered_at - leg_started_at))
        WHEN outcome = 'abandoned' THEN
          coalesce(CASE WHEN wait < 0 THEN 0 ELSE wait END, gave_up_at_most, extract(epoch FROM leg_ended_at - leg_started_at)) END,
-  legs, CASE WHEN has_events THEN 'queue_events' ELSE 'calls' END, first_position, last_position, caller_name
+  legs, CASE WHEN has_events THEN 'queue_events' ELSE 'calls' END, first_position, last_position, caller_name,
+  CASE WHEN direction = 'outbound' THEN coalesce(callee, '') END
 FROM timed;
 
 INSERT INTO pg_temp.quarter
 SELECT DISTINCT a.source, f.quarter FROM pg_temp.affected AS a CROSS JOIN LATERAL (
   SELECT quarter FROM ivr.call_facts AS f WHERE f.source = a.source AND f.call = a.call OFFSET 0
 ) AS f;
+
+-- name: aggregate_callees
+-- Says whom outbound calls were for, of facts that do not say it yet: the number of the first leg, as in aggregate_legs.
+-- $1: the sources. $2: at most so many. Returns how many.
+WITH bare AS MATERIALIZED (
+  SELECT source, call FROM ivr.call_facts
+  WHERE source = ANY ($1) AND direction = 'outbound' AND callee IS NULL LIMIT $2
+),
+filled AS (
+  UPDATE ivr.call_facts AS f SET callee = coalesce((
+    SELECT c.dst FROM (
+      SELECT * FROM ivr.calls AS c WHERE c.source = bare.source AND c.linkedid = bare.call
+      UNION ALL
+      SELECT * FROM ivr.calls AS c
+      WHERE c.source = bare.source AND c.uniqueid = bare.call AND coalesce(c.linkedid, '') = ''
+        AND c.uniqueid IS DISTINCT FROM c.linkedid
+    ) AS c
+    WHERE c.started_at IS NOT NULL
+    ORDER BY c.uniqueid = bare.call DESC, c.started_at, c.sequence NULLS LAST, lower(coalesce(c.lastapp, '')) = 'queue' DESC,
+             coalesce(c.dcontext, ''), coalesce(c.dst, ''), coalesce(c.dstchannel, ''), c.duration, c.billsec
+    LIMIT 1
+  ), '')
+  FROM bare WHERE f.source = bare.source AND f.call = bare.call RETURNING 1
+)
+SELECT count(*) FROM filled;
 
 -- name: aggregate_counts
 -- What the chunk made anew.

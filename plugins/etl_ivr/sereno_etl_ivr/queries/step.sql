@@ -168,6 +168,12 @@ FROM summed CROSS JOIN LATERAL (
   WHERE q.source = summed.source AND q.quarter = summed.quarter AND q.queue = summed.queue
 ) AS waits;
 
+-- name: step_callee
+-- Whom an outbound call was for, so that its rows may go. Facts made before, or by the version before, have none: the index
+-- finds them, and `etl_ivr.aggregate` fills them in.
+ALTER TABLE ivr.call_facts ADD COLUMN IF NOT EXISTS callee text;
+CREATE INDEX IF NOT EXISTS call_facts_no_callee ON ivr.call_facts (source) WHERE direction = 'outbound' AND callee IS NULL;
+
 -- name: step_fractions
 -- Seconds of a call may have fractions. A table with rows keeps its columns until a source needs others:
 -- see target/widening.py.

@@ -123,6 +123,15 @@ class Aggregates:
                     )
         return stale
 
+    async def fill_callees(self, rows: int) -> int:
+        """Say of some facts that were made before it was kept whom the call was for; return how
+        many."""
+        with translated(self._url):
+            filled: int = await self._connection.fetchval(
+                query("aggregate_callees"), self._sources, rows, timeout=_LONG_SECONDS
+            )
+        return filled
+
     async def chunk(self, rows: int) -> bool:
         """Aggregate some of what was touched, about `rows`; False when nothing was left."""
         with translated(self._url):

@@ -14,9 +14,9 @@ called AS MATERIALIZED (
   WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
     AND outcome = 'answered' AND direction = 'inbound'
   UNION ALL
-  SELECT right(translate(c.dst, '+ -()./', ''), 9), f.started_at, 'back'
-  FROM ivr.call_facts AS f JOIN ivr.calls AS c ON c.source = f.source AND c.linkedid = f.call
-  WHERE quarter >= :start AND quarter < :end AND f.source = ANY (:sources)
+  SELECT right(translate(f.callee, '+ -()./', ''), 9), f.started_at, 'back'
+  FROM ivr.call_facts AS f
+  WHERE quarter >= :start AND quarter < :end AND source = ANY (:sources)
     AND outcome = 'answered' AND direction = 'outbound'
 ),
 found AS (
