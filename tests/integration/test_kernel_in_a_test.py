@@ -43,6 +43,7 @@ def sereno_template() -> Callable[[str], object]:
     return fill
 
 
+@pytest.mark.timeout(240)  # 288 instants, each a dozen statements: a busy machine takes its time
 async def test_every_slot_of_a_day_is_fired_in_order_and_its_run_is_awaited(
     sereno_database: str,
 ) -> None:
