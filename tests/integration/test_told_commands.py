@@ -79,7 +79,10 @@ name = "calls have a length"
 sql = "SELECT 1 WHERE false"
 """
 _LASTING = ("run", "demo", "apps")
-_NAMED_ALONE = ("missing argument", "requires an argument", "nothing to change is named")
+_NAMED_ALONE = (
+    *("missing argument", "requires an argument", "nothing to change is named"),
+    "name a run, or say by a filter which runs",
+)
 _ISO = re.compile(r"(?<=--until )\S+|(?<=--at )(?!TIME)\S+")
 
 

@@ -59,10 +59,7 @@ def test_without_a_command_the_help_is_shown_and_the_code_is_2(call: Call) -> No
         (["zzz"], "there is no command 'zzz'; `sereno --help` lists them"),
         (["--foo"], "no such option '--foo'; see `sereno --help`"),
         (["jobs", "--foo"], "no such option '--foo'; see `sereno jobs --help`"),
-        (
-            ["pause", "--reason"],
-            "option '--reason' requires an argument; see `sereno pause --help`",
-        ),
+        (["cancel"], "name a run, or say by a filter which runs, as --job 'etl.*'; see `sereno"),
         (["cancel", "x"], "'x' is no number of a run; `sereno runs` lists them"),
         (["cancel", "9" * 30], f"'{'9' * 30}' is no number of a run; `sereno runs` lists them"),
         (
