@@ -23,7 +23,7 @@ LEADER = (
 FAR = "SELECT done >= %s FROM sereno.bulk"
 FILL = """
 INSERT INTO sereno.run (job, state, cause, queued_at, run_at, finished_at)
-SELECT 'faults.long', '{state}', 'program', now() - interval '1 h', now() + interval '9 years', {end}
+SELECT 'faults.long', '{state}', 'program', now() - interval '1 h', now() + interval '9 y', {end}
   FROM generate_series(1, {many})
 """
 

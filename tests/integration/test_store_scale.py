@@ -50,6 +50,8 @@ INSERT INTO sereno.slot (schedule_id, slot, verdict, run_id, term)
 SELECT schedule_id, slot + id * interval '1 ms', 'ran', id, 1 FROM made;
 INSERT INTO sereno.run_log (run_id, attempt, line, at, level, logger, message)
 SELECT id, 1, 0, queued_at, 'INFO', 'kept', 'said' FROM sereno.run WHERE schedule_id >= %(first)s;
+INSERT INTO sereno.bulk (action, filter, reason, requested_by, place, state, finished_at)
+SELECT 'retry', '{}', 'x', 'ana', n, 'done', now() FROM generate_series(%(first)s, %(last)s) n;
 """
 
 OLD = datetime(2026, 1, 2, tzinfo=UTC)
@@ -120,6 +122,9 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "names that are taken": ("schedules_taken", (["kept@7", "idle"],)),
     "the first run since": ("verify_first", (THEN + timedelta(days=3_650),)),
     "the look ahead": ("drift_walk", ("rules", THEN, 1, 250, 10, False)),
+    "which bulk is to be carried out": ("bulk_next", ()),
+    "the newest bulks": ("view_bulks", (20, None)),
+    "runs for a chunk of a bulk": walked(jobs=["kept"], until=OLD, states=["failed"], way="over"),
     "open notifications": ("notification_open", (["job_overdue"],)),
 }
 
