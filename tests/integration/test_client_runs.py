@@ -20,6 +20,7 @@ from sereno.model.errors import (
     NotFoundError,
     ParamsError,
     SchemaError,
+    StoreError,
     StoreUnavailableError,
     WaitTimeoutError,
 )
@@ -438,6 +439,17 @@ async def test_an_address_is_taken_from_the_environment(
     monkeypatch.setenv("SERENO_DATABASE_URL", "postgresql://127.0.0.1:1/x")
     with pytest.raises(StoreUnavailableError, match="set by SERENO_DATABASE_URL"):
         async with Client.open():
+            raise AssertionError
+
+
+async def test_a_database_that_is_not_there_is_a_sentence_that_says_what_mends_it(
+    empty_database: str,
+) -> None:
+    missing = f"{empty_database.rpartition('/')[0]}/nosuch"
+    with pytest.raises(
+        StoreError, match='"nosuch" does not exist; correct its name in the URL, or'
+    ):
+        async with Client.open(missing):
             raise AssertionError
 
 

@@ -55,7 +55,7 @@ def test_the_steps_of_a_new_plugin_run_as_they_stand(scene: Scene, tmp_path: Pat
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
     assert "of job 'night_watch.greet' succeeded" in done.stdout
     assert '"greeted": 5' in done.stdout
 

@@ -88,6 +88,11 @@ def _sentence(error: BaseException) -> str:
             "pg_stat_activity GROUP BY 1, 2 shows who has them) or raise max_connections; a "
             "replica takes at most 10, and for its jobs job_connections, and 4 for run.client"
         )
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        text += (
+            "; correct its name in the URL, or create it (the demonstration's own is there once "
+            "`sereno demo` has started)"
+        )
     if isinstance(error, asyncpg.QueryCanceledError):
         text += (
             "; where a pooler stands between, the role's or the database's own statement_timeout "

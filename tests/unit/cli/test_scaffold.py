@@ -92,7 +92,7 @@ def test_the_name_of_a_plugin_that_is_installed_is_taken(call: Call, tmp_path: P
 def test_its_own_tests_pass(package: Path) -> None:
     done = run(sys.executable, "-m", "pytest", "-q", cwd=package, path=package)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
 
 
 def test_it_keeps_to_the_style_of_its_own_linter_and_types(package: Path) -> None:
