@@ -7,9 +7,13 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import pytest
+
 from .cli_scene import Scene, scene
 
 __all__ = ["scene"]
+
+pytestmark = pytest.mark.timeout(180)
 
 
 def steps(readme: Path) -> list[str]:
