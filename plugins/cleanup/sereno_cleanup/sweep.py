@@ -98,10 +98,10 @@ class Sweep(msgspec.Struct, frozen=True):
         planned = {one.entry: one for one in plan.expired}
         turns = count(1)
 
-        def turn() -> None:
+        def report() -> None:
             self.run.progress(next(turns), len(planned), note=rule.path)
 
-        for entry, became in remove(root, planned, archive, turn):
+        for entry, became in remove(root, planned, archive, report):
             if isinstance(became, Exception):
                 errors.append(f"{entry.path}: {sentence(became)}")
                 continue

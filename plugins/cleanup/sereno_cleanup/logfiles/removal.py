@@ -18,21 +18,21 @@ Removal = tuple[LogFile, bool | Exception]
 
 
 def remove(
-    root: Root, entries: Iterable[LogFile], archive: Archive | None, turn: Callable[[], None]
+    root: Root, entries: Iterable[LogFile], archive: Archive | None, report: Callable[[], None]
 ) -> Iterator[Removal]:
     """Archive (where wanted) and unlink `entries`; yield what became of each.
 
-    True: it is gone; False: it is not what was planned; else its fault. `turn` is called before
+    True: it is gone; False: it is not what was planned; else its fault. `report` is called before
     each goes, and may raise. Raises the fault of an archive that is full: the other files would be
     read for nothing.
     """
     if archive is None:
         for entry in entries:
-            turn()
+            report()
             yield entry, _unlinked(root, entry)
         return
     for batch in _batches(entries):
-        yield from _archived(root, batch, archive, turn)
+        yield from _archived(root, batch, archive, report)
 
 
 def _batches(entries: Iterable[LogFile]) -> Iterator[list[LogFile]]:
@@ -50,7 +50,7 @@ def _batches(entries: Iterable[LogFile]) -> Iterator[list[LogFile]]:
 
 
 def _archived(
-    root: Root, batch: list[LogFile], archive: Archive, turn: Callable[[], None]
+    root: Root, batch: list[LogFile], archive: Archive, report: Callable[[], None]
 ) -> Iterator[Removal]:
     copies: list[ArchiveCopy] = []
     full: Exception | None = None
@@ -69,7 +69,7 @@ def _archived(
         raise
     faults = archive.settle(copies)
     for entry in (copy.entry for copy in copies):
-        turn()
+        report()
         fault = faults.get(entry)
         if fault is not None and _is_full(fault):
             full = full or fault
