@@ -26,7 +26,8 @@ FENCED_BY = {
     ),
     # The leader's own session, which has to hold the lock, and names the term.
     "the lock": "term_begin leader_beat leader_hand_over",
-    # The run's owner, by node and token, which no two attempts share; below: rows that such a statement has returned.
+    # The run's owner, by node and token, which no two attempts share.
+    # Below: rows that such a statement has returned.
     "the owner": "outcomes_write progress_write lines_write warnings_write",
     "the attempt's token": "straggler_note straggler_forget",
     # A number that the node was given a moment ago; the first answer counts.
