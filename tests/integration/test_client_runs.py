@@ -89,6 +89,15 @@ async def test_a_run_is_queued_with_all_that_is_said(database: str) -> None:
     assert not asked.new
 
 
+async def test_a_job_is_told_by_its_name_or_as_it_was_declared(database: str) -> None:
+    mail = declared_job("shop.mail", priority=4).job
+    async with shop(database) as (client, _):
+        found = [await client.enqueue(mail), *await client.enqueue_many(mail, [{}])]
+        assert [(await client.run(n)).job for n in found] == ["shop.mail", "shop.mail"]
+        with pytest.raises(ParamsError, match="unique_key is a int, it must be a text"):
+            await client.enqueue(mail, unique_key=3)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("params", [Params(site="lugo"), {"site": "lugo", "count": 1}])
 async def test_params_may_be_a_struct_or_a_mapping(database: str, params: Any) -> None:
     async with shop(database) as (client, _):

@@ -21,6 +21,7 @@ from sereno.model.errors import (
     StoreUnavailableError,
     WaitTimeoutError,
 )
+from sereno.model.job import Job
 from sereno.model.run import FINAL, RunState
 from sereno.store import callers, queue, runs, views
 from sereno.store.chains import RunChain, chain
@@ -59,7 +60,7 @@ class RunVerbs(Verbs):
 
     async def enqueue(
         self,
-        job: str,
+        job: Job | str,
         params: Params | None = None,
         *,
         run_at: datetime | None = None,
@@ -72,11 +73,13 @@ class RunVerbs(Verbs):
     ) -> int:
         """Queue a run and return its id; with a `unique_key` that one holds which is not over, its.
 
-        `delay`: from now, by the database's clock. `connection`: of asyncpg or psycopg 3; the run
-        is queued in its transaction, or not at all when that is rolled back. A role with EXECUTE on
-        `sereno.enqueue` and no more can do this as long as it names no `requested_by`. Raises
-        NotFoundError for an unknown job, ParamsError on params or an instant that do not fit.
+        `job`: as it was declared, or its name. `delay`: from now, by the database's clock.
+        `connection`: of asyncpg or psycopg 3; the run is queued in its transaction, or not at all
+        when that is rolled back. A role with EXECUTE on `sereno.enqueue` and no more can do this as
+        long as it names no `requested_by`. Raises NotFoundError for an unknown job, ParamsError on
+        params or an instant that do not fit.
         """
+        job = job if isinstance(job, str) else job.name
         check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
         check_texts(traceparent=traceparent)
         check_request(job, run_at, priority)
@@ -90,7 +93,7 @@ class RunVerbs(Verbs):
 
     async def enqueue_many(
         self,
-        job: str,
+        job: Job | str,
         params: Sequence[Params],
         *,
         run_at: datetime | None = None,
@@ -104,6 +107,7 @@ class RunVerbs(Verbs):
 
         What else is said holds for every one of them, as for `enqueue`.
         """
+        job = job if isinstance(job, str) else job.name
         check_texts(job=job, requested_by=requested_by, traceparent=traceparent)
         check_request(job, run_at, priority)
         texts = [self._text(job, each, n) for n, each in enumerate(params, 1)]
@@ -116,7 +120,7 @@ class RunVerbs(Verbs):
 
     async def request(
         self,
-        job: str,
+        job: Job | str,
         params: Params | None = None,
         *,
         run_at: datetime | None = None,
@@ -132,6 +136,7 @@ class RunVerbs(Verbs):
         Wants SELECT and INSERT on the runs, and an instant that is still to come. `by_person`: its
         cause is ``person``.
         """
+        job = job if isinstance(job, str) else job.name
         check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
         check_texts(traceparent=traceparent)
         try:

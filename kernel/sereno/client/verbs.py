@@ -46,9 +46,11 @@ def checked_id(run_id: int) -> int:
 
 
 def check_texts(**texts: str | None) -> None:
-    """Raise ParamsError on a text that PostgreSQL cannot hold; of a name that nothing can have,
-    NotFoundError."""
+    """Raise ParamsError on what is no text, or one that PostgreSQL cannot hold; of a name that
+    nothing can have, NotFoundError."""
     for what, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            raise ParamsError(f"{what} is a {type(text).__name__}, it must be a text")
         if text is None or not ("\0" in text or any("\ud800" <= c <= "\udfff" for c in text)):
             continue
         shown = visible(shortened(text, 200))
