@@ -273,6 +273,51 @@ async def test_without_a_linkedid_the_rings_of_a_queue_are_no_calls(
 
     names = ("calls", "calls_answered", "calls_abandoned", "handled", "missed", "talk_seconds")
     assert await counting.total(*names) == (1, 1, 0, 1, 3, 50)
+    assert await counting.total("handled", "talk_seconds", where="queue = '400'") == (1, 50)
+    assert await counting.talk() == {"204": (1, 50)}
+
+
+@pytest.mark.parametrize("first", ["caller", "telephone"])
+async def test_the_halves_of_a_local_channel_are_one_call_whichever_comes_first(
+    exchange: Exchange, counting: Counting, first: str
+) -> None:
+    caller, half = exchange.uniqueid(AT), exchange.uniqueid(AT)
+    name = "Local/204@from-queue-0000000a"
+
+    def write(which: str) -> None:
+        if which == "caller":
+            queued = {"lastapp": "Queue", "lastdata": "400", "dstchannel": f"{name};1"}
+            exchange.leg(AT, caller, 60, 60, linkedid="", **queued)
+        else:
+            dialled = {"lastapp": "Dial", "channel": f"{name};2", "dstchannel": "SIP/204-1"}
+            exchange.leg(AT, half, 60, 50, linkedid="", **dialled)
+
+    facts = "SELECT call, outcome, legs FROM ivr.call_facts"
+    write(first)
+    await counting.load()
+    alone = (caller, "answered", 1) if first == "caller" else (half, "ring", 1)
+    assert [tuple(r) for r in await fetch(counting.database, facts)] == [alone]
+    write("telephone" if first == "caller" else "caller")
+    await counting.load()
+    assert [tuple(r) for r in await fetch(counting.database, facts)] == [(caller, "answered", 2)]
+    assert await counting.total("handled", "talk_seconds", where="queue = '400'") == (1, 50)
+
+
+async def test_a_local_name_that_comes_again_after_its_call_joins_nothing(
+    exchange: Exchange, counting: Counting
+) -> None:
+    name = "Local/204@from-queue-0000000a"
+    caller = exchange.uniqueid(AT)
+    queued = {"lastapp": "Queue", "lastdata": "400", "dstchannel": f"{name};1"}
+    exchange.leg(AT, caller, 60, 60, linkedid="", **queued)
+    later = AT + timedelta(seconds=63)
+    dialled = {"lastapp": "Dial", "channel": f"{name};2", "dstchannel": "SIP/204-1"}
+    exchange.leg(later, exchange.uniqueid(later), 60, 50, linkedid="", **dialled)
+
+    await counting.load()
+
+    found = await fetch(counting.database, "SELECT outcome, legs FROM ivr.call_facts ORDER BY 1")
+    assert [tuple(row) for row in found] == [("answered", 1), ("ring", 1)]
 
 
 async def test_the_first_leg_is_the_one_that_names_the_call(

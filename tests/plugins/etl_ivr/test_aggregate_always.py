@@ -2,7 +2,9 @@
 """Figures of quarter hours are what they would be from scratch, in whatever order rows come."""
 
 import random
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -73,6 +75,39 @@ def write(rng: random.Random, exchange: Exchange) -> None:
             exchange.channel(later, call, kind, f"PJSIP/{agent}-00000002")
 
 
+def halves(rng: random.Random, exchange: Exchange, later: list[Callable[[], None]]) -> None:
+    """Write a call without a linkedid whose halves come in any order; some of them `later`.
+
+    Names of Local channels come again within the day, one may ring another, and a caller may
+    have waited for long.
+    """
+    at = DAY + timedelta(seconds=rng.randrange(7200))
+    ringing = at + timedelta(seconds=rng.choice([0, 1, 1800, 5400]))
+    queue, agent = rng.choice(["400", "410"]), rng.choice(["201", "202"])
+    outer, inner = (f"Local/{agent}@from-queue-0000000{rng.choice('abc')}" for _ in range(2))
+    call, half = exchange.uniqueid(at), exchange.uniqueid(ringing)
+    for callid in (call, half)[: rng.choice([0, 1, 2])]:
+        exchange.event(at, callid, queue, "NONE", "ENTERQUEUE", "", "600111222", 1)
+    queued = {"lastapp": "Queue", "lastdata": queue, "dst": queue, "dstchannel": f"{outer};1"}
+    legs: list[tuple[datetime, str, dict[str, str]]] = [(at, call, queued)]
+    dialled = {"lastapp": "Dial", "dcontext": "from-queue", "dst": agent}
+    ways = [(half, f"{outer};2", f"PJSIP/{agent}-2")]
+    if rng.random() < 0.4:
+        ways[0] = (half, f"{outer};2", f"{inner};1")
+        ways.append((exchange.uniqueid(ringing), f"{inner};2", f"PJSIP/{agent}-3"))
+    if rng.random() < 0.2:
+        ways.append((exchange.uniqueid(ringing), f"{outer};1", f"PJSIP/{agent}-4"))
+    for uniqueid, channel, to in ways:
+        legs.append((ringing, uniqueid, {"channel": channel, "dstchannel": to, **dialled}))
+    for begun, uniqueid, more in legs:
+        seconds, talk = rng.choice([40, 900, 6000]), rng.choice([0, 30])
+        leg = partial(exchange.leg, begun, uniqueid, seconds, talk, linkedid="", **more)
+        if rng.random() < 0.5:
+            later.append(leg)
+        else:
+            leg()
+
+
 TRUNK_OUT = "PJSIP/trunk-00000009"
 
 
@@ -129,13 +164,53 @@ async def test_figures_are_those_from_scratch_whatever_is_loaded_changed_and_del
         (aggregate, {}),
         (aggregate, {}),
     ]
+    later: list[Callable[[], None]] = []
     for _ in range(8):
         for _ in range(rng.randrange(12)):
             write(rng, exchange)
+        for leg in [one for one in later if rng.random() < 0.5]:
+            later.remove(leg)
+            leg()
+        for _ in range(rng.randrange(5)):
+            halves(rng, exchange, later)
         if rng.random() < 0.7:
             change(rng, exchange)
         for job, more in rng.sample(steps, rng.randrange(1, 6)):
             await synced(empty_pbx, job, **settings, **more)
+    await is_from_scratch(empty_pbx, synced, database, settings)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("seed", range(6))
+async def test_halves_of_local_channels_are_joined_as_from_scratch_whichever_comes_or_goes(
+    empty_pbx: Pbx, synced: Sync, database: str, seed: int
+) -> None:
+    """Few rows a page, and figures after each change: what a run makes anew is little."""
+    rng = random.Random(seed)
+    exchange = Exchange(empty_pbx)
+    exchange.create()
+    settings: dict[str, Any] = {"tables": QUEUES, "batch_size": 2, "overlap": "P900D"}
+    later: list[Callable[[], None]] = []
+    for _ in range(6):
+        for leg in [one for one in later if rng.random() < 0.4]:
+            later.remove(leg)
+            leg()
+        for _ in range(rng.randrange(4)):
+            halves(rng, exchange, later)
+        if rng.random() < 0.5:
+            some = rng.randrange(1, exchange.sequence + 2)
+            empty_pbx.execute("DELETE FROM cdr WHERE sequence = %s", some)
+        await synced(empty_pbx, sync_of("queues"), **settings)
+        await synced(empty_pbx, sync, **settings)
+        await synced(empty_pbx, reconcile, params={"since": "2026-03-01"}, **settings)
+        await synced(empty_pbx, aggregate, **settings)
+    await is_from_scratch(empty_pbx, synced, database, settings)
+
+
+async def is_from_scratch(
+    empty_pbx: Pbx, synced: Sync, database: str, settings: dict[str, Any]
+) -> None:
+    """Assert that the figures are those that a rebuild makes, beside the old ones and without."""
     assert (await synced(empty_pbx, aggregate, **settings))["waiting"] == 0
     incremental = await kept(database)
 

@@ -151,8 +151,13 @@ async def test_without_a_linkedid_rings_are_no_calls(pbx: Exchange, figures: Rea
     await pbx.queued(
         at(pbx, "10:00:00"), wait=9, talk=60, agent="204", missed_by=("201", "202", "203")
     )
-    found = cards(await figures())
+    read = await figures()
+    found = cards(read)
     assert (found["calls"], found["answered"], found["abandoned"]) == (1, 1, 0)
+    (queue,) = rows(read, "queues")
+    assert (queue["number"], queue["entries_answered"], queue["talk_s"]) == ("400", 1, 60)
+    agents = {row["number"]: (row["handled"], row["talk_s"]) for row in rows(read, "agents")}
+    assert agents == {"204": (1, 60), **dict.fromkeys(("201", "202", "203"), (0, 0))}
 
 
 # R8: uniqueids .99 and .100 of one second

@@ -70,41 +70,6 @@ SELECT i.source, v.call FROM pg_temp.own AS i CROSS JOIN LATERAL (
   SELECT call FROM ivr.queue_visits AS v WHERE v.source = i.source AND v.callid = i.callid OFFSET 0
 ) AS v;
 
-INSERT INTO pg_temp.own (source, callid)
-SELECT a.source, c.uniqueid FROM pg_temp.affected AS a CROSS JOIN LATERAL (
-  SELECT uniqueid FROM ivr.calls AS c WHERE c.source = a.source AND c.linkedid = a.call OFFSET 0
-) AS c
-WHERE c.uniqueid <> ''
-UNION
-SELECT a.source, v.callid FROM pg_temp.affected AS a CROSS JOIN LATERAL (
-  SELECT callid FROM ivr.queue_visits AS v WHERE v.source = a.source AND v.call = a.call OFFSET 0
-) AS v
-UNION
-SELECT source, call FROM pg_temp.affected
-ON CONFLICT DO NOTHING;
-
--- A caller whose channel stands in several calls belongs to one of them.
-INSERT INTO pg_temp.caller (source, callid, call)
-SELECT i.source, i.callid, coalesce(least(
-  (SELECT min(coalesce(nullif(c.linkedid, ''), c.uniqueid)) FROM ivr.calls AS c
-   WHERE c.source = i.source AND c.uniqueid = i.callid AND c.uniqueid IS DISTINCT FROM c.linkedid),
-  (SELECT i.callid WHERE EXISTS (
-     SELECT FROM ivr.calls AS c
-     WHERE c.source = i.source AND c.linkedid = i.callid AND c.uniqueid = i.callid))
-), i.callid)
-FROM pg_temp.own AS i;
-
-INSERT INTO pg_temp.affected (source, call)
-SELECT source, call FROM pg_temp.caller
-UNION
-SELECT i.source, v.call FROM pg_temp.caller AS i CROSS JOIN LATERAL (
-  SELECT call FROM ivr.queue_visits AS v WHERE v.source = i.source AND v.callid = i.callid OFFSET 0
-) AS v
-ON CONFLICT DO NOTHING;
-
-ANALYZE pg_temp.affected;
-ANALYZE pg_temp.caller;
-
 -- name: aggregate_agents
 -- What each agent had of each call. A conversation that the queue tells of is not counted from the legs
 -- again: of those that overlap, the queue's is taken. Of the legs of one agent, the telephone's own tells
@@ -224,8 +189,47 @@ WITH noted AS (
   FROM unnest($3::text[], $4::text[], $5::bigint[]) AS told (source, table_name, gap)
   WHERE w.source = told.source AND w.table_name = told.table_name AND told.gap <> 0
 )
-INSERT INTO ivr.aggregated (source, rules) SELECT source, $2 FROM unnest($1::text[]) AS source
-ON CONFLICT (source) DO UPDATE SET rules = excluded.rules;
+INSERT INTO ivr.aggregated (source, rules, joins_locals) SELECT source, $2, true FROM unnest($1::text[]) AS source
+ON CONFLICT (source) DO UPDATE SET rules = excluded.rules, joins_locals = true;
+
+-- name: aggregate_callers
+-- Whose queue events belong to which call.
+INSERT INTO pg_temp.own (source, callid)
+SELECT a.source, c.uniqueid FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+  SELECT uniqueid FROM ivr.calls AS c WHERE c.source = a.source AND c.linkedid = a.call OFFSET 0
+) AS c
+WHERE c.uniqueid <> ''
+UNION
+SELECT a.source, v.callid FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+  SELECT callid FROM ivr.queue_visits AS v WHERE v.source = a.source AND v.call = a.call OFFSET 0
+) AS v
+UNION
+SELECT source, call FROM pg_temp.affected
+ON CONFLICT DO NOTHING;
+
+-- A caller whose channel stands in several calls belongs to one of them.
+INSERT INTO pg_temp.caller (source, callid, call)
+SELECT i.source, i.callid, coalesce(least(
+  (SELECT min(CASE WHEN coalesce(c.linkedid, '') <> '' THEN c.linkedid
+                   WHEN c.channel LIKE 'Local/%' THEN pg_temp.local_call(c.ctid)
+                   ELSE c.uniqueid END) FROM ivr.calls AS c
+   WHERE c.source = i.source AND c.uniqueid = i.callid AND c.uniqueid IS DISTINCT FROM c.linkedid),
+  (SELECT i.callid WHERE EXISTS (
+     SELECT FROM ivr.calls AS c
+     WHERE c.source = i.source AND c.linkedid = i.callid AND c.uniqueid = i.callid))
+), i.callid)
+FROM pg_temp.own AS i;
+
+INSERT INTO pg_temp.affected (source, call)
+SELECT source, call FROM pg_temp.caller
+UNION
+SELECT i.source, v.call FROM pg_temp.caller AS i CROSS JOIN LATERAL (
+  SELECT call FROM ivr.queue_visits AS v WHERE v.source = i.source AND v.callid = i.callid OFFSET 0
+) AS v
+ON CONFLICT DO NOTHING;
+
+ANALYZE pg_temp.affected;
+ANALYZE pg_temp.caller;
 
 -- name: aggregate_calls
 -- Each affected call as a whole: what became of it, whoever rang and however often it was passed on.
@@ -447,10 +451,36 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} {definition};
 -- $1: an index. Returns whether it may be used; nothing where it is not there.
 SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1);
 
+-- name: aggregate_joined
+-- The legs of the affected calls that stand in another call than their own uniqueid's: the halves of Local channels.
+INSERT INTO pg_temp.unlinked
+SELECT source FROM (SELECT DISTINCT source FROM pg_temp.affected EXCEPT SELECT source FROM pg_temp.unlinked) AS a
+WHERE EXISTS (SELECT FROM ivr.calls AS c WHERE c.source = a.source AND coalesce(c.linkedid, '') = '' AND c.channel LIKE 'Local/%');
+
+INSERT INTO pg_temp.joined
+WITH RECURSIVE down AS (
+  SELECT c.place FROM pg_temp.affected AS a JOIN pg_temp.unlinked USING (source) CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM ivr.calls AS c
+    WHERE c.source = a.source AND c.uniqueid = a.call AND coalesce(c.linkedid, '') = ''
+      AND c.uniqueid IS DISTINCT FROM c.linkedid OFFSET 0
+  ) AS c
+  UNION
+  SELECT child.place FROM down CROSS JOIN LATERAL pg_temp.local_children(down.place) AS child (place)
+)
+SELECT c.source, root.uniqueid, down.place, root.channel LIKE 'Local/%;2'
+FROM down CROSS JOIN LATERAL (
+  SELECT source, uniqueid FROM ivr.calls AS c WHERE c.ctid = down.place AND c.channel LIKE 'Local/%' OFFSET 0
+) AS c CROSS JOIN LATERAL (
+  SELECT uniqueid, coalesce(channel, '') AS channel FROM ivr.calls AS r WHERE r.ctid = pg_temp.local_root(down.place) OFFSET 0
+) AS root
+WHERE root.uniqueid <> c.uniqueid;
+
+ANALYZE pg_temp.joined;
+
 -- name: aggregate_legs
 -- The legs of the affected calls; rows that are equal in all that is asked of them (two CDR backends
--- loaded) count once. Without a linkedid, the second half of a Local channel is the ring of some call
--- that cannot be named: `half`. The leg whose uniqueid is the linkedid is the first: counters are no order
+-- loaded) count once. Without a linkedid, the second half of a Local channel whose first is in no leg is
+-- the ring of some call that cannot be named: `half`. The leg whose uniqueid is the linkedid is the first: counters are no order
 -- of texts.
 INSERT INTO pg_temp.leg
 SELECT source, call, uniqueid, sequence, started_at, started_at + duration * interval '1 second',
@@ -475,18 +505,23 @@ FROM (
     least(greatest(coalesce(c.duration, 0), 0), 86400)::numeric AS duration,
     least(greatest(coalesce(c.billsec, 0), 0), 86400)::numeric AS billsec,
     coalesce(c.disposition, '') AS disposition,
-    coalesce(c.linkedid, '') = '' AND c.channel LIKE 'Local/%;2' AS half,
+    c.half,
     coalesce(c.linkedid, '') <> '' AS linked,
     c.position
   FROM (
-    SELECT a.call, c.* FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+    SELECT a.call, false AS half, c.* FROM pg_temp.affected AS a CROSS JOIN LATERAL (
       SELECT * FROM ivr.calls AS c WHERE c.source = a.source AND c.linkedid = a.call OFFSET 0
     ) AS c
     UNION ALL
-    SELECT a.call, c.* FROM pg_temp.affected AS a CROSS JOIN LATERAL (
+    SELECT a.call, coalesce(c.channel LIKE 'Local/%;2', false), c.* FROM pg_temp.affected AS a CROSS JOIN LATERAL (
       SELECT * FROM ivr.calls AS c
       WHERE c.source = a.source AND c.uniqueid = a.call AND coalesce(c.linkedid, '') = ''
-        AND c.uniqueid IS DISTINCT FROM c.linkedid OFFSET 0
+        AND c.uniqueid IS DISTINCT FROM c.linkedid
+        AND NOT EXISTS (SELECT FROM pg_temp.joined WHERE joined.place = c.ctid) OFFSET 0
+    ) AS c
+    UNION ALL
+    SELECT j.call, j.half, c.* FROM pg_temp.joined AS j JOIN pg_temp.affected USING (source, call) CROSS JOIN LATERAL (
+      SELECT * FROM ivr.calls AS c WHERE c.ctid = j.place OFFSET 0
     ) AS c
   ) AS c
   WHERE c.started_at IS NOT NULL
@@ -495,6 +530,55 @@ FROM (
 ) AS c CROSS JOIN pg_temp.rule;
 
 ANALYZE pg_temp.leg;
+
+-- name: aggregate_locals
+-- Without a linkedid the halves of one Local channel are of one call. Affected with a leg are whatever may hang
+-- on it by such a name, and what may have held that: all legs that could be its parents or children, whichever
+-- are taken. What hung on a row that is gone lies within the positions of the facts that it was made into.
+INSERT INTO pg_temp.unlinked
+SELECT source FROM (SELECT DISTINCT source FROM pg_temp.affected) AS a
+WHERE EXISTS (SELECT FROM ivr.calls AS c WHERE c.source = a.source AND coalesce(c.linkedid, '') = '' AND c.channel LIKE 'Local/%');
+
+INSERT INTO pg_temp.affected (source, call)
+WITH RECURSIVE down AS (
+  SELECT place FROM (
+    SELECT c.place FROM pg_temp.affected AS a JOIN pg_temp.unlinked USING (source) CROSS JOIN LATERAL (
+      SELECT ctid AS place FROM ivr.calls AS c
+      WHERE c.source = a.source AND c.uniqueid = a.call AND coalesce(c.linkedid, '') = ''
+        AND c.uniqueid IS DISTINCT FROM c.linkedid OFFSET 0
+    ) AS c
+    UNION
+    SELECT c.place FROM pg_temp.affected AS a JOIN pg_temp.unlinked USING (source) CROSS JOIN LATERAL (
+      SELECT first_position, last_position FROM ivr.call_facts AS f
+      WHERE f.source = a.source AND f.call = a.call AND f.legs > 1 OFFSET 0
+    ) AS f CROSS JOIN LATERAL (
+      SELECT ctid AS place FROM ivr.calls AS c
+      WHERE c.source = a.source AND c.position BETWEEN f.first_position AND f.last_position
+        AND coalesce(c.linkedid, '') = '' AND c.channel LIKE 'Local/%' OFFSET 0
+    ) AS c
+  ) AS seed
+  UNION
+  SELECT child.place FROM down CROSS JOIN LATERAL pg_temp.local_children(down.place) AS child (place)
+),
+up AS (
+  SELECT place FROM down
+  UNION
+  SELECT parent.place FROM up CROSS JOIN LATERAL pg_temp.local_parents(up.place) AS parent (place)
+)
+SELECT c.source, c.uniqueid FROM up CROSS JOIN LATERAL (
+  SELECT source, uniqueid FROM ivr.calls AS c WHERE c.ctid = up.place OFFSET 0
+) AS c
+WHERE c.uniqueid <> ''
+ON CONFLICT DO NOTHING;
+
+-- name: aggregate_local_sources
+-- Which sources have halves of Local channels without a linkedid for the first time: calls that were made
+-- by a version that did not join them are made anew. $1: the sources.
+UPDATE ivr.aggregated AS kept SET joins_locals = true
+WHERE source = ANY ($1) AND NOT joins_locals AND EXISTS (
+  SELECT FROM ivr.calls AS c WHERE c.source = kept.source AND coalesce(c.linkedid, '') = '' AND c.channel LIKE 'Local/%'
+)
+RETURNING source;
 
 -- name: aggregate_lock
 -- $1: the sources, as one text.
@@ -742,6 +826,9 @@ CREATE TEMP TABLE affected (source text, call text, PRIMARY KEY (source, call)) 
 CREATE TEMP TABLE own (source text, callid text, PRIMARY KEY (source, callid)) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE caller (source text, callid text, call text, PRIMARY KEY (source, callid))
   ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE unlinked (source text) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE joined (source text, call text, place tid, half boolean) ON COMMIT DELETE ROWS;
+CREATE INDEX ON pg_temp.joined (place);
 CREATE TEMP TABLE quarter (source text, quarter timestamptz) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE leg (
   source text, call text, uniqueid text, sequence bigint, started_at timestamptz, ended_at timestamptz,
@@ -752,6 +839,64 @@ CREATE TEMP TABLE leg (
 CREATE INDEX ON pg_temp.leg (source, call);
 CREATE TEMP TABLE visit (LIKE ivr.queue_visits) ON COMMIT DELETE ROWS;
 CREATE INDEX ON pg_temp.visit (source, call);
+
+-- `Local/201@queue-0000000a;1` and `;2` are the halves of `Local/201@queue-0000000a`.
+CREATE FUNCTION pg_temp.local_name(channel text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT substring(channel FROM '^(Local/.+-[0-9a-fA-F]+);[12]$')
+$$;
+
+-- The legs without a linkedid that a leg may hang on, best first: who called its Local channel, else the other
+-- half of it. Each began before it (counters of one second by their length first: .99, .100), and was not over;
+-- names come again, so one that lasts is asked for four hours.
+CREATE FUNCTION pg_temp.local_parents(leg tid) RETURNS SETOF tid LANGUAGE sql STABLE AS $$
+  SELECT p.place FROM ivr.calls AS c CROSS JOIN LATERAL (
+    SELECT 1 AS rank, p.ctid AS place, p.* FROM ivr.calls AS p
+    WHERE p.dstchannel = ANY (ARRAY[pg_temp.local_name(c.channel) || ';1', pg_temp.local_name(c.channel) || ';2'])
+      AND p.dstchannel LIKE 'Local/%' AND coalesce(p.linkedid, '') = '' AND p.source = c.source
+    UNION ALL
+    SELECT 2, p.ctid, p.* FROM ivr.calls AS p
+    WHERE p.channel = pg_temp.local_name(c.channel) || ';1' AND c.channel LIKE '%;2'
+      AND p.channel LIKE 'Local/%' AND coalesce(p.linkedid, '') = '' AND p.source = c.source
+    OFFSET 0
+  ) AS p
+  WHERE c.ctid = leg AND coalesce(c.linkedid, '') = '' AND c.uniqueid <> '' AND p.uniqueid <> ''
+    AND p.uniqueid <> c.uniqueid
+    AND (p.started_at, length(p.uniqueid), p.uniqueid) < (c.started_at, length(c.uniqueid), c.uniqueid)
+    AND c.started_at <= p.started_at + (least(greatest(coalesce(p.duration, 0), 0), 14400) + 2) * interval '1 second'
+  ORDER BY rank, p.started_at DESC, length(p.uniqueid) DESC, p.uniqueid DESC, p.position DESC, p.content, p.ordinal
+$$;
+
+-- The legs that may hang on a leg.
+CREATE FUNCTION pg_temp.local_children(leg tid) RETURNS SETOF tid LANGUAGE sql STABLE AS $$
+  SELECT c.place FROM ivr.calls AS p CROSS JOIN LATERAL (
+    SELECT c.ctid AS place, c.* FROM ivr.calls AS c
+    WHERE c.channel = ANY (ARRAY[
+        pg_temp.local_name(p.dstchannel) || ';1', pg_temp.local_name(p.dstchannel) || ';2',
+        CASE WHEN p.channel LIKE '%;1' THEN pg_temp.local_name(p.channel) || ';2' END])
+      AND c.channel LIKE 'Local/%' AND coalesce(c.linkedid, '') = '' AND c.source = p.source
+    OFFSET 0
+  ) AS c
+  WHERE p.ctid = leg AND coalesce(p.linkedid, '') = '' AND c.uniqueid <> '' AND p.uniqueid <> ''
+    AND p.uniqueid <> c.uniqueid
+    AND (p.started_at, length(p.uniqueid), p.uniqueid) < (c.started_at, length(c.uniqueid), c.uniqueid)
+    AND c.started_at <= p.started_at + (least(greatest(coalesce(p.duration, 0), 0), 14400) + 2) * interval '1 second'
+$$;
+
+-- The leg that a leg hangs on in the end; Local channels that ring Local channels are followed for eight steps.
+CREATE FUNCTION pg_temp.local_root(leg tid) RETURNS tid LANGUAGE sql STABLE AS $$
+  WITH RECURSIVE walk AS (
+    SELECT leg AS place, 0 AS n
+    UNION ALL
+    SELECT parent.place, n + 1 FROM walk CROSS JOIN LATERAL (
+      SELECT place FROM pg_temp.local_parents(walk.place) AS found (place) LIMIT 1
+    ) AS parent WHERE n < 8
+  )
+  SELECT place FROM walk ORDER BY n DESC LIMIT 1
+$$;
+
+CREATE FUNCTION pg_temp.local_call(leg tid) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT uniqueid FROM ivr.calls WHERE ctid = pg_temp.local_root(leg)
+$$;
 
 -- name: aggregate_visits
 -- Each entry of a caller into a queue, from its events. A visit whose beginning is not there (older than

@@ -264,6 +264,9 @@ ALTER TABLE ivr.watermarks
   ADD COLUMN IF NOT EXISTS last_read bigint NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS last_rejected bigint NOT NULL DEFAULT 0;
 
+-- name: step_locals
+ALTER TABLE ivr.aggregated ADD COLUMN IF NOT EXISTS joins_locals boolean NOT NULL DEFAULT false;  -- see aggregate_local_sources
+
 -- name: step_names
 -- How people call agents and queues. `origin`: settings win over a table of the source, that over the calls.
 CREATE TABLE IF NOT EXISTS ivr.names (

@@ -22,6 +22,9 @@ AGGREGATED = (CDR.target, QUEUE_LOG.target, CEL.target)
 _LONG_SECONDS = 3600
 _STEPS = (
     "affected",
+    "locals",
+    "callers",
+    "joined",
     "legs",
     "old",
     "visits",
@@ -33,10 +36,15 @@ _STEPS = (
     "names",
 )
 _LONG = "(source, last_position) WHERE last_position - first_position > 10000"
+_HALF = "WHERE coalesce(linkedid, '') = '' AND {} LIKE 'Local/%'"
 _INDEXES = (
     ("calls_linkedid", CDR.target, "(linkedid)"),
     # The first leg of a call is found by the index above.
     ("calls_own_uniqueid", CDR.target, "(uniqueid) WHERE uniqueid IS DISTINCT FROM linkedid"),
+    # Empty where all calls have a linkedid.
+    ("calls_local_channel", CDR.target, f"(channel) {_HALF.format('channel')}"),
+    ("calls_local_dstchannel", CDR.target, f"(dstchannel) {_HALF.format('dstchannel')}"),
+    ("calls_local_position", CDR.target, f"(source, position) {_HALF.format('channel')}"),
     ("queue_events_callid", QUEUE_LOG.target, "(callid)"),
     ("channel_events_linkedid", CEL.target, "(linkedid)"),
     ("channel_events_holds", CEL.target, "(source) WHERE upper(eventtype) IN ('HOLD', 'UNHOLD')"),
@@ -106,6 +114,8 @@ class Aggregates:
                 gaps = await self._connection.fetch(query("aggregate_gaps"), *names)
                 await self._connection.execute(query("aggregate_sources"), self._sources)
                 told = await self._connection.fetch(query("aggregate_tells_holds"), self._sources)
+                halves = query("aggregate_local_sources")
+                told += await self._connection.fetch(halves, self._sources)
                 rules = json.dumps(msgspec.structs.astuple(self._rules))
                 stale = self._sources
                 if not rebuild:

@@ -9,7 +9,7 @@ from typing import Any
 from sereno_etl_ivr.query import query
 
 VERSION = 3
-STEPS = ("fractions", "aggregates", "last_sync", "names", "retention", "holds", "callee")
+STEPS = ("fractions", "aggregates", "last_sync", "names", "retention", "holds", "callee", "locals")
 
 
 async def ensure_schema(connection: Any) -> None:
