@@ -303,6 +303,26 @@ async def test_the_halves_of_a_local_channel_are_one_call_whichever_comes_first(
     assert await counting.total("handled", "talk_seconds", where="queue = '400'") == (1, 50)
 
 
+async def test_halves_that_a_version_before_left_apart_are_joined(
+    exchange: Exchange, counting: Counting
+) -> None:
+    name, caller = "Local/204@from-queue-0000000a", exchange.uniqueid(AT)
+    queued = {"lastapp": "Queue", "lastdata": "400", "dstchannel": f"{name};1"}
+    exchange.leg(AT, caller, 60, 60, linkedid="", **queued)
+    dialled = {"lastapp": "Dial", "channel": f"{name};2", "dstchannel": "SIP/204-1"}
+    exchange.leg(AT, exchange.uniqueid(AT), 60, 50, linkedid="", **dialled)
+    await counting.load()
+    facts = "SELECT call, legs FROM ivr.call_facts"
+    assert [tuple(r) for r in await fetch(counting.database, facts)] == [(caller, 2)]
+    await fetch(counting.database, "UPDATE ivr.call_facts SET legs = 1")
+    await fetch(counting.database, "UPDATE ivr.aggregated SET joins_locals = false")
+
+    assert (await counting.load())["rebuilt"] == ["pbx"]
+
+    assert [tuple(r) for r in await fetch(counting.database, facts)] == [(caller, 2)]
+    assert (await counting.load())["rebuilt"] == []
+
+
 async def test_a_local_name_that_comes_again_after_its_call_joins_nothing(
     exchange: Exchange, counting: Counting
 ) -> None:

@@ -847,20 +847,21 @@ $$;
 
 -- The legs without a linkedid that a leg may hang on, best first: who called its Local channel, else the other
 -- half of it. Each began before it (counters of one second by their length first: .99, .100), and was not over;
--- names come again, so one that lasts is asked for four hours.
+-- names come again, so one that lasts is asked for four hours. The source is compared outside: a planner without
+-- statistics would take an index of that.
 CREATE FUNCTION pg_temp.local_parents(leg tid) RETURNS SETOF tid LANGUAGE sql STABLE AS $$
-  SELECT p.place FROM ivr.calls AS c CROSS JOIN LATERAL (
+  SELECT p.place FROM (SELECT *, pg_temp.local_name(channel) AS name FROM ivr.calls WHERE ctid = leg OFFSET 0) AS c CROSS JOIN LATERAL (
     SELECT 1 AS rank, p.ctid AS place, p.* FROM ivr.calls AS p
-    WHERE p.dstchannel = ANY (ARRAY[pg_temp.local_name(c.channel) || ';1', pg_temp.local_name(c.channel) || ';2'])
-      AND p.dstchannel LIKE 'Local/%' AND coalesce(p.linkedid, '') = '' AND p.source = c.source
+    WHERE p.dstchannel = ANY (ARRAY[c.name || ';1', c.name || ';2'])
+      AND p.dstchannel LIKE 'Local/%' AND coalesce(p.linkedid, '') = ''
     UNION ALL
     SELECT 2, p.ctid, p.* FROM ivr.calls AS p
-    WHERE p.channel = pg_temp.local_name(c.channel) || ';1' AND c.channel LIKE '%;2'
-      AND p.channel LIKE 'Local/%' AND coalesce(p.linkedid, '') = '' AND p.source = c.source
+    WHERE p.channel = c.name || ';1' AND c.channel LIKE '%;2'
+      AND p.channel LIKE 'Local/%' AND coalesce(p.linkedid, '') = ''
     OFFSET 0
   ) AS p
-  WHERE c.ctid = leg AND coalesce(c.linkedid, '') = '' AND c.uniqueid <> '' AND p.uniqueid <> ''
-    AND p.uniqueid <> c.uniqueid
+  WHERE coalesce(c.linkedid, '') = '' AND c.uniqueid <> '' AND p.uniqueid <> ''
+    AND p.source = c.source AND p.uniqueid <> c.uniqueid
     AND (p.started_at, length(p.uniqueid), p.uniqueid) < (c.started_at, length(c.uniqueid), c.uniqueid)
     AND c.started_at <= p.started_at + (least(greatest(coalesce(p.duration, 0), 0), 14400) + 2) * interval '1 second'
   ORDER BY rank, p.started_at DESC, length(p.uniqueid) DESC, p.uniqueid DESC, p.position DESC, p.content, p.ordinal
@@ -868,16 +869,19 @@ $$;
 
 -- The legs that may hang on a leg.
 CREATE FUNCTION pg_temp.local_children(leg tid) RETURNS SETOF tid LANGUAGE sql STABLE AS $$
-  SELECT c.place FROM ivr.calls AS p CROSS JOIN LATERAL (
+  SELECT c.place FROM (
+    SELECT *, pg_temp.local_name(dstchannel) AS name, pg_temp.local_name(channel) AS own_name
+    FROM ivr.calls WHERE ctid = leg OFFSET 0
+  ) AS p CROSS JOIN LATERAL (
     SELECT c.ctid AS place, c.* FROM ivr.calls AS c
     WHERE c.channel = ANY (ARRAY[
-        pg_temp.local_name(p.dstchannel) || ';1', pg_temp.local_name(p.dstchannel) || ';2',
-        CASE WHEN p.channel LIKE '%;1' THEN pg_temp.local_name(p.channel) || ';2' END])
-      AND c.channel LIKE 'Local/%' AND coalesce(c.linkedid, '') = '' AND c.source = p.source
+        p.name || ';1', p.name || ';2',
+        CASE WHEN p.channel LIKE '%;1' THEN p.own_name || ';2' END])
+      AND c.channel LIKE 'Local/%' AND coalesce(c.linkedid, '') = ''
     OFFSET 0
   ) AS c
-  WHERE p.ctid = leg AND coalesce(p.linkedid, '') = '' AND c.uniqueid <> '' AND p.uniqueid <> ''
-    AND p.uniqueid <> c.uniqueid
+  WHERE coalesce(p.linkedid, '') = '' AND c.uniqueid <> '' AND p.uniqueid <> ''
+    AND p.source = c.source AND p.uniqueid <> c.uniqueid
     AND (p.started_at, length(p.uniqueid), p.uniqueid) < (c.started_at, length(c.uniqueid), c.uniqueid)
     AND c.started_at <= p.started_at + (least(greatest(coalesce(p.duration, 0), 0), 14400) + 2) * interval '1 second'
 $$;
