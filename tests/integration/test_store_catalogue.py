@@ -356,7 +356,8 @@ async def test_a_plugin_that_the_database_does_not_take_is_failed_on_the_pages_o
             async with looking(database) as eye:
                 await eye.until("SELECT refused <> '{}' FROM sereno.catalogue")
             for node in (leader, standby):
-                await node.kernel.watch.poll()
+                while not node.kernel.watch.refused:  # it may have asked just before
+                    await node.kernel.watch.poll()
                 record = node.kernel.plugins()["t"]
                 assert record.state == "failed"
                 assert record.reason.startswith("it cannot be registered: ")

@@ -264,7 +264,7 @@ class Node:
 
 def _log_encoding(encoding: Encoding) -> None:
     """Log once that some letters will be shown as codes, and how they would not be."""
-    if encoding.name.upper() != "UTF8":
+    if not encoding.utf8:
         log.warning(
             "the database's encoding has not every letter",
             extra={"encoding": encoding.name, "remedy": encoding.remedy},

@@ -91,14 +91,13 @@ class ClusterVerbs(Verbs):
         leader = await self.leader()
         async with self._db.connection() as connection:
             lately = await timelines_since(connection, leader.now - _LATELY)
-        whole = self._db.encoding.whole
         return ClusterView(
             leader=leader,
             nodes=tuple(await views.nodes(self._db)),
             timelines=tuple(lately),
             overstaying=tuple(await self.overstaying()),
             numbers=tuple(await ending(self._db)),
-            unfit=None if whole else self._db.encoding.remedy,
+            unfit=None if self._db.encoding.utf8 else self._db.encoding.remedy,
         )
 
     async def leader(self) -> LeaderView:

@@ -54,6 +54,11 @@ class Encoding(msgspec.Struct, frozen=True):
         return {"client_encoding": self.name} if self.name == _BYTES else {}
 
     @property
+    def utf8(self) -> bool:
+        """Tell whether it keeps every letter, and nothing else."""
+        return self.name.upper() == "UTF8"
+
+    @property
     def remedy(self) -> str:
         """Say what becomes of letters that it lacks, and what would keep them."""
         if self.name == _BYTES:
