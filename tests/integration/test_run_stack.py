@@ -92,6 +92,6 @@ async def test_a_node_that_does_not_answer_is_not_waited_for_for_ever(database: 
         run = await begun("tests.blocks", node, database)
         async with looking(database) as eye:  # another's, which answers none
             await eye.value("UPDATE sereno.run SET node = gen_random_uuid() WHERE id = $1", run)
-        with pytest.raises(WaitTimeoutError, match="has not answered in 0.1 s"):
+        with pytest.raises(WaitTimeoutError, match=r"has not answered in 0\.1 s"):
             await client.stack(run, timeout=0.1)
         _GATE.set()
