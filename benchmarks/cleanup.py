@@ -109,13 +109,16 @@ async def retention(server: BenchServer, options: argparse.Namespace) -> list[li
 
             took, before, meanwhile = await beside(dsn, options, work)
             left = await count(dsn, "metric")
-        cells = [
-            ms(figure)
-            for found in (before, meanwhile)
-            for figure in (percentile(found, 0.5), percentile(found, 0.99), max(found))
-        ]
+        cells = [*latencies(before), *latencies(meanwhile)]
         rows.append([name, f"{options.rows - left:,}", f"{took:.1f}", *cells])
     return rows
+
+
+def latencies(found: list[float]) -> list[str]:
+    """Return p50, p99 and the longest; dashes where the client had no transaction meanwhile."""
+    if not found:
+        return ["-"] * 3
+    return [ms(figure) for figure in (percentile(found, 0.5), percentile(found, 0.99), max(found))]
 
 
 async def delete(dsn: str) -> None:
