@@ -21,7 +21,7 @@ from sereno.model.errors import (
     StoreUnavailableError,
     WaitTimeoutError,
 )
-from sereno.model.job import Job
+from sereno.model.job import Job, name_of
 from sereno.model.run import FINAL, RunState
 from sereno.store import callers, queue, runs, views
 from sereno.store.chains import RunChain, chain
@@ -79,7 +79,7 @@ class RunVerbs(Verbs):
         long as it names no `requested_by`. Raises NotFoundError for an unknown job, ParamsError on
         params or an instant that do not fit.
         """
-        job = job if isinstance(job, str) else job.name
+        job = name_of(job)
         check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
         check_texts(traceparent=traceparent)
         check_request(job, run_at, priority)
@@ -107,7 +107,7 @@ class RunVerbs(Verbs):
 
         What else is said holds for every one of them, as for `enqueue`.
         """
-        job = job if isinstance(job, str) else job.name
+        job = name_of(job)
         check_texts(job=job, requested_by=requested_by, traceparent=traceparent)
         check_request(job, run_at, priority)
         texts = [self._text(job, each, n) for n, each in enumerate(params, 1)]
@@ -136,7 +136,7 @@ class RunVerbs(Verbs):
         Wants SELECT and INSERT on the runs, and an instant that is still to come. `by_person`: its
         cause is ``person``.
         """
-        job = job if isinstance(job, str) else job.name
+        job = name_of(job)
         check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
         check_texts(traceparent=traceparent)
         try:

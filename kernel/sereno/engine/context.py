@@ -15,7 +15,7 @@ from sereno.engine.run_messages import keyed_message
 from sereno.engine.services import Services
 from sereno.model.duration import parse_duration
 from sereno.model.errors import ParamsError, RunCancelled
-from sereno.model.job import Job
+from sereno.model.job import Job, name_of
 from sereno.model.message import Message
 from sereno.model.policy_types import Duration
 from sereno.model.run import SaidMessage
@@ -191,7 +191,7 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         is queued at once, and again by the next attempt, unless a `unique_key` is held by a run
         that waits or works. `run_at`, `delay`: one of them. Raises ParamsError, NotFoundError.
         """
-        name = job if isinstance(job, str) else job.name
+        name = name_of(job)
         if run_at is not None and delay is not None:
             raise ParamsError(f"job '{name}': run_at and delay are both given; give one")
         given = msgspec.to_builtins(params) if isinstance(params, msgspec.Struct) else params or {}

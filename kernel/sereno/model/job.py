@@ -291,3 +291,8 @@ def _first_sentence(function: Callable[..., Any]) -> str:
     text = inspect.getdoc(function) or ""
     first = shortened(text, MAX_DESCRIPTION // 2).split("\n\n", maxsplit=1)[0]
     return first.replace("\n", " ").strip()
+
+
+def name_of(job: Job | str) -> str:
+    """Return the name of a job that is told by it, or as it was declared."""
+    return job if isinstance(job, str) else job.name

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sereno.engine.context import RunContext
-from sereno.model.job import Job
+from sereno.model.job import Job, name_of
 from sereno.testing.recorder import Enqueued, RecordingReporter, RecordingServices
 
 
@@ -50,7 +50,7 @@ def run_context(
     as it is. `state`: what the plugin's lifespan would yield. `saved` goes through JSON, as a
     checkpoint of an earlier attempt would. `clock`: a FakeClock, say; the system's clock when None.
     """
-    name = job if isinstance(job, str) else job.name
+    name = name_of(job)
     return RecordedRun(
         run_id=run_id,
         job=name,
