@@ -6,6 +6,7 @@ from sereno.engine.context import RunContext
 from sereno.engine.job_declaration import job
 from sereno.hookspecs import hookimpl
 from sereno.model.app import App
+from sereno.model.carrier import Carrier, CarrierContext, JobSight, Sight
 from sereno.model.check import Check, Finding
 from sereno.model.demo import Demo
 from sereno.model.duration import format_duration, parse_duration
@@ -28,49 +29,99 @@ from sereno.model.errors import (
     TriggerError,
     WaitTimeoutError,
 )
-from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
+from sereno.model.events import (
+    JobOverdue,
+    LeaderChanged,
+    RunFinished,
+    RunStalled,
+    RunStarted,
+    SlotSettled,
+)
+from sereno.model.executor import ChildError, Executor, ExecutorNode
+from sereno.model.fan_out import FanIn, FanOut
+from sereno.model.installed import PluginPoint, installed_points
 from sereno.model.job import Job
 from sereno.model.lazy import lazy
 from sereno.model.message import Attachment, Message
 from sereno.model.metric import Collector, Metric, Sample
 from sereno.model.migrations import Migrations
-from sereno.model.notification import Notification, Notifier
+from sereno.model.notification import Notification, NotificationKind, Notifier
+from sereno.model.policies import Severity
+from sereno.model.resource import resource_path
 from sereno.model.retry import Retry, retry
+from sereno.model.run import RunState
 from sereno.model.schedule import Schedule, schedule
 from sereno.model.secret import Secret
 from sereno.model.snooze import Snooze
 from sereno.model.suggestion import suggestion
 from sereno.model.zone import find_zone
 from sereno.settings.database_url import check_database_url
+from sereno.settings.variable import variable
 from sereno.store.sql import sql_blocks
 from sereno.triggers import Arguments as TriggerArguments
-from sereno.triggers import Trigger, any_of, cron, every, except_on, jitter, once, parse, within
+from sereno.triggers import (
+    Trigger,
+    any_of,
+    cron,
+    every,
+    except_on,
+    jitter,
+    once,
+    only_on,
+    parse,
+    within,
+)
 
 if TYPE_CHECKING:
+    from sereno.app.application import Sereno
     from sereno.client import (
         Account,
         AttemptView,
+        BackfillPreview,
+        BackfillView,
+        BlackoutView,
         BulkPreview,
         BulkView,
+        CalendarChanged,
+        CalendarView,
         Cancellation,
+        ChainRetried,
+        ChainStopped,
         ChangePreview,
         ChangeView,
         Client,
         ClusterView,
+        ComingLoad,
+        ComingSlot,
         Count,
         DriftView,
+        DueMinute,
+        EndedCount,
         Explanation,
+        FanOutView,
         Fault,
         JobView,
         LeaderView,
         LogEntry,
         LogFilter,
         LogLine,
+        Maintenance,
+        MovedSlots,
+        News,
+        NodeTotal,
         NodeView,
         Overdue,
         Page,
         Paused,
+        PlacementWait,
         PluginView,
+        Rehearsal,
+        RehearsalChange,
+        RehearsedCourse,
+        RehearsedEvent,
+        RehearsedFinding,
+        RehearsedHour,
+        RehearsedPool,
         Requested,
         Resumed,
         RuleView,
@@ -80,10 +131,12 @@ if TYPE_CHECKING:
         RunView,
         ScheduleAdded,
         ScheduleChanged,
+        ScheduleDetail,
         ScheduleRemoved,
         ScheduleSpec,
         ScheduleVersion,
         ScheduleView,
+        SlotCounts,
         SlotView,
         Straggler,
         SyncClient,
@@ -92,33 +145,61 @@ if TYPE_CHECKING:
         Totals,
         WarningView,
     )
+    from sereno.engine.executors.executor import make_sure
+    from sereno.engine.executors.in_process import InProcess
+    from sereno.observe.run_formatter import RunFormatter
+    from sereno.store.migrator import apply_migrations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _OF_CLIENT = (
     "Account",
     "AttemptView",
+    "BackfillPreview",
+    "BackfillView",
+    "BlackoutView",
     "BulkPreview",
     "BulkView",
+    "CalendarChanged",
+    "CalendarView",
     "Cancellation",
+    "ChainRetried",
+    "ChainStopped",
     "ChangePreview",
     "ChangeView",
     "Client",
     "ClusterView",
+    "ComingLoad",
+    "ComingSlot",
     "Count",
     "DriftView",
+    "DueMinute",
+    "EndedCount",
     "Explanation",
+    "FanOutView",
     "Fault",
     "JobView",
     "LeaderView",
     "LogEntry",
     "LogFilter",
     "LogLine",
+    "Maintenance",
+    "MovedSlots",
+    "News",
+    "NodeTotal",
     "NodeView",
     "Overdue",
     "Page",
     "Paused",
+    "PlacementWait",
     "PluginView",
+    "Rehearsal",
+    "RehearsalChange",
+    "RehearsedCourse",
+    "RehearsedEvent",
+    "RehearsedFinding",
+    "RehearsedHour",
+    "RehearsedPool",
     "Requested",
     "Resumed",
     "RuleView",
@@ -128,10 +209,12 @@ _OF_CLIENT = (
     "RunView",
     "ScheduleAdded",
     "ScheduleChanged",
+    "ScheduleDetail",
     "ScheduleRemoved",
     "ScheduleSpec",
     "ScheduleVersion",
     "ScheduleView",
+    "SlotCounts",
     "SlotView",
     "Straggler",
     "SyncClient",
@@ -144,6 +227,16 @@ _OF_CLIENT = (
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Sereno":  # with all of a node, which an application alone has in its process
+        return lazy(f"{__name__}.app.application").Sereno
+    if name == "RunFormatter":  # with what masks secrets, which an application's log alone needs
+        return lazy(f"{__name__}.observe.run_formatter").RunFormatter
+    if name == "apply_migrations":  # with the driver, which a command does without
+        return lazy(f"{__name__}.store.migrator").apply_migrations
+    if name == "InProcess":  # with what begins a child, for a plugin's executor
+        return lazy(f"{__name__}.engine.executors.in_process").InProcess
+    if name == "make_sure":  # with the clock, which stands on the event loop
+        return lazy(f"{__name__}.engine.executors.executor").make_sure
     if name not in _OF_CLIENT:
         raise AttributeError(f"module 'sereno' has no attribute '{name}'")
     room = f"{__name__}.client"
@@ -155,15 +248,27 @@ __all__ = [
     "App",
     "Attachment",
     "AttemptView",
+    "BackfillPreview",
+    "BackfillView",
+    "BlackoutView",
     "BulkPreview",
     "BulkView",
+    "CalendarChanged",
+    "CalendarView",
     "Cancellation",
+    "Carrier",
+    "CarrierContext",
+    "ChainRetried",
+    "ChainStopped",
     "ChangePreview",
     "ChangeView",
     "Check",
+    "ChildError",
     "Client",
     "ClusterView",
     "Collector",
+    "ComingLoad",
+    "ComingSlot",
     "ConfigurationError",
     "ConflictError",
     "Count",
@@ -172,30 +277,53 @@ __all__ = [
     "DeliveryRefusedError",
     "Demo",
     "DriftView",
+    "DueMinute",
+    "EndedCount",
+    "Executor",
+    "ExecutorNode",
     "Explanation",
+    "FanIn",
+    "FanOut",
+    "FanOutView",
     "Fault",
     "FinalError",
     "Finding",
+    "InProcess",
     "Job",
     "JobOverdue",
+    "JobSight",
     "JobView",
     "LeaderChanged",
     "LeaderView",
     "LogEntry",
     "LogFilter",
     "LogLine",
+    "Maintenance",
     "Message",
     "Metric",
     "Migrations",
+    "MovedSlots",
+    "News",
+    "NodeTotal",
     "NodeView",
     "NotFoundError",
     "Notification",
+    "NotificationKind",
     "Notifier",
     "Overdue",
     "Page",
     "ParamsError",
     "Paused",
+    "PlacementWait",
+    "PluginPoint",
     "PluginView",
+    "Rehearsal",
+    "RehearsalChange",
+    "RehearsedCourse",
+    "RehearsedEvent",
+    "RehearsedFinding",
+    "RehearsedHour",
+    "RehearsedPool",
     "Requested",
     "Resumed",
     "Retry",
@@ -207,20 +335,28 @@ __all__ = [
     "RunError",
     "RunFilter",
     "RunFinished",
+    "RunFormatter",
+    "RunStalled",
     "RunStarted",
+    "RunState",
     "RunSuperseded",
     "RunView",
     "Sample",
     "Schedule",
     "ScheduleAdded",
     "ScheduleChanged",
+    "ScheduleDetail",
     "ScheduleRemoved",
     "ScheduleSpec",
     "ScheduleVersion",
     "ScheduleView",
     "SchemaError",
     "Secret",
+    "Sereno",
     "SerenoError",
+    "Severity",
+    "Sight",
+    "SlotCounts",
     "SlotSettled",
     "SlotView",
     "Snooze",
@@ -237,6 +373,7 @@ __all__ = [
     "WaitTimeoutError",
     "WarningView",
     "any_of",
+    "apply_migrations",
     "check_database_url",
     "cron",
     "every",
@@ -244,15 +381,20 @@ __all__ = [
     "find_zone",
     "format_duration",
     "hookimpl",
+    "installed_points",
     "jitter",
     "job",
     "lazy",
+    "make_sure",
     "once",
+    "only_on",
     "parse",
     "parse_duration",
+    "resource_path",
     "retry",
     "schedule",
     "sql_blocks",
     "suggestion",
+    "variable",
     "within",
 ]

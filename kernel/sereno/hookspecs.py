@@ -11,7 +11,7 @@ Three families, all with the prefix ``sereno_``:
   lifespan yielded, None where it has none.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -21,7 +21,15 @@ import pluggy
 from sereno.model.app import App
 from sereno.model.check import Check
 from sereno.model.demo import Demo
-from sereno.model.events import JobOverdue, LeaderChanged, RunFinished, RunStarted, SlotSettled
+from sereno.model.events import (
+    JobOverdue,
+    LeaderChanged,
+    RunFinished,
+    RunStalled,
+    RunStarted,
+    SlotSettled,
+)
+from sereno.model.executor import Executor
 from sereno.model.job import Job
 from sereno.model.metric import Collector
 from sereno.model.migrations import Migrations
@@ -48,8 +56,13 @@ def sereno_register_trigger_kinds() -> Mapping[str, KindParser]:  # type: ignore
 
 
 @hookspec
+def sereno_register_executors(settings: Any) -> Mapping[str, Executor]:  # type: ignore[empty-body]
+    """Return by name where jobs may run: each plugin is asked before any is asked for jobs."""
+
+
+@hookspec
 def sereno_register_notifiers(settings: Any) -> Iterable[Notifier]:  # type: ignore[empty-body]
-    """Return what carries notifications to people; `[notify]` routes name them."""
+    """Return what sends notifications to people, for the plugin that carries messages."""
 
 
 @hookspec
@@ -58,8 +71,12 @@ def sereno_register_collectors(settings: Any) -> Iterable[Collector]:  # type: i
 
 
 @hookspec
-def sereno_register_checks(settings: Any) -> Iterable[Check]:  # type: ignore[empty-body]
-    """Return what ``sereno check`` asks of this plugin: whether what it needs is there."""
+def sereno_register_checks(settings: Any, notifiers: Collection[str]) -> Iterable[Check]:  # type: ignore[empty-body]
+    """Return what ``sereno check`` asks of this plugin: whether what it needs is there.
+
+    `notifiers`: the names of all plugins'. A ConfigurationError stops the start, as a fault of the
+    settings.
+    """
 
 
 @hookspec
@@ -89,7 +106,8 @@ def sereno_register_demo() -> Demo:  # type: ignore[empty-body]
 def sereno_lifespan(settings: Any, database_url: str) -> AbstractAsyncContextManager[Any]:  # type: ignore[empty-body]
     """Return what this plugin opens before its first run and closes after its last.
 
-    What it yields is the plugin's state, for its jobs (`run.state`), hooks and collectors.
+    What it yields is the plugin's state, for its jobs (`run.state`), hooks and collectors; a
+    `Carrier` carries messages to people.
     `database_url`: the kernel's own, which can be reached by now (a secret: never log it).
     """
 
@@ -102,6 +120,11 @@ async def sereno_on_run_started(event: RunStarted, state: Any) -> None:
 @hookspec
 async def sereno_on_run_finished(event: RunFinished, state: Any) -> None:
     """Hear that an attempt ended and its outcome is written, or was lost for good with its node."""
+
+
+@hookspec
+async def sereno_on_run_stalled(event: RunStalled, state: Any) -> None:
+    """Hear that a run has said nothing for its `stalled_after`, or says something again."""
 
 
 @hookspec

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from sereno.app.host import ReadyNode, configured_process, database, host
+from sereno.app.host import configured_process, host
+from sereno.app.life import ReadyNode, database
 from sereno.model.demo import Demo
 from sereno.observe.run_logger import RunLogger
 from sereno.plugins import collect, demos, load_plugins

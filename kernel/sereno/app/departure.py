@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from sereno.app.life import Stay
 from sereno.engine.clock import steady
 from sereno.engine.forks import NODE_SIGNALS, own_timers
 
@@ -57,27 +58,26 @@ _NEVER = -math.inf
 
 
 class Departure:
-    """Waits for the word, and bounds what follows. `drain`: how long runs may go on.
+    """Waits for the word, has `stay` end, and bounds what follows.
 
+    `drain`: how long runs may go on.
     `ends_process`: the process is this node's, and ends with it.
 
     `under_way`: names the runs that this node works on; may be asked from any thread. `trouble`:
-    has the health page tell of something, and for how many seconds. `stop`: the
-    node is told to stop; `force`: and not to wait for its runs; `opening`: its plugins are being
-    opened, which is not waited for; `hook`: names the hook that is being called.
+    has the health page tell of something, and for how many seconds. `hook`: names the hook that is
+    being called.
     """
 
     def __init__(
         self,
+        stay: Stay,
         drain: timedelta,
         under_way: Callable[[], Sequence[str]],
         trouble: Callable[[str, str, float], None] = lambda *_: None,
         *,
         ends_process: bool = True,
     ) -> None:
-        self.stop = asyncio.Event()
-        self.force = asyncio.Event()
-        self.opening = False
+        self._stay = stay
         self.hook: Callable[[], str | None] = lambda: None
         self._drain = drain.total_seconds()
         self._under_way = under_way
@@ -140,7 +140,7 @@ class Departure:
 
         The process ends soon, too, or gets back what was taken from it.
         """
-        self._code = FORCED if self.force.is_set() else code
+        self._code = FORCED if self._stay.force.is_set() else code
         if not self.ends_process:
             self._limits.put(_NEVER)
             for number, handler in self._before.items():
@@ -164,13 +164,13 @@ class Departure:
 
     def _take(self, number: int, again: bool) -> None:
         name = signal.Signals(number).name
-        if not self.stop.is_set():
-            self.stop.set()
+        if not self._stay.stop.is_set():
+            self._stay.stop.set()
             self._log_first(name)
             for callback in self._on_stop:
                 callback()
-        elif again and not self.force.is_set():
-            self.force.set()
+        elif again and not self._stay.force.is_set():
+            self._stay.force.set()
             facts = {"signal": name, "runs": self._under_way()}
             log.warning("told to stop again: runs under way are left", extra=facts)
 

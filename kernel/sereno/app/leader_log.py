@@ -1,4 +1,4 @@
-"""Logs on a standby who leads, so that its log holds more than that it is there."""
+"""Says on a standby who leads, so that its log and status hold more than that it is there."""
 
 import asyncio
 import logging
@@ -27,6 +27,7 @@ async def log_who_leads(db: Database, status: Status, refused: asyncio.Event) ->
     while True:
         polls += 1
         found = None if status.leading or status.leaving else await _other_leader(db, status)
+        status.followed = "" if found is None else found.label or ""
         if found is not None and (found.node, found.term) != logged:
             facts = {"leader": found.label, "of_term": found.term}
             log.info("standing by, another replica leads", extra=facts)

@@ -3,21 +3,26 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
-from contextlib import suppress
-from importlib.metadata import version
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
 from sereno.app.bus import Bus
+from sereno.app.capacity_watch import watch_capacity
 from sereno.app.declarations import DeclaredSchedules, declared_jobs
+from sereno.app.host_identity import host_identity
 from sereno.app.job_client import JobClients
 from sereno.app.leader_log import log_who_leads
+from sereno.app.placement_watch import watch_placement
+from sereno.app.plugin_tables import log_applied
+from sereno.app.vacuum_watch import watch_vacuum
+from sereno.app.worker_settings import worker_settings
 from sereno.engine import history
 from sereno.engine.backoff import Backoff
 from sereno.engine.blockage import Blockage
 from sereno.engine.clock import Clock, steady
-from sereno.engine.executors.executor import Executor
+from sereno.engine.executors.in_host import NoHost
 from sereno.engine.executors.in_loop import InLoop
 from sereno.engine.executors.in_process import InProcess
 from sereno.engine.executors.in_thread import InThread
@@ -30,21 +35,25 @@ from sereno.engine.status import Status
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.watchdog import Watchdog
 from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableError
+from sereno.model.executor import Executor, ExecutorNode
+from sereno.model.installed import installed_version
+from sereno.model.rehearsal import Places
 from sereno.observe.job_watch import JobWatch
 from sereno.plugins import PluginRecord, Registry
 from sereno.settings import Settings, redact
 from sereno.store import nodes, runs
+from sereno.store.catalogue import digests
 from sereno.store.encoding import Encoding
+from sereno.store.hand_overs import Offer
 from sereno.store.migration import newest_known
 from sereno.store.migrator import Migrated, confirm, migrate
 from sereno.store.nodes import NodeFacts
-from sereno.store.pool import Database
+from sereno.store.pool import KEEPING, Database
 from sereno.store.session import NodeIdentity
 from sereno.tracing import Tracer
 
 log = logging.getLogger("sereno.kernel")
 
-VERSION = version("sereno")
 
 _SEEN_EVERY = 15.0
 
@@ -56,7 +65,12 @@ _SILENT = 30.0
 
 
 class Node:
-    """A node from joining the cluster to leaving it. `dsn`: where the database is."""
+    """A node from joining the cluster to leaving it.
+
+    `dsn`: where the database is. `in_host`: what awaits jobs of the application that this node is
+    a guest of; `drain_timeout`: how long runs may go on once it is told to stop; `waits`: called
+    when the database is away at the start.
+    """
 
     def __init__(
         self,
@@ -73,9 +87,27 @@ class Node:
         self.status = status
         self.clock = clock or Clock()
         patience = min(_LOCK_PATIENCE, settings.lease.total_seconds() / 10)
-        self.db = Database(dsn, application=f"sereno {status.node}", lock_timeout=patience)
+        self.db = Database(
+            dsn,
+            application=f"sereno {status.node}",
+            lock_timeout=patience,
+            keeping=KEEPING,
+        )
         self.watch = JobWatch(self.db)
-        self.services = JobServices(dsn, settings.job_connections, JobClients(dsn, registry.jobs))
+        self.services = JobServices(
+            dsn,
+            settings.job_connections,
+            JobClients(
+                dsn,
+                registry.jobs,
+                max_backfill=settings.max_backfill,
+                places=Places(
+                    max_running=settings.max_running,
+                    threads=settings.threads,
+                    processes=settings.processes,
+                ),
+            ),
+        )
         self._dsn = dsn
         self._bus = bus
         self._tracer = tracer
@@ -83,6 +115,9 @@ class Node:
         series = registry.migrations.values()
         self._plugin_migrations = {s.schema: s.migrations[-1].number for s in series}
         self._facts = self._facts_of(None)
+        self.in_host: Executor = InLoop()
+        self.drain_timeout = settings.drain_timeout
+        self.waits: Callable[[], None] = lambda: None
         self.runner: Runner | None = None
         self.leader: Leader | None = None
 
@@ -106,6 +141,7 @@ class Node:
                 if sentence != status.store_error:
                     log.warning("waiting for the database", extra={"error": sentence})
                 status.store_error = sentence
+                self.waits()
                 await asyncio.sleep(backoff.wait())
         _log_schema(schema)
         _log_encoding(self.db.encoding)
@@ -122,6 +158,7 @@ class Node:
             http=http,
             migration=newest_known(),
             plugin_migrations=self._plugin_migrations,
+            cluster=self.settings.cluster,
         )
 
     async def present(self) -> NodeIdentity:
@@ -151,6 +188,16 @@ class Node:
         """Stand for the lead and run what is this node's, until `stop` is set and all runs are
         over; they are not waited for once `force` is set."""
         executors, occupancy = self.places()
+        async with self.executing():
+            await self._work(executors, occupancy, stop, force or asyncio.Event())
+
+    async def _work(
+        self,
+        executors: Mapping[str, Executor],
+        occupancy: Occupancy,
+        stop: asyncio.Event,
+        force: asyncio.Event,
+    ) -> None:
         context = self.context()
         self.leader = leader = Leader(
             self.settings.leader_database_url or self._dsn,
@@ -174,9 +221,13 @@ class Node:
         tasks: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(leader.stand(runner)),
             asyncio.ensure_future(runner.work()),
+            asyncio.ensure_future(leader.assignments.work(runner)),
             asyncio.ensure_future(self._bus.work()),
             asyncio.ensure_future(stragglers.work()),
             asyncio.ensure_future(self._be_seen()),
+            asyncio.ensure_future(watch_capacity(leader, executors)),
+            asyncio.ensure_future(watch_vacuum(self.db, self.status)),
+            asyncio.ensure_future(watch_placement(self.db, self.status)),
             asyncio.ensure_future(log_who_leads(self.db, self.status, leader.refused)),
             asyncio.ensure_future(
                 Watchdog(
@@ -193,11 +244,29 @@ class Node:
             for task in tasks:
                 if task.done():
                     task.result()  # a fault of ours: nothing of this ever returns
-            await self._leave(leader, runner, force or asyncio.Event())
+            await self._leave(leader, runner, force)
         finally:
             for task in [stopping, *tasks]:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    @asynccontextmanager
+    async def executing(self) -> AsyncIterator[None]:
+        """Have executors opened while runs may be under way."""
+        mine = ExecutorNode(
+            id=self.status.node,
+            label=self.status.label,
+            lease=self.settings.lease,
+            in_touch=self.status.in_touch,
+            worker_settings=worker_settings(self.settings, self._dsn),
+            tracing=None if self._tracer is None else self.settings.tracing,
+            clients=JobClients,
+        )
+        async with AsyncExitStack() as stack:
+            for executor in self.status.executors.values():
+                stack.push_async_callback(executor.close)
+                await executor.begin(mine)
+            yield
 
     def context(self) -> NodeContext:
         """Return what its parts share."""
@@ -207,6 +276,28 @@ class Node:
             clock=self.clock,
             publish=self._bus.publish,
             services=self.services,
+            shared=self.settings.shared,
+            offer=self._offer(),
+            leads=self.settings.leads,
+        )
+
+    def _offer(self) -> Offer:
+        """Return what this node can be handed."""
+        host = host_identity(self.settings)
+        offered = self.settings.offers
+        here = {
+            name: e
+            for name, e in self.status.executors.items()
+            if not isinstance(e, NoHost) and (not offered or name in offered)
+        }
+        return Offer(
+            places={name: e.capacity for name, e in here.items()},
+            closing=tuple(name for name in here if name in offered),
+            labels=self.settings.node_labels,
+            declared=digests(declared_jobs(self.registry)),
+            label=self.status.label,
+            host=host.id,
+            host_name=host.name,
         )
 
     def places(self) -> tuple[dict[str, Executor], Occupancy]:
@@ -216,11 +307,12 @@ class Node:
         return executors, Occupancy(self.settings.max_running, bounded)
 
     def _executors(self) -> dict[str, Executor]:
-        traced = None if self._tracer is None else self.settings.tracing
         return {
+            **self.registry.executors,
             "async": InLoop(),
+            "host": self.in_host,
             "thread": InThread(self.settings.threads),
-            "process": InProcess(self.settings.processes, self.status.node, traced, JobClients),
+            "process": InProcess(self.settings.processes),
         }
 
     async def _be_seen(self) -> None:
@@ -229,7 +321,8 @@ class Node:
         while True:
             await asyncio.sleep(_SEEN_EVERY)
             with suppress(StoreError):
-                await nodes.seen(self.db, self._facts, self._node.key)
+                offset = self.status.clock_offset
+                await nodes.seen(self.db, self._facts, self._node.key, offset)
                 if self.runner is not None:
                     # Seen twice: a claim that is on its way now has arrived by then.
                     alone = self.runner.unattended(await runs.owned(self.db, self.status.node))
@@ -238,10 +331,13 @@ class Node:
 
     async def _leave(self, leader: Leader, runner: Runner, force: asyncio.Event) -> None:
         self.status.leaving = True
-        limit = self.settings.drain_timeout
+        limit = self.drain_timeout
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.lease.total_seconds()):
                 await leader.leave()
+        with suppress(TimeoutError, StoreError):
+            async with asyncio.timeout(self.settings.lease.total_seconds()):
+                await leader.withdraw()
         try:
             async with asyncio.timeout(limit.total_seconds() + 10):
                 await runner.drain(limit, force)
@@ -272,8 +368,7 @@ def _log_encoding(encoding: Encoding) -> None:
 
 
 def _log_schema(schema: Migrated) -> None:
-    for name in schema.applied:
-        log.info("migrated", extra={"migration": name})
+    log_applied(schema, "the schema is made")
     if schema.newer:
         log.info(
             "the schema is of a newer version, made for this one too", extra=_names(schema.newer)
@@ -293,4 +388,5 @@ def node_label(settings: Settings) -> str:
 
 def new_status(settings: Settings, node: UUID) -> Status:
     """Return the status of a node that has just begun."""
-    return Status(node=node, label=node_label(settings), version=VERSION, lease=settings.lease)
+    version = installed_version("sereno")
+    return Status(node=node, label=node_label(settings), version=version, lease=settings.lease)

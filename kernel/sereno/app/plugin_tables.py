@@ -34,16 +34,28 @@ async def tables_made(dsn: str, registry: Registry, limit: float = LIMIT) -> Reg
         except StoreError as error:
             reasons[plugin] = redact(str(error))
         else:
-            for name in schema.applied:
-                log.info("migrated", extra={"plugin": plugin, "migration": name})
-            if schema.waiting:
-                told = "migrations wait for 'sereno migrate --post'"
-                log.info(told, extra={"plugin": plugin, "migrations": schema.waiting})
+            _log_schema(plugin, schema)
     for plugin, reason in reasons.items():
         told = "a plugin's tables cannot be made, the others run"
         log.error(told, extra={"plugin": plugin, "reason": reason})
     # The files are read and done with: a replica need not keep them.
     return msgspec.structs.replace(registry.without(reasons), migrations={})
+
+
+def log_applied(schema: Migrated, made: str, **facts: str) -> None:
+    """Log which migrations were applied: of a new schema in the one line `made`."""
+    if schema.made:
+        log.info(made, extra={**facts, "migrations": len(schema.applied)})
+    else:
+        for name in schema.applied:
+            log.info("migrated", extra={**facts, "migration": name})
+
+
+def _log_schema(plugin: str, schema: Migrated) -> None:
+    log_applied(schema, "a plugin's tables are made", plugin=plugin)
+    if schema.waiting:
+        told = "migrations wait for 'sereno migrate --post'"
+        log.info(told, extra={"plugin": plugin, "migrations": schema.waiting})
 
 
 async def _patiently(dsn: str, series: PluginSeries) -> Migrated:

@@ -5,18 +5,21 @@
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from string import Template
 from typing import Any
 
 from sereno.apps.mounted import Mounted
 from sereno.apps.words import answer, send_whole
 from sereno.http.hosts import ANY, is_ours
+from sereno.model.resource import resource_path
 
-_PAGE = Template(files(__package__).joinpath("apps.html").read_text("utf-8"))
+_PAGE = Template(resource_path(__package__, "apps.html").read_text("utf-8"))
 _HEALTH = "/healthz"
+
+EXTENSION = "sereno.apps"
+"""What the scope of a request is extended by."""
 
 
 class AppDirectory:
@@ -24,9 +27,21 @@ class AppDirectory:
 
     `prefix`: what a proxy has them below, which may have been taken from a path or not. `hosts`:
     names that requests may be addressed to beside this machine's own (sereno.http.hosts says why).
+    `plugins`: what this process has loaded of each, for apps that show it.
+
+    Each app is told of its surroundings in the extension ``sereno.apps`` of a request's scope:
+    `apps` and `plugins`, and of the app that keeps the door `visitor`, a coroutine of a scope that
+    says who asks, and `door`, where people come to it.
     """
 
-    def __init__(self, apps: Sequence[Mounted], prefix: str, hosts: Collection[str]) -> None:
+    def __init__(
+        self,
+        apps: Sequence[Mounted],
+        prefix: str,
+        hosts: Collection[str],
+        plugins: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._plugins = plugins
         self._apps = sorted(apps, key=lambda app: len(app.mount), reverse=True)
         self._prefix = prefix
         self._known = {h.lower().rstrip(".") for h in hosts} | {os.uname().nodename.lower()}
@@ -68,11 +83,31 @@ class AppDirectory:
                     "path": self._prefix + path,
                     "raw_path": self._prefix.encode() + raw,
                     "root_path": self._prefix + app.mount,
+                    "extensions": self._informed(scope.get("extensions") or {}),
                 }
                 await app(scope, receive, send)
                 return
         mounts = " ".join(sorted(app.mount for app in self._apps))
         await answer(scope, send, 404, {"error": f"there is no app at {path}; there are {mounts}"})
+
+    def _informed(self, extensions: Mapping[str, Any]) -> Mapping[str, Any]:
+        found: dict[str, Any] = {
+            **extensions.get(EXTENSION, {}),
+            "plugins": self._plugins,
+            "apps": [
+                {
+                    "title": app.title,
+                    "plugin": app.plugin,
+                    "address": f"{self._prefix}{app.mount}/",
+                    "served": app.fault is None,
+                }
+                for app in sorted(self._apps, key=lambda app: app.title)
+            ],
+        }
+        for app in self._apps:
+            if (visitor := app.visitor) is not None:
+                found |= {"visitor": visitor, "door": f"{self._prefix}{app.mount}/"}
+        return {**extensions, EXTENSION: found}
 
     def _is_meant(self, scope: Any) -> bool:
         if ANY in self._known:

@@ -14,10 +14,12 @@ from contextlib import suppress
 
 import msgspec
 
+from sereno.apps.port import PortTakenError, listen
 from sereno.apps.wire import AppsOrder, AppsReport
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import steady
 from sereno.engine.status import AppsProcess, Status
+from sereno.model.errors import ConfigurationError
 from sereno.plugins import Registry
 from sereno.settings import Settings
 
@@ -89,8 +91,28 @@ class AppsKeeper:
             self._status.trouble("apps", f"{sentence}: {ended.text}", wait + _SHOWN_AFTER)
             await asyncio.sleep(wait)
 
+    async def tried(self, within: float = 30.0, steady_for: float = 1.0) -> str | None:
+        """Run it once and end it, `steady_for` seconds after it has begun to serve; return why it
+        ended by itself, None where it did not."""
+        running = asyncio.ensure_future(self._run())
+        try:
+            async with asyncio.timeout(within):
+                while self._state.url is None and not running.done():
+                    await asyncio.wait({running}, timeout=0.05)
+            await asyncio.wait({running}, timeout=steady_for)
+            return running.result().text if running.done() else None
+        except TimeoutError:
+            return f"it has served nothing within {within:g} s"
+        except OSError as error:
+            return f"it cannot be started: {error}"
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+
     async def _run(self) -> AppsReport:
         """Run the process once; return how it ended."""
+        if taken := await self._taken():
+            return taken
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -124,6 +146,18 @@ class AppsKeeper:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             writer.close()
+
+    async def _taken(self) -> AppsReport | None:
+        """Say who has the port, before a process imports all plugins to find that out."""
+        chosen = self._order.settings.apps
+        try:
+            listener = await asyncio.to_thread(listen, chosen.host, chosen.port)
+        except PortTakenError as error:
+            return AppsReport("taken", str(error))
+        except ConfigurationError:
+            return None  # the process will say so
+        listener.close()
+        return None
 
     async def _receive(self, reader: asyncio.StreamReader) -> AppsReport | None:
         """Take its words until its last; None when it ended without one."""

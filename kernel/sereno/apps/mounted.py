@@ -26,6 +26,7 @@ class Mounted:
         self.mount = declared.mount
         self.title = declared.app.title
         self.plugin = declared.plugin
+        self.doorkeeper = declared.app.doorkeeper
         self.fault: str | None = "it has not been made yet"
         self._factory = declared.app.factory
         self._within = answer_within
@@ -53,6 +54,12 @@ class Mounted:
             self.fault = redact(fault.sentence(error))
             facts = {"app": self.mount, "plugin": self.plugin}
             log.error("an app is not served, the others are", exc_info=error, extra=facts)
+
+    @property
+    def visitor(self) -> Any:
+        """Return what tells who asks, None where this app does not."""
+        known = self.doorkeeper and self.fault is None
+        return getattr(self._app, "visitor", None) if known else None
 
     async def close(self) -> None:
         """Have the app end."""

@@ -3,7 +3,9 @@
 import errno
 import os
 import socket
+from collections.abc import Collection
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from sereno.http.server import bound
@@ -47,7 +49,11 @@ def listen(host: str, port: int) -> socket.socket:
 def holder_of(port: int) -> str | None:
     """Name the process that listens on `port`, where the system tells: Linux, and a user who may
     look at it."""
-    inodes = _listening(port)
+    return _holder(frozenset(_listening(port)))
+
+
+@lru_cache(maxsize=1)  # it looks at all open files, and a node without apps asks every 5 s
+def _holder(inodes: Collection[str]) -> str | None:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             for file in (process / "fd").iterdir():

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, nullcontext
 from typing import Any
 
-from sereno.apps.directory import AppDirectory
+from sereno.apps.directory import EXTENSION, AppDirectory
 from sereno.apps.extra import missing
 from sereno.apps.mounted import Mounted
 from sereno.apps.port import listen
 from sereno.client import Client
 from sereno.client.declarations import Declarations
+from sereno.client.verbs import places_of
+from sereno.engine import garbage
 from sereno.engine.backoff import Backoff
 from sereno.model.errors import ConfigurationError, StoreError
 from sereno.model.lazy import lazy
@@ -25,7 +27,7 @@ from sereno.store.pool import Database
 
 log = logging.getLogger("sereno.apps")
 
-_CONNECTIONS = 8
+CONNECTIONS = 8
 _MOST_REQUESTS = 512
 """Requests at once; what comes beside them gets 503 at once."""
 
@@ -50,18 +52,18 @@ async def serve_apps(
     listener = listen(chosen.host, chosen.port)
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
-        db = Database(dsn, size=_CONNECTIONS, application="sereno apps")
+        db = Database(dsn, size=CONNECTIONS, application="sereno apps")
         stack.push_async_callback(db.close)
         await _opened(db)
-        client = Client(db, Declarations(registry.jobs))
+        client = Client(db, Declarations(registry.jobs), places=places_of(settings))
         within = chosen.answer_within.total_seconds()
         apps = [Mounted(app, within) for app in registry.apps.values()]
         for app in apps:
             stack.push_async_callback(app.close)
             await app.start(client)
-        server.config.loaded_app = _with_proxies(
-            AppDirectory(apps, chosen.path_prefix, (chosen.host, *chosen.hosts)), chosen
-        )
+        names = (chosen.host, *chosen.hosts)
+        directory = AppDirectory(apps, chosen.path_prefix, names, plugin_facts(registry))
+        server.config.loaded_app = _with_proxies(directory, chosen)
         url = _url(chosen, listener)
         _on_start(server, lambda: _announce(url, apps, ready))
         _on_signals(server)
@@ -69,8 +71,27 @@ async def serve_apps(
     log.info("the apps are no longer served")
 
 
+def plugin_facts(registry: Registry) -> list[dict[str, Any]]:
+    """Return what this process has loaded of each plugin, or why it has not."""
+    of: dict[str, list[str]] = {}
+    for mount, app in registry.apps.items():
+        of.setdefault(app.plugin, []).append(mount)
+    return [
+        {
+            "name": record.name,
+            "version": record.version,
+            "state": record.state,
+            "package": record.distribution,
+            "reason": redact(record.reason),
+            "apps": sorted(of.get(record.name, ())),
+        }
+        for record in registry.records.values()
+    ]
+
+
 def _announce(url: str, apps: list[Mounted], ready: Callable[[str], None]) -> None:
     served = sorted(app.mount for app in apps if app.fault is None)
+    garbage.spare()
     log.info("apps are served", extra={"at": url, "apps": served})
     ready(url)
 
@@ -145,12 +166,22 @@ async def _not_yet(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _with_proxies(app: Any, chosen: AppsSettings) -> Any:
-    """Have `app` see who asks and by which scheme, as proxies that are trusted say."""
-    if not chosen.trusted_proxies:
-        return app
-    headers = lazy("uvicorn.middleware.proxy_headers")
-    trusted = "*" if "*" in chosen.trusted_proxies else list(chosen.trusted_proxies)
-    return headers.ProxyHeadersMiddleware(app, trusted)
+    """Have `app` see who asks and by which scheme, as proxies that are trusted say, and beside that
+    in the extension ``sereno.apps`` who is connected (`peer`) and where this listens (`host`)."""
+    trusting = app
+    if chosen.trusted_proxies:
+        headers = lazy("uvicorn.middleware.proxy_headers")
+        trusted = "*" if "*" in chosen.trusted_proxies else list(chosen.trusted_proxies)
+        trusting = headers.ProxyHeadersMiddleware(app, trusted)
+
+    async def informed(scope: Any, receive: Any, send: Any) -> None:
+        peer = (scope.get("client") or ("", 0))[0]
+        known = {EXTENSION: {"peer": peer, "host": chosen.host}}
+        await trusting(
+            {**scope, "extensions": {**scope.get("extensions", {}), **known}}, receive, send
+        )
+
+    return informed
 
 
 def _url(chosen: AppsSettings, listener: socket.socket) -> str:

@@ -6,8 +6,8 @@ import click
 
 from sereno.apps.service import serve_apps
 from sereno.cli.invocation import Invocation
-from sereno.cli.loop import new_event_loop
 from sereno.cli.options import flag, pass_invocation
+from sereno.engine.event_loop import new_event_loop
 from sereno.observe.logs import apply_plugin_levels, configure_logging
 
 

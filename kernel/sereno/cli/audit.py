@@ -10,6 +10,7 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.moments import moment
 from sereno.cli.options import DURATION, as_json, pass_invocation
 from sereno.cli.output import write_json, write_table
+from sereno.cli.policy_text import legible_version
 from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
 from sereno.client import ChangeView, Client
@@ -45,8 +46,16 @@ def command(
     """
 
     async def question(client: Client) -> tuple[list[ChangeView], datetime]:
-        page = await client.changes(subject=subject, since=since, by=by, limit=limit)
-        return list(page.items), await client.now()
+        found: list[ChangeView] = []
+        asked: str | None = None
+        while True:  # a page that is not whole goes on behind its cursor
+            page = await client.changes(
+                subject=subject, since=since, by=by, limit=limit - len(found), cursor=asked
+            )
+            found += page.items
+            asked = page.older
+            if page.whole or asked is None or len(found) >= limit:
+                return found, await client.now()
 
     found, now = ask(invocation, question)
     if as_json:
@@ -75,4 +84,6 @@ def _became(change: ChangeView) -> str:
 
 
 def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(
+        legible_version(value) if isinstance(value, dict) else value
+    ).decode()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sereno.cli.failure import FAILED, INTERRUPTED, complain, remark
+from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.output import console, write, write_json
 from sereno.cli.query import ask
@@ -17,10 +17,11 @@ from sereno.cli.run_filter import run_filter
 from sereno.client import BulkPreview, BulkView, Client
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.terminal import moves_its_cursor
+from sereno.observe.complaint import FAILED, INTERRUPTED, complain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_POLL_SECONDS = 0.2
+POLL_SECONDS = 0.2
 _LEADERLESS_POLLS = 10
 _EVERY = 2**63 - 1
 
@@ -123,28 +124,34 @@ def _confirm(preview: BulkPreview, yes: bool) -> None:
 
 async def _watch(client: Client, bulk: BulkView) -> BulkView:
     """Show how far a bulk is until it is over; on a terminal by a bar."""
+    with progress_bar() as bar:
+        task = bar.add_task(f"bulk {bulk.id}", total=bulk.expected)
+        polls = 0
+        while not bulk.over:
+            await asyncio.sleep(POLL_SECONDS)
+            polls += 1
+            with suppress(StoreUnavailableError):
+                bulk = await client.bulk(bulk.id)
+                of = f"bulk {bulk.id} {bulk.state}, {bulk.matched:,} runs"
+                bar.update(task, description=of, completed=bulk.matched)
+                if not bulk.over:
+                    await warn_leaderless(client, bar, polls, f"bulk {bulk.id} {bulk.state}")
+    return bulk
+
+
+def progress_bar() -> Progress:
+    """Return a bar of what is followed, on stderr; without a terminal there is none."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(None))
-    bar = Progress(
+    return Progress(
         *(*columns, TimeElapsedColumn()),
         console=console(stderr=True),
         transient=True,
         disable=not moves_its_cursor(sys.stderr),
         expand=True,
     )
-    with bar:
-        task = bar.add_task(f"bulk {bulk.id}", total=bulk.expected)
-        polls = 0
-        while not bulk.over:
-            await asyncio.sleep(_POLL_SECONDS)
-            polls += 1
-            with suppress(StoreUnavailableError):
-                bulk = await client.bulk(bulk.id)
-                of = f"bulk {bulk.id} {bulk.state}, {bulk.matched:,} runs"
-                bar.update(task, description=of, completed=bulk.matched)
-                leader = polls != _LEADERLESS_POLLS or (await client.leader()).held
-                if not leader and not bulk.over:
-                    bar.console.print(
-                        f"no replica leads; `sereno run` starts one, {of.split(',')[0]}",
-                        soft_wrap=True,
-                    )
-    return bulk
+
+
+async def warn_leaderless(client: Client, bar: Progress, polls: int, what: str) -> None:
+    """Say once, after some polls, that what is followed waits for a leader, where none is there."""
+    if polls == _LEADERLESS_POLLS and not (await client.leader()).held:
+        bar.console.print(f"no replica leads; `sereno run` starts one, {what}", soft_wrap=True)

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import click
 
-from sereno.cli.failure import FAILED, complain
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, moment
 from sereno.cli.options import as_json, pass_invocation
@@ -13,6 +12,7 @@ from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
 from sereno.client import BulkView, Client
 from sereno.model.text import visible
+from sereno.observe.complaint import FAILED, complain
 
 _COLUMNS = (
     TableColumn("bulk", right=True),

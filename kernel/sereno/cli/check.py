@@ -2,16 +2,19 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sereno.apps.extra import missing
+from sereno.cli.app_checks import ask_apps
+from sereno.cli.app_trial import fault_of_apps
+from sereno.cli.database_findings import database_findings
 from sereno.cli.drift import print_drift
-from sereno.cli.failure import FAILED, complain, remark
+from sereno.cli.failure import remark
 from sereno.cli.forecast import Forecast, slots
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, system_time
@@ -19,12 +22,18 @@ from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write, write_json, write_table
 from sereno.cli.plugin_commands import plugin_commands
 from sereno.cli.plugin_tables import database_facts
+from sereno.cli.schedule_lint import ScheduleFinding, lint
 from sereno.cli.table import Cell, TableColumn
+from sereno.model.check import Finding
 from sereno.model.job import Job
+from sereno.model.zone import default_zone
+from sereno.observe.complaint import FAILED, complain
 from sereno.plugins import CheckAnswer, PluginRecord, Registry, ask_checks
 from sereno.settings import find_file, redact
+from sereno.store.inspection import Inspection
 from sereno.store.messages import Unheard
 from sereno.tracing import can_trace
+from sereno.triggers.calendars import Calendars
 
 _COLUMNS = (
     TableColumn("schedule"),
@@ -49,55 +58,108 @@ def command(invocation: Invocation, drift: bool, as_json: bool) -> None:
     One that answers is asked what plugins have left in it, whose tables could not be made, and
     whose jobs it did not take. Plugins are asked whether what they need is there.
     Exit codes: 1 when a plugin cannot be loaded or its tables not made, when one finds a fault or
-    its check fails, or with --drift a schedule would move; 2 when the configuration is at fault.
+    its check fails, its app dies at once, or with --drift a schedule would move; 2 when the
+    configuration is at fault.
     """
     if drift:
         print_drift(invocation, as_json)
         return
     can_trace(invocation.settings)
     registry = invocation.registry
-    now = system_time()
+    now, days = system_time(), invocation.settings.shared.calendars
     file = find_file(invocation.config, os.environ)
     told = database_facts(invocation)
     records = [*registry.plugins.failed(told["refused"]).records.values()]
     failed = [r for r in records if r.state == "failed"]
+    hints = _lint(registry, now, days, told.pop("usual"))
+    server = _server_findings(invocation, told["inspection"])
     packages = {name: record.package for name, record in registry.records.items()}
     answers = ask_checks(registry.checks, packages)
+    answers += ask_apps(invocation) if told["asked"] else []
     if as_json:
         found = {
             "settings": None if file is None else str(file),
-            **_as_json(registry, records, now),
+            "timezone": default_zone(),
+            **_as_json(registry, records, now, days),
         }
         write_json(
-            {**found, "notifiers": sorted(registry.notifiers), "database": told, **_checks(answers)}
+            {
+                **found,
+                "hints": hints,
+                "notifiers": sorted(registry.notifiers),
+                "database": {**told, "findings": server},
+                **_checks(answers),
+            }
         )
     else:
-        _write_text(registry, records, file, now)
+        _write_text(registry, records, file, now, days)
     sys.stdout.flush()
-    plugin_commands(invocation)  # says which of them are taken
+    plugin_commands(invocation)  # says which of them are taken, and which cannot be had
     faults = _print_findings(answers)
+    for hint in hints:
+        remark(hint.sentence)
+    faults += _print_server_findings(server)
     for warning in registry.warnings:
         remark(warning)
     if told["why"] is not None:
         remark(f"the database was not asked for plugins' tables: {told['why']}")
-    if registry.apps and invocation.settings.apps.enabled and (sentence := missing()):
-        remark(f"the apps at {', '.join(sorted(registry.apps))} cannot be served: {sentence}")
+    faults += _app_faults(invocation, tried=told["asked"])
     for sentence in [*_silence(registry, told["unheard"]), *told["orphans"]]:
         remark(sentence)
     for record in failed:
         complain(f"plugin '{record.name}' cannot be loaded: {record.reason}")
     for sentence in [*told["faults"], *faults]:
         complain(sentence)
-    if failed or told["faults"] or faults:
+    if failed or told["faults"] or faults or invocation.command_faults:
         raise click.exceptions.Exit(FAILED)
 
 
+def _lint(
+    registry: Registry, now: datetime, days: Calendars, usual: Mapping[str, timedelta]
+) -> list[ScheduleFinding]:
+    declared = [Forecast.declared(one, days) for one in registry.schedules.values()]
+    return lint([one for one in declared if not one.unread], registry.jobs, usual, now)
+
+
+def _server_findings(invocation: Invocation, found: Inspection | None) -> list[Finding]:
+    if found is None:
+        return []
+    apps = bool(invocation.registry.apps)
+    return list(database_findings(found, invocation.settings, apps=apps))
+
+
+def _print_server_findings(findings: Sequence[Finding]) -> list[str]:
+    """Remark what is worth knowing of the database; return what is at fault."""
+    for finding in findings:
+        if not finding.fault:
+            remark(finding.sentence)
+    return [finding.sentence for finding in findings if finding.fault]
+
+
+def _app_faults(invocation: Invocation, tried: bool) -> list[str]:
+    """Remark why apps cannot be served here; return a sentence where their process dies at once."""
+    apps = invocation.registry.apps
+    if not (apps and invocation.settings.apps.enabled):
+        return []
+    if sentence := missing():
+        remark(f"the apps at {', '.join(sorted(apps))} cannot be served: {sentence}")
+        return []
+    fault = fault_of_apps(invocation) if tried else None
+    return [] if fault is None else [fault]
+
+
 def _write_text(
-    registry: Registry, records: Sequence[PluginRecord], file: Path | None, now: datetime
+    registry: Registry,
+    records: Sequence[PluginRecord],
+    file: Path | None,
+    now: datetime,
+    days: Calendars,
 ) -> None:
     write(f"settings  {file or 'no file: defaults and environment'}")
     write(f"plugins   {', '.join(_plugins(records)) or 'none'}")
-    write(f"jobs      {len(registry.jobs)}, with {len(registry.schedules)} schedules")
+    schedules = len(registry.schedules)
+    write(f"jobs      {len(registry.jobs)}, with {schedules} schedule{'s' * (schedules != 1)}")
+    write(f"timezone  {default_zone()}, of triggers that name none")
     by_hand = _by_hand(registry)
     if quiet := [job.name for job in by_hand if not job.unscheduled]:
         write(f"by hand   {', '.join(quiet)}", wrap=True)
@@ -105,21 +167,24 @@ def _write_text(
         if job.unscheduled:
             write(styled(f"job '{job.name}' has no schedule: {job.unscheduled}", "yellow"))
     write()
-    write_table(_COLUMNS, _rows(registry, now), "no schedule: jobs run when they are triggered")
+    write_table(
+        _COLUMNS, _rows(registry, now, days), "no schedule: jobs run when they are triggered"
+    )
 
 
 def _silence(registry: Registry, known: Unheard | None) -> Iterator[str]:
     """Yield a sentence where what there is to tell reaches nobody."""
     if not registry.notifiers:
         yield (
-            "nobody hears what goes wrong, nor what jobs have to say: no plugin brings a notifier; "
-            "it is kept in the database (pip install sereno-notify brings mail and webhooks)"
+            "nobody hears what goes wrong, nor what jobs have to say, which is kept in the "
+            "database alone: no plugin brings a notifier (sereno-notify does, once "
+            "[plugins.notify] names webhooks or emails)"
         )
     if known is not None and known.messages and known.newest is not None:
         yield (
             f"nobody has heard {known.messages} message{'s' * (known.messages != 1)} of jobs, the "
-            f"last of {exact(known.newest)}: no notifier carried them, or no route led to one; "
-            "they are in sereno.message, with no carriers"
+            f"last of {exact(known.newest)}: no plugin or notifier carried them, or no "
+            "route led to one; they are in sereno.message, with no carriers"
         )
 
 
@@ -165,21 +230,25 @@ def _by_hand(registry: Registry) -> list[Job]:
     return [job for name, job in registry.jobs.items() if name not in scheduled and not job.after]
 
 
-def _rows(registry: Registry, now: datetime) -> Iterator[list[Cell]]:
+def _rows(registry: Registry, now: datetime, days: Calendars) -> Iterator[list[Cell]]:
     for declared in registry.schedules.values():
-        forecast = Forecast.declared(declared)
+        forecast = Forecast.declared(declared, days)
         if not declared.enabled:
-            yield [forecast.name, forecast.version.trigger, word("disabled"), ""]
+            yield [forecast.name, forecast.written, word("disabled"), ""]
             continue
         found = list(slots(forecast, now, _SLOTS))
+        unread = ", ".join(forecast.unread)
+        apart = f"without the days of {unread}, which the settings do not have" if unread else ""
         if not found:
-            yield [forecast.name, forecast.version.trigger, "none is to come", ""]
+            yield [forecast.name, forecast.written, "none is to come", apart]
         for n, slot in enumerate(found):
-            named = [forecast.name, forecast.version.trigger] if n == 0 else ["", ""]
-            yield [*named, exact(slot.at), slot.note]
+            named = [forecast.name, forecast.written] if n == 0 else ["", ""]
+            yield [*named, exact(slot.at), slot.note or (apart if n == 0 else "")]
 
 
-def _as_json(registry: Registry, records: Sequence[PluginRecord], now: datetime) -> dict[str, Any]:
+def _as_json(
+    registry: Registry, records: Sequence[PluginRecord], now: datetime, days: Calendars
+) -> dict[str, Any]:
     return {
         "plugins": [
             {"name": r.name, "version": r.version, "state": r.state, "reason": r.reason}
@@ -194,7 +263,7 @@ def _as_json(registry: Registry, records: Sequence[PluginRecord], now: datetime)
                 "origin": declared.origin,
                 "enabled": declared.enabled,
                 "trigger": declared.schedule.trigger.text,
-                "slots": [s.at for s in slots(Forecast.declared(declared), now, _SLOTS)],
+                "slots": [s.at for s in slots(Forecast.declared(declared, days), now, _SLOTS)],
             }
             for declared in registry.schedules.values()
         ],

@@ -18,8 +18,17 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("demo", "demo", "See it work: a database, plugins and work of its own."),
         CommandEntry("check", "check", "Check settings and plugins, and print the next slots."),
         CommandEntry("migrate", "migrate", "Bring the database's schema to this version."),
+        CommandEntry("grants", "grants", "Print or apply what a database role must be granted."),
         CommandEntry("verify", "verify", "Prove that every slot has one verdict."),
+        CommandEntry("rehearse", "rehearse", "Play the coming days: what would wait or be late."),
         CommandEntry("cluster", "cluster", "Show the replicas, and which of them leads."),
+        CommandEntry("lead", "lead", "Hand the lead to a replica."),
+        CommandEntry("drain", "drain", "Have a replica take no part, until it is undone."),
+        CommandEntry("maintenance", "maintenance", "Have all replicas rest, with a reason."),
+        CommandEntry(
+            "new-cluster", "new_cluster", "Make a copy of a database a cluster of its own."
+        ),
+        CommandEntry("support", "support", "Write a file that tells others how things stand."),
         CommandEntry("plugins", "plugins", "List the plugins, and why one is not loaded."),
     ),
     "Jobs and schedules": (
@@ -29,6 +38,8 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("pause", "pause", "Stop a job's schedules from firing."),
         CommandEntry("resume", "resume", "Let them fire again."),
         CommandEntry("schedule", "schedule", "Add, change, remove and list schedules."),
+        CommandEntry("calendar", "calendar", "Days that schedules share, such as holidays."),
+        CommandEntry("blackout", "blackout", "Have no slot run for a while, with a reason."),
         CommandEntry("audit", "audit", "List who changed what, and why."),
     ),
     "Runs": (
@@ -37,6 +48,8 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("logs", "logs", "Print what runs have said, and follow what they say."),
         CommandEntry("cancel", "cancel", "Stop a run, or every run that a filter is of."),
         CommandEntry("retry", "retry", "Queue finished runs again, with the same params."),
+        CommandEntry("backfill", "backfill", "Run slots that were missed or never due."),
+        CommandEntry("backfills", "backfills", "List the back-fills, and stop one."),
         CommandEntry("bulks", "bulks", "List the changes of many runs, and stop one."),
     ),
     "Plugins": (

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import click
 
-from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.output import write, write_json, write_table
@@ -13,6 +12,7 @@ from sereno.cli.table import TableColumn
 from sereno.engine.drift import foresee
 from sereno.model.drift import Drift
 from sereno.model.schedule_spec import ScheduleSpec
+from sereno.observe.complaint import FAILED
 from sereno.store.pool import Database
 
 _COLUMNS = (

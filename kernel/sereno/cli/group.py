@@ -11,7 +11,7 @@ from sereno.cli.failure import reported
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import global_options, global_parameters
 from sereno.cli.plugin_commands import plugin_commands
-from sereno.cli.streams import prepare_streams, read_arguments, undecodable
+from sereno.model.streams import prepare_streams, read_arguments, undecodable
 from sereno.model.suggestion import suggestion
 
 
@@ -56,6 +56,7 @@ class SerenoGroup(click.Group):
         if args is None:
             prepare_streams()
             args = read_arguments()
+            extra.setdefault("obj", Invocation(own_process=True))
         return super().main(args, *rest, **extra)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:

@@ -16,14 +16,17 @@ from sereno.settings import EMBEDDED, EMBEDDED_DEMO, Settings, load_settings
 class Invocation:
     """One call, and what the commands of plugins find as ``ctx.obj``.
 
-    `flags`: dotted settings that flags gave. `additions`: commands of plugins, once asked for.
-    `resources`: left when the call ends.
+    `flags`: dotted settings that flags gave. `own_process`: it is all that this process is for.
+    `additions`: commands of plugins, once asked for; `command_faults`: what kept one from adding
+    its own. `resources`: left when the call ends.
     """
 
     config: Path | None = None
     debug: bool = False
+    own_process: bool = False
     flags: dict[str, Any] = field(default_factory=dict)
     additions: dict[str, Any] | None = None
+    command_faults: list[str] = field(default_factory=list)
     resources: ExitStack = field(default_factory=ExitStack)
 
     @cached_property

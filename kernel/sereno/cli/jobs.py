@@ -1,7 +1,8 @@
 """``sereno jobs``: what there is, when it runs next, and how it went last."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 import click
 import msgspec
@@ -15,6 +16,8 @@ from sereno.cli.query import ask
 from sereno.cli.table import Cell, TableColumn
 from sereno.client import Client, JobView, Overdue, ScheduleView
 from sereno.client.verbs import known_plugin
+from sereno.model.errors import NotFoundError
+from sereno.model.suggestion import suggestion
 
 _COLUMNS = (
     TableColumn("job"),
@@ -25,17 +28,29 @@ _COLUMNS = (
     TableColumn("ended", drop=1),
     TableColumn("took", drop=3, right=True),
     TableColumn("plugin", drop=4),
+    TableColumn("title", drop=5, cut=True),
     TableColumn("overdue by"),
 )
+_TITLE = 8
+"""Where the title stands, which is shown where a job has one."""
 
 
 @click.command("jobs")
+@click.argument("name", metavar="[JOB|PATTERN]", required=False)
 @click.option("--plugin", metavar="NAME", help="Only the jobs of this plugin.")
+@click.option("--tag", metavar="TAG", help="Only the jobs that have this tag.")
 @click.option("--all", "everything", is_flag=True, help="Also jobs that are declared no more.")
 @as_json
 @pass_invocation
-def command(invocation: Invocation, plugin: str | None, everything: bool, as_json: bool) -> None:
-    """List the jobs: schedule, next slot, last run."""
+def command(
+    invocation: Invocation,
+    name: str | None,
+    plugin: str | None,
+    tag: str | None,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """List the jobs, those like 'etl.*' or all: schedule, next slot, last run."""
 
     async def question(client: Client) -> tuple[list[JobView], dict[str, Overdue]]:
         return await client.jobs(), await client.overdue()
@@ -43,7 +58,10 @@ def command(invocation: Invocation, plugin: str | None, everything: bool, as_jso
     found, overdue = ask(invocation, question)
     if plugin is not None:
         known_plugin(plugin, {*invocation.plugins.records, *(j.plugin for j in found)})
+    if name is not None:
+        found = _meant(name, found)
     found = [j for j in found if (everything or j.present) and plugin in (None, j.plugin)]
+    found = [j for j in found if tag is None or tag in j.tags]
     if as_json:
         write_json([_as_json(job, overdue) for job in found])
         return
@@ -51,12 +69,24 @@ def command(invocation: Invocation, plugin: str | None, everything: bool, as_jso
     columns: tuple[TableColumn, ...] = _COLUMNS
     if not overdue:
         rows, columns = [row[:-1] for row in rows], columns[:-1]
+    if not any(job.title for job in found):
+        rows = [row[:_TITLE] + row[_TITLE + 1 :] for row in rows]
+        columns = columns[:_TITLE] + columns[_TITLE + 1 :]
     write_table(columns, rows, _none(plugin))
     for job in found:
         if job.name in overdue:
             write(
                 styled(f"overdue: job '{job.name}', {overdue[job.name].because}", "red"), wrap=True
             )
+
+
+def _meant(name: str, known: Sequence[JobView]) -> list[JobView]:
+    """Return the jobs that `name` stands for; raises NotFoundError where there is none."""
+    found = [job for job in known if fnmatchcase(job.name, name)]
+    if not found:
+        hint = suggestion(name, [job.name for job in known], "; `sereno jobs --all` lists them")
+        raise NotFoundError(f"no job is '{name}'{hint}")
+    return found
 
 
 def _none(plugin: str | None) -> str:
@@ -80,6 +110,7 @@ def _rows(job: JobView, overdue: dict[str, Overdue]) -> Iterator[list[Cell]]:
         moment(job.last_end_at, job.now),
         lasting(job.last_duration),
         job.plugin if job.present else styled(f"{job.plugin} (gone)", "yellow"),
+        job.title,
         Text(lasting(overdue[job.name].by), style="bold red") if job.name in overdue else "",
     ]
     first: list[Cell] = [
@@ -102,7 +133,7 @@ def _label(schedule: ScheduleView, job: JobView) -> str:
 
 
 def _slot(schedule: ScheduleView, now: datetime) -> list[Cell]:
-    text = schedule.definition.trigger
+    text = schedule.written or schedule.definition.trigger
     if schedule.state != "active":
         until = moment(schedule.paused_until, now) if schedule.paused_until else ""
         return [text, word(schedule.state), f"until {until}" if until else ""]

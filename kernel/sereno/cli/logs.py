@@ -7,7 +7,6 @@ import click
 import msgspec
 from rich.text import Text
 
-from sereno.cli.failure import INTERRUPTED
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
@@ -16,6 +15,7 @@ from sereno.cli.output import styled, write, write_json
 from sereno.cli.query import ask
 from sereno.client import Client, LogEntry, LogFilter
 from sereno.model.text import visible_line
+from sereno.observe.complaint import INTERRUPTED
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 _LAST = timedelta(seconds=1)

@@ -6,11 +6,12 @@ import sys
 import click
 import msgspec
 
-from sereno.cli.failure import FAILED, complain, remark
+from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import write, write_json
 from sereno.cli.plugin_tables import migrate_plugins, write_plugins
+from sereno.observe.complaint import FAILED, complain
 from sereno.store.migrator import Migrated, migrate
 
 

@@ -13,7 +13,7 @@ from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import title, write, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.table import TableColumn
-from sereno.client import Client, ScheduleView
+from sereno.client import BlackoutView, Client, ScheduleView
 from sereno.model.errors import NotFoundError, StoreError
 
 _COLUMNS = (
@@ -28,6 +28,7 @@ _COLUMNS = (
 class _Stored:
     schedules: list[ScheduleView]
     now: datetime
+    blackouts: list[BlackoutView]
 
 
 @click.command("next")
@@ -58,9 +59,9 @@ def command(invocation: Invocation, job: str, count: int, as_json: bool) -> None
 def _schedules(invocation: Invocation, name: str) -> tuple[list[Forecast], datetime]:
     stored = _stored(invocation, name)
     if stored is not None and stored.schedules:
-        return [Forecast.stored(s) for s in stored.schedules], stored.now
+        return [Forecast.stored(s, stored.blackouts) for s in stored.schedules], stored.now
     now = system_time() if stored is None else stored.now
-    found = forecasts(invocation.registry, name)
+    found = forecasts(invocation.registry, name, invocation.settings.shared.calendars)
     if not found:
         job = invocation.registry.job(name)
         raise NotFoundError(
@@ -79,7 +80,7 @@ def _stored(invocation: Invocation, name: str) -> _Stored | None:
             found = await client.schedules(name)
         except NotFoundError:
             found = []
-        return _Stored(found, await client.now())
+        return _Stored(found, await client.now(), await client.blackouts())
 
     if invocation.is_embedded and not invocation.embedded.is_running():
         return None  # nothing is worth starting a server for this

@@ -10,6 +10,7 @@ import click
 from sereno.cli.invocation import Invocation
 from sereno.model.duration import parse_duration
 from sereno.model.errors import TriggerError
+from sereno.model.spread import parse_spread
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -115,5 +116,18 @@ class _Duration(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
 
 
+class _Spread(_Duration):
+    """A duration of jitter: 30s, or ±30s."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return parse_spread(value)
+        except TriggerError as error:
+            self.fail(str(error), param, ctx)
+
+
 RUN = _Run()
+SPREAD = _Spread()
 DURATION = _Duration()

@@ -24,6 +24,7 @@ _STYLES = {
     "loaded": "green",
     "leader": "bold green",
     "ran": "green",
+    "backfilled": "green",
     "running": "cyan",
     "waiting": "cyan",
     "late": "yellow",
@@ -48,8 +49,13 @@ _LEAST_WIDTH, _USUAL_WIDTH = 20, 80
 
 def write_json(value: Any) -> None:
     """Write `value` as one JSON document: instants in UTC, durations in seconds."""
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return what `write_json` writes."""
     plain = _plain(msgspec.to_builtins(value, builtin_types=(timedelta,)))
-    click.echo(visible_json(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()))
+    return visible_json(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

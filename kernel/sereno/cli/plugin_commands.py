@@ -20,6 +20,8 @@ def plugin_commands(invocation: Invocation) -> dict[str, click.Command]:
     """
     if invocation.additions is None:
         invocation.additions = _found(invocation)
+        for fault in invocation.command_faults:
+            remark(fault)
     return invocation.additions
 
 
@@ -36,10 +38,12 @@ def _found(invocation: Invocation) -> dict[str, click.Command]:
         except KeyboardInterrupt:
             raise
         except ConfigurationError as error:
-            remark(f"plugin '{plugin}': its commands are left out: {message(error, 1_000)}")
+            fault = f"plugin '{plugin}': its commands are left out: {message(error, 1_000)}"
+            invocation.command_faults.append(fault)
             continue
         except BaseException as error:  # SystemExit in a hook is one plugin's fault
-            remark(f"plugin '{plugin}': sereno_register_commands: {sentence(error, 1_000)}")
+            fault = f"plugin '{plugin}': sereno_register_commands: {sentence(error, 1_000)}"
+            invocation.command_faults.append(fault)
             continue
         for command in answer:
             if not isinstance(command, click.Command) or not command.name:

@@ -1,6 +1,7 @@
 """What `check`, `plugins` and `migrate` tell of plugins and the database."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from sereno.cli.invocation import Invocation
@@ -9,14 +10,30 @@ from sereno.cli.query import ask_database
 from sereno.cli.refusals import refused_here
 from sereno.model.errors import SchemaError, SerenoError, StoreError, StoreUnavailableError
 from sereno.settings import redact
+from sereno.store.inspection import Inspection, inspect, usual_durations
 from sereno.store.messages import Unheard, unheard
 from sereno.store.migrator import migrate_plugin
-from sereno.store.orphans import OrphanedSchedules, orphaned_schedules, schedule_orphans
+from sereno.store.orphans import (
+    OrphanedRuns,
+    OrphanedSchedules,
+    orphaned_runs,
+    orphaned_schedules,
+    run_orphans,
+    schedule_orphans,
+)
 from sereno.store.plugin_schemas import PluginSchema, orphans, plugin_schemas
 from sereno.store.pool import Database
 from sereno.store.refusals import Refusal, refused
 
-_Answer = tuple[list[PluginSchema], dict[str, Refusal], Unheard, list[OrphanedSchedules]]
+_Answer = tuple[
+    list[PluginSchema],
+    dict[str, Refusal],
+    Unheard,
+    list[OrphanedSchedules],
+    list[OrphanedRuns],
+    Inspection | None,
+    dict[str, timedelta],
+]
 
 _PATIENCE = 5.0
 """Seconds that a database has to answer `sereno check`, which does without one."""
@@ -24,24 +41,28 @@ _PATIENCE = 5.0
 
 def database_facts(invocation: Invocation) -> dict[str, Any]:
     """Return what the database knows of plugins: `asked`, `why` it was not, `faults` of installed
-    plugins' tables and `orphans`, tables and schedules, in sentences; and `refused`: why, by
-    plugin, of those whose declarations it did not take; and how many messages of jobs are
-    `unheard`.
+    plugins' tables and `orphans`, tables, schedules and queued runs, in sentences; and `refused`:
+    why, by plugin, of those whose declarations it did not take; and how many messages of jobs are
+    `unheard`; what its server and role are, `inspection`, and how long runs of jobs take, `usual`.
 
     An embedded PostgreSQL is not started for it.
     """
     told: dict[str, Any] = {"asked": False, "why": None, "faults": [], "orphans": []}
-    told |= {"refused": {}, "unheard": None}
+    told |= {"refused": {}, "unheard": None, "inspection": None, "usual": {}}
     if invocation.is_embedded and not _runs(invocation):
         return told
 
     async def question(db: Database) -> _Answer:
         async with asyncio.timeout(_PATIENCE):
             idle = await orphaned_schedules(db, invocation.registry.jobs)
-            return await plugin_schemas(db), await refused(db), await unheard(db), idle
+            left = await orphaned_runs(db, invocation.registry.jobs)
+            seen = await inspect(db, invocation.settings.leader_database_url)
+            usual = await usual_durations(db)
+            schemas, refusals = await plugin_schemas(db), await refused(db)
+            return schemas, refusals, await unheard(db), idle, left, seen, usual
 
     try:
-        found, refusals, silent, idle = ask_database(invocation, question)
+        found, refusals, silent, idle, left, seen, usual = ask_database(invocation, question)
     except SchemaError:
         told["why"] = "it has no schema of this version yet: `sereno migrate`"
         return told
@@ -58,8 +79,11 @@ def database_facts(invocation: Invocation) -> dict[str, Any]:
         for schema in found
         if schema.fault is not None and schema.plugin in invocation.registry.migrations
     ]
-    told["orphans"] = [*schedule_orphans(idle, _unasked(invocation)), *_orphans(invocation, found)]
+    unasked = _unasked(invocation)
+    told["orphans"] = [*schedule_orphans(idle, unasked), *run_orphans(left, unasked)]
+    told["orphans"] += _orphans(invocation, found)
     told["unheard"] = silent
+    told["inspection"], told["usual"] = seen, usual
     return told
 
 

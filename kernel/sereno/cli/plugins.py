@@ -5,13 +5,14 @@ import sys
 import click
 import msgspec
 
-from sereno.cli.failure import complain, remark
+from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import word, write_json, write_table
 from sereno.cli.plugin_tables import database_facts
 from sereno.cli.table import Cell, TableColumn
 from sereno.model.errors import ConfigurationError, PluginError
+from sereno.observe.complaint import complain
 from sereno.plugins import PluginRecord
 
 _COLUMNS = (
@@ -34,6 +35,7 @@ def command(invocation: Invocation, as_json: bool) -> None:
     """
     fault = ""
     jobs: dict[str, list[str]] = {}
+    titles: dict[str, dict[str, str]] = {}
     try:
         registry = invocation.registry
     except (ConfigurationError, PluginError) as error:
@@ -46,8 +48,15 @@ def command(invocation: Invocation, as_json: bool) -> None:
         records = [*registry.plugins.failed(told["refused"]).records.values()]
         for name, plugin in registry.plugin_of.items():
             jobs.setdefault(plugin, []).append(name)
+            if title := registry.jobs[name].title:
+                titles.setdefault(plugin, {})[name] = title
     if as_json:
-        write_json([{**_record(record), "jobs": jobs.get(record.name, [])} for record in records])
+        write_json(
+            [
+                {**_record(r), "jobs": jobs.get(r.name, []), "titles": titles.get(r.name, {})}
+                for r in records
+            ]
+        )
     else:
         rows: list[list[Cell]] = [
             [r.name, r.version or "-", word(r.state), _count(r, jobs), r.distribution, r.reason]

@@ -8,6 +8,7 @@ from sereno.cli.invocation import Invocation
 from sereno.cli.schedule_fit import declared_job
 from sereno.client import Client
 from sereno.client.declarations import Declarations
+from sereno.client.verbs import places_of
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.job import Job
 from sereno.plugins import learn_all_kinds
@@ -37,7 +38,13 @@ class CallDeclarations(Declarations):
 
 def ask(invocation: Invocation, question: Callable[[Client], Awaitable[T]]) -> T:
     """Return what `question` finds through a client of this call's database."""
-    return ask_database(invocation, lambda db: question(Client(db, CallDeclarations(invocation))))
+    settings = invocation.settings
+
+    def client(db: Database) -> Client:
+        most, places = settings.max_backfill, places_of(settings)
+        return Client(db, CallDeclarations(invocation), max_backfill=most, places=places)
+
+    return ask_database(invocation, lambda db: question(client(db)))
 
 
 def ask_database(invocation: Invocation, question: Callable[[Database], Awaitable[T]]) -> T:

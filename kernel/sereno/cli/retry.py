@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from sereno.cli.bulk_follower import bulk_options, change_many, is_bulk
+from sereno.cli.chain_page import follow_chain
 from sereno.cli.invocation import Invocation
 from sereno.cli.options import RUN, as_json, pass_invocation
 from sereno.cli.output import write, write_json
@@ -19,6 +20,9 @@ from sereno.client import Client, RunDetail
 @click.command("retry")
 @click.argument("run", type=RUN, required=False)
 @filter_options(param="Of RUN: a secret param, which was not kept. Else: only with this param.")
+@click.option(
+    "--chain", is_flag=True, help="What failed of RUN's chain; what succeeded is not run."
+)
 @bulk_options
 @waiting_options
 @as_json
@@ -27,6 +31,7 @@ def command(
     invocation: Invocation,
     /,
     run: int | None,
+    chain: bool,
     reason: str | None,
     yes: bool,
     wait: bool,
@@ -41,6 +46,8 @@ def command(
     is as the options say, once that is confirmed. Exit code 1 when the run is not over yet.
     """
     check_waiting(wait, timeout)
+    if chain and (run is None or narrowed["pairs"]):
+        raise click.UsageError("--chain is of one run, and takes no -p; name it")
     if is_bulk(run, narrowed, beside=("pairs",)):
         if wait:
             raise click.UsageError("--wait is for one run; many are followed until all are queued")
@@ -49,6 +56,9 @@ def command(
     if reason is not None:
         raise click.UsageError("--reason is for many runs: one that is queued again keeps none")
     assert run is not None  # noqa: S101 - is_bulk has told
+    if chain:
+        _again_chain(invocation, run, timeout, wait=wait, as_json=as_json)
+        return
     new = _again(invocation, run, narrowed["pairs"])
     if wait:
         follow(invocation, new.id, timeout, reveal=reveal, as_json=as_json)
@@ -56,6 +66,22 @@ def command(
         write_json({**new.facts(), "again": run})
     else:
         write(f"run {new.id} of job '{new.job}' is queued, with the params of run {run}")
+
+
+def _again_chain(
+    invocation: Invocation, run: int, timeout: timedelta | None, *, wait: bool, as_json: bool
+) -> None:
+    found = ask(invocation, lambda client: client.retry_chain(run))
+    if wait:
+        follow_chain(invocation, run, timeout, whole=True, as_json=as_json)
+    elif as_json:
+        write_json({"run": run, "steps": found.steps, "children": found.children})
+    else:
+        for old, new in found.steps.items():
+            write(f"run {new} is queued, with the params of run {old}")
+        if found.children:
+            write(f"{found.children:,} runs of fan-outs are queued again")
+        write(f"`sereno show {run} --chain` tells of them")
 
 
 def _again(invocation: Invocation, run: int, pairs: tuple[str, ...]) -> RunDetail:

@@ -1,15 +1,19 @@
 """``sereno run``: one replica, until it is told to stop."""
 
-import asyncio
+import os
+import sys
 
 import click
+import msgspec
 
-from sereno.app import serve
-from sereno.cli.ending import ends_in_the_log
-from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
-from sereno.cli.loop import new_event_loop
 from sereno.cli.options import flag, pass_invocation
+from sereno.model.installed import hand_over
+from sereno.model.lazy import lazy
+from sereno.model.replica_order import VARIABLE, ReplicaOrder
+
+_MAX_VARIABLE = 100_000
+"""Bytes: Linux takes 131,072 in one variable of the environment."""
 
 
 @click.command("run")
@@ -20,9 +24,31 @@ from sereno.cli.options import flag, pass_invocation
 @pass_invocation
 def command(invocation: Invocation) -> None:
     """Run a replica: lead or stand by, until SIGTERM or Ctrl-C; its runs may end first."""
+    order = ReplicaOrder(
+        installed=hand_over(),
+        config=str(invocation.config) if invocation.config is not None else None,
+        flags=invocation.flags,
+        debug=invocation.debug,
+    )
+    if os.environ.pop(VARIABLE, None) is None and invocation.own_process:
+        _become(order)
+    # Where this process is somebody else's, as a test's, the replica runs in it as it is.
+    raise click.exceptions.Exit(lazy("sereno.app.replica").run(order))
+
+
+def _become(order: ReplicaOrder) -> None:
+    """Begin this process anew, as a replica; return where the order is too long for that.
+
+    The number of the process, its arguments and what it may do stay. What is left behind is all
+    that only a command needs: click and the reading of plugins' metadata, 2.2 MB for months.
+    """
+    encoded = msgspec.json.encode(order)
+    if not sys.executable or len(encoded) > _MAX_VARIABLE:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.environ[VARIABLE] = encoded.decode()
     try:
-        with ends_in_the_log(invocation), asyncio.Runner(loop_factory=new_event_loop) as runner:
-            code = runner.run(serve(invocation.settings))
-    except SystemExit:  # a callback of a job: the log has named the runs
-        code = FAILED
-    raise click.exceptions.Exit(code)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself
+    except OSError:  # an environment that is nearly full
+        del os.environ[VARIABLE]

@@ -13,7 +13,7 @@ from sereno.client import RunFilter
 F = TypeVar("F", bound=Callable[..., Any])
 
 STATES = ("queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost")
-CAUSES = ("slot", "person", "program", "chain", "retry")
+CAUSES = ("slot", "person", "program", "chain", "retry", "backfill", "part")
 
 
 def filter_options(
@@ -32,6 +32,9 @@ def filter_options(
             "--cause", "causes", type=click.Choice(CAUSES), multiple=True, help="Only these causes."
         ),
         click.option("--schedule", metavar="NAME", help="Only those of this schedule."),
+        click.option(
+            "--tag", "tags", metavar="TAG", multiple=True, help="Only those that have this tag."
+        ),
         click.option(
             "--node", metavar="NAME", help="Only those on this replica: its label, or its id."
         ),

@@ -13,7 +13,7 @@ import click
 import msgspec
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from sereno.cli.failure import FAILED, INTERRUPTED, remark
+from sereno.cli.failure import remark
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import ended, lasting
 from sereno.cli.options import DURATION, reveal_option
@@ -24,6 +24,7 @@ from sereno.model.errors import StoreUnavailableError
 from sereno.model.run import FINAL
 from sereno.model.terminal import moves_its_cursor
 from sereno.model.text import visible, visible_line
+from sereno.observe.complaint import FAILED, INTERRUPTED
 from sereno.settings import redact
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -9,13 +9,31 @@ from rich.text import Text
 
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
-from sereno.cli.output import styled, title, word, write, write_facts, write_json
+from sereno.cli.output import styled, title, word, write, write_facts, write_json, write_table
 from sereno.cli.query import ask
 from sereno.cli.runs import progress
-from sereno.cli.table import Cell
-from sereno.client import AttemptView, Client, LogLine, RunDetail, Straggler, WarningView
+from sereno.cli.table import Cell, TableColumn
+from sereno.client import (
+    AttemptView,
+    Client,
+    LogLine,
+    PartView,
+    RunDetail,
+    Straggler,
+    WarningView,
+)
 from sereno.model.run import SNOOZED
 from sereno.model.snooze import MOST_SNOOZES
+
+_PARTS = (
+    TableColumn("at"),
+    TableColumn("run"),
+    TableColumn("state"),
+    TableColumn("took"),
+    TableColumn("error", grows=True),
+)
+
+_MOST_ATTEMPTS = 20
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
@@ -41,14 +59,26 @@ def show(invocation: Invocation, run_id: int, lines: int, *, reveal: bool, as_js
                 "yellow",
             )
         )
+    if run.parts:
+        title("parts")
+        write_table(_PARTS, [_part(part, run.now) for part in run.parts])
     print_outcome(run)
+
+
+def _part(part: PartView, now: datetime) -> list[Cell]:
+    took = ""
+    if part.started_at is not None:
+        took = lasting((part.finished_at or now) - part.started_at)
+    return [part.place or "?", str(part.run), word(part.state), took, part.error or ""]
 
 
 def print_outcome(run: RunDetail) -> None:
     """Print attempts, warnings, result, error and log."""
     if run.attempts:
         title("attempts")
-        for attempt in [*run.attempts, _last(run)]:
+        if (earlier := len(run.attempts) - _MOST_ATTEMPTS) > 0:
+            write(styled(f"{earlier:,} before these, --json has them", "dim"))
+        for attempt in [*run.attempts[-_MOST_ATTEMPTS:], _last(run)]:
             write(_attempt(attempt, run.now))
     _print_warnings(run)
     if run.result is not None:
@@ -85,7 +115,15 @@ def _facts(run: RunDetail) -> Iterator[tuple[str, Cell | None]]:
         "cause",
         f"{run.cause}, asked for by {run.requested_by}" if run.requested_by else run.cause,
     )
+    if run.part_of is not None:
+        yield "part", f"of run {run.part_of}, at '{run.place}'"
+    yield "title", run.title or None
+    yield "owner", run.owner or None
+    yield "runbook", run.runbook or None
+    yield "tags", ", ".join(sorted({*run.tags, *run.job_tags, *run.schedule_tags})) or None
     yield "repeats", f"run {run.repeats}" if run.repeats is not None else None
+    yield "alone", "what is chained after it does not run" if run.alone else None
+    yield "back-fill", str(run.backfill) if run.backfill is not None else None
     if run.slot is not None:
         yield "slot", f"{exact(run.slot)} of schedule '{run.schedule or '?'}'"
     if run.verdict is not None:
@@ -95,21 +133,32 @@ def _facts(run: RunDetail) -> Iterator[tuple[str, Cell | None]]:
         )
     yield "queued", exact(run.queued_at, fine=True)
     if run.state == "queued":
-        yield "starts", f"{exact(run.run_at)}, at the earliest"
+        by = f", or by {exact(run.start_by)}" if run.start_by and not run.attempt else ""
+        yield "starts", f"{exact(run.run_at)}, at the earliest{by}"
     yield "started", exact(run.started_at, fine=True)
     yield "finished", exact(run.finished_at, fine=True)
     if run.started_at is not None:
         yield "took", lasting((run.finished_at or run.now) - run.started_at)
+    if run.stalled_since is not None:
+        silent = lasting(run.now - run.stalled_since)
+        yield "stalled", styled(f"it has said nothing for {silent}", "yellow")
     lost = f", {run.losses} lost" if run.losses else ""
     yield "attempt", f"{run.attempt}{lost}" if run.attempt else "none has begun"
     snoozes = sum(one.state == SNOOZED for one in run.attempts)
     yield "put itself off", f"{snoozes:,} of at most {MOST_SNOOZES:,} times" if snoozes else None
-    yield "replica", f"{run.node}, term {run.term}" if run.node else None
+    handed = "handed to " if run.state == "queued" else ""
+    yield "replica", f"{handed}{run.node}, term {run.term}" if run.node else None
     yield "params", pretty(run.params) if run.params else None
     yield "upstream", pretty(run.upstream) if run.upstream else None
     yield "priority", str(run.priority) if run.priority else None
-    yield "unique key", run.unique_key
+    held = f", held until {exact(run.held_until)}" if run.held_until else ""
+    yield "unique key", f"{run.unique_key}{held}" if run.unique_key else None
     yield "in turn with", run.concurrency_key
+    yield "waits, as", run.waits_for_key
+    yield "only at", run.only_at
+    if run.state == "queued" and run.node is None and (run.place or run.only_at):
+        yield "waits for", f"its turn, or a replica with room, at '{run.place or run.only_at}'"
+    yield "waits", run.waits_for_node
     yield "trace", run.trace_context
     yield "progress", progress(run)
     yield "checkpoint", None if run.checkpoint is None else pretty(run.checkpoint)

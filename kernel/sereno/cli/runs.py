@@ -7,7 +7,7 @@ import click
 from rich.text import Text
 
 from sereno.cli.invocation import Invocation
-from sereno.cli.moments import ended, lasting, moment
+from sereno.cli.moments import ended, exact, lasting, moment
 from sereno.cli.options import as_json, pass_invocation
 from sereno.cli.output import styled, word, write_json, write_table
 from sereno.cli.query import ask
@@ -105,6 +105,10 @@ def _row(run: RunView, now: datetime) -> list[Cell]:
 def remark(run: RunView) -> Text:
     """Return what is worth a word: progress while it runs, the error when it failed, and else how
     often it has warned."""
+    if run.stalled_since is not None:
+        said = progress(run)
+        silent = f"silent since {exact(run.stalled_since)}"
+        return styled(f"{silent}: {said}" if said else silent, "yellow")
     if run.state == "running":
         return styled(progress(run), "cyan")
     if run.error:

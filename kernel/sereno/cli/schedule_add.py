@@ -21,6 +21,8 @@ from sereno.triggers import parse
 @click.argument("job")
 @click.argument("trigger", nargs=-1, required=True)
 @click.option("--label", default="", metavar="LABEL", help="Its name is then JOB@LABEL.")
+@click.option("--except-on", multiple=True, metavar="CALENDAR", help="Not on its days; repeat.")
+@click.option("--only-on", multiple=True, metavar="CALENDAR", help="On its days alone; repeat.")
 @schedule_options
 @as_json
 @pass_invocation
@@ -29,11 +31,17 @@ def command(
     job: str,
     trigger: tuple[str, ...],
     label: str,
+    except_on: tuple[str, ...],
+    only_on: tuple[str, ...],
     pairs: tuple[str, ...],
     start: str | None,
     end: str | None,
     jitter: timedelta | None,
     policies: tuple[str, ...],
+    title: str | None,
+    tags: tuple[str, ...],
+    one_off: bool | None,
+    at_start: bool | None,
     reason: str,
     as_json: bool,
 ) -> None:
@@ -59,6 +67,12 @@ def command(
             end=None if end is None else read_instant(end, now),
             jitter=jitter,
             policies=chosen,
+            title=title or "",
+            tags=tags,
+            one_off=bool(one_off),
+            at_start=bool(at_start),
+            except_on=except_on,
+            only_on=only_on,
             reason=reason,
         )
 

@@ -24,7 +24,19 @@ from sereno.triggers import parse
 _SETTLED_AHEAD = timedelta(milliseconds=50)
 """How far ahead of now a change may begin to hold, as what is settled already is settled."""
 
-_PARTS = ("trigger", "params", "start", "end", "jitter", "policies", "all")
+_PARTS = (
+    "trigger",
+    "params",
+    "start",
+    "end",
+    "jitter",
+    "policies",
+    "title",
+    "tags",
+    "one_off",
+    "at_start",
+    "all",
+)
 
 
 @click.command("change")
@@ -48,6 +60,10 @@ def command(
     end: str | None,
     jitter: timedelta | None,
     policies: tuple[str, ...],
+    title: str | None,
+    tags: tuple[str, ...],
+    one_off: bool | None,
+    at_start: bool | None,
     reason: str,
     reset: tuple[str, ...],
     as_json: bool,
@@ -57,7 +73,20 @@ def command(
     A param or a policy that is not named stays as it is; --start none, --end none and --jitter 0s
     take these away. What is declared is kept, and --reset goes back to it.
     """
-    if not (trigger or start or end or jitter is not None or pairs or policies or reset):
+    given = (
+        trigger,
+        start,
+        end,
+        jitter,
+        title,
+        one_off,
+        at_start,
+        *pairs,
+        *policies,
+        *tags,
+        *reset,
+    )
+    if all(value is None for value in given):
         raise click.UsageError("nothing to change is named; `sereno schedule change --help`")
 
     async def question(client: Client) -> ScheduleChanged:
@@ -71,6 +100,10 @@ def command(
             end=_instant(end, now),
             jitter=UNSET if jitter is None else jitter,
             policies={} if job is None else read_policies(policies, job, f"schedule '{name}'"),
+            title=UNSET if title is None else title,
+            tags=tags or UNSET,
+            one_off=UNSET if one_off is None else one_off,
+            at_start=UNSET if at_start is None else at_start,
             reset=cast(tuple[Part, ...], reset),
             reason=reason,
         )

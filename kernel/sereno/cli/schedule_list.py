@@ -55,7 +55,7 @@ def _row(schedule: ScheduleView, now: datetime) -> list[Cell]:
         schedule.name,
         schedule.job,
         Text(_MAKERS.get(schedule.origin, schedule.origin) + changed),
-        definition.trigger,
+        schedule.written or definition.trigger,
         word(schedule.state),
         moment(schedule.next_slot if active else None, now),
         distance(schedule.next_slot if active else None, now),

@@ -1,6 +1,7 @@
 """Why a slot of a job did (not) run, in sentences."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from rich.text import Text
@@ -9,17 +10,20 @@ from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact, lasting
 from sereno.cli.output import styled, title, word, write, write_json
+from sereno.cli.policy_text import legible
 from sereno.cli.query import ask
 from sereno.cli.run_page import print_outcome
 from sereno.client import Client, Explanation, RuleView, RunDetail, SlotView
-from sereno.model.run import FINAL
+from sereno.model.errors import NotFoundError
+from sereno.model.run import FILLED, FINAL
 from sereno.triggers.occurrences import next_slot
 
 
 def show(
     invocation: Invocation, job: str, at: str, lines: int, *, reveal: bool, as_json: bool
 ) -> None:
-    """Print what became of `job`'s slots at the instant that the text `at` names."""
+    """Print what became of the slots of `job`, or of the schedule of that name, at the instant that
+    the text `at` names."""
 
     answer = ask(invocation, lambda client: _find(client, job, at, lines, reveal))
     if as_json:
@@ -39,6 +43,8 @@ def show(
             write(sentence, wrap=True)
     if not answer.rules:
         write(f"job '{job}' had no schedule at {exact(answer.at)}")
+        for slot in answer.slots:
+            write(_verdict(slot, answer), wrap=True)
     for run in answer.runs.values():
         if len(answer.runs) > 1:
             write(Text.assemble(f"Run {run.id}. ", _run(run)), wrap=True)
@@ -48,12 +54,31 @@ def show(
         print_outcome(run)
 
 
-async def _find(client: Client, job: str, at: str, lines: int, reveal: bool) -> Explanation:
-    await client.job(job)
+async def _find(client: Client, name: str, at: str, lines: int, reveal: bool) -> Explanation:
+    job = await _job_of(client, name)
     instant = read_instant(at, await client.now())
     if at.strip()[0] in "+-":
         instant = instant.replace(second=0, microsecond=0)
-    return await client.explain(job, instant, lines=lines, reveal=reveal)
+    answer = await client.explain(job, instant, lines=lines, reveal=reveal)
+    return answer if job == name else answer.of(name)
+
+
+async def _job_of(client: Client, name: str) -> str:
+    """Return the job that `name` is, or whose schedule; raises NotFoundError, as of a job."""
+    try:
+        return (await client.job(name)).name
+    except NotFoundError:
+        with suppress(NotFoundError):
+            for schedule in await client.schedules(name):
+                if schedule.name == name:  # it may be a pattern, too
+                    return schedule.job
+        raise
+
+
+def brief(trigger: str) -> str:
+    """Return a trigger for a sentence: one that holds the days of a calendar has thousands of
+    letters."""
+    return trigger if len(trigger) <= 200 else f"{trigger[:120]} ... {trigger[-40:]}"
 
 
 def _sentences(rule: RuleView, answer: Explanation) -> Iterator[Text | str]:
@@ -61,7 +86,7 @@ def _sentences(rule: RuleView, answer: Explanation) -> Iterator[Text | str]:
     due = answer.due[rule.name]
     for slot in found:
         yield _verdict(slot, answer)
-    if found:
+    if any(slot.verdict != FILLED for slot in found):
         yield _rule(rule)
         return
     if due is None:
@@ -69,7 +94,7 @@ def _sentences(rule: RuleView, answer: Explanation) -> Iterator[Text | str]:
         yield from _why_not_due(rule, answer)
     elif due > answer.now:
         yield f"The slot {exact(due)} of schedule '{rule.name}' is still to come."
-        yield f"It follows '{rule.definition.trigger}'."
+        yield f"It follows '{brief(rule.definition.trigger)}'."
     elif due > rule.settled_to:
         yield f"The slot {exact(due)} of schedule '{rule.name}' is due and has no verdict yet."
         yield "The next leader settles it; `sereno cluster` shows whether one leads."
@@ -88,6 +113,10 @@ def _verdict(slot: SlotView, answer: Explanation) -> Text:
         start = f"The slot is one of {slot.slots:,} of schedule '{slot.schedule}', {span}, all "
         return Text.assemble(styled(start), verdict, styled(reason), styled(decided))
     start = f"The slot {exact(slot.first_slot)} of schedule '{slot.schedule}' "
+    if slot.verdict == FILLED:
+        tail = f", {slot.reason}, at {exact(slot.decided_at)}: run {slot.run_id}."
+        filled = Text("was filled later", style=verdict.style)
+        return Text.assemble(styled(start), filled, styled(tail))
     if slot.verdict == "waiting":
         run = answer.runs.get(slot.run_id or 0)
         since = f", for {lasting(answer.now - slot.first_slot)}" if run is not None else ""
@@ -103,9 +132,9 @@ def _verdict(slot: SlotView, answer: Explanation) -> Text:
 
 def _rule(rule: RuleView) -> str:
     version = rule.definition
-    policies = ", ".join(f"{name} = {value}" for name, value in version.policies.items())
+    policies = ", ".join(f"{name} = {value}" for name, value in legible(version.policies).items())
     return (
-        f"It followed '{version.trigger}', version {version.version} of the schedule, by "
+        f"It followed '{brief(version.trigger)}', version {version.version} of the schedule, by "
         f"{rule.changed_by} at {exact(rule.changed_at)}"
         + (f" ({rule.reason})" if rule.reason else "")
         + (f", with {policies}." if policies else ".")
@@ -122,7 +151,7 @@ def _why_not_due(rule: RuleView, answer: Explanation) -> Iterator[str]:
     elif version.ends_at is not None and answer.at >= version.ends_at:
         yield f"Its window closed at {exact(version.ends_at)}."
     else:
-        yield f"It followed '{version.trigger}'."
+        yield f"It followed '{brief(version.trigger)}'."
         before = [s for s in answer.near if s.schedule == rule.name and s.last_slot < answer.at]
         if before:
             last = max(before, key=lambda s: s.last_slot)
@@ -137,11 +166,14 @@ def _run(run: RunDetail) -> Text:
         took = f" after {lasting((run.finished_at or run.now) - run.started_at)}"
     where = f" on '{run.node}'" if run.node else ""
     late = ""
-    if run.started_at is not None and run.slot is not None and run.attempt == 1:
+    if run.started_at is not None and run.cause == "slot" and run.slot and run.attempt == 1:
         late = f", started {lasting(run.started_at - run.slot)} after its slot"
     if run.state == "queued" and not run.attempt:
+        why = f"; {run.waits_for_key}" if run.waits_for_key else ""
         return Text.assemble(
-            "It is ", word(run.state), f", and starts {exact(run.run_at)} at the earliest."
+            "It is ",
+            word(run.state),
+            styled(f", and starts {exact(run.run_at)} at the earliest{why}."),
         )
     if not run.attempt:
         return Text.assemble("It ended unbegun: ", word(run.state), ".")

@@ -9,6 +9,11 @@ from sereno.client import Timeline
 
 def went_back(timeline: Timeline) -> str:
     """Return what is to be known of it, and what nobody can know."""
+    if timeline.beside:
+        return (
+            f"at {exact(timeline.seen_at)} `sereno new-cluster` made this a cluster of its own: "
+            "what was at work or due by then is the work of the one that it was copied from"
+        )
     until = _until(timeline.known_until)
     numbers = timeline.numbers.get("run.id")
     runs = "" if numbers is None else f", runs from {numbers + 1}"

@@ -6,7 +6,6 @@ from typing import Any
 import click
 import msgspec
 
-from sereno.cli.failure import FAILED
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
 from sereno.cli.options import DURATION, as_json, pass_invocation
@@ -16,6 +15,7 @@ from sereno.cli.table import TableColumn
 from sereno.cli.timeline import as_json as timeline_json
 from sereno.cli.timeline import went_back
 from sereno.client import Account
+from sereno.observe.complaint import FAILED
 
 _COLUMNS = (
     TableColumn("fault"),
@@ -51,11 +51,21 @@ def command(invocation: Invocation, since: timedelta, as_json: bool) -> None:
 
 
 def _print(account: Account) -> None:
-    write(f"since {exact(account.since)}, {account.schedules} schedules")
+    several = "s" * (account.schedules != 1)
+    write(f"since {exact(account.since)}, {account.schedules} schedule{several}")
     counts = account.counts
     lost, doubled = counts["lost"], counts["doubled"]
     write(f"{account.slots:,} slots were due: {lost:,} lost, {doubled:,} doubled")
     write_facts((verdict, f"{count:,}") for verdict, count in account.verdicts.most_common())
+    if account.backfilled:
+        write(
+            f"{account.backfilled:,} slots had a run beside their verdict: they were filled later"
+        )
+    if account.fan_outs:
+        right = account.fan_outs - counts["fan-out"]
+        write(f"{account.fan_outs:,} fan-outs: {right:,} have what follows, once")
+    if account.parts:
+        write(f"{account.parts:,} parts of runs that work at each host or node")
     if account.unsettled:
         write(f"{account.unsettled:,} more are due by now and wait for a leader to settle them")
     for timeline in account.timelines:

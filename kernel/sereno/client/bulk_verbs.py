@@ -158,8 +158,8 @@ def _words_of(wanted: RunFilter) -> str:
         value = getattr(wanted, name)
         if not value:
             continue
-        if name in ("states", "causes"):
-            parts.append(" or ".join(value))
+        if name in ("states", "causes", "tags"):
+            parts.append((" and " if name == "tags" else " or ").join(value))
         elif name == "params":
             parts.append(f"params {msgspec.json.encode(value).decode()}")
         else:

@@ -3,16 +3,23 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
+from sereno.client.backfill_verbs import BackfillVerbs
 from sereno.client.bulk_verbs import BulkVerbs
+from sereno.client.calendar_verbs import CalendarVerbs
+from sereno.client.chain_verbs import ChainVerbs
 from sereno.client.cluster_verbs import ClusterVerbs
+from sereno.client.count_verbs import CountVerbs
 from sereno.client.declarations import Declarations
+from sereno.client.news_verbs import NewsVerbs
 from sereno.client.node_verbs import NodeVerbs
+from sereno.client.rehearsal_verbs import RehearsalVerbs
 from sereno.client.run_verbs import RunVerbs
-from sereno.client.schedule_verbs import ScheduleVerbs
 from sereno.client.search_verbs import SearchVerbs
+from sereno.client.standing_verbs import StandingVerbs
+from sereno.client.verbs import places_of
 from sereno.model.errors import StoreUnavailableError
 from sereno.model.job import Job
 from sereno.model.lazy import lazy
@@ -25,12 +32,34 @@ from sereno.triggers import learn_when_asked
 _CONNECTIONS = 4
 
 
-class Client(RunVerbs, SearchVerbs, BulkVerbs, ScheduleVerbs, ClusterVerbs, NodeVerbs):
+class Client(
+    RunVerbs,
+    ChainVerbs,
+    SearchVerbs,
+    BulkVerbs,
+    BackfillVerbs,
+    RehearsalVerbs,
+    CalendarVerbs,
+    ClusterVerbs,
+    CountVerbs,
+    NodeVerbs,
+    StandingVerbs,
+    NewsVerbs,
+):
     """All that a person or a program may ask or do, as methods.
 
     It works on the database alone: a replica need not be near, and what one has to do it does when
     it sees it. May be used by many tasks of one event loop at once.
     """
+
+    def database(self) -> AbstractAsyncContextManager[Any]:
+        """Lend a connection of asyncpg for the time of an ``async with``: for tables of a plugin's
+        own (`sereno_register_migrations`).
+
+        It is one of the client's few, with the kernel's settings; what is set in its session is not
+        taken back. What the driver raises comes out as StoreError.
+        """
+        return self._db.connection()
 
     @classmethod
     @asynccontextmanager
@@ -60,7 +89,13 @@ class Client(RunVerbs, SearchVerbs, BulkVerbs, ScheduleVerbs, ClusterVerbs, Node
                 except StoreUnavailableError as error:
                     place = "" if database_url else f", set by {settings.place('database_url')}"
                     raise type(error)(f"{error} ({redact(url)}{place})") from error
-                yield cls(db, _declared(settings), requested_by=requested_by)
+                yield cls(
+                    db,
+                    _declared(settings),
+                    requested_by=requested_by,
+                    max_backfill=settings.max_backfill,
+                    places=places_of(settings),
+                )
             finally:
                 await db.close()
 

@@ -12,7 +12,19 @@ from sereno.model.job import Job
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store.schedules import LockedSchedule, Revision
 
-Part = Literal["trigger", "params", "start", "end", "jitter", "policies", "all"]
+Part = Literal[
+    "trigger",
+    "params",
+    "start",
+    "end",
+    "jitter",
+    "policies",
+    "title",
+    "tags",
+    "one_off",
+    "at_start",
+    "all",
+]
 
 _FIELDS = {
     "trigger": "trigger",
@@ -21,6 +33,10 @@ _FIELDS = {
     "end": "ends_at",
     "jitter": "jitter",
     "policies": "policies",
+    "title": "title",
+    "tags": "tags",
+    "one_off": "one_off",
+    "at_start": "at_start",
 }
 
 
@@ -34,6 +50,10 @@ class ScheduleRevision(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime | UnsetType | None = UNSET
     jitter: timedelta | UnsetType | None = UNSET
     policies: dict[str, Any] = {}
+    title: str | UnsetType = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+    one_off: bool | UnsetType = UNSET
+    at_start: bool | UnsetType = UNSET
     reset: Sequence[Part] = ()
 
     def laid(self, jobs: Callable[[str], Job]) -> Revision:
@@ -52,7 +72,7 @@ class ScheduleRevision(msgspec.Struct, frozen=True, kw_only=True):
             current = _laid(standing, changes)
             if self.trigger is not None:
                 changes["trigger"] = self.trigger
-            for name in ("start", "end", "jitter"):
+            for name in ("start", "end", "jitter", "title", "tags", "one_off", "at_start"):
                 value = getattr(self, name)
                 if value is not UNSET:
                     changes[_FIELDS[name]] = UNSET if value is None else value

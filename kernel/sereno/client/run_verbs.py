@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
@@ -23,11 +23,17 @@ from sereno.model.errors import (
 )
 from sereno.model.job import Job, name_of
 from sereno.model.run import FINAL, RunState
+from sereno.model.titles import checked_tags
 from sereno.store import callers, queue, runs, views
-from sereno.store.chains import RunChain, chain
 from sereno.store.lines import LogEntry, lines_after
-from sereno.store.queue import Requested
-from sereno.store.run_request import check_request
+from sereno.store.queue import Requested, requested
+from sereno.store.run_request import (
+    check_request,
+    checked_names,
+    checked_span,
+    checked_start_by,
+    run_request,
+)
 from sereno.store.views import RunDetail
 
 Params = Mapping[str, Any] | msgspec.Struct
@@ -67,27 +73,46 @@ class RunVerbs(Verbs):
         delay: Duration | None = None,
         priority: int | None = None,
         unique_key: str | None = None,
+        start_by: Duration | None = None,
+        unique_for: Duration | None = None,
+        unique_by: Sequence[str] | None = None,
         requested_by: str | None = None,
         traceparent: str | None = None,
+        tags: Iterable[str] = (),
+        alone: bool = False,
+        place: str | None = None,
         connection: Any = None,
     ) -> int:
-        """Queue a run and return its id; with a `unique_key` that one holds which is not over, its.
+        """Queue a run and return its id; with a unique key that one holds, its: `request` tells.
 
+        The key is `unique_key`, or made of the params that `unique_by` names, or of all. It is held
+        for `unique_for` from now, also when the run is over; without, as long as it is not. What
+        the job declares holds where nothing is said; a `unique_for` of 0 sets it off.
         `job`: as it was declared, or its name. `delay`: from now, by the database's clock.
+        `start_by`: not begun within so long of its instant, it ends unbegun; None: as its job says.
+        `tags`: it is found by them. `alone`: what is chained after the job does not follow (wants
+        EXECUTE on `sereno.alone`, too). `place`: the one host or node at which a run of a job of
+        such a scope is to work (wants EXECUTE on `sereno.at_place`, too).
         `connection`: of asyncpg or psycopg 3; the run is queued in its transaction, or not at all
         when that is rolled back. A role with EXECUTE on `sereno.enqueue` and no more can do this as
         long as it names no `requested_by`. Raises NotFoundError for an unknown job, ParamsError on
         params or an instant that do not fit.
         """
         job = name_of(job)
-        check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
+        check_texts(job=job, unique_key=unique_key, requested_by=requested_by, place=place)
         check_texts(traceparent=traceparent)
         check_request(job, run_at, priority)
+        tagged = _tags(job, tags)
+        at = () if place is None else (place,)
         found = await self._asked(
             connection,
-            "enqueue_within",
+            _block(tagged=bool(tagged), alone=alone, at=bool(at)),
             *(job, self._text(job, params), *_instants(job, run_at, delay), priority, unique_key),
             *(requested_by or self._requested_by, "program", traceparent),
+            checked_start_by(job, start_by),
+            *_uniqueness(job, unique_for, unique_by),
+            *(tagged or ("[]",) * (alone or bool(at))),
+            *at,
         )
         return int(found[0])
 
@@ -99,13 +124,18 @@ class RunVerbs(Verbs):
         run_at: datetime | None = None,
         delay: Duration | None = None,
         priority: int | None = None,
+        start_by: Duration | None = None,
+        unique_keys: Sequence[str] | None = None,
+        unique_for: Duration | None = None,
+        unique_by: Sequence[str] | None = None,
         requested_by: str | None = None,
         traceparent: str | None = None,
+        tags: Iterable[str] = (),
         connection: Any = None,
     ) -> list[int]:
         """Queue a run for each of `params`, all or none; return their ids in that order.
 
-        What else is said holds for every one of them, as for `enqueue`.
+        What else is said holds for every one of them, as for `enqueue`; `unique_keys`: of each.
         """
         job = name_of(job)
         check_texts(job=job, requested_by=requested_by, traceparent=traceparent)
@@ -113,9 +143,13 @@ class RunVerbs(Verbs):
         texts = [self._text(job, each, n) for n, each in enumerate(params, 1)]
         return await self._asked(
             connection,
-            "enqueue_many_within",
+            "enqueue_many_tagged_within" if tags else "enqueue_many_within",
             *(job, f"[{','.join(texts)}]", *_instants(job, run_at, delay), priority),
             *(requested_by or self._requested_by, "program", traceparent),
+            checked_start_by(job, start_by),
+            *_uniqueness(job, unique_for, unique_by),
+            None if unique_keys is None else list(unique_keys),
+            *_tags(job, tags),
         )
 
     async def request(
@@ -127,34 +161,80 @@ class RunVerbs(Verbs):
         delay: Duration | None = None,
         priority: int | None = None,
         unique_key: str | None = None,
+        start_by: Duration | None = None,
+        unique_for: Duration | None = None,
+        unique_by: Sequence[str] | None = None,
         requested_by: str | None = None,
         traceparent: str | None = None,
+        tags: Iterable[str] = (),
+        alone: bool = False,
+        place: str | None = None,
         by_person: bool = False,
     ) -> Requested:
-        """Queue a run as `enqueue` does, and tell whether it is a new one and how it stands.
+        """Queue a run as `enqueue` does, and tell whether it is a new one and how it stands, or
+        which run it is that holds the key, and until when.
 
-        Wants SELECT and INSERT on the runs, and an instant that is still to come. `by_person`: its
-        cause is ``person``.
+        Wants INSERT on the runs, and an instant that is still to come. `place`: the one host or
+        node at which a run of a job of such a scope is to work. `by_person`: its cause is
+        ``person``.
         """
         job = name_of(job)
-        check_texts(job=job, unique_key=unique_key, requested_by=requested_by)
+        check_texts(job=job, unique_key=unique_key, requested_by=requested_by, place=place)
         check_texts(traceparent=traceparent)
+        asked = run_request(
+            job,
+            self._checked(job, params),
+            requested_by=self._by(requested_by),
+            run_at=run_at,
+            priority=priority,
+            unique_key=unique_key,
+            trace_context=traceparent,
+            start_by=checked_start_by(job, start_by),
+            tags=tags,
+            unique_for=unique_for,
+            unique_by=unique_by,
+        )
+        later = None if delay is None else parse_duration(delay)
+        cause = "person" if by_person else "program"
         try:
             return await queue.request(
-                self._db,
-                job,
-                self._checked(job, params),
-                requested_by=self._by(requested_by),
-                cause="person" if by_person else "program",
-                run_at=run_at,
-                delay=None if delay is None else parse_duration(delay),
-                priority=priority,
-                unique_key=unique_key,
-                trace_context=traceparent,
+                self._db, asked, cause=cause, delay=later, alone=alone, place=place
             )
         except NotFoundError:
             await views.known_job(self._db, job, self._declarations.known)
             raise
+
+    async def request_many(
+        self,
+        job: Job | str,
+        params: Sequence[Params],
+        *,
+        run_at: datetime | None = None,
+        priority: int | None = None,
+        unique_keys: Sequence[str] | None = None,
+        unique_for: Duration | None = None,
+        unique_by: Sequence[str] | None = None,
+        start_by: Duration | None = None,
+        traceparent: str | None = None,
+        connection: Any = None,
+    ) -> list[Requested]:
+        """Queue runs as `enqueue_many` does, and tell of each what `request` tells of one.
+
+        `connection`: as for `enqueue`. Wants EXECUTE on `sereno.request_many` alone.
+        """
+        job = name_of(job)
+        check_texts(job=job, traceparent=traceparent)
+        check_request(job, run_at, priority)
+        texts = [self._text(job, each, n) for n, each in enumerate(params, 1)]
+        found = await self._asked(
+            connection,
+            "request_many_within",
+            *(job, f"[{','.join(texts)}]", run_at, priority, self._requested_by, "program"),
+            *(traceparent, checked_start_by(job, start_by)),
+            *_uniqueness(job, unique_for, unique_by),
+            None if unique_keys is None else list(unique_keys),
+        )
+        return [requested(text) for text in found]
 
     async def run(self, run_id: int, *, lines: int = 20, reveal: bool = False) -> RunDetail:
         """Return one run with its attempts, progress, result and last `lines` log lines.
@@ -205,7 +285,7 @@ class RunVerbs(Verbs):
         by = self._by(requested_by)
         state = await runs.request_cancel(self._db, checked_id(run_id), by, reason)
         if state is None:
-            raise NotFoundError(f"there is no run {run_id}; `sereno runs` lists the newest")
+            raise await views.no_run(self._db, run_id)
         return Cancellation(run_id=run_id, state=state)
 
     async def retry(
@@ -230,24 +310,22 @@ class RunVerbs(Verbs):
             )
         return new
 
-    async def chain(self, run_id: int) -> RunChain:
-        """Return the runs that `run_id` came from and that came from it, and what followed what.
-
-        Raises NotFoundError.
-        """
-        return await chain(self._db, checked_id(run_id))
-
     async def log(
-        self, run_id: int, *, after: LogEntry | None = None, limit: int = _LINES_AT_ONCE
+        self,
+        run_id: int,
+        *,
+        after: LogEntry | tuple[int, int] | None = None,
+        limit: int = _LINES_AT_ONCE,
     ) -> list[LogEntry]:
-        """Return at most `limit` log lines of a run, the oldest first. `after`: the last known."""
+        """Return at most `limit` log lines of a run, the oldest first. `after`: the last known, or
+        its place as (attempt, line)."""
         limit = checked_limit(limit, _MOST_LINES)
-        place = (1, -1) if after is None else (after.attempt, after.line)
+        place = (after.attempt, after.line) if isinstance(after, LogEntry) else after or (1, -1)
         return await lines_after(self._db, checked_id(run_id), place, limit)
 
     async def follow(
-        self, run_id: int, *, after: LogEntry | None = None
-    ) -> AsyncIterator[LogEntry]:
+        self, run_id: int, *, after: LogEntry | tuple[int, int] | None = None
+    ) -> AsyncGenerator[LogEntry, None]:
         """Give the log lines of a run as they are kept, until it is over.
 
         Goes on over a database that is away. Raises NotFoundError.
@@ -257,7 +335,7 @@ class RunVerbs(Verbs):
             with suppress(StoreUnavailableError):
                 state = (await runs.states(self._db, [checked_id(run_id)]))[run_id]
                 if state is None:
-                    raise NotFoundError(f"there is no run {run_id}; `sereno runs` lists the newest")
+                    raise await views.no_run(self._db, run_id)
                 while found := await self.log(run_id, after=after):
                     pause = _FIRST_LOOK
                     for line in found:
@@ -268,10 +346,10 @@ class RunVerbs(Verbs):
             await asyncio.sleep(pause)
             pause = min(pause * _SLOWER, _LAST_LOOK)
 
-    async def _asked(self, connection: Any, name: str, *args: Any) -> list[int]:
+    async def _asked(self, connection: Any, name: str, *args: Any) -> list[Any]:
         if connection is not None:
-            return [int(found) for found in await callers.values(connection, name, *args)]
-        return [int(row[0]) for row in await self._db.fetch(name, *args)]
+            return await callers.values(connection, name, *args)
+        return [row[0] for row in await self._db.fetch(name, *args)]
 
     def _checked(self, job: str, params: Params | None) -> dict[str, Any]:
         known = self._declarations.known.get(job)
@@ -283,6 +361,12 @@ class RunVerbs(Verbs):
         return checked_json(self._checked(job, params), subject).decode()
 
 
+def _block(*, tagged: bool, alone: bool, at: bool) -> str:
+    """Return which block queues a run so: a role needs a right to what is asked for alone."""
+    how = f"{'alone_' if alone else ''}{'at_' if at else ''}"
+    return f"enqueue_{how or ('tagged_' if tagged else '')}within"
+
+
 def _plain(params: Params | None) -> dict[str, Any]:
     if isinstance(params, msgspec.Struct):
         params = msgspec.to_builtins(params)
@@ -291,6 +375,19 @@ def _plain(params: Params | None) -> dict[str, Any]:
             f"params are a {type(params).__name__}, they must be an object, as a dict or a Struct"
         )
     return dict(params or {})
+
+
+def _tags(job: str, tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags as the block that takes them wants them, nothing where there are none."""
+    found = checked_tags(tags, f"job '{job}'", ParamsError)
+    return (msgspec.json.encode(found).decode(),) if found else ()
+
+
+def _uniqueness(
+    job: str, unique_for: Duration | None, unique_by: Sequence[str] | None
+) -> tuple[timedelta | None, list[str] | None]:
+    names = checked_names(job, unique_by)
+    return checked_span(job, unique_for), None if names is None else list(names)
 
 
 def _instants(

@@ -1,6 +1,6 @@
 """Verbs of schedules: read, add, change, pause and resume them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -10,16 +10,20 @@ from msgspec import UNSET, UnsetType
 from sereno.client.revision import Part, ScheduleRevision
 from sereno.client.slot_verbs import MOST_SLOTS, SlotVerbs, slots_of, text_of
 from sereno.client.verbs import Duration, check_texts, checked_limit, known_plugin
-from sereno.model.duration import parse_duration
-from sereno.model.errors import NotFoundError, ParamsError
+from sereno.model.calendar import checked_calendars, on_days
+from sereno.model.errors import ConflictError, NotFoundError, ParamsError
 from sereno.model.ledger import ScheduleVersion
 from sereno.model.schedule_spec import ScheduleSpec
+from sereno.model.spread import parse_spread
+from sereno.model.titles import checked_tags, checked_title
+from sereno.model.zone import default_zone
 from sereno.settings import hidden
 from sereno.store import cluster, schedules
 from sereno.store.filters import is_pattern
 from sereno.store.version import ends_with_it
-from sereno.triggers import Trigger
+from sereno.triggers import Trigger, parse
 from sereno.triggers.replay import Replayed
+from sereno.triggers.resolution import foretold
 
 _AT_ONCE = 200
 """Schedules that are paused or resumed in one transaction."""
@@ -99,23 +103,38 @@ class ScheduleVerbs(SlotVerbs):
         end: datetime | None = None,
         jitter: Duration | None = None,
         policies: Mapping[str, Any] | None = None,
+        title: str = "",
+        tags: Iterable[str] = (),
+        one_off: bool = False,
+        at_start: bool = False,
+        except_on: str | Iterable[str] = (),
+        only_on: str | Iterable[str] = (),
         reason: str = "",
         requested_by: str | None = None,
     ) -> ScheduleAdded:
         """Add a schedule to `job`, named as the job or, with a `label`, ``job@label``.
 
-        The job must be declared here, by a plugin that is installed. Raises NotFoundError,
-        DeclarationError, TriggerError, ParamsError.
+        `one_off`: its first slot is its last. `at_start`: it runs at once, too. `jitter`: ``±30s``
+        for both sides. The job must be declared here, by a plugin that is installed. Raises
+        NotFoundError, DeclarationError, TriggerError, ParamsError.
         """
         known = self._declarations.job(job)
         name = f"{job}@{label}" if label else job
+        text = text_of(trigger)
+        subject, zone = f"schedule '{name}'", parse(text).zone or default_zone()
+        but = checked_calendars(except_on, "except_on", subject)
+        alone = checked_calendars(only_on, "only_on", subject)
         spec = ScheduleSpec(
-            trigger=text_of(trigger),
+            trigger=on_days(text, but, alone, zone),
             params=dict(params or {}),
             starts_at=start,
             ends_at=end,
-            jitter=(parse_duration(jitter) or None) if jitter is not None else None,
+            jitter=(parse_spread(jitter) or None) if jitter is not None else None,
             policies=known.checked_policies(dict(policies or {}), f"schedule '{name}'"),
+            title=checked_title(title, "title", f"schedule '{name}'"),
+            tags=checked_tags(tags, f"schedule '{name}'"),
+            one_off=one_off,
+            at_start=at_start,
         )
         by = self._by(requested_by)
         first = await schedules.add(self._db, name, known, spec, by=by, reason=reason)
@@ -131,7 +150,12 @@ class ScheduleVerbs(SlotVerbs):
         end: datetime | UnsetType | None = UNSET,
         jitter: Duration | UnsetType | None = UNSET,
         policies: Mapping[str, Any] | None = None,
+        title: str | UnsetType = UNSET,
+        tags: Iterable[str] | UnsetType = UNSET,
+        one_off: bool | UnsetType = UNSET,
+        at_start: bool | UnsetType = UNSET,
         reset: Sequence[Part] = (),
+        expect: int | None = None,
         reason: str = "",
         requested_by: str | None = None,
     ) -> ScheduleChanged:
@@ -139,12 +163,18 @@ class ScheduleVerbs(SlotVerbs):
 
         What is left out stays, and so does each param and policy that is not named; None for
         `start`, `end`, `jitter` takes these away. `reset`: parts as they were declared again,
-        before the rest is laid over. Raises as `add_schedule`; then the schedule is as it was.
+        before the rest is laid over. `expect`: the version that was seen; ConflictError when it is
+        another by now. Raises as `add_schedule`; then the schedule is as it was.
         """
-        wanted = _revision(trigger, params, start, end, jitter, policies, reset)
+        wanted = _revision(
+            *(trigger, params, start, end, jitter, policies, title, tags, reset),
+            one_off=one_off,
+            at_start=at_start,
+        )
         told: dict[str, Any] = {}
 
         def noted(standing: schedules.LockedSchedule) -> Mapping[str, Any]:
+            _check_version(standing, expect)
             told.update(schedule=standing.name, job=standing.job, changed_at=standing.now)
             return wanted.laid(self._declarations.job)(standing)
 
@@ -170,6 +200,10 @@ class ScheduleVerbs(SlotVerbs):
         end: datetime | UnsetType | None = UNSET,
         jitter: Duration | UnsetType | None = UNSET,
         policies: Mapping[str, Any] | None = None,
+        title: str | UnsetType = UNSET,
+        tags: Iterable[str] | UnsetType = UNSET,
+        one_off: bool | UnsetType = UNSET,
+        at_start: bool | UnsetType = UNSET,
         reset: Sequence[Part] = (),
         count: int = 10,
     ) -> ChangePreview:
@@ -178,12 +212,16 @@ class ScheduleVerbs(SlotVerbs):
         Raises as it would; nothing is changed.
         """
         checked_limit(count, MOST_SLOTS)
-        wanted = _revision(trigger, params, start, end, jitter, policies, reset)
+        wanted = _revision(
+            *(trigger, params, start, end, jitter, policies, title, tags, reset),
+            one_off=one_off,
+            at_start=at_start,
+        )
         laid = wanted.laid(self._declarations.job)
         standing, after = await schedules.preview(self._db, name, laid, jobs=self._declarations.job)
 
         def slots(spec: ScheduleSpec) -> tuple[datetime, ...]:
-            version = spec.as_version(1, standing.now, "active")
+            version = foretold(spec, standing.name, standing.now)
             return tuple(slots_of(version, standing.name, standing.now, count))
 
         return ChangePreview(
@@ -209,7 +247,7 @@ class ScheduleVerbs(SlotVerbs):
 
     async def pause(
         self,
-        name: str | None = None,
+        name: str | Sequence[str] | None = None,
         *,
         plugin: str | None = None,
         everything: bool = False,
@@ -219,6 +257,7 @@ class ScheduleVerbs(SlotVerbs):
     ) -> Paused:
         """Pause a schedule, all of a job, those that a pattern stands for, of a plugin, or all.
 
+        A name that a job has, too, is the job's; a list has the very names of schedules.
         Slots are recorded as skipped meanwhile; runs by hand go on. Of many schedules 200 are
         paused at a time, each lot whole: what an error leaves out another call does. Raises
         NotFoundError, and DeclarationError when `until` is past.
@@ -231,7 +270,7 @@ class ScheduleVerbs(SlotVerbs):
 
     async def resume(
         self,
-        name: str | None = None,
+        name: str | Sequence[str] | None = None,
         *,
         plugin: str | None = None,
         everything: bool = False,
@@ -256,7 +295,7 @@ class ScheduleVerbs(SlotVerbs):
         return Resumed(resumed=tuple(resumed), runs=tuple(runs))
 
     async def _chosen(
-        self, name: str | None, plugin: str | None, everything: bool
+        self, name: str | Sequence[str] | None, plugin: str | None, everything: bool
     ) -> Sequence[str | Sequence[str]]:
         """Return what is chosen, in lots: a name as it is, or names of schedules."""
         given = [what for what in (name, plugin, everything or None) if what is not None]
@@ -264,6 +303,10 @@ class ScheduleVerbs(SlotVerbs):
             raise ParamsError(
                 "say what is meant by one of these: a name or pattern, a plugin, or everything"
             )
+        if name is not None and not isinstance(name, str):
+            for each in name:
+                check_texts(name=each)
+            return [name[n : n + _AT_ONCE] for n in range(0, len(name), _AT_ONCE)]
         check_texts(name=name, plugin=plugin)
         if name is not None and not is_pattern(name):
             return [name]
@@ -273,6 +316,15 @@ class ScheduleVerbs(SlotVerbs):
         if name is not None and not names:
             raise NotFoundError(f"no schedule, nor a job of one, is like '{name}'")
         return [names[n : n + _AT_ONCE] for n in range(0, len(names), _AT_ONCE)]
+
+
+def _check_version(standing: schedules.LockedSchedule, expect: int | None) -> None:
+    """Raise ConflictError when a schedule is of another version than was seen."""
+    if expect is not None and standing.version != expect:
+        raise ConflictError(
+            f"schedule '{standing.name}' is of version {standing.version} by now, not {expect}: "
+            "somebody has changed it; nothing was done"
+        )
 
 
 S = TypeVar("S", ScheduleSpec, ScheduleVersion)
@@ -289,11 +341,14 @@ def _revision(
     end: datetime | UnsetType | None,
     jitter: Duration | UnsetType | None,
     policies: Mapping[str, Any] | None,
+    title: str | UnsetType,
+    tags: Iterable[str] | UnsetType,
     reset: Sequence[Part],
+    **flags: bool | UnsetType,
 ) -> ScheduleRevision:
     spread: timedelta | UnsetType | None = UNSET
     if jitter is None or not isinstance(jitter, UnsetType):
-        spread = None if jitter is None else parse_duration(jitter) or None
+        spread = None if jitter is None else parse_spread(jitter) or None
     return ScheduleRevision(
         trigger=None if trigger is None else text_of(trigger),
         params=dict(params or {}),
@@ -301,5 +356,8 @@ def _revision(
         end=end,
         jitter=spread,
         policies=dict(policies or {}),
+        title=title if isinstance(title, UnsetType) else checked_title(title, "title", "schedule"),
+        tags=tags if isinstance(tags, UnsetType) else checked_tags(tags, "schedule"),
         reset=tuple(reset),
+        **flags,
     )

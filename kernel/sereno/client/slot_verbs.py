@@ -1,20 +1,35 @@
 """Verbs that read schedules and their slots: what is to come, what became of it, and why."""
 
+import heapq
 from datetime import datetime
+
+import msgspec
 
 from sereno.client.explanation import Explanation, explain
 from sereno.client.verbs import Duration, Verbs, checked_limit
 from sereno.model.bounds import checked_instant
-from sereno.model.duration import parse_duration
 from sereno.model.ledger import ScheduleVersion
 from sereno.model.schedule_spec import ScheduleSpec
-from sereno.store import schedules, views
+from sereno.model.spread import parse_spread
+from sereno.store import schedules, slot_views, views
+from sereno.store.calendar_days import of_texts
 from sereno.store.filters import is_pattern
-from sereno.store.views import ScheduleView, SlotView
+from sereno.store.slot_views import SlotView
+from sereno.store.views import ScheduleView
 from sereno.triggers import Trigger, parse
+from sereno.triggers.calendars import with_days
 from sereno.triggers.occurrences import next_slot
+from sereno.triggers.resolution import foretold
 
 MOST_SLOTS = 10_000
+
+
+class ComingSlot(msgspec.Struct, frozen=True, order=True):
+    """A slot that is to come, of a schedule as it stands."""
+
+    slot: datetime
+    schedule: str
+    job: str
 
 
 class SlotVerbs(Verbs):
@@ -42,6 +57,8 @@ class SlotVerbs(Verbs):
         start: datetime | None = None,
         end: datetime | None = None,
         jitter: Duration | None = None,
+        one_off: bool = False,
+        at_start: bool = False,
         after: datetime | None = None,
         count: int = 10,
     ) -> list[datetime]:
@@ -51,25 +68,65 @@ class SlotVerbs(Verbs):
         `name`: of the schedule, by which its jitter goes. Raises TriggerError, DeclarationError.
         """
         checked_limit(count, MOST_SLOTS)
-        spread = None if jitter is None else parse_duration(jitter) or None
-        spec = ScheduleSpec(trigger=text_of(trigger), starts_at=start, ends_at=end, jitter=spread)
+        spread = None if jitter is None else parse_spread(jitter) or None
+        spec = ScheduleSpec(
+            trigger=text_of(trigger),
+            starts_at=start,
+            ends_at=end,
+            jitter=spread,
+            one_off=one_off,
+            at_start=at_start,
+        )
         for what, instant in (("start", start), ("end", end), ("after", after)):
             if instant is not None:
                 checked_instant(instant, f"preview: {what}")
         since = after or await self._db.fetchval("database_now")
-        return slots_of(spec.as_version(1, since, "active"), name, since, count)
+        async with self._db.connection() as connection:
+            calendars = await of_texts(connection, spec.trigger)
+        spec = msgspec.structs.replace(spec, trigger=with_days(spec.trigger, calendars))
+        return slots_of(foretold(spec, name, since), name, since, count)
 
     async def next_slots(
-        self, name: str, *, count: int = 10, after: datetime | None = None
+        self,
+        name: str,
+        *,
+        count: int = 10,
+        after: datetime | None = None,
+        most: int | None = None,
     ) -> dict[str, list[datetime]]:
         """Return the next slots of each schedule that `schedules` returns for `name`, by its name;
-        of a paused one those that it would have."""
+        of a paused one those that it would have. `most`: of the first so many, None: of all."""
         checked_limit(count, MOST_SLOTS)
         if after is not None:
             checked_instant(after, "next slots: after")
         since = after or await self._db.fetchval("database_now")
-        found = await self.schedules(name)
+        found = (await self.schedules(name))[:most]
         return {s.name: slots_of(s.definition, s.name, since, count) for s in found}
+
+    async def coming_slots(
+        self, *, count: int = 100, until: datetime | None = None
+    ) -> list[ComingSlot]:
+        """Return the next `count` slots of all active schedules in the order in which they come, to
+        `until`.
+
+        However many schedules there are, those alone are read that are due first.
+        """
+        checked_limit(count, MOST_SLOTS)
+        if until is not None:
+            checked_instant(until, "coming slots: until")
+        found = await views.schedules(self._db, due_first=count)
+        waiting = [(s.next_slot, n) for n, s in enumerate(found) if s.next_slot is not None]
+        heapq.heapify(waiting)
+        coming: list[ComingSlot] = []
+        while waiting and len(coming) < count:
+            slot, n = heapq.heappop(waiting)
+            if until is not None and slot > until:
+                break
+            schedule = found[n]
+            coming.append(ComingSlot(slot, schedule.name, schedule.job))
+            if (after := next_slot(schedule.definition, schedule.name, slot)) is not None:
+                heapq.heappush(waiting, (after, n))
+        return coming
 
     async def slots(
         self, job: str, first: datetime, last: datetime, *, limit: int = 100
@@ -80,7 +137,7 @@ class SlotVerbs(Verbs):
             checked_instant(instant, f"slots: {what}")
         await views.known_job(self._db, job)
         limit = checked_limit(limit, MOST_SLOTS)
-        return await views.slots(self._db, job, first, last, limit=limit)
+        return await slot_views.slots(self._db, job, first, last, limit=limit)
 
     async def explain(
         self,

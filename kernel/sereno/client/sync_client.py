@@ -83,7 +83,7 @@ class SyncClient:
     up.
     """
 
-    def __init__(self, client: Client, worker: "_Worker") -> None:
+    def __init__(self, client: Client, worker: "_Loop") -> None:
         self._client = client
         self._worker = worker
 
@@ -105,14 +105,23 @@ class SyncClient:
             finally:
                 worker.result(opened.__aexit__(None, None, None))
 
+    @classmethod
+    def of_loop(cls, client: Client, loop: asyncio.AbstractEventLoop) -> Self:
+        """Return one of a client whose loop runs in another thread, and goes on after it."""
+        return cls(client, _Loop(loop))
+
     enqueue = Blocking(Client.enqueue)
     enqueue_many = Blocking(Client.enqueue_many)
     request = Blocking(Client.request)
+    request_many = Blocking(Client.request_many)
     run = Blocking(Client.run)
     wait = Blocking(Client.wait)
     cancel = Blocking(Client.cancel)
     retry = Blocking(Client.retry)
     chain = Blocking(Client.chain)
+    wait_chain = Blocking(Client.wait_chain)
+    cancel_chain = Blocking(Client.cancel_chain)
+    retry_chain = Blocking(Client.retry_chain)
     log = Blocking(Client.log)
     follow = Iterating(Client.follow)
     runs = Blocking(Client.runs)
@@ -124,11 +133,18 @@ class SyncClient:
     bulk = Blocking(Client.bulk)
     bulks = Blocking(Client.bulks)
     cancel_bulk = Blocking(Client.cancel_bulk)
+    preview_backfill = Blocking(Client.preview_backfill)
+    start_backfill = Blocking(Client.start_backfill)
+    backfill = Blocking(Client.backfill)
+    backfills = Blocking(Client.backfills)
+    cancel_backfill = Blocking(Client.cancel_backfill)
     now = Blocking(Client.now)
     jobs = Blocking(Client.jobs)
     job = Blocking(Client.job)
+    job_page = Blocking(Client.job_page)
     overdue = Blocking(Client.overdue)
     totals = Blocking(Client.totals)
+    node_totals = Blocking(Client.node_totals)
     cluster = Blocking(Client.cluster)
     leader = Blocking(Client.leader)
     overstaying = Blocking(Client.overstaying)
@@ -140,25 +156,44 @@ class SyncClient:
     schedules = Blocking(Client.schedules)
     preview_slots = Blocking(Client.preview_slots)
     next_slots = Blocking(Client.next_slots)
+    coming_slots = Blocking(Client.coming_slots)
+    schedule_page = Blocking(Client.schedule_page)
+    schedule = Blocking(Client.schedule)
+    coming_load = Blocking(Client.coming_load)
+    rehearse = Blocking(Client.rehearse)
     slots = Blocking(Client.slots)
+    slot_counts = Blocking(Client.slot_counts)
+    ended_counts = Blocking(Client.ended_counts)
     explain = Blocking(Client.explain)
     add_schedule = Blocking(Client.add_schedule)
     change_schedule = Blocking(Client.change_schedule)
     preview_change = Blocking(Client.preview_change)
     remove_schedule = Blocking(Client.remove_schedule)
+    calendars = Blocking(Client.calendars)
+    calendar = Blocking(Client.calendar)
+    set_calendar = Blocking(Client.set_calendar)
+    preview_calendar = Blocking(Client.preview_calendar)
+    remove_calendar = Blocking(Client.remove_calendar)
+    blackouts = Blocking(Client.blackouts)
+    blackout_page = Blocking(Client.blackout_page)
+    add_blackout = Blocking(Client.add_blackout)
+    end_blackout = Blocking(Client.end_blackout)
     pause = Blocking(Client.pause)
     resume = Blocking(Client.resume)
     stack = Blocking(Client.stack)
+    lead = Blocking(Client.lead)
+    drain = Blocking(Client.drain)
+    maintenance = Blocking(Client.maintenance)
+    begin_maintenance = Blocking(Client.begin_maintenance)
+    end_maintenance = Blocking(Client.end_maintenance)
+    news = Iterating(Client.news)
 
 
-class _Worker:
-    """A thread with an event loop, from enter to exit."""
+class _Loop:
+    """An event loop of another thread."""
 
-    def __init__(self) -> None:
-        self._thread = threading.Thread(target=self._work, name="sereno client", daemon=True)
-        self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop
-        self._left: asyncio.Event
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
 
     def result(self, work: Coroutine[Any, Any, R]) -> R:
         """Return what `work` returns, done by the thread; Ctrl-C here ends it there."""
@@ -168,6 +203,15 @@ class _Worker:
         except BaseException:
             future.cancel()
             raise
+
+
+class _Worker(_Loop):
+    """A thread with an event loop, from enter to exit."""
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="sereno client", daemon=True)
+        self._ready = threading.Event()
+        self._left: asyncio.Event
 
     def _work(self) -> None:
         async def until_left() -> None:

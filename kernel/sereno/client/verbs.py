@@ -6,8 +6,10 @@ from datetime import timedelta
 from sereno.client.asker import asker
 from sereno.client.declarations import Declarations
 from sereno.model.errors import NotFoundError, ParamsError
+from sereno.model.rehearsal import Places
 from sereno.model.suggestion import suggestion
 from sereno.model.text import shortened, visible
+from sereno.settings import MAX_BACKFILL, Settings
 from sereno.store.pool import Database
 
 MOST_ID = 2**63 - 1
@@ -17,10 +19,11 @@ Duration = str | float | timedelta
 
 
 class Verbs:
-    """A database, what jobs are declared beside it, and who asks.
+    """A database, what jobs are declared beside it, who asks, and how much.
 
     `requested_by`: None stands for this process's person where a name is needed, and for the
-    database's role where a run is asked for.
+    database's role where a run is asked for. `max_backfill`: slots of one back-fill at most.
+    `places`: of the node that leads, as its settings say here.
     """
 
     def __init__(
@@ -29,13 +32,26 @@ class Verbs:
         declarations: Declarations | None = None,
         *,
         requested_by: str | None = None,
+        max_backfill: int = MAX_BACKFILL,
+        places: Places | None = None,
     ) -> None:
         self._db = db
+        self._max_backfill = max_backfill
+        self._places = places or Places()
         self._declarations = declarations or Declarations({})
         self._requested_by = requested_by
 
     def _by(self, requested_by: str | None) -> str:
         return requested_by or self._requested_by or asker()
+
+
+def places_of(settings: Settings) -> Places:
+    """Return the places of a node with these settings."""
+    return Places(
+        max_running=settings.max_running,
+        threads=settings.threads,
+        processes=settings.processes,
+    )
 
 
 def checked_id(run_id: int) -> int:

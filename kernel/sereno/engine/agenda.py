@@ -9,6 +9,11 @@ from sereno.model.ledger import Entry
 HORIZON = timedelta(minutes=2)
 """How far ahead the agenda goes: several refills, so that one which fails costs nothing."""
 
+LOOKAHEAD = timedelta(milliseconds=40)
+"""How long before its instant a slot is settled: the time of a slow commit, and no more. A run that
+ends meanwhile still counts as an overlap, and when this node dies meanwhile, the slot's run is
+found a second later rather than settled by the next leader on time."""
+
 REFILL_EVERY = 30.0
 """Seconds between refills; a change of a schedule brings one at once."""
 

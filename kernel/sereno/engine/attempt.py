@@ -15,15 +15,16 @@ import msgspec
 
 from sereno.engine.clock import Clock
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import ChildError, Executor, TooLateError
+from sereno.engine.executors.executor import CutOffError, TooLateError
 from sereno.engine.forks import end_if_forked
 from sereno.engine.kept_text import kept
 from sereno.engine.loop_guard import task_of_run
-from sereno.engine.result import encode_result
+from sereno.engine.result import NOT_KEPT, encode_result
 from sereno.engine.run_streams import log_rest
 from sereno.engine.runlog import RunScope, current_run
 from sereno.model import fault
 from sereno.model.errors import FinalError, RunCancelled, RunError, RunSuperseded
+from sereno.model.executor import ChildError, Executor
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.policies import Policies
@@ -195,7 +196,8 @@ class Attempt(msgspec.Struct, kw_only=True):
             if wait is not None:
                 became, state, retry_at = state, "queued", finished + wait
         again = state != "succeeded" and self.policies.on_lost == "retry"
-        if self.why == "drained" and again and snooze is None:
+        cut_off = state == "lost" and self.why is None
+        if (self.why == "drained" or cut_off) and again and snooze is None:
             state, retry_at = "queued", finished
         first, lines = self.scope.take(last=True)
         began = self.began or finished
@@ -259,6 +261,13 @@ class Attempt(msgspec.Struct, kw_only=True):
             return *_stopped(self), None  # what it was told counts
         if isinstance(raised, RunSuperseded):
             self.why = "superseded"
+        return self._failed(raised)
+
+    def _failed(
+        self, raised: BaseException
+    ) -> tuple[RunState, bytes | None, str | None, str | None]:
+        if isinstance(raised, CutOffError):
+            return (*_stopped(self), None) if self.why else ("lost", None, str(raised), None)
         if isinstance(raised, ChildError):  # told by another process, where it was raised
             sentence, trace = str(raised), raised.traceback or ""
         else:
@@ -267,7 +276,7 @@ class Attempt(msgspec.Struct, kw_only=True):
         return state, None, kept(sentence, MAX_ERROR), kept(trace, MAX_ERROR) or None
 
     def _succeeded(self, value: Any) -> tuple[RunState, bytes | None, str | None, str | None]:
-        found = encode_result(value)
+        found = encode_result(value) if self.policies.keep_result else NOT_KEPT
         if found.error is not None:
             return "failed", None, kept(found.error, MAX_ERROR), None
         return "succeeded", found.text, found.note, None

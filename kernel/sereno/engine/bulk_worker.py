@@ -1,7 +1,8 @@
-"""Carries bulks out beside the firing loop, chunk after chunk, while this node leads.
+"""Carries bulks and back-fills out beside the firing loop, in chunks, while this node leads.
 
 States: idle, woken by a notification or every few seconds for an indexed look; busy, on the oldest
-bulk, with a rest after each chunk as long as the chunk took. Invariants: the firing loop never
+bulk and each back-fill in turn, with a rest after each chunk as long as the chunk took; or waiting
+for runs of back-fills, whose end wakes it too. Invariants: the firing loop never
 waits for it; each chunk is a transaction of its own that carries the term; what a chunk meets, even
 a fault of ours, costs that bulk time and the leader nothing.
 """
@@ -16,7 +17,7 @@ from sereno.engine.clock import steady
 from sereno.engine.term import Term
 from sereno.model.errors import LeaseLostError, StoreError
 from sereno.model.lazy import lazy
-from sereno.store.bulk_queue import following
+from sereno.store.bulk_queue import backfills, following
 
 log = logging.getLogger("sereno.leader")
 
@@ -34,10 +35,16 @@ class BulkWorker:
     def __init__(self, term: Term) -> None:
         self._term = term
         self._woken = asyncio.Event()
+        self._filling = False
 
     def wake(self) -> None:
-        """Take note that somebody has asked for a bulk."""
+        """Take note that somebody has asked for a bulk or a back-fill."""
         self._woken.set()
+
+    def run_over(self) -> None:
+        """Take note that a run has ended: it may be one that a back-fill waits for."""
+        if self._filling:
+            self._woken.set()
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -67,14 +74,20 @@ class BulkWorker:
                 await self._rest(busy, steady() - began)
 
     async def _chunk(self) -> bool:
-        """Do a chunk of the oldest bulk; tell whether there was one."""
+        """Do a chunk of the oldest bulk, and of each back-fill; tell whether there was any."""
         self._woken.clear()
-        bulk = await following(self._term.db)
-        if bulk is None:
-            return False
-        # What looks for runs is loaded with the first bulk: most nodes never meet one.
-        await lazy("sereno.store.bulks").carry_on(self._term.db, self._term.number, bulk)
-        return True
+        db, term = self._term.db, self._term.number
+        busy = False
+        bulk = await following(db)
+        if bulk is not None:
+            # What looks for runs is loaded with the first bulk: most nodes never meet one.
+            await lazy("sereno.store.bulks").carry_on(db, term, bulk)
+            busy = True
+        orders = await backfills(db)
+        self._filling = bool(orders)
+        for order in orders:
+            busy = await lazy("sereno.store.backfills").carry_on(db, term, order) or busy
+        return busy
 
     async def _rest(self, busy: bool, took: float) -> None:
         if busy:

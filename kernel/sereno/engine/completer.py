@@ -4,6 +4,9 @@ States of an outcome: waiting (in memory, oldest first); held (its run's row is 
 transaction of the job's own: it waits again); written; refused (the run is another's by now, or the
 database cannot keep it: less of it is written then).
 
+Where runs stand in line at this node, nobody waits for the place of one that ends: outcomes of what
+takes milliseconds wait for one another then, for `TOGETHER` at the most.
+
 Invariants: a job that ran is never forgotten while this process lives; no outcome waits for another
 one's lock or fault; to write one twice does no harm, as the token says that it was written.
 """
@@ -22,9 +25,14 @@ from sereno.model.errors import StoreError, StoreLockedError, StoreUnavailableEr
 from sereno.model.job import Job
 from sereno.model.run import Outcome
 from sereno.store import runs
+from sereno.store.hand_overs import EndedElsewhere, notify_ended
 from sereno.store.pool import Database
 
 log = logging.getLogger("sereno.outbox")  # a name that logs are filtered by: it stays
+
+TOGETHER = 0.025
+"""Seconds for which outcomes wait for others, to be written by one statement. Those of a node that
+dies meanwhile are lost, as they are while they are being written."""
 
 Chains = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]
 _GROUP = 1000
@@ -57,14 +65,19 @@ class Completer:
         jobs: Mapping[str, Job],
         written: Callable[[Outcome, bool], None],
         lead: Lead,
+        left_behind: Callable[[UUID], bool] = lambda token: False,
     ) -> None:
+        """`left_behind`: whether an attempt that is over keeps its place."""
         self._db = db
         self._node = node
         self._chains = chains_of(jobs)
+        self._awaited = frozenset(n for n, j in jobs.items() if _awaited(j)) | self._chains.keys()
         self._secret = frozenset(n for n, j in jobs.items() if j.secrets)
         self._written = written
         self._lead = lead
+        self._left_behind = left_behind
         self._waiting: list[Outcome] = []
+        self._timer: asyncio.TimerHandle | None = None  # until which nothing presses
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -72,8 +85,32 @@ class Completer:
     def put(self, outcome: Outcome) -> None:
         """Have `outcome` written as soon as may be."""
         self._waiting.append(outcome)
-        self._filled.set()
         self._emptied.clear()
+        if self._pressing(outcome):
+            self._press()
+        elif not self._filled.is_set():
+            self._arm()
+
+    def _press(self) -> None:
+        """Have all that waits written now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._filled.set()
+
+    def _arm(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._press)
+
+    def _pressing(self, outcome: Outcome) -> bool:
+        """Return whether something may wait for `outcome` to be written: the leader for its place,
+        or another run."""
+        return (
+            not self._lead.supplied
+            or outcome.state != "succeeded"
+            or outcome.slot is not None
+            or outcome.job in self._awaited
+        )
 
     def holds(self, token: UUID) -> bool:
         """Return whether the outcome of this attempt still waits."""
@@ -86,6 +123,8 @@ class Completer:
 
     async def drained(self) -> None:
         """Return once everything is written."""
+        if self._waiting:
+            self._press()
         await self._emptied.wait()
 
     async def work(self) -> None:
@@ -122,6 +161,9 @@ class Completer:
             if not self._waiting:
                 self._filled.clear()
                 self._emptied.set()
+            elif not held and not any(map(self._pressing, self._waiting)):
+                self._filled.clear()
+                self._arm()
             elif len(held) == len(group):
                 await asyncio.sleep(_HELD_AGAIN)
 
@@ -145,12 +187,20 @@ class Completer:
                 self._written(outcome, outcome.token in written.ours)
         # The leader counts places, and learns of those that are free on other nodes by this alone.
         if not self._lead.leading:
-            await self._notify_leader()
+            await self._notify_leader([o for o in group if o.token in written.ours])
         return [o for o in group if o.token in written.held]
 
-    async def _notify_leader(self) -> None:
+    async def _notify_leader(self, ended: Sequence[Outcome]) -> None:
+        said = [
+            EndedElsewhere(o.run_id, o.attempt, o.state == "queued")
+            for o in ended
+            if not self._left_behind(o.token)
+        ]
         with suppress(StoreError):  # it looks by itself, a little later
-            await runs.notify_over(self._db)
+            if said:
+                await notify_ended(self._db, said)
+            if len(said) < len(ended):  # it is to see first who keeps a place
+                await runs.notify_over(self._db)
 
     async def _write_bare(
         self, outcome: Outcome, error: StoreError
@@ -171,6 +221,12 @@ class Completer:
             except StoreError:
                 log.exception("an outcome is refused", extra={"run": outcome.run_id})
         return runs.Written(ours=frozenset()), outcome
+
+
+def _awaited(job: Job) -> bool:
+    """Return whether the end of one of its runs may let another one begin, on any node."""
+    policies = job.policies
+    return policies.max_running is not None or policies.concurrency_key is not None
 
 
 def _bare(outcome: Outcome, error: StoreError) -> Outcome:

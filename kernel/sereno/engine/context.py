@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -15,12 +15,14 @@ from sereno.engine.run_messages import keyed_message
 from sereno.engine.services import Services
 from sereno.model.duration import parse_duration
 from sereno.model.errors import ParamsError, RunCancelled
+from sereno.model.fan_out import FanIn, FanOut, OnFailure, fan_in
 from sereno.model.job import Job, name_of
 from sereno.model.message import Message
 from sereno.model.policy_types import Duration
 from sereno.model.run import SaidMessage
 from sereno.model.type_variables import P
-from sereno.store.run_request import enqueue_in, run_request
+from sereno.store.fan_outs import fan_out_request
+from sereno.store.run_request import checked_start_by, enqueue_in, run_request
 
 T = TypeVar("T")
 
@@ -89,7 +91,8 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     at which an executor calls the function at the latest, None for whenever. `traceparent`: below
     which belongs what this run asks others for (in a header, or with ``sereno.enqueue``), None
     where there is no trace. `token`: what this attempt is known by, and no other ever: its numbers
-    come again when PostgreSQL has lost the commit that gave them out.
+    come again when PostgreSQL has lost the commit that gave them out. `fanned`: keys of this
+    attempt's fan-outs.
     """
 
     run_id: int
@@ -108,6 +111,7 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
     begin_by: float | None = None
     traceparent: str | None = None
     token: UUID = msgspec.field(default_factory=uuid4)
+    fanned: tuple[str, ...] = ()
     clock: Callable[[], datetime]
     stop: StopFlag = msgspec.field(default_factory=StopFlag)
 
@@ -182,6 +186,10 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         delay: Duration | None = None,
         priority: int | None = None,
         unique_key: str | None = None,
+        start_by: Duration | None = None,
+        tags: Iterable[str] = (),
+        unique_for: Duration | None = None,
+        unique_by: Sequence[str] | None = None,
         connection: Any = None,
     ) -> int:
         """Queue a run of another job, and return its id.
@@ -189,7 +197,9 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         `connection`: of asyncpg or psycopg 3 to the kernel's database, in whose transaction it is
         queued: with `fence` before it, exactly once however often this run is tried. Without one it
         is queued at once, and again by the next attempt, unless a `unique_key` is held by a run
-        that waits or works. `run_at`, `delay`: one of them. Raises ParamsError, NotFoundError.
+        that waits or works, or for `unique_for` (of the params, or those that `unique_by` names,
+        where there is no key). `run_at`, `delay`: one of them. `start_by`: not begun within so long
+        of its instant, it ends unbegun; None: as its job says. Raises ParamsError, NotFoundError.
         """
         name = name_of(job)
         if run_at is not None and delay is not None:
@@ -203,10 +213,62 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
             priority=priority,
             unique_key=unique_key,
             trace_context=self.traceparent,
+            start_by=checked_start_by(name, start_by),
+            tags=tags,
+            unique_for=unique_for,
+            unique_by=unique_by,
         )
         if connection is not None:
             return await enqueue_in(connection, request)
         return await self.reporter.services.enqueue(request)
+
+    async def fan_out(
+        self,
+        job: Job[Any] | str,
+        params: Sequence[Mapping[str, Any] | msgspec.Struct],
+        *,
+        then: Job[Any] | str | None = None,
+        then_params: Mapping[str, Any] | msgspec.Struct | None = None,
+        on_failure: OnFailure = "fail",
+        key: str = "",
+        priority: int | None = None,
+        connection: Any = None,
+    ) -> FanOut:
+        """Queue a run of `job` for each of `params`, and one of `then` once all are over.
+
+        Once, however often this run is tried: an attempt after it finds what the first has queued,
+        whatever it gives. Who fans out twice gives each a `key`. `on_failure`: where some did not
+        succeed, `then` fails, or runs all the same ("continue"), and its ``run.fan_in`` tells of
+        them. `priority` None: one lower than the job's, so that other work is not held up; behind
+        work without end, one place of four is a child's. `connection`: of asyncpg, in whose
+        transaction they are queued, which is fenced. Raises RunSuperseded, ParamsError,
+        NotFoundError.
+        """
+        if key in self.fanned:
+            raise ParamsError(
+                f"fan_out to job '{name_of(job)}': the key '{key!s:.60}' is used already by this "
+                "run; give each fan-out a key of its own"
+            )
+        request = fan_out_request(
+            self.run_id,
+            name_of(job),
+            [_given(job, each) for each in params],
+            then=None if then is None else name_of(then),
+            then_params=None if then_params is None else _given(then or "", then_params),
+            on_failure=on_failure,
+            key=key,
+            priority=priority,
+            trace_context=self.traceparent,
+        )
+        found = await self.reporter.services.fan_out(request, self.fence, connection)
+        self.fanned = (*self.fanned, key)
+        return found
+
+    @property
+    def fan_in(self) -> FanIn | None:
+        """Return what became of the runs that this one was to wait for, None where it was not
+        queued by ``fan_out(then=...)``."""
+        return fan_in(self.upstream)
 
     @property
     def client(self) -> Any:
@@ -235,6 +297,11 @@ class RunContext(msgspec.Struct, Generic[P], kw_only=True):
         raises, and RunCancelled when this run is to stop meanwhile; RuntimeError in an async job.
         """
         return self.reporter.services.wait_for(awaitable, self.stop.is_set)
+
+
+def _given(job: Job[Any] | str, params: Mapping[str, Any] | msgspec.Struct) -> Mapping[str, Any]:
+    given = msgspec.to_builtins(params) if isinstance(params, msgspec.Struct) else params
+    return given if isinstance(job, str) else job.checked_params(given)
 
 
 def _check_words(done: object, total: object, note: object) -> None:

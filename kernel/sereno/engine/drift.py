@@ -17,8 +17,9 @@ from sereno.store import drift as store
 from sereno.store.catalogue import BY_CODE
 from sereno.store.drift import FIRST, HeldSchedule, Step
 from sereno.store.pool import Database
-from sereno.store.version import BY_CONFIG
+from sereno.store.version import BY_CONFIG, resolve_days
 from sereno.triggers.occurrences import next_slot
+from sereno.triggers.resolution import as_it_stands
 from sereno.triggers.rule_version import rules
 from sereno.triggers.step_cache import in_passing
 
@@ -41,7 +42,9 @@ async def foresee(db: Database, declared: Mapping[str, ScheduleSpec]) -> list[Dr
                 effective = ScheduleSpec.from_json(ours.to_json(), held.overrides)
             except DeclarationError:
                 continue  # it keeps what it has, and says so when the code leads
-            version = effective.as_version(version.version, version.valid_from, version.state)
+            async with db.connection() as connection:
+                effective = await resolve_days(connection, effective)
+            version = as_it_stands(effective, held.name, version)
         moved = _moved(_as_changed(held), version)
         if moved is not None:
             found.append(_as_of_now(held, version, moved))

@@ -94,6 +94,7 @@ class FiringLoop:
     async def _tick_until(self, before: Sequence[_Work], leaving: asyncio.Event) -> None:
         for work in (*before, self._dispatcher.load):
             await self._at_the_beginning(work)
+        self._status.firing = True
         with self._bulk_worker.working():
             await self._tick_on(leaving)
 
@@ -110,6 +111,8 @@ class FiringLoop:
                 self._scheduler.reread()
             if "bulk" in reasons:
                 self._bulk_worker.wake()
+            if "end" in reasons or any(reason.startswith("over") for reason in reasons):
+                self._bulk_worker.run_over()
             self._dispatcher.observe(reasons)
 
     async def _at_the_beginning(self, work: _Work) -> None:

@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from sereno.store.own_sockets import detach
 
@@ -27,12 +27,13 @@ process, without a word."""
 
 
 class _Node:
-    """The node in this process, once there is one. `forked`: this process is a child of it."""
+    """The nodes in this process, once there are some. `signals`: one has the process for itself,
+    and hears of its end by signals. `loops`: by thread. `forked`: this process is a child of it."""
 
     hooked = False
+    signals = False
     timers: Callable[[int, FrameType | None], object] | None = None
-    loop: asyncio.AbstractEventLoop | None = None
-    thread = 0
+    loops: ClassVar[dict[int, asyncio.AbstractEventLoop]] = {}
     forked = False
 
 
@@ -43,15 +44,26 @@ class _Mask(threading.local):
 _mask = _Mask()
 
 
-def own_forks(loop: asyncio.AbstractEventLoop | None = None) -> None:
-    """Have each child that this process forks from now on be no node, nor work for its run; `loop`:
-    this thread's, if it has one."""
-    _Node.loop, _Node.thread = loop, threading.get_ident()
+def own_forks(loop: asyncio.AbstractEventLoop | None = None, *, signals: bool = True) -> None:
+    """Have each child that this process forks from now on be no node, nor work for its run.
+
+    `loop`: this thread's, if it has one. `signals`: those that tell a node to stop are this node's;
+    else they are its application's, in its children too.
+    """
+    _Node.signals = _Node.signals or signals
+    _Node.forked = False  # a child of an application may well become a node of its own
+    if loop is not None:
+        _Node.loops[threading.get_ident()] = loop
     if not _Node.hooked:
         _Node.hooked = True
         os.register_at_fork(
             before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_be_no_node
         )
+
+
+def leave_forks() -> None:
+    """Take back that this thread has a loop: its node is over."""
+    _Node.loops.pop(threading.get_ident(), None)
 
 
 def own_timers(handler: Callable[[int, FrameType | None], object]) -> None:
@@ -69,6 +81,8 @@ def end_if_forked(error: BaseException | None) -> None:
 
 
 def _hold_signals() -> None:
+    if not _Node.signals:
+        return
     # A child may be told to end before it has run a line: it is to hear of it as itself.
     _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, NODE_SIGNALS)
 
@@ -76,10 +90,22 @@ def _hold_signals() -> None:
 def _let_signals_come() -> None:
     if _mask.before is not None:
         signal.pthread_sigmask(signal.SIG_SETMASK, _mask.before)
+        _mask.before = None
 
 
 def _be_no_node() -> None:
     _Node.forked = True
+    if _Node.signals:
+        _have_signals_back()
+    detach()
+    loop = _Node.loops.pop(threading.get_ident(), None)
+    _Node.loops.clear()  # those of other threads, which this process has not
+    if loop is not None:
+        loop.call_soon(_end, None)  # before it waits for anything in the loop's copy
+    _let_signals_come()
+
+
+def _have_signals_back() -> None:
     signal.set_wakeup_fd(-1)
     for number in NODE_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
@@ -87,10 +113,6 @@ def _be_no_node() -> None:
     for number in TIMER_SIGNALS:
         if _Node.timers is not None and signal.getsignal(number) == _Node.timers:
             signal.signal(number, signal.SIG_DFL)
-    detach()
-    if _Node.loop is not None and threading.get_ident() == _Node.thread:
-        _Node.loop.call_soon(_end, None)  # before it waits for anything in the loop's copy
-    _let_signals_come()
 
 
 def _end(error: BaseException | None) -> NoReturn:

@@ -57,6 +57,7 @@ class Heartbeat:
         now = await self._session.beat(self._term.node, self._term.number)
         received = steady()
         self._trust.extend(sent)
+        self._status.heard = sent
         log_trust(self._trust, self._term.number)
         self._term.clock.observe(now, sent, received)
         self._status.clock_offset = self._term.clock.offset

@@ -61,7 +61,8 @@ async def settle_doubtful(term: Term, timeline: Timeline) -> None:
 
     Raises LeaseLostError and StoreError.
     """
-    if timeline.doubtful_until is None or timeline.settled_at is not None:
+    doubt = timeline.doubt
+    if doubt is None or timeline.settled_at is not None:
         return
     end = steady() + _PATIENCE
     while True:
@@ -76,7 +77,7 @@ async def settle_doubtful(term: Term, timeline: Timeline) -> None:
                     slot=row["slot"],
                     state="lost",
                     duration=timedelta(0),
-                    error=timeline.doubt,
+                    error=doubt.reason,
                 )
             )
         if not left:

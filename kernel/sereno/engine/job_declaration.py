@@ -31,6 +31,10 @@ def job(
     schedule: Declared[S] | None = None,
     after: str | Iterable[str] = (),
     description: str = "",
+    title: str = "",
+    owner: str = "",
+    runbook: str = "",
+    tags: Iterable[str] = (),
     **policies: Unpack[JobPolicies],
 ) -> Callable[[Callable[[RunContext[S]], Any]], Job[S]]: ...
 
@@ -43,6 +47,10 @@ def job(
     schedule: Declared[_Untyped] | None = None,
     after: str | Iterable[str] = (),
     description: str = "",
+    title: str = "",
+    owner: str = "",
+    runbook: str = "",
+    tags: Iterable[str] = (),
     **policies: Unpack[JobPolicies],
 ) -> Callable[[Callable[[RunContext[_Untyped]], Any]], Job[_Untyped]]: ...
 

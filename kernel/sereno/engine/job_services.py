@@ -8,9 +8,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from sereno.engine.fan_out import fan_out
 from sereno.engine.services import Clients
 from sereno.model.errors import RunCancelled, RunError
+from sereno.model.fan_out import FanOut
 from sereno.store.errors import translated
+from sereno.store.fan_outs import FanOutRequest
 from sereno.store.job_pool import JobPool, LentConnection
 from sereno.store.run_request import RunRequest, enqueue_in
 
@@ -38,7 +41,13 @@ class JobServices:
             with translated():
                 return await enqueue_in(connection, request)
 
-    def client(self, requested_by: str) -> Any:
+    async def fan_out(
+        self, request: FanOutRequest, fence: Callable[[Any], Awaitable[None]], connection: Any
+    ) -> FanOut:
+        """Queue a run's children through the jobs' pool."""
+        return await fan_out(self.database, request, fence, connection)
+
+    def client(self, requested_by: str | None) -> Any:
         """Return a client, of a pool that clients of jobs share."""
         if self._clients is None:
             raise RunError("run.client: this node was put together without one")

@@ -27,8 +27,25 @@ class Lead(Protocol):
         """
         ...
 
+    @property
+    def present_until(self) -> float | None:
+        """Return the steady time until which nobody may take this node's runs, whoever leads; None
+        when somebody may. What was handed to this node begins before it, or not at all.
+        """
+        ...
+
+    @property
+    def supplied(self) -> bool:
+        """Return whether what stands in line here takes the places that become free: then the
+        leader, which is another node, need not hear of each at once."""
+        ...
+
     def outcome_written(self, outcome: Outcome) -> None:
         """Take note that an outcome is in the database, or is nobody's any more."""
+        ...
+
+    def attempt_over(self) -> None:
+        """Take note that one attempt fewer is under way, or at work, on this node."""
         ...
 
     def place_freed(self) -> None:

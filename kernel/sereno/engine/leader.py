@@ -14,20 +14,26 @@ nobody takes this node's runs, and it stands again once the pool answers.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
+import msgspec
+
 from sereno.engine import history
 from sereno.engine.aside import Aside
+from sereno.engine.assignments import Assignments
 from sereno.engine.backoff import Backoff
 from sereno.engine.clock import steady
 from sereno.engine.dispatcher import CANCEL_EVERY, Dispatcher
 from sereno.engine.firing_loop import FiringLoop
+from sereno.engine.hand_overs import HandOvers
 from sereno.engine.heartbeat import Heartbeat, log_trust
 from sereno.engine.node_context import NodeContext
 from sereno.engine.occupancy import Occupancy
+from sereno.engine.orders import Orders
+from sereno.engine.placement import Placement
 from sereno.engine.runner import Runner
 from sereno.engine.scheduler import Scheduler
 from sereno.engine.stranger_watch import StrangerWatch
@@ -38,11 +44,12 @@ from sereno.model.errors import PoolerError, SerenoError, StoreError, StoreUnava
 from sereno.model.events import LeaderChanged
 from sereno.model.job import Job
 from sereno.model.run import Outcome
-from sereno.store import runs
+from sereno.store import hand_overs, runs
 from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
+from sereno.store.errors import answered
 from sereno.store.holder import lock_holder
-from sereno.store.pool import Record
 from sereno.store.session import NodeIdentity, NodeSession
+from sereno.store.shared_plans import register_shared
 from sereno.store.timeline import Timeline
 
 log = logging.getLogger("sereno.leader")
@@ -70,7 +77,6 @@ _PRESENCE_PATIENCE = 1.0
 _UNAWARE = 0.4
 """Seconds that a deposed leader has to learn of it, when it lives and its lease was not over: its
 backend was terminated. It could write nothing in any case."""
-
 
 _AFTER_A_FAULT = 2.0
 """Seconds after which a node stands again that could not lead for a fault of the kernel."""
@@ -103,6 +109,11 @@ class Leader:
         self._call_limit = max(0.3, context.lease / 3)
         self._present = present
         self._trust = Trust(context.lease)
+        self._presence = Trust(context.lease)
+        self.offer = context.offer
+        self._offering = asyncio.Lock()
+        self.assignments = Assignments(context, self)
+        self.placement = Placement(occupancy)
         self._wakeup = Wakeup()
         self._occupancy = occupancy
         self._leaving = asyncio.Event()
@@ -113,6 +124,7 @@ class Leader:
         self._next_cancel = 0.0
         self._aside = Aside(self._call_limit)
         self._strangers = StrangerWatch(self._db, self._aside)
+        self._orders = Orders(self._db, self._call_limit, status, leads=context.leads)
         self._unable_until: float | None = None
 
     @property
@@ -125,15 +137,61 @@ class Leader:
         """Return the steady time until which this node may act as leader, None when it may not."""
         return self._trust.until if self._trust.holds(steady()) else None
 
+    @property
+    def present_until(self) -> float | None:
+        """Return the steady time until which nobody may take this node's runs, None when somebody
+        may: its presence lock outlasts what its session has said by a lease."""
+        now = steady()
+        holding = [trust.until for trust in (self._trust, self._presence) if trust.holds(now)]
+        return max(holding, default=None)
+
+    @property
+    def supplied(self) -> bool:
+        """Return whether what stands in line here takes the places that become free."""
+        return self.assignments.lined and not self.leading
+
     def outcome_written(self, outcome: Outcome) -> None:
         """Take note that a place is free, and that a retry or a chained run may wait."""
         self._occupancy.ended(outcome)
         queued = outcome.state == "queued" or outcome.job in self._upstream
         self._wakeup.ring("run" if queued else "end")
 
+    def attempt_over(self) -> None:
+        """Take note that what stands in line here may find a place."""
+        self.assignments.poll_lines()
+
     def place_freed(self) -> None:
         """Take note that a place is free though no outcome was written."""
         self._wakeup.ring("run")
+
+    async def withdraw(self) -> None:
+        """Be handed nothing more, and give back what has not begun; raises StoreError."""
+        await self.assignments.close()
+        async with self._offering:
+            await hand_overs.withdraw(self._db, self._node.id)
+
+    async def offer_places(self, places: Mapping[str, int | None]) -> None:
+        """Be handed as much as `places` have room for from now on; raises StoreError.
+
+        What was handed to this node and has not begun is given back where that is less.
+        """
+        async with self._offering:
+            if self._leaving.is_set():
+                return
+            offer = msgspec.structs.replace(self.offer, places=places)
+            if any(_fewer(n, self.offer.places[executor]) for executor, n in places.items()):
+                self.assignments.forget_lines()
+                await hand_overs.withdraw(self._db, self._node.id)
+            await hand_overs.offer(self._db, self._node.id, offer)
+            self.offer = self.placement.own = offer
+        self._occupancy.resize({e: n for e, n in places.items() if n is not None})
+        self._wakeup.ring("end")
+        log.info("this node has other places", extra={"places": dict(places)})
+
+    def _heard(self, message: str) -> None:
+        self._orders.observe(message)
+        if not self.assignments.put(message):
+            self._wakeup.ring(message)
 
     async def leave(self) -> None:
         """Give the lead up, for good; returns once it is given up. The presence lock stays."""
@@ -148,7 +206,8 @@ class Leader:
             session = self._session()
             waits = connecting
             try:
-                await session.open(self._wakeup.ring, partial(self._lost, session))
+                await session.open(self._heard, partial(self._lost, session))
+                self._heard("order")
                 connecting.reset()
                 waits = backoff
                 await self._hold(session, runner, backoff)
@@ -157,6 +216,8 @@ class Leader:
                 log.error("this node cannot lead", extra={"error": str(error)})
                 rest = _BEHIND_A_POOLER
             except SerenoError as error:
+                if answered(error):
+                    self._status.heard = steady()
                 # Said once, not at every try of what may be hours.
                 level = logging.DEBUG if str(error) == self._status.store_error else logging.WARNING
                 self._away(str(error))
@@ -180,7 +241,7 @@ class Leader:
 
     def cut(self) -> None:
         """Drop the session from any thread: the loop is blocked and cannot."""
-        self._distrust()  # first: another node leads as soon as the server learns of it
+        self._absent()  # first: another node leads as soon as the server learns of it
         session = self._current
         if session is not None:
             session.cut()
@@ -191,18 +252,32 @@ class Leader:
         # A failover may have forgotten this node's row, and given its key to another.
         self._node = await self._present()
         await self._be_present(session)
+        sent = steady()
+        await session.watch()
         # While the session was lost, another may have taken our runs for a dead node's: what the
         # database does not name ours is stopped before this node takes part again. Attempts that
         # have not begun are left: each asks whether this node is trusted when it begins.
-        _reconcile(runner, await runs.owned(self._db, self._node.id))
+        await self._reconcile(runner)
+        self._presence.begin(sent)
+        self._status.heard = sent
         self._unable_until = None
+        async with self._offering:
+            if not self._leaving.is_set():
+                await hand_overs.offer(self._db, self._node.id, self.offer)
         while not self._leaving.is_set():
             self._status.pulse = sent = steady()
-            if not await self._able(runner):
+            able = await self._able(runner)
+            if not able or await self._orders.poll() or not self._context.leads:
                 await session.watch()
+                self._answered(sent)
+                if not self._context.leads:
+                    self.refused.set()
+                if able:
+                    self._in_reach()
                 await self._idle(runner, POLL)
                 continue
             granted, now = await session.try_lead()
+            self._answered(sent)
             self._clock.observe(now, sent, steady())
             self._status.clock_offset = self._clock.offset
             if granted:
@@ -210,14 +285,15 @@ class Leader:
                 await self._lead(session, runner, since, backoff)
             else:
                 self.refused.set()
-                self._status.store_up, self._status.store_error = True, None
+                self._in_reach()
                 backoff.reset()
                 await self._strangers.poll()
                 await self._idle(runner, POLL * (23 + 2 * random.random()) / 24)  # noqa: S311
         self._left.set()
         while True:  # draining: the presence lock says that our runs are not lost
-            self._status.pulse = steady()
+            self._status.pulse = sent = steady()
             await session.watch()
+            self._answered(sent)
             await self._idle(runner, self._call_limit)
 
     async def _able(self, runner: Runner) -> bool:
@@ -226,11 +302,25 @@ class Leader:
             return True
         if steady() < self._unable_until:
             return False
-        owned = await self._aside.ask(partial(runs.owned, self._db, self._node.id))
-        if owned is None:
+        if await self._aside.ask(partial(self._reconcile, runner)) is None:
             return False
-        _reconcile(runner, owned)
         self._unable_until = None
+        return True
+
+    async def _reconcile(self, runner: Runner) -> bool:
+        """Stop what the database does not name ours, and see that what it does is attended to.
+
+        Claims of what was handed to us may be on their way: what began since is not judged, nor
+        what is owned and unknown while there may be any; it is seen later.
+        """
+        known = list(runner.attempts)
+        waiting = self.assignments.busy
+        owned = await runs.owned(self._db, self._node.id)
+        tokens = {r["token"] for r in owned}
+        runner.superseded(t for t in known if t not in tokens and not runner.begins(t))
+        if not (waiting or self.assignments.busy):
+            begun = set(runner.attempts).difference(known)
+            runner.lose(r for r in runner.unattended(owned) if r["token"] not in begun)
         return True
 
     async def _be_present(self, session: NodeSession) -> None:
@@ -256,7 +346,7 @@ class Leader:
             if runner.attempts and (due or "cancel" in reasons):
                 self._next_cancel = steady() + CANCEL_EVERY
                 await self._aside.ask(runner.poll_cancellations)
-            if reasons & {"handover", "leave", "lost"}:
+            if reasons & {"handover", "leave", "lost", "order"}:
                 return
 
     async def _lead(
@@ -277,14 +367,18 @@ class Leader:
         log.info("leading", extra={"term": number})
         self._publish_change(number, True, "lock granted")
         reason = "lost"
+        until = asyncio.Event()
+        obeying = asyncio.ensure_future(self._orders.obey(self._leaving, until))
         try:
             try:
                 await firing_loop.run(
                     [
+                        self.assignments.settled,
                         partial(history.settle_doubtful, term, entered.timeline),
+                        partial(register_shared, self._db, number, self._context.shared),
                         partial(register, self._db, number, self._declared, self._schedules),
                     ],
-                    self._leaving,
+                    until,
                 )
             except StoreError as error:
                 if not session.alive:
@@ -294,10 +388,11 @@ class Leader:
             self._distrust()  # before the lock is let go: the next leader may act at once
             await session.hand_over(number, reason)
         finally:
+            obeying.cancel()
             if steady() - began > _SETTLED:
                 backoff.reset()
             self._distrust()
-            self._status.leading = False
+            self._status.leading = self._status.firing = False
             self._occupancy.clear()  # what was counted is another's to count now
             log.info("no longer leading", extra={"term": number, "reason": reason})
             self._publish_change(number, False, reason)
@@ -311,6 +406,8 @@ class Leader:
         timeline: Timeline,
         since: float,
     ) -> FiringLoop:
+        self.placement = Placement(self._occupancy, self.offer, self._node.id)
+        handing = HandOvers(term, self._occupancy, self.placement)
         dispatcher = Dispatcher(
             term,
             runner,
@@ -318,6 +415,7 @@ class Leader:
             self._jobs,
             lease=self._context.lease,
             session_since=since,
+            hand_overs=handing,
         )
         scheduler = Scheduler(
             term,
@@ -325,7 +423,8 @@ class Leader:
             self._occupancy,
             self._jobs,
             queued=dispatcher.wait,
-            doubtful_until=timeline.doubtful_until,
+            doubt=timeline.doubt,
+            hand_overs=handing,
         )
         heartbeat = Heartbeat(term, session, self._trust, self._status)
         return FiringLoop(term, heartbeat, self._status, self._wakeup, scheduler, dispatcher)
@@ -351,16 +450,30 @@ class Leader:
     def _lost(self, session: NodeSession) -> None:
         """Take note that the server has ended `session`, which may be an older one than ours."""
         if session is self._current:
-            self._distrust()
+            self._absent()
             self._wakeup.ring("lost")
+
+    def _absent(self) -> None:
+        """Take note that others may take this node for gone before long: begin nothing."""
+        self._distrust()
+        self._presence.end()
 
     def _distrust(self) -> None:
         self._trust.end()
         log.debug("trust ended", extra={"term": self._status.term, "at": steady()})
 
+    def _in_reach(self) -> None:
+        self._status.store_up, self._status.store_error = True, None
+
+    def _answered(self, sent: float) -> None:
+        """Take note that the server has answered what was sent then."""
+        self._presence.extend(sent)
+        self._status.heard = sent
+
     def _away(self, error: str) -> None:
         self._status.store_up, self._status.store_error = False, error
         self._trust.end()
+        self._presence.end()
         if self._leaving.is_set():
             self._left.set()
 
@@ -377,10 +490,5 @@ class Leader:
                 self._left.set()
 
 
-def _reconcile(runner: Runner, owned: Sequence[Record]) -> None:
-    """Stop what the database does not name ours, and see that what it does is attended to; while
-    this node does not lead, so that no claim of its own is on its way."""
-    runner.superseded(
-        [r["token"] for r in owned] + [t for t in runner.attempts if runner.begins(t)]
-    )
-    runner.lose(runner.unattended(owned))
+def _fewer(places: int | None, before: int | None) -> bool:
+    return places is not None and (before is None or places < before)

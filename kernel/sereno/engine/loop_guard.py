@@ -15,7 +15,8 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 from sereno.engine.runlog import RunScope, current_run
 from sereno.model.errors import RunError
@@ -40,11 +41,15 @@ _SHARED = {
 _refused = 0
 
 
-class _Main:
-    """The task that a process is there for, and who names the runs that it has at work."""
+class _Main(NamedTuple):
+    """The task that a loop is there for, and who names the runs that it has at work."""
 
-    task: "asyncio.Task[Any] | None" = None
-    under_way: Callable[[], Sequence[str]] = staticmethod(lambda: ())
+    task: "asyncio.Task[Any] | None"
+    under_way: Callable[[], Sequence[str]]
+
+
+_mains: WeakKeyDictionary[asyncio.AbstractEventLoop, _Main] = WeakKeyDictionary()
+"""By loop: an application may have several nodes in its process."""
 
 
 class ExitInTaskError(RunError):
@@ -61,12 +66,13 @@ def goes_on(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
             try:
                 run()
             except (SystemExit, KeyboardInterrupt) as error:
-                if _Main.task is None or _Main.task.done() or _Main.task.get_loop() is not loop:
+                main = _mains.get(loop)
+                if main is None or main.task is None or main.task.done():
                     raise
                 log.error(
                     "a callback raised what would have ended the node",
                     exc_info=error,
-                    extra={"runs": _Main.under_way()},
+                    extra={"runs": main.under_way()},
                 )
             else:
                 return
@@ -79,7 +85,7 @@ def guard(
     loop: asyncio.AbstractEventLoop, under_way: Callable[[], Sequence[str]] = lambda: ()
 ) -> None:
     """Guard `loop`, which runs, from now on; `under_way` names the runs at work."""
-    _Main.task, _Main.under_way = asyncio.current_task(), under_way
+    _mains[loop] = _Main(asyncio.current_task(), under_way)
     loop.set_task_factory(_make)
     for name in _SHARED:
         setattr(loop, name, _unless_a_run_asks(getattr(loop, name), _SHARED[name]))

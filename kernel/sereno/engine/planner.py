@@ -5,33 +5,36 @@ watermark and version that it was planned on; else it is planned anew. Every slo
 until] gets exactly one verdict, in the order of these rules:
 
 1. while the schedule was paused: `skipped`, "paused"; before its window opened: `skipped`,
-   "outside its window". After its window closed, and while it is orphaned or removed, nothing is
-   due. A pause with an end is over at that instant, also when nobody led then.
+   "outside its window"; in a blackout: `skipped`, "blackout: " and why. After its window closed,
+   and while it is orphaned or removed, nothing is due. A pause with an end is over at that instant,
+   also when nobody led then.
 2. a job that this code does not know: `missed`.
 3. one of a job that must not run twice, and that may have run in a history that the database has
    forgotten: `missed`.
-4. catch-up, over what is left: the newest slot runs. Older ones: ``last``: `coalesced` into the
+4. one that is later than its `start_by`: `missed`, whatever is caught up.
+5. catch-up, over what is left: the newest slot runs. Older ones: ``last``: `coalesced` into the
    newest; ``all``: they run one after another, at most `max_catch_up` of them, the older are
    `missed`; ``none``: only those run that are no later than `grace`, the others (the newest too)
    are `missed`.
-5. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
+6. overlap, for each that is to run while an earlier run of the schedule is not over: ``skip``:
    `skipped` (but what ``catch_up="all"`` brings is queued); ``queue`` and ``cancel_previous``: it
    waits in the queue; ``allow``: it starts.
-6. one whose params cannot be read, or cannot fill its concurrency key, is `missed`; what starts is
+7. one whose params cannot be read, or cannot fill its concurrency key, is `missed`; what starts is
    `ran`, or `late` when the instant is more than `grace` after the slot; what waits there is
    `waiting`, and is one of those once it begins. (``catch_up="none"``: it does not begin later than
-   `grace`.)
+   `grace`; nor later than `start_by`, where there is one.)
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby, islice
 
 import msgspec
 
+from sereno.model.calendar import Blackout
 from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import DeclarationError, SerenoError
-from sereno.model.history import may_have_run
+from sereno.model.history import Doubt
 from sereno.model.ledger import (
     Entry,
     NewRun,
@@ -57,6 +60,9 @@ _RANGE_FROM = 10
 outage of a week is one row of a schedule that is due each second, and not 600,000."""
 
 _ALWAYS_RANGES = frozenset({"paused", "outside its window"})
+BEYOND_START_BY = "later than its start_by"
+"""Why a slot is `missed` that has not begun in time; `runs_expire` says it of one that waited."""
+
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -73,19 +79,21 @@ def plan(
     until: datetime,
     *,
     occupied: bool,
-    doubtful_until: datetime | None = None,
+    doubt: Doubt | None = None,
+    blackouts: Sequence[Blackout] = (),
 ) -> Settlement:
     """Settle `entry` up to `until`.
 
     `now` decides lateness; `until` may be a little after it, to have runs ready at their slots.
-    `occupied`: a run of the schedule is not over. `doubtful_until`: slots up to here may have run
-    in a history that the database has forgotten. `policies`: of the job, overridden by the
-    schedule's; None when the job is not known. Raises SerenoError when the schedule cannot be read.
+    `occupied`: a run of the schedule is not over. `doubt`: what may have run in a history that
+    the database has forgotten. `blackouts`: those of this schedule. `policies`: of the job,
+    overridden by the schedule's; None when the job is not known. Raises SerenoError when the
+    schedule cannot be read.
     """
     pause_ends = entry.paused_until if entry.current.state == "paused" else None
     if pause_ends is not None:  # what is due after its end is another version's to rule
         until = min(until, max(pause_ends - MICROSECOND, entry.settled_to))
-    coming = _due(entry, until)
+    coming = _due(entry, until, blackouts)
     due = list(islice(coming, MAX_SLOTS))
     complete = next(coming, None) is None
     upto = max(until, entry.settled_to) if complete else due[-1].slot
@@ -98,10 +106,11 @@ def plan(
     if policies is None:
         _mark(active, "missed", "its job is not declared any more", verdicts)
     else:
-        if doubtful_until is not None and policies.on_lost == "fail":
-            doubtful = [d for d in active if d.slot <= doubtful_until]
+        if doubt is not None and doubt.forbids(policies.on_lost):
+            doubtful = [d for d in active if d.slot <= doubt.until]
             active = active[len(doubtful) :]
-            _mark(doubtful, "missed", may_have_run(doubtful_until), verdicts)
+            _mark(doubtful, "missed", doubt.reason, verdicts)
+        active = _in_time(active, policies.start_by, now, verdicts)
         newer = 0 if complete else _count_active(entry, upto, until, policies.max_catch_up or 1)
         chosen = _catch_up(active, policies, now, newer, verdicts)
         runs, cancel = _overlap(entry, chosen, policies, now, occupied, verdicts)
@@ -121,14 +130,22 @@ def plan(
     )
 
 
-def _due(entry: Entry, until: datetime) -> Iterator[_Due]:
+def _due(entry: Entry, until: datetime, blackouts: Sequence[Blackout]) -> Iterator[_Due]:
     """Yield the slots in (watermark, `until`] with what holds them, soonest first."""
     for version, after, last in spans(entry.versions, entry.settled_to, until):
         for slot in due_slots(version, entry.name, after, last):
             held = "paused" if version.state == "paused" else None
             if version.starts_at is not None and slot < version.starts_at:
                 held = "outside its window"
+            if held is None and blackouts:
+                held = _blacked_out(slot, blackouts)
             yield _Due(slot, version, held)
+
+
+def _blacked_out(slot: datetime, blackouts: Sequence[Blackout]) -> str | None:
+    inside = (b for b in blackouts if b.starts_at <= slot < b.ends_at)
+    first = next(inside, None)
+    return None if first is None else first.verdict_reason
 
 
 def _count_active(entry: Entry, after: datetime, until: datetime, most: int) -> int:
@@ -139,6 +156,20 @@ def _count_active(entry: Entry, after: datetime, until: datetime, most: int) -> 
         if version.state == "active"
     )
     return sum(1 for _ in islice(found, most))
+
+
+def _in_time(
+    active: list[_Due],
+    start_by: timedelta | None,
+    now: datetime,
+    verdicts: dict[datetime, SlotVerdict],
+) -> list[_Due]:
+    """Return the slots that may still begin; the others get their verdict."""
+    if start_by is None:
+        return active
+    over = sum(1 for d in active if now - d.slot > start_by)  # soonest first
+    _mark(active[:over], "missed", BEYOND_START_BY, verdicts)
+    return active[over:]
 
 
 def _catch_up(
@@ -167,8 +198,11 @@ def _catch_up(
         _mark(active, "coalesced", "into a later slot", verdicts)
         return []
     newest = active[-1]
-    into = f"into the slot {newest.slot:%Y-%m-%dT%H:%M:%S.%fZ}"
-    _mark(active[:-1], "coalesced", into, verdicts)
+    if (
+        len(active) > 1
+    ):  # most often it is alone, and to write an instant takes longer than all else
+        into = f"into the slot {newest.slot:%Y-%m-%dT%H:%M:%S.%fZ}"
+        _mark(active[:-1], "coalesced", into, verdicts)
     return [newest]
 
 
@@ -198,7 +232,7 @@ def _overlap(
             _mark([due], "skipped", "overlap: an earlier run is not over", verdicts)
             continue
         try:
-            key = _key(entry, policies, due.version, one_by_one)
+            key = key_of(entry, policies, due.version, one_by_one)
         except SerenoError as error:
             _mark([due], "missed", str(error), verdicts)
             continue
@@ -214,7 +248,7 @@ def _overlap(
                 concurrency_key=key,
                 start=start,
                 on_time_until=until,
-                start_by=until if policies.catch_up == "none" else None,
+                start_by=_begin_by(due.slot, until, policies),
             )
         )
         occupied = True  # by this one, for the slots that follow
@@ -235,11 +269,19 @@ def waits(slot: datetime) -> SlotVerdict:
     return SlotVerdict(slot=slot, verdict="waiting", runs=True)
 
 
+def _begin_by(slot: datetime, on_time_until: datetime, policies: Policies) -> datetime | None:
+    none = on_time_until if policies.catch_up == "none" else None
+    if policies.start_by is None:
+        return none
+    until = _after(slot, policies.start_by)
+    return until if none is None else min(none, until)
+
+
 def _after(slot: datetime, grace: timedelta) -> datetime:
     return slot + grace if grace < _LAST - slot else _LAST
 
 
-def _key(
+def key_of(
     entry: Entry, policies: Policies, version: ScheduleVersion, one_by_one: bool
 ) -> str | None:
     """Return a run's concurrency key, None when it has none; raises SerenoError when it cannot be
@@ -260,6 +302,8 @@ def _ranges(
 ) -> tuple[tuple[SlotVerdict, ...], tuple[SlotRange, ...], OpenRange | None]:
     """Fold neighbours that share a verdict and reason into ranges; one may go on from the last
     tick."""
+    if len(verdicts) == 1 and verdicts[0].runs:
+        return (verdicts[0],), (), None
     slots: list[SlotVerdict] = []
     ranges: list[SlotRange] = []
     # A range stays open from tick to tick, so that a pause of a year is one row at its end.

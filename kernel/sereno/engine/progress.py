@@ -16,6 +16,7 @@ from sereno.engine.run_messages import RunMessages
 from sereno.engine.run_warnings import RunWarnings
 from sereno.engine.runlog import RunScope
 from sereno.engine.services import Services
+from sereno.engine.stalls import Stalls
 from sereno.model.errors import StoreError
 from sereno.model.run import Outcome, ProgressUpdate, SaidMessage
 from sereno.store import runs
@@ -58,6 +59,7 @@ class RunProgress:
 
     def warn(self, text: str) -> None:
         """Count a warning."""
+        self.scope.said += 1
         with _making:
             if self._warnings is None:
                 self._warnings = RunWarnings()
@@ -65,6 +67,7 @@ class RunProgress:
 
     def notify(self, message: SaidMessage) -> None:
         """Keep a message to people."""
+        self.scope.said += 1
         with _making:
             if self._messages is None:
                 self._messages = RunMessages()
@@ -120,16 +123,19 @@ class RunProgress:
             before = ProgressUpdate(run_id=scope.run_id, attempt=scope.attempt, token=scope.token)
         self._words = msgspec.structs.replace(before, **words)
         self._new = True
+        self.scope.said += 1
 
 
 class ProgressWriter:
     """The words of every attempt that is under way on this node."""
 
-    def __init__(self, db: Database, node: UUID, services: Services) -> None:
-        """`services`: what runs ask for, beside what they say."""
+    def __init__(self, db: Database, node: UUID, services: Services, stalls: Stalls) -> None:
+        """`services`: what runs ask for, beside what they say. `stalls`: of those that say
+        nothing."""
         self._db = db
         self._node = node
         self.services = services
+        self._stalls = stalls
         self._words: dict[UUID, RunProgress] = {}
 
     def open(self, scope: RunScope) -> RunProgress:
@@ -195,10 +201,16 @@ class ProgressWriter:
         while True:
             await asyncio.sleep(WORDS_EVERY)
             try:
-                await self.write(list(self._words.values()))
-                await self._write_lines()
+                await self.tick()
             except StoreError as error:
                 log.debug("words of runs wait", extra={"error": str(error)})
+
+    async def tick(self) -> None:
+        """Write all that is new, and find who has fallen silent; raises StoreError."""
+        self._stalls.poll()
+        await self.write(list(self._words.values()))
+        await self._write_lines()
+        await self._stalls.write()
 
     async def _write_lines(self) -> None:
         taken = []

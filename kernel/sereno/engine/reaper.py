@@ -79,7 +79,8 @@ class Reaper:
             verdicts = [
                 (
                     *(r["id"], r["attempt"], r["token"]),
-                    tried_again(self._jobs, r["job"], r["losses"], r["policies"]),
+                    not _of_node(r)
+                    and tried_again(self._jobs, r["job"], r["losses"], r["policies"]),
                 )
                 for r in of_it
             ]
@@ -102,6 +103,12 @@ class Reaper:
         )
         if row["state"] == "lost":  # what is tried again is published by the node that does
             self._term.publish(_lost(row, error))
+
+
+def _of_node(row: Record) -> bool:
+    """Return whether a run is the part of its node, and so of no other: what it works on is gone
+    with it."""
+    return (row["place"] or "").startswith("node:")
 
 
 def _grouped(

@@ -24,6 +24,9 @@ class Encoded(msgspec.Struct, frozen=True):
 _NOTHING = Encoded(text=b"null")
 """What most jobs return, made once."""
 
+NOT_KEPT = Encoded()
+"""What becomes of the result of a job with ``keep_result=False``."""
+
 
 def encode_checkpoint(value: Any) -> bytes:
     """Return `value` as JSON text; raises ValueError or TypeError when it cannot be kept."""

@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import Lock
 from uuid import UUID
+from weakref import ref
 
 import msgspec
 
@@ -31,7 +32,8 @@ class RunScope(msgspec.Struct, kw_only=True):
     """The attempt that code works for, and the lines it said that are not written yet.
 
     `trace_id`: of the attempt's trace, None without one. `refused`: it was told that something is
-    not its own.
+    not its own. `log_level`: lines below it are not kept. `said`: grows with all that it says, kept
+    or not.
     """
 
     job: str
@@ -40,6 +42,8 @@ class RunScope(msgspec.Struct, kw_only=True):
     token: UUID
     trace_id: str | None = None
     refused: bool = False
+    log_level: int = 0
+    said: int = 0
     unsaid: Unsaid = {}
     written: int = 0
     dropped: int = 0
@@ -49,6 +53,7 @@ class RunScope(msgspec.Struct, kw_only=True):
     def add(self, line: LogLine) -> None:
         """Keep `line`, unless the cap is reached."""
         with self.lock:
+            self.said += 1
             if self.written + len(self.lines) >= MAX_LINES:
                 self.dropped += 1
             else:
@@ -81,13 +86,30 @@ current_run: ContextVar[RunScope | None] = ContextVar("sereno_run", default=None
 """The run that the current task or thread works for."""
 
 
+_handled: dict[int, ref[logging.LogRecord]] = {}
+"""Records of runs that a handler was given and that still live, by identity."""
+
+
+def _first(record: logging.LogRecord) -> bool:
+    """Tell whether no other handler of these, at a logger below, was given `record` before."""
+    key = id(record)
+    if key in _handled:
+        return False
+    _handled[key] = ref(record, lambda _: _handled.pop(key, None))
+    return True
+
+
 class RunLogHandler(logging.Handler):
-    """Puts every record that is logged in a run's context among that run's lines."""
+    """Puts every record that is logged in a run's context among that run's lines, once, however
+    many of these it reaches on its way to the root logger."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep `record` if it belongs to a run."""
         scope = current_run.get()
-        if scope is None:
+        if scope is None or not _first(record):
+            return
+        if record.levelno < scope.log_level:
+            scope.said += 1
             return
         scope.add(
             LogLine(

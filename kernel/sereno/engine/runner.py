@@ -22,7 +22,7 @@ import msgspec
 from sereno.engine.attempt import Attempt, Why
 from sereno.engine.completer import Completer
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import Executor
+from sereno.engine.handed_on import check_handed_on
 from sereno.engine.lead import Lead
 from sereno.engine.loss import may_run_twice, tried_again
 from sereno.engine.node_context import NodeContext
@@ -30,11 +30,13 @@ from sereno.engine.progress import ProgressWriter, RunProgress
 from sereno.engine.recent_attempts import RecentAttempts
 from sereno.engine.runlog import RunScope
 from sereno.engine.stack import stack_of
+from sereno.engine.stalls import Stalls
 from sereno.engine.stragglers import Stragglers
 from sereno.engine.unattempted_outcomes import cancelled, refused, released, unknown
 from sereno.model import fault
 from sereno.model.errors import SerenoError
 from sereno.model.events import RunFinished, RunStarted
+from sereno.model.executor import Executor
 from sereno.model.job import Job
 from sereno.model.ledger import Claim
 from sereno.model.run import SNOOZED, Outcome
@@ -68,7 +70,7 @@ class Runner:
         self._chance = context.chance
         self._jobs = jobs
         self._given_to = given_to
-        self._executors = executors
+        self.executors = executors
         self._publish = context.publish
         self._lead = lead
         self.stragglers = stragglers
@@ -81,8 +83,11 @@ class Runner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._loggers: dict[str, logging.Logger] = {}
-        self._progress = ProgressWriter(context.db, self.node, context.services)
-        self._completer = Completer(context.db, self.node, jobs, self._written, lead)
+        self._stalls = Stalls(context.db, context.clock, context.publish)
+        self._progress = ProgressWriter(context.db, self.node, context.services, self._stalls)
+        self._completer = Completer(
+            context.db, self.node, jobs, self._written, lead, lambda token: token in stragglers.mine
+        )
 
     @property
     def attempts(self) -> Mapping[UUID, Attempt]:
@@ -181,9 +186,9 @@ class Runner:
             )
             self._completer.put(unknown(row, "queued" if again else "lost", self._clock.now()))
 
-    def superseded(self, owned: Iterable[UUID]) -> None:
-        """Stop every attempt that is not among `owned` any more."""
-        for token in self._attempts.keys() - set(owned):
+    def superseded(self, tokens: Iterable[UUID]) -> None:
+        """Stop those attempts of `tokens` that are under way: they are not this node's any more."""
+        for token in self._attempts.keys() & set(tokens):
             claim = self._attempts[token].claim
             log.warning(
                 "a run is not this node's any more: another has taken it over, or the database has"
@@ -237,7 +242,9 @@ class Runner:
                 self._begin(attempt)
 
     def _begin(self, attempt: Attempt) -> None:
-        attempt.context.begin_by = self._lead.trusted_until
+        lead = self._lead
+        handed = attempt.claim.handed
+        attempt.context.begin_by = lead.present_until if handed else lead.trusted_until
         if attempt.context.begin_by is None:
             self._give_up(attempt)
             return
@@ -250,10 +257,14 @@ class Runner:
                 slot=claim.slot,
                 started_at=now,
                 cause=claim.cause,
+                part_of_slot=claim.part_of_slot,
             )
         )
         self._begun.add(claim.token, now)
         attempt.begin(now)
+        limit = attempt.policies.stalled_after
+        if limit is not None:
+            self._stalls.watch(claim, attempt.scope, limit, attempt.context.stop.is_set)
         self.at_work[claim.token] = attempt
 
     def _give_up(self, attempt: Attempt) -> None:
@@ -292,9 +303,12 @@ class Runner:
         self._cancelled.discard(attempt.claim.token)
         if attempt.abandoned:
             self.stragglers.over(attempt)
+        self._lead.attempt_over()
 
     def _forget(self, token: UUID) -> RunProgress | None:
         del self._attempts[token]
+        self._lead.attempt_over()
+        self._stalls.forget(token)
         if not self._attempts:
             self._idle.set()
         return self._progress.close(token)
@@ -303,8 +317,10 @@ class Runner:
         if claim.fault is not None:
             raise SerenoError(f"run {claim.run_id}: {claim.fault}")
         job = self._jobs[claim.job]
+        if claim.upstream:
+            check_handed_on(job, claim)
         policies = job.policies.changed(claim.policies, f"run {claim.run_id}")
-        executor = self._executors.get(policies.executor)
+        executor = self.executors.get(policies.executor)
         if executor is None:
             raise SerenoError(f"job '{job.name}': no executor is named '{policies.executor}'")
         params: Any = job.checked_params(claim.params)
@@ -313,6 +329,8 @@ class Runner:
         scope = RunScope(
             job=claim.job, run_id=claim.run_id, attempt=claim.attempt, token=claim.token
         )
+        if policies.log_level is not None:
+            scope.log_level = logging.getLevelNamesMapping()[policies.log_level.upper()]
         given = self._given_to(claim.job)
         timeout = policies.timeout
         context = RunContext(

@@ -20,8 +20,10 @@ from uuid import UUID
 
 import msgspec
 
-from sereno.engine.agenda import AGENDA_LIMIT, HORIZON, REFILL_EVERY, Agenda
+from sereno.engine.agenda import AGENDA_LIMIT, HORIZON, LOOKAHEAD, REFILL_EVERY, Agenda
+from sereno.engine.blackouts import Blackouts
 from sereno.engine.clock import steady
+from sereno.engine.hand_overs import HandOvers
 from sereno.engine.locked_watermarks import LockedWatermarks
 from sereno.engine.occupancy import Occupancy, Occupant, Reservation
 from sereno.engine.planner import plan, waits
@@ -33,8 +35,9 @@ from sereno.model.errors import (
     SerenoError,
 )
 from sereno.model.events import SlotSettled
+from sereno.model.history import Doubt
 from sereno.model.job import Job
-from sereno.model.ledger import Claim, Entry, NewRun, Settlement
+from sereno.model.ledger import Claim, Entry, NewRun, Queued, Settlement
 from sereno.model.policies import Policies
 from sereno.model.run import Verdict
 from sereno.model.stored_json import unreadable
@@ -42,11 +45,6 @@ from sereno.store import ledger, runs, schedules
 from sereno.triggers.occurrences import next_slot
 
 log = logging.getLogger("sereno.leader")
-
-LOOKAHEAD = timedelta(milliseconds=40)
-"""How long before its instant a slot is settled: the time of a slow commit, and no more. A run that
-ends meanwhile still counts as an overlap, and when this node dies meanwhile, the slot's run is
-found a second later rather than settled by the next leader on time."""
 
 FORESIGHT = timedelta(seconds=35)
 """How far ahead slots are computed in spare time: until after the next refill."""
@@ -64,7 +62,7 @@ BATCH_SLOTS = 1_000
 class Scheduler:
     """The slots of one term. `queued`: called when a run has to wait for its place.
 
-    `doubtful_until`: slots up to here may have run, by a history that the database has forgotten.
+    `doubt`: what of before may have run, by a history that the database has forgotten.
     """
 
     def __init__(
@@ -75,27 +73,35 @@ class Scheduler:
         jobs: Mapping[str, Job],
         *,
         queued: Callable[[], None],
-        doubtful_until: datetime | None = None,
+        doubt: Doubt | None = None,
+        hand_overs: HandOvers | None = None,
     ) -> None:
         self._term = term
         self._runner = runner
         self._occupancy = occupancy
         self._jobs = jobs
         self._notify_queued = queued
-        self._doubtful_until = doubtful_until
+        self._doubt = doubt
+        self._hands = hand_overs or HandOvers(term, occupancy)
+        self._elsewhere: dict[tuple[int, datetime], UUID] = {}
+        self._to_part: set[tuple[int, datetime]] = set()
+        self._to_hand: list[tuple[int, UUID, datetime]] = []
         self._agenda = Agenda()
         self._policies: dict[int, tuple[int, Policies]] = {}
         self._to_resume: list[str] = []
+        self._to_end: list[str] | None = None  # one-offs, read at the first tick
         self._to_cancel: set[int] = set()
         self._reserved: list[Reservation] = []
         self._unforeseen: deque[Entry] = deque()
         self._next_refill = 0.0
+        self._blackouts = Blackouts(term.db)
         self._locked = LockedWatermarks(term.db)
         self._writer = SettlementWriter(term, self._agenda, self._locked, self.reread)
 
     def reread(self) -> None:
         """A schedule has changed: read the agenda again, at the next tick."""
         self._next_refill = 0.0
+        self._blackouts.forget()
 
     def pause(self) -> float:
         """Return the seconds until something is due, negative when it is overdue."""
@@ -114,7 +120,9 @@ class Scheduler:
             await self._refill()
         if self._locked.pause() <= 0:
             self._agenda.put(await self._locked.let_go())
-        await self._resume()  # what a lock was in the way of, the last time
+        await self._hand_over()  # what a lock was in the way of, the last time
+        await self._resume()
+        await self._end_one_offs()
         await self._cancel_previous()
         batch: list[Settlement] = []
         slots = 0
@@ -136,6 +144,7 @@ class Scheduler:
 
     async def _refill(self) -> None:
         """Read what comes up to the horizon; the agenda holds nothing else."""
+        await self._blackouts.refresh()
         began = steady()
         entries = await ledger.agenda(self._term.db, self._term.clock.now() + HORIZON, AGENDA_LIMIT)
         self._next_refill = began + REFILL_EVERY
@@ -164,7 +173,8 @@ class Scheduler:
                 now,
                 now + LOOKAHEAD,
                 occupied=self._occupancy.occupied(entry.schedule_id),
-                doubtful_until=self._doubtful_until,
+                doubt=self._doubt,
+                blackouts=self._blackouts.of(entry),
             )
         except Exception as error:  # a trigger may be a plugin's: no other schedule is to suffer
             log.error(
@@ -183,22 +193,38 @@ class Scheduler:
         return msgspec.structs.replace(settlement, runs=admitted, slots=slots)
 
     def _admitted(self, entry: Entry, policies: Policies, run: NewRun) -> NewRun:
-        """Decide whether `run` starts at its slot or waits in the queue for its place."""
-        start = run.start and self._occupancy.admits(
-            entry.job, policies.max_running, run.concurrency_key, policies.executor
-        )
-        if start:  # what else is planned in this batch is to count it already
-            place = Reservation(
-                job=entry.job,
-                schedule_id=entry.schedule_id,
-                key=run.concurrency_key,
-                executor=policies.executor,
-            )
-            self._reserved.append(place)
-            self._occupancy.reserve(place)
-        if not start:
+        """Decide whether `run` starts at its slot, here or elsewhere, or waits in the queue for its
+        place; elsewhere it waits for its node to claim it, and so do its parts at each place."""
+        if policies.parted:
+            if run.start:
+                self._to_part.add((entry.schedule_id, run.slot))
+            return msgspec.structs.replace(run, start=False)
+        node = self._hands.placement.choose(entry.job, policies) if run.start else None
+        here = node == self._hands.here
+        if node is None or not self._occupancy.admits(
+            entry.job,
+            policies.max_running,
+            run.concurrency_key,
+            policies.executor if here else None,
+            policies.key_limit,
+        ):
             self._notify_queued()
-        return run if start == run.start else msgspec.structs.replace(run, start=False)
+            return msgspec.structs.replace(run, start=False) if run.start else run
+        place = Reservation(  # what else is planned in this batch is to count it already
+            job=entry.job,
+            schedule_id=entry.schedule_id,
+            key=run.concurrency_key,
+            key_limit=policies.key_limit,
+            executor=policies.executor,
+            foreign=not here,
+            node=None if here else node,
+        )
+        self._reserved.append(place)
+        self._occupancy.reserve(place)
+        if here:
+            return run
+        self._elsewhere[entry.schedule_id, run.slot] = node
+        return msgspec.structs.replace(run, start=False)
 
     async def _settle(self, settlements: list[Settlement]) -> None:
         try:
@@ -209,7 +235,11 @@ class Scheduler:
         for s in settlements:
             if s.entry.schedule_id in settled:
                 self._follow(s, made)
+        self._elsewhere.clear()
+        self._to_part.clear()
+        await self._hand_over()
         await self._resume()
+        await self._end_one_offs()
         await self._cancel_previous()
 
     def _follow(self, settlement: Settlement, made: ledger.Made) -> None:
@@ -221,7 +251,7 @@ class Scheduler:
         if policies is not None:
             for run in settlement.runs:
                 run_id, token, how_late = made[entry.schedule_id, run.slot]
-                self._take(entry, run, run_id, token, policies.executor)
+                self._take(entry, run, run_id, token, policies)
                 if how_late is not None:
                     late[run.slot] = how_late
         for found in settlement.slots:
@@ -256,9 +286,22 @@ class Scheduler:
                 )
 
     def _take(
-        self, entry: Entry, run: NewRun, run_id: int, token: UUID | None, executor: str
+        self, entry: Entry, run: NewRun, run_id: int, token: UUID | None, policies: Policies
     ) -> None:
         """Note a run that was made, and start it where it is to start."""
+        node = self._elsewhere.get((entry.schedule_id, run.slot))
+        if node is not None:
+            self._to_hand.append((run_id, node, run.slot))
+        if (entry.schedule_id, run.slot) in self._to_part:
+            self._hands.to_part(
+                Queued(
+                    run_id=run_id,
+                    job=entry.job,
+                    schedule_id=entry.schedule_id,
+                    concurrency_key=run.concurrency_key,
+                    policies=run.policies,
+                )
+            )
         self._occupancy.add(
             Occupant(
                 run_id=run_id,
@@ -266,8 +309,11 @@ class Scheduler:
                 job=entry.job,
                 schedule_id=entry.schedule_id,
                 key=run.concurrency_key,
-                executor=executor,
-                running=run.start,
+                key_limit=policies.key_limit,
+                executor=policies.executor,
+                running=run.start or node is not None,
+                foreign=node is not None,
+                node=node,
                 start_by=run.start_by,
             )
         )
@@ -280,6 +326,9 @@ class Scheduler:
         if settlement.pause_over:
             self._to_resume.append(entry.name)
             return
+        current = entry.current
+        if wake is None and current.state == "active" and current.ends_at is not None:
+            self._to_end = [*(self._to_end or ()), entry.name]
         if wake is None or wake > self._term.clock.now() + HORIZON:
             return
         keep = tuple(d for d in entry.versions[1:] if d.valid_from > settlement.settled_to)
@@ -301,6 +350,20 @@ class Scheduler:
             ]
         )
 
+    async def _hand_over(self) -> None:
+        """Hand those settled runs over whose places are elsewhere, ahead of their instants."""
+        if not self._to_hand:
+            return
+        wait = self._term.clock.until(max(slot for _, _, slot in self._to_hand))
+        placed = self._occupancy.is_elsewhere  # not one that was found waiting meanwhile
+        to_hand = [(r, n) for r, n, _ in self._to_hand if placed(r, None)]
+        for run_id in await self._hands.hand(to_hand, wait):
+            old = self._occupancy.remove(run_id)
+            if old is not None:
+                self._occupancy.add(old.waiting())
+                self._notify_queued()
+        self._to_hand.clear()
+
     async def _resume(self) -> None:
         while self._to_resume:
             name = self._to_resume[-1]
@@ -313,6 +376,21 @@ class Scheduler:
                 self._to_resume.pop()
                 continue
             self._to_resume.pop()
+            self._next_refill = 0.0
+
+    async def _end_one_offs(self) -> None:
+        """End those whose slot is settled; at first those that the leader before left."""
+        if self._to_end is None:
+            self._to_end = await schedules.one_offs_over(self._term.db)
+        while self._to_end:
+            name = self._to_end[-1]
+            try:
+                await schedules.end_one_off(self._term.db, self._term.number, name)
+            except DeclarationError as error:
+                log.error(
+                    "a one-off cannot be ended", extra={"schedule": name, "error": str(error)}
+                )
+            self._to_end.pop()
             self._next_refill = 0.0
 
     async def _cancel_previous(self) -> None:

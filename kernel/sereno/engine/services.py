@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
+from sereno.model.fan_out import FanOut
+from sereno.store.fan_outs import FanOutRequest
 from sereno.store.run_request import RunRequest
 
 T = TypeVar("T")
@@ -20,6 +22,13 @@ class Services(Protocol):
         """Queue a run by a transaction of its own, and return its id."""
         ...
 
+    async def fan_out(
+        self, request: FanOutRequest, fence: Callable[[Any], Awaitable[None]], connection: Any
+    ) -> FanOut:
+        """Queue a run's children in a transaction that `fence` binds to the run: that of
+        `connection`, or one of its own."""
+        ...
+
     def client(self, requested_by: str) -> Any:
         """Return a client whose doings are recorded as `requested_by`'s."""
         ...
@@ -34,7 +43,7 @@ class Clients(Protocol):
     a cluster than the engine does. A child process makes one of the same class, of the database's
     URL alone."""
 
-    def of(self, requested_by: str) -> Any:
+    def of(self, requested_by: str | None) -> Any:
         """Return a ``sereno.Client`` whose doings are recorded as `requested_by`'s."""
         ...
 

@@ -1,4 +1,5 @@
-"""Tells where a run's function is at this moment: its stack, as a traceback shows one."""
+"""Tells where a run's function is at this moment: its stack, as a traceback shows one, and what its
+process takes."""
 
 import asyncio
 import sys
@@ -8,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from sereno.engine.attempt import Attempt
+from sereno.engine.process_facts import process_line
 
 MOST = 20_000
 """Characters of a stack that are told, its newest."""
@@ -16,7 +18,13 @@ _DEEPEST = 200
 
 
 def stack_of(attempt: Attempt) -> str:
-    """Return the stack of an attempt, the newest call last, or a sentence that says why not."""
+    """Return the stack of an attempt, the newest call last, or a sentence that says why not; and
+    in a last line what its process takes."""
+    pid = attempt.executor.process_of(attempt.context.token)
+    return _stack(attempt) + ("" if pid is None else process_line(pid))
+
+
+def _stack(attempt: Attempt) -> str:
     match attempt.policies.executor:
         case "process":
             return "it works in a process of its own, whose stack its node does not see\n"

@@ -3,7 +3,8 @@
 A thread cannot be ended from outside, nor can a coroutine that swallows its cancellation. As long
 as it works, its schedule, job, concurrency key and executor count it: else one that hangs at each
 slot would take one thread after another. The database holds it too, so that the next leader
-counts it and a person finds it.
+counts it and a person finds it. Whoever's node is not there keeps it for a lease more, as a run
+does: a session may be cut, and the thread works on.
 
 States: left (its outcome waits until the database knows that it keeps its place, or two seconds);
 kept; over (its place is free, and the database is yet to forget it).
@@ -47,6 +48,7 @@ class Stragglers:
         self._free = free
         self._mine: dict[UUID, Attempt] = {}
         self._gone: list[UUID] = []
+        self._absent: dict[UUID, float] = {}  # nodes: since when, by the steady clock
         self._changed = asyncio.Event()
 
     @property
@@ -82,14 +84,20 @@ class Stragglers:
         self._occupancy.let_go(claim.token)
         self._free()
 
-    async def load(self) -> None:
-        """Read whose places are kept, at the start of a term."""
+    async def load(self, lease: float) -> None:
+        """Read whose places are kept, at the start of a term; `lease`: as in `poll`."""
+        self._absent.clear()
         await stragglers.clear(self._db)
-        await self.poll()
+        await self.poll(lease)
 
-    async def poll(self) -> None:
-        """Read which places other nodes' stragglers keep."""
-        found = await stragglers.overstaying(self._db)
+    async def poll(self, lease: float) -> None:
+        """Read which places other nodes' stragglers keep. `lease`: seconds that one which is not
+        there has to come back."""
+        now = steady()
+        every = await stragglers.keeping(self._db)
+        absent = {one.node for one, present in every if not present}
+        self._absent = {node: self._absent.get(node, now) for node in absent}
+        found = [one for one, _ in every if now - self._absent.get(one.node, now) <= lease]
         known = {s.token for s in found} | self._mine.keys()
         for token in self._occupancy.held() - known:
             self._occupancy.let_go(token)
@@ -115,6 +123,7 @@ class Stragglers:
                     key=one.concurrency_key,
                     executor=one.executor,
                     foreign=not mine,
+                    node=None if mine else one.node,
                 ),
             )
 

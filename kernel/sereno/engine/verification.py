@@ -30,8 +30,9 @@ _PREFETCH = 5_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One slot whose account is wrong. `kind`: ``lost``, ``doubled``, ``unexpected``, ``run
-    missing``, ``untrue``: its run tells otherwise; or ``unreadable``: a schedule that cannot be
-    held against anything."""
+    missing``, ``untrue``: its run tells otherwise; ``unreadable``: a schedule that cannot be
+    held against anything; or ``fan-out`` or ``part``: in the place of its schedule and slot stand
+    which it is and when it was made."""
 
     kind: str
     schedule: str
@@ -42,14 +43,19 @@ class Fault:
 @dataclass(slots=True, kw_only=True)
 class Account:
     """What `verify` found. `verdicts`: slots by verdict; `unsettled`: due by now, no leader has
-    come by; `timelines`: the times at which the database went back to an older state, the newest
-    first: nobody can tell what it has forgotten; `numbers`: those that come to their end."""
+    come by; `backfilled`: slots that had a run beside their verdict since then, due or not;
+    `parts`: of runs whose jobs work at each host or node;
+    `timelines`: the times at which the database went back to an older state, the newest first:
+    nobody can tell what it has forgotten; `numbers`: those that come to their end."""
 
     since: datetime
     until: datetime
     schedules: int = 0
     slots: int = 0
     unsettled: int = 0
+    backfilled: int = 0
+    fan_outs: int = 0
+    parts: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
@@ -93,7 +99,42 @@ async def verify(db: Database, since: timedelta) -> Account:
             account.fault(
                 "doubled", name, row["slot"], f"runs {runs} claim it; the ledger does not"
             )
+        account.backfilled = await connection.fetchval(sql("verify_filled"), start)
+        for row in await connection.fetch(sql("verify_backfilled"), start, first):
+            name = names.get(row["schedule_id"], f"schedule {row['schedule_id']}")
+            kind, detail = _filled_wrongly(row)
+            account.fault(kind, name, row["slot"], detail)
+        await _fan_outs(connection, first, account)
+        await _parts(connection, first, account)
     return account
+
+
+def _filled_wrongly(row: Record) -> tuple[str, str]:
+    run = row["run_id"]
+    if row["gone"]:
+        return "run missing", f"it was filled by run {run}, which is gone, and was not pruned"
+    if row["untrue"]:
+        return "untrue", f"it was filled by run {run}, which is of another slot"
+    return "doubled", f"it was filled by run {run}, and ran otherwise, or more often than asked for"
+
+
+async def _fan_outs(connection: Connection, first: int | None, account: Account) -> None:
+    """Find fan-outs all of whose runs are over and that lack what was to follow, or have it
+    twice."""
+    for row in await connection.fetch(sql("verify_fan_outs"), account.since, first):
+        account.fan_outs += 1
+        if row["fault"] is not None:
+            name = f"fan-out {row['id']} of run {row['run_id']}"
+            account.fault("fan-out", name, row["made_at"], row["fault"])
+
+
+async def _parts(connection: Connection, first: int | None, account: Account) -> None:
+    """Find runs with parts whose account is wrong."""
+    for row in await connection.fetch(sql("verify_parts"), account.since, first):
+        account.parts += row["parts"]
+        if row["fault"] is not None:
+            name = f"run {row['id']} of job '{row['job']}'"
+            account.fault("part", name, row["made_at"], row["fault"])
 
 
 async def _schedule(connection: Connection, row: Record, account: Account) -> None:

@@ -3,7 +3,8 @@
 ``/``                  a front page for people
 ``/metrics``           Prometheus' text format, OpenMetrics where the Accept header asks for it
 ``/health``            everything, as JSON; 503 when the cluster is down
-``/health/tasks``      every task with its last and next run
+``/health/tasks``      every task with its last and next run; 503, and as they were last read,
+                       while the database is away
 ``/health/liveness``   200 while this process fires or could; no token needed
 ``/health/readiness``  503 and why while this node cannot take part; no token needed
 
@@ -19,7 +20,7 @@ from sereno.http.front import front_page
 from sereno.http.hosts import meant_for
 from sereno.http.request import Page, Request
 from sereno.http.site import Route, Site
-from sereno.observe.health import health, readiness, tasks
+from sereno.observe.health import away, health, readiness, tasks
 from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
 from sereno.observe.node_figures import PluginFacts
@@ -88,7 +89,8 @@ class _Pages:
 
     async def tasks(self, request: Request) -> Answer:
         glance = await self._watch.poll()
-        return json({"error": glance.error, "tasks": tasks(glance)})
+        error = away(self._status, glance)
+        return json({"error": error, "tasks": tasks(glance)}, 503 if error else 200)
 
     async def liveness(self, request: Request) -> Answer:
         reason = self._alive()

@@ -7,11 +7,11 @@ token is changed; it goes with no request that another site's page causes, and r
 import hashlib
 import hmac
 from hmac import compare_digest
-from importlib.resources import files
 from urllib.parse import unquote_to_bytes
 
 from sereno.http.answer import Answer, sentence
 from sereno.http.request import Page, Request
+from sereno.model.resource import resource_path
 
 OPEN = frozenset({"/health/liveness", "/health/readiness"})
 """Paths without a token: orchestrators ask them, and they tell nothing of jobs."""
@@ -21,7 +21,7 @@ COOKIE = "sereno"
 _LOGIN = "/login"
 _MOST = 4096
 _READS = ("GET", "HEAD")
-_FORM = files(__package__).joinpath("login.html").read_text("utf-8")
+_FORM = resource_path(__package__, "login.html").read_text("utf-8")
 
 
 def guarded(app: Page, token: str) -> Page:

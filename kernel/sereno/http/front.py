@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from importlib.resources import files
 from string import Template
 from typing import Any
 
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.lazy import lazy
+from sereno.model.resource import resource_path
 from sereno.model.text import visible
 
-_TEMPLATE = Template(files(__package__).joinpath("front.html").read_text("utf-8"))
+_TEMPLATE = Template(resource_path(__package__, "front.html").read_text("utf-8"))
 _ROW = Template(
     '<tr><td>$name</td><td class="$state">$state</td><td>$last</td><td>$next</td></tr>\n'
 )

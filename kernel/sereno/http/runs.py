@@ -42,14 +42,20 @@ _CLOSED = (
 
 
 class Wanted(msgspec.Struct, kw_only=True):
-    """What a request for a run may say. `delay`: from now, as text ("10m") or seconds."""
+    """What a request for a run may say. `delay`: from now, `start_by`: from its instant, as text
+    ("10m") or seconds."""
 
     params: dict[str, Any] = {}
     run_at: Annotated[datetime, Meta(tz=True)] | None = None
     delay: str | float | None = None
     priority: Annotated[int, Meta(ge=-32768, le=32767)] | None = None
     unique_key: Annotated[str, Meta(min_length=1)] | None = None
+    start_by: str | float | None = None
+    unique_for: str | float | None = None
+    unique_by: Annotated[list[str], Meta(min_length=1)] | None = None
     requested_by: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    tags: list[str] = []
+    place: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
 def run_pages(
@@ -83,13 +89,19 @@ def answered(page: Page, token: bool) -> Page:
 
 def queued(job: str, found: Requested) -> Answer:
     """Answer that a run is queued, or was before."""
-    facts = {
+    facts: dict[str, Any] = {
         "run": found.run_id,
         "job": job,
         "state": found.state,
         "new": found.new,
         "run_at": found.run_at,
     }
+    if not found.new:
+        facts |= {
+            "queued_at": found.queued_at,
+            "finished_at": found.finished_at,
+            "held_until": found.held_until,
+        }
     answer = json(facts, 202 if found.new else 200)
     answer.headers["Location"] = f"/runs/{found.run_id}"
     return answer
@@ -116,7 +128,12 @@ class _RunPages:
             delay=wanted.delay,
             priority=wanted.priority,
             unique_key=wanted.unique_key,
+            start_by=wanted.start_by,
+            unique_for=wanted.unique_for,
+            unique_by=wanted.unique_by,
             traceparent=_traceparent(request),
+            tags=wanted.tags,
+            place=wanted.place,
         )
         return queued(name, found)
 

@@ -51,6 +51,12 @@ def format_duration(duration: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def as_written(value: object) -> str:
+    """Return a value for a sentence: a timedelta as people write one, anything else as Python
+    does."""
+    return format_duration(value) if isinstance(value, timedelta) else f"{value!r:.100}"
+
+
 def _from_text(text: str) -> timedelta:
     total, rank, at = timedelta(0), -1, 0
     stripped = text.strip()
@@ -67,6 +73,8 @@ def _from_text(text: str) -> timedelta:
         except OverflowError:
             raise TriggerError(f"duration {text!r:.60}: it is too long to be counted") from None
         rank, at = _RANK[unit], match.end()
+    if stripped.startswith("-") and at == 0 and _PART.match(stripped, 1):
+        raise TriggerError(f"duration {text!r:.60}: it is negative, and it must be zero or more")
     if at < len(stripped) or not stripped:
         hint = f"a number needs its unit, as in {stripped}s" if stripped.isdecimal() else _REMEDY
         raise TriggerError(f"duration {text!r:.60}: it cannot be read; {hint}")

@@ -14,6 +14,7 @@ SerenoError
 │   │   ├── StoreRightsError        the role may not do it: worth one once it may
 │   │   └── StoreLockedError        others keep a lock that it needs: worth one in a moment
 │   ├── SchemaError             migrations missing, changed or newer than the code
+│   ├── ClusterError            a copy, of another cluster than the settings name     exit code 2
 │   └── PoolerError             a session lock was asked for through a transaction pooler
 ├── LeaseLostError          this node is not the leader (any more): the term has moved on
 ├── DeliveryError           a notifier could not deliver: worth another try
@@ -84,6 +85,10 @@ class StoreLockedError(StoreUnavailableError):
 
 class SchemaError(StoreError):
     """The schema in the database is not the one that this code was written for."""
+
+
+class ClusterError(StoreError):
+    """The database is of another cluster than the settings name: a copy, or the settings' own."""
 
 
 class PoolerError(StoreError):

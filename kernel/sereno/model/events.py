@@ -9,7 +9,8 @@ from sereno.model.run import Cause, RunState, Verdict
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An attempt of a run has begun on this node."""
+    """An attempt of a run has begun on this node. `part_of_slot`: it is a part of what a slot asked
+    for, and was to begin at that `slot` as well."""
 
     run_id: int
     job: str
@@ -17,6 +18,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     slot: datetime | None
     started_at: datetime
     cause: Cause = "slot"
+    part_of_slot: bool = False
 
 
 class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -24,7 +26,10 @@ class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `snoozed`: it has put itself off, which is no failure; `error` says until when.
 
     Told by the node that made the attempt; when that died, and the run is not tried again, by the
-    leader that finds it ``lost``.
+    leader that finds it ``lost``. So does the leader of a run that no slot asked for and that had
+    not begun by its `start_by`: it is ``cancelled``, and `attempt` is 0. And the leader tells when
+    all parts of a run that works at each host or node are over: `parts` is how many it had, and 0
+    of any other run; each of the parts is told as well.
     `result`: JSON text, None when there is none. `traceback`: of what failed, where it is known.
     """
 
@@ -38,6 +43,22 @@ class RunFinished(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     result: bytes | None = None
     traceback: str | None = None
     snoozed: bool = False
+    parts: int = 0
+
+
+class RunStalled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A run at work has said nothing for its `stalled_after`, or says something again (`resolved`).
+
+    Told once each, by the node that works on it. That one ends which had stalled is told by
+    RunFinished. `silent`: for how long it said nothing.
+    """
+
+    run_id: int
+    job: str
+    attempt: int
+    slot: datetime | None
+    silent: timedelta
+    resolved: bool
 
 
 class SlotSettled(msgspec.Struct, frozen=True, kw_only=True, gc=False):

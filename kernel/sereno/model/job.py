@@ -13,30 +13,44 @@ from sereno.model.call import explained
 from sereno.model.concurrency import concurrency_key
 from sereno.model.declaration import check_function, check_params, checked_upstream, spoken
 from sereno.model.errors import DeclarationError, ParamsError
+from sereno.model.executor_rule import check_call, check_executor, check_known
+from sereno.model.foreign_names import hint
+from sereno.model.hand_on import ParamSource, checked_sources, param_source
 from sereno.model.params_rule import params_rule
-from sereno.model.policies import EXECUTORS, Policies, checked, checked_of_schedule
+from sereno.model.policies import (
+    POLICY_NAMES,
+    Policies,
+    checked,
+    checked_of_schedule,
+)
 from sereno.model.policy_types import JobPolicies
 from sereno.model.registrable import check_json, check_text
 from sereno.model.schedule import Declared, Schedule, SlotSource, is_trigger
+from sereno.model.scope import check_scope
 from sereno.model.secret import secret_fields
 from sereno.model.suggestion import suggestion
 from sereno.model.text import shortened
+from sereno.model.titles import checked_runbook, checked_tags, checked_title
 from sereno.model.type_variables import J
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _MAX_NAME = 120
 MAX_DESCRIPTION = 2_000
-_KEYS = ("schedule", "after", "params", "description")
-_POLICIES = tuple(f.name for f in fields(Policies))
+_KEYS = (
+    *("schedule", "after", "params", "params_from", "description"),
+    *("title", "owner", "runbook", "tags"),
+)
 
 
 class Job(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
     """A named piece of work.
 
     `function` takes a RunContext and returns what JSON can hold (or None). `after`: names of jobs;
-    once all of them have succeeded, a run of this one is queued with their results. `params`: the
+    once all of them have succeeded, a run of this one is queued with their results, and with the
+    params that it takes from them: `params_from`, as ``{"since": "result.highest"}``. `params`: the
     msgspec.Struct that a run's params must fit; None takes any JSON object. `unscheduled`: why it
-    has no schedule where one would expect it, for `sereno check`.
+    has no schedule where one would expect it, for `sereno check`. `title`, `owner`,
+    `runbook` (a link): what people know it by; its runs are found by `tags`.
     """
 
     name: str
@@ -45,8 +59,13 @@ class Job(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
     policies: Policies = Policies()
     after: tuple[str, ...] = ()
     params: type[J] | None = None
+    params_from: tuple[tuple[str, str], ...] = ()
     description: str = ""
     unscheduled: str = ""
+    title: str = ""
+    owner: str = ""
+    runbook: str = ""
+    tags: tuple[str, ...] = ()
 
     def changed(
         self,
@@ -64,6 +83,26 @@ class Job(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
             job = replace(job, schedules=_schedules(self.name, schedule))
         if policies:
             job = replace(job, policies=job.policies.changed(dict(policies), f"job '{self.name}'"))
+        return job
+
+    def titled(
+        self,
+        *,
+        title: str | None = None,
+        owner: str | None = None,
+        runbook: str | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> "Job[J]":
+        """Return this job with what is not None of these; raises DeclarationError."""
+        subject, job = f"job '{self.name}'", self
+        if title is not None:
+            job = replace(job, title=checked_title(title, "title", subject))
+        if owner is not None:
+            job = replace(job, owner=checked_title(owner, "owner", subject))
+        if runbook is not None:
+            job = replace(job, runbook=checked_runbook(runbook, subject))
+        if tags is not None:
+            job = replace(job, tags=checked_tags(tags, subject))
         return job
 
     def checked_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +130,8 @@ class Job(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
         """
         found = checked_of_schedule(dict(overrides), subject)
         executor = found.get("executor", self.policies.executor)
-        _check_executor(self.function, executor, subject)
+        check_known(executor, subject)
+        check_call(self.function, executor, subject)
         return dict(msgspec.to_builtins(found))
 
     def check_concurrency_key(
@@ -112,9 +152,42 @@ class Job(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
         _check_name(self.name)
         subject = f"job '{self.name}'"
         self._check_parts(subject)
-        _check_executor(self.function, self.policies.executor, subject)
-        if self.after:  # a run after another is queued without params
-            self.check_concurrency_key({}, {}, f"{subject}, after {', '.join(self.after)}")
+        check_known(self.policies.executor, subject)
+        check_call(self.function, self.policies.executor, subject)
+        check_scope(self.policies, subject)
+        self._check_unique_by(subject)
+        limit = self.policies.concurrency_limit
+        if limit != 1 and self.policies.concurrency_key is None:
+            raise DeclarationError(
+                f"{subject}: concurrency has the limit {limit} and no key; give it one, as"
+                ' "pbx-{site}", or set max_running for the job as a whole'
+            )
+        if self.after:  # a run after another has the params that it takes from there
+            given = dict.fromkeys(self.sources, "")
+            self.check_concurrency_key(given, {}, f"{subject}, after {', '.join(self.after)}")
+
+    @property
+    def sources(self) -> dict[str, ParamSource]:
+        """Return where each param of a chained run comes from; raises DeclarationError."""
+        subject = f"job '{self.name}'"
+        return {
+            name: param_source(name, text, self.after, subject) for name, text in self.params_from
+        }
+
+    def _check_unique_by(self, subject: str) -> None:
+        """Raise DeclarationError where unique_by names what no run has, or what is not kept."""
+        names: Any = self.policies.unique_by or ()
+        kind: Any = self.params
+        known = None if kind is None else [f.encode_name for f in fields(kind)]
+        for name in names:
+            if known is not None and name not in known:
+                hint = suggestion(name, known, f"; it takes {', '.join(known)}")
+                raise DeclarationError(f"{subject}: unique_by: unknown param '{name}'{hint}")
+            if name in self.secrets:
+                raise DeclarationError(
+                    f"{subject}: unique_by: param '{name}' is secret, and a key that is kept "
+                    "cannot be made of it; leave it out"
+                )
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -127,11 +200,14 @@ class Job(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
         if not callable(self.function):
             raise DeclarationError(f"{subject}: {self.function!r:.100} is no function")
         check_text(subject, "its description", self.description, MAX_DESCRIPTION)
+        self.titled(title=self.title, owner=self.owner, runbook=self.runbook, tags=self.tags)
         if not isinstance(self.policies, Policies):
             raise DeclarationError(f"{subject}: {self.policies!r:.100} are no Policies")
         checked(asdict(self.policies), subject)
         for upstream in self.after:
             _check_name(upstream, f"{subject}: after is ")
+        _ = self.sources
+        check_json(subject, "params_from", dict(self.params_from))
         try:
             rule = self.params_rule()
         except Exception as error:  # of msgspec, or of the Struct's own types
@@ -162,13 +238,19 @@ def job(
     schedule: Declared[Any] | None = None,
     after: str | Iterable[str] = (),
     params: type[msgspec.Struct] | None = None,
+    params_from: Mapping[str, str] | None = None,
     description: str = "",
+    title: str = "",
+    owner: str = "",
+    runbook: str = "",
+    tags: Iterable[str] = (),
     timeout: str | float | timedelta | None = None,
     **policies: Any,
 ) -> Callable[[Callable[..., Any]], Job[Any]]:
     """Declare the decorated function as a job.
 
-    `policies`: the fields of `Policies`, durations as text ("5m"), seconds or timedelta. An ``async
+    `policies`: the fields of `Policies`, durations as text ("5m"), seconds or timedelta; `retry` is
+    a number of attempts, the first one too (Celery's max_retries=3 is retry=4). An ``async
     def`` runs in the event loop, a plain function in a thread, unless `executor` says otherwise.
     Raises DeclarationError.
     """
@@ -178,10 +260,9 @@ def job(
         )
     _check_name(name)
     for key in policies:
-        if key not in _POLICIES:
-            known = [*_KEYS, *_POLICIES]
-            hint = suggestion(key, known)
-            raise DeclarationError(f"job '{name}': unknown key '{key}'{hint}")
+        if key not in POLICY_NAMES:
+            known = [*_KEYS, *POLICY_NAMES]
+            raise DeclarationError(f"job '{name}': unknown key '{key}'{hint(key, known)}")
     subject = f"job '{name}'"
     check_params(params, subject)
     upstream = checked_upstream(after, subject)
@@ -193,7 +274,7 @@ def job(
             chosen["timeout"] = timeout
         if "executor" not in chosen:
             chosen["executor"] = "async" if inspect.iscoroutinefunction(function) else "thread"
-        _check_executor(function, chosen["executor"], subject)
+        check_executor(function, chosen["executor"], subject)
         found: Job[Any] = Job(
             name=name,
             function=function,
@@ -201,8 +282,9 @@ def job(
             policies=Policies().changed(chosen, subject),
             after=upstream,
             params=params,
+            params_from=checked_sources(params_from, upstream, subject),
             description=description or _first_sentence(function),
-        )
+        ).titled(title=title, owner=owner, runbook=runbook, tags=tags)
         for one in found.schedules:
             _check_scheduled(found, one)
         return found
@@ -226,27 +308,6 @@ def _check_name(name: object, before: str = "") -> None:
         raise DeclarationError(
             f"{before}job '{name!s:.200}': a name is lower-case words joined by dots, as "
             f"'cleanup.sessions', of at most {_MAX_NAME} characters"
-        )
-
-
-def _check_executor(function: Callable[..., Any], executor: str, subject: str) -> None:
-    if executor not in EXECUTORS:
-        hint = suggestion(executor, EXECUTORS)
-        raise DeclarationError(f"{subject}: unknown executor '{executor}'{hint}")
-    _check_call(function, executor, subject)
-
-
-def _check_call(function: Callable[..., Any], executor: Any, subject: str) -> None:
-    name = getattr(function, "__qualname__", repr(function))
-    if executor == "async" and not inspect.iscoroutinefunction(function):
-        raise DeclarationError(
-            f"{subject}: executor 'async' wants an async def, {spoken(function)} is a "
-            "plain function; choose 'thread' or 'process'"
-        )
-    if executor == "process" and "<" in name:
-        raise DeclarationError(
-            f"{subject}: executor 'process' finds its function by name, and "
-            f"{name} is made inside another; move it to the module's top level"
         )
 
 

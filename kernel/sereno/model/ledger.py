@@ -122,7 +122,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `token`: what the attempt is known by, made at random by the claim. (Its number may come again,
     when PostgreSQL has lost the commit that gave it out.) `verdict`, `reason`: of its slot, where
     that waited for it. `snoozes`: earlier attempts that put the run off, `snoozed_since`: when the
-    first of them began. `fault`: why its row cannot be read; then it is to fail.
+    first of them began. `fault`: why its row cannot be read; then it is to fail. `handed`: by the
+    leader, which may be another node. `part_of_slot`: it is a part of what a slot asked for.
     """
 
     run_id: int
@@ -142,11 +143,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     snoozes: int = 0
     snoozed_since: datetime | None = None
     fault: str | None = None
+    handed: bool = False
+    part_of_slot: bool = False
 
 
 class Queued(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A run that waits for its instant or for a place. `policies`: what its schedule overrides.
-    `start_by`: when it is too late for it to begin."""
+    `start_by`: when it is too late for it to begin. `turn`: of its job and concurrency key, None
+    where it has none. `child`: it has been asked for as one of a fan-out."""
 
     run_id: int
     job: str
@@ -154,3 +158,6 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     concurrency_key: str | None
     policies: dict[str, Any]
     start_by: datetime | None = None
+    priority: int = 0
+    turn: int | None = None
+    child: bool = False

@@ -10,6 +10,7 @@ from sereno.model.message import Message
 
 NotificationKind = Literal[
     "run_failed",
+    "run_stalled",
     "job_overdue",
     "slot_missed",
     "leader_changed",

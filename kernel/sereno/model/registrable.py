@@ -49,11 +49,16 @@ def check_instant(subject: str, what: str, instant: object) -> None:
         )
 
 
-def check_span(subject: str, what: str, span: object) -> None:
-    """Raise DeclarationError unless `span` is None, or a duration longer than nothing."""
-    if span is None:
-        return
-    if not isinstance(span, timedelta) or span <= timedelta(0):
+def check_spread(subject: str, spread: object) -> None:
+    """Raise DeclarationError unless `spread` is None, or a duration of jitter: not of nothing."""
+    if spread is not None and not (isinstance(spread, timedelta) and spread):
         raise DeclarationError(
-            f"{subject}: {what} is {span!r:.100}, it must be a timedelta longer than nothing"
+            f"{subject}: jitter is {spread!r:.100}, it must be a timedelta longer than nothing"
         )
+
+
+def checked_flag(value: object, what: str, subject: str) -> bool:
+    """Return `value`, which is true or false; raises DeclarationError."""
+    if not isinstance(value, bool):
+        raise DeclarationError(f"{subject}: {what} is {value!r:.100}, it must be True or False")
+    return value

@@ -24,7 +24,7 @@ _LONGEST = timedelta(days=366)
 
 
 class Tries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Exponential back-off over at most `attempts` tries.
+    """Exponential back-off over at most `attempts` tries, the first one too.
 
     The wait after attempt n is ``delay * factor**(n-1)``, at most `max_delay`, then spread by
     ``±jitter`` (a share, 0 to 1).
@@ -127,8 +127,10 @@ def retry(
     on: Errors | UnsetType = UNSET,
     final: Errors | UnsetType = UNSET,
 ) -> Retry:
-    """Build a `Retry` from durations as people write them ("10s", "5m", seconds, timedelta), and
-    from classes of errors or their names."""
+    """Build a `Retry` of so many attempts, the first one too.
+
+    Durations as people write them ("10s", "5m", seconds, timedelta), errors as classes or names.
+    """
     return Retry(
         attempts=attempts,
         delay=_duration("delay", delay),

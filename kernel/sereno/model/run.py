@@ -27,7 +27,11 @@ SNOOZED: Literal["snoozed"] = "snoozed"
 
 RunState = Literal["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost"]
 Verdict = Literal["waiting", "ran", "late", "coalesced", "skipped", "missed"]
-Cause = Literal["slot", "person", "program", "chain", "retry"]
+Cause = Literal["slot", "person", "program", "chain", "retry", "backfill", "part"]
+
+FILLED = "backfilled"
+"""Stands where a verdict does for a run that a slot had beside its own: of a back-fill, or as its
+schedule was resumed."""
 
 FINAL: frozenset[RunState] = frozenset({"succeeded", "failed", "timed_out", "cancelled", "lost"})
 

@@ -17,15 +17,23 @@ from typing import (
 
 import msgspec
 
+from sereno.model.calendar import checked_calendars
 from sereno.model.call import explained
 from sereno.model.declaration import spoken
-from sereno.model.duration import parse_duration
 from sereno.model.errors import DeclarationError
+from sereno.model.foreign_names import hint
 from sereno.model.policies import POLICY_NAMES, checked_of_schedule
 from sereno.model.policy_types import Duration, SchedulePolicies
-from sereno.model.registrable import check_instant, check_json, check_span, check_text
-from sereno.model.suggestion import suggestion
+from sereno.model.registrable import (
+    check_instant,
+    check_json,
+    check_spread,
+    check_text,
+    checked_flag,
+)
+from sereno.model.spread import parse_spread
 from sereno.model.text import visible_line
+from sereno.model.titles import checked_tags, checked_title
 from sereno.model.type_variables import J, S
 
 MAX_LABEL = 200
@@ -34,7 +42,19 @@ MAX_TRIGGER = 65_536
 _NONE: Mapping[str, Any] = MappingProxyType({})
 """No params, or no policies, of any number of schedules."""
 
-_KEYS = ("label", "params", "start", "end", "jitter")
+_KEYS = (
+    "label",
+    "params",
+    "start",
+    "end",
+    "jitter",
+    "title",
+    "tags",
+    "one_off",
+    "at_start",
+    "except_on",
+    "only_on",
+)
 
 Origin = Literal["plugin", "config", "user"]
 
@@ -63,7 +83,10 @@ class Schedule(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
 
     `label` tells several schedules of one job apart: the schedule's name is ``job`` or
     ``job@label``. `start` is inclusive, `end` exclusive. `jitter` spreads slots over so much time,
-    the same on every replica.
+    the same on every replica; below 0, as ``±30s`` is read, to both sides. `one_off`: its first
+    slot is its last. `at_start`: a leader that takes it up first runs it at once, too. `title`,
+    `tags`: what people know it by, and find its runs by. `except_on`, `only_on`: calendars on whose
+    days it does not run, or alone does.
     """
 
     trigger: SlotSource
@@ -72,6 +95,12 @@ class Schedule(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
     start: datetime | None = None
     end: datetime | None = None
     jitter: timedelta | None = None
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    one_off: bool = False
+    at_start: bool = False
+    except_on: tuple[str, ...] = ()
+    only_on: tuple[str, ...] = ()
     policies: Mapping[str, Any] = {}
 
     def check(self, job: str) -> None:
@@ -88,7 +117,13 @@ class Schedule(msgspec.Struct, Generic[J], frozen=True, kw_only=True):
         check_text(subject, "the text of its trigger", self.trigger.text, MAX_TRIGGER)
         check_instant(subject, "start", self.start)
         check_instant(subject, "end", self.end)
-        check_span(subject, "jitter", self.jitter)
+        check_spread(subject, self.jitter)
+        checked_title(self.title, "title", subject)
+        checked_tags(self.tags, subject)
+        checked_flag(self.one_off, "one_off", subject)
+        checked_flag(self.at_start, "at_start", subject)
+        checked_calendars(self.except_on, "except_on", subject)
+        checked_calendars(self.only_on, "only_on", subject)
         if self.params:
             check_json(subject, "params", dict(self.params))
 
@@ -110,6 +145,12 @@ def schedule(
     start: datetime | None = None,
     end: datetime | None = None,
     jitter: Duration | None = None,
+    title: str = "",
+    tags: Iterable[str] = (),
+    one_off: bool = False,
+    at_start: bool = False,
+    except_on: str | Iterable[str] = (),
+    only_on: str | Iterable[str] = (),
     **policies: Unpack[SchedulePolicies],
 ) -> Schedule[S]: ...
 
@@ -123,6 +164,12 @@ def schedule(
     start: datetime | None = None,
     end: datetime | None = None,
     jitter: Duration | None = None,
+    title: str = "",
+    tags: Iterable[str] = (),
+    one_off: bool = False,
+    at_start: bool = False,
+    except_on: str | Iterable[str] = (),
+    only_on: str | Iterable[str] = (),
     **policies: Unpack[SchedulePolicies],
 ) -> Schedule[Any]: ...
 
@@ -136,6 +183,12 @@ def schedule(
     start: datetime | None = None,
     end: datetime | None = None,
     jitter: Duration | None = None,
+    title: str = "",
+    tags: Iterable[str] = (),
+    one_off: bool = False,
+    at_start: bool = False,
+    except_on: str | Iterable[str] = (),
+    only_on: str | Iterable[str] = (),
     **policies: Any,
 ) -> Schedule[Any]:
     """Bind `trigger` to params, a window and policies, for ``@job(..., schedule=[...])``.
@@ -151,8 +204,7 @@ def schedule(
     for key in policies:
         if key not in POLICY_NAMES:
             known = [*_KEYS, *POLICY_NAMES]
-            hint = suggestion(key, known)
-            raise DeclarationError(f"schedule: unknown key '{key}'{hint}")
+            raise DeclarationError(f"schedule: unknown key '{key}'{hint(key, known)}")
     if not isinstance(label, str):
         raise DeclarationError(f"schedule: label is {label!r:.80}, it must be a text")
     for name, value in (("start", start), ("end", end)):
@@ -170,7 +222,13 @@ def schedule(
         params=_table(params) or _NONE,
         start=start,
         end=end,
-        jitter=None if jitter is None else parse_duration(jitter),
+        jitter=None if jitter is None else parse_spread(jitter),
+        title=checked_title(title, "title", "schedule"),
+        tags=checked_tags(tags, "schedule"),
+        one_off=checked_flag(one_off, "one_off", "schedule"),
+        at_start=checked_flag(at_start, "at_start", "schedule"),
+        except_on=checked_calendars(except_on, "except_on", "schedule"),
+        only_on=checked_calendars(only_on, "only_on", "schedule"),
         policies=checked_of_schedule(policies, "schedule") or _NONE,
     )
 

@@ -6,15 +6,18 @@ from typing import Any
 
 import msgspec
 
+from sereno.model.calendar import on_days
 from sereno.model.errors import DeclarationError
 from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.policies import plain
 from sereno.model.schedule import Schedule
 from sereno.model.stored_json import json_object, unreadable
+from sereno.model.zone import default_zone
 
 
 class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a schedule that may change, as JSON keeps them. `trigger`: its text."""
+    """The parts of a schedule that may change, as JSON keeps them. `trigger`: its text.
+    `jitter` below 0: to both sides."""
 
     trigger: str
     params: dict[str, Any] = {}
@@ -23,18 +26,26 @@ class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
     jitter: timedelta | None = None
     policies: dict[str, Any] = {}
     enabled: bool = True
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    one_off: bool = False
+    at_start: bool = False
 
     @classmethod
     def of(cls, schedule: Schedule, enabled: bool = True) -> "ScheduleSpec":
         """Return what `schedule` declares."""
         return cls(
-            trigger=schedule.trigger.text,
+            trigger=_on_days(schedule),
             params=dict(schedule.params),
             starts_at=schedule.start,
             ends_at=schedule.end,
             jitter=schedule.jitter,
             policies=plain(dict(schedule.policies)),
             enabled=enabled,
+            title=schedule.title,
+            tags=schedule.tags,
+            one_off=schedule.one_off,
+            at_start=schedule.at_start,
         )
 
     @classmethod
@@ -51,7 +62,8 @@ class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values that `from_json` reads back."""
-        return dict(msgspec.to_builtins(self))
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return {k: v for k, v in found.items() if k not in _LATER or v != _DEFAULT[k]}
 
     def as_version(
         self, version: int, valid_from: datetime, state: ScheduleState
@@ -68,3 +80,17 @@ class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
             params=self.params,
             policies=self.policies,
         )
+
+
+def _on_days(schedule: Schedule) -> str:
+    text, zone = schedule.trigger.text, getattr(schedule.trigger, "zone", None)
+    if not schedule.except_on and not schedule.only_on:
+        return text
+    return on_days(text, schedule.except_on, schedule.only_on, zone or default_zone())
+
+
+_LATER = ("title", "tags", "one_off", "at_start")
+"""Parts that earlier versions did not write: left out where they say nothing, so that what those
+have kept is no other declaration."""
+
+_DEFAULT = msgspec.to_builtins(ScheduleSpec(trigger=""))

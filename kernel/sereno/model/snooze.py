@@ -1,9 +1,11 @@
 """A job that puts itself off: until when, and how often and how long at the most."""
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import FinalError, RunError, TriggerError
+from sereno.model.lazy import lazy
 
 MOST_SNOOZES = 1_000
 """Attempts of one run that may put it off: each is kept until the run is pruned."""
@@ -12,6 +14,9 @@ LONGEST_SNOOZED = timedelta(days=30)
 """How long a run may be put off in all, from the beginning of its first attempt that was."""
 
 _MAX_REASON = 500
+_SECONDS = re.compile(r"\d{1,20}", re.ASCII)
+_FAR = 10 * 366 * 86_400
+"""Seconds that are past every limit, and that a timedelta holds."""
 
 
 class Snooze(RunError):  # noqa: N818 - what a job does, and no fault of its
@@ -36,6 +41,23 @@ class Snooze(RunError):  # noqa: N818 - what a job does, and no fault of its
             self.delay = parse_duration(until)
         self.reason = str(reason)[:_MAX_REASON]
         super().__init__(self.reason or f"put off: {until}")
+
+    @classmethod
+    def retry_after(
+        cls, header: str | None, default: str | float | timedelta = "30s", reason: str = ""
+    ) -> "Snooze":
+        """Return one for as long as ``Retry-After`` of an answer says, by seconds or by a date.
+
+        `default`: where it says nothing that can be read.
+        """
+        text = (header or "").strip()
+        if _SECONDS.fullmatch(text):
+            return cls(timedelta(seconds=min(int(text), _FAR)), reason)
+        try:  # loaded by who is told a date
+            at: datetime = lazy("email.utils").parsedate_to_datetime(text)
+        except (TypeError, ValueError, IndexError, OverflowError):
+            return cls(default, reason)
+        return cls(at if at.tzinfo is not None else at.replace(tzinfo=UTC), reason)
 
     def ends_at(self, now: datetime, before: int, since: datetime) -> datetime:
         """Return when the run is to begin again: an instant that has passed is now.

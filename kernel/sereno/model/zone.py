@@ -38,6 +38,22 @@ def find_zone(name: str) -> ZoneInfo:
     raise TriggerError(f"time zone {name!r:.60}: {_reason(str(name))}") from None
 
 
+def default_zone() -> str:
+    """Return the zone of a trigger that names none: that of the settings that were read last."""
+    return _default[0]
+
+
+def use_zone(name: str) -> None:
+    """Have triggers that name no zone be of the zone `name`, from now on in this process.
+
+    Those that are there keep theirs, which stands in their text. Raises TriggerError.
+    """
+    _default[0] = find_zone(name).key
+
+
+_default = ["UTC"]
+
+
 @cache
 def iana_names() -> frozenset[str]:
     """Return the names of all zones and links of the IANA database."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sereno.engine.status import Status
+from sereno.engine.status import Dependency, Status
 from sereno.model.duration import format_duration, parse_duration
 from sereno.observe.job_watch import Glance
 from sereno.observe.leadership import why_nobody_leads
@@ -34,6 +34,8 @@ def health(
     problems = [
         *down,
         *_degraded(shown, plugins),
+        *_missed(status),
+        *_stalled(glance),
         *_history(glance),
         *(numbers.sentence for numbers in ending if not numbers.over),
         *(redact(t) for t in status.troubles()),
@@ -54,7 +56,7 @@ def health(
         },
         "store": {
             "up": glance.error is None,
-            "error": glance.error and redact(glance.error),
+            "error": away(status, glance),
             "migrated": status.migrated,
             "now": _iso(glance.now),
             "timeline_changed_at": _iso(snapshot.history_at) if snapshot else None,
@@ -63,6 +65,7 @@ def health(
             {"name": p.name, "version": p.version, "state": p.state, "reason": redact(p.reason)}
             for p in plugins
         ],
+        "dependencies": [_dependency(d) for d in status.dependencies.values()],
         "apps": status.apps
         and {
             "url": status.apps.url,
@@ -87,6 +90,13 @@ def readiness(status: Status) -> str | None:
     return None
 
 
+def away(status: Status, glance: Glance) -> str | None:
+    """Return why the database cannot be asked, a sentence without secrets, None while it can."""
+    if glance.error is None:
+        return None
+    return redact(status.store_error or glance.error)  # the first knows what the second waits for
+
+
 def tasks(glance: Glance) -> list[dict[str, Any]]:
     """Return what is known of each job, the overdue ones first, then by name."""
     if glance.snapshot is None or glance.now is None:
@@ -109,6 +119,7 @@ def _task(
         "overdue_because": overdue_because(job, jobs, now) if overdue else None,
         "paused": job.paused,
         "running": job.running,
+        "stalled": job.stalled,
         "queued": job.queued,
         "next_run_at": _instant(job.next_slot),
         "last_success_at": _instant(job.last_success_at),
@@ -135,9 +146,11 @@ def _state(job: JobFacts, overdue: float) -> str:
 
 
 def _down(status: Status, glance: Glance) -> list[str]:
-    if glance.error is not None:
-        return [redact(status.store_error or glance.error)]
+    if (error := away(status, glance)) is not None:
+        return [error]
     leaderless = glance.snapshot and unled(glance.snapshot, status.lease)
+    if leaderless and status.maintenance is not None:
+        return [f"maintenance is on, nobody leads and nothing begins: {redact(status.maintenance)}"]
     return [leaderless] if leaderless else []
 
 
@@ -166,6 +179,38 @@ def _degraded(shown: list[dict[str, Any]], plugins: Sequence[PluginFacts]) -> li
         if plugin.state == "failed"
     ]
     return late[:10] + more + failed
+
+
+def _dependency(found: Dependency) -> dict[str, Any]:
+    return {
+        "plugin": found.plugin,
+        "name": found.name,
+        "up": found.up,
+        "why": found.why and redact(found.why),
+        "since": _iso(found.since),
+    }
+
+
+def _missed(status: Status) -> list[str]:
+    """Tell which of the plugins' dependencies this node does not have."""
+    return [
+        f"'{d.name}', which plugin '{d.plugin}' depends on, is away: {redact(d.why or '')}"
+        for d in status.dependencies.values()
+        if not d.up
+    ]
+
+
+def _stalled(glance: Glance) -> list[str]:
+    now = glance.now.timestamp() if glance.now else 0.0
+    found = [j for j in glance.jobs.values() if j.stalled and j.stalled_since is not None]
+    told = [
+        f"run {job.stalled_run} of job '{job.name}' has said nothing for "
+        f"{format_duration(parse_duration(round(max(0.0, now - (job.stalled_since or now)))))}"
+        + (f", and {job.stalled - 1} more of it have stalled" if job.stalled > 1 else "")
+        for job in sorted(found, key=lambda job: job.stalled_since or 0)
+    ]
+    more = [f"runs of {len(told) - 10} more jobs have stalled"] if len(told) > 10 else []
+    return told[:10] + more
 
 
 def _history(glance: Glance) -> list[str]:

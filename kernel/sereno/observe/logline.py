@@ -92,7 +92,7 @@ class TextLine(logging.Formatter):
         for key in ("node", "term", *(["error"] if below else [])):
             line.pop(key, None)  # the same on every line of this terminal, or told below
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        shown = " ".join(f"{key}={_worded(value)}" for key, value in line.items())
+        shown = " ".join(f"{key}={worded(value)}" for key, value in line.items())
         name = logger.removeprefix("sereno.")
         painted = self._painted(level, f"{visible_line(level):<8}")
         # A line of the job's own that looked like ours would begin where ours do.
@@ -153,8 +153,11 @@ def _plain(value: Any) -> str:
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
 
 
-def _worded(value: Any) -> str:
+def worded(value: Any) -> str:
+    """Return a fact as a line of text has it."""
     if isinstance(value, float):
         return f"{value:.3f}"
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        value = ", ".join(value)
     text = _plain(value)
     return repr(text) if not text or any(c.isspace() or c == '"' for c in text) else text

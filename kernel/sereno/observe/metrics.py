@@ -70,13 +70,14 @@ class Metrics:
         if event.attempt > 1:
             return
         self._node.run_started(event.cause)
-        if event.slot is not None:
+        on_slot = event.cause == "slot" or event.part_of_slot  # no other was to begin at its slot
+        if event.slot is not None and on_slot:
             late = (event.started_at - event.slot).total_seconds()
             self._latenesses.observe(event.job, max(0.0, late), event.run_id, time.time())
 
     def run_finished(self, event: RunFinished) -> None:
-        """Measure an attempt that ended on this node."""
-        if event.state in _MEASURED:
+        """Measure an attempt that ended on this node; a run with parts is none."""
+        if event.state in _MEASURED and not event.parts:
             seconds = event.duration.total_seconds()
             self._durations.observe(event.job, max(0.0, seconds), event.run_id, time.time())
 

@@ -17,7 +17,7 @@ from sereno.observe.exposition import MetricsPage, labels
 from sereno.observe.job_watch import Glance
 from sereno.observe.process import PROCESS_NAMES, process_figures
 
-_CAUSES: tuple[Cause, ...] = ("slot", "person", "program", "chain", "retry")
+_CAUSES: tuple[Cause, ...] = ("slot", "person", "program", "chain", "retry", "backfill", "part")
 
 
 class PluginFacts(Protocol):
@@ -67,13 +67,17 @@ class NodeFigures:
             registry=None,  # a node's own: there may be several in a process
         )
         self._started_by = {cause: self._started.labels(cause) for cause in _CAUSES}
+        self._started_since = dict.fromkeys(_CAUSES, 0)
 
     def run_started(self, cause: Cause) -> None:
         """Count a run that began on this node."""
-        self._started_by[cause].inc()  # to look it up by its label would cost four times as much
+        self._started_since[cause] += 1  # added to the library's counter when somebody looks
 
     def write(self, page: MetricsPage, glance: Glance) -> None:
         """Write every family. `glance`: what the database told last."""
+        for cause, count in self._started_since.items():
+            self._started_by[cause].inc(count)
+        self._started_since = dict.fromkeys(_CAUSES, 0)
         for family in self._families(glance):
             total = "_total" if family.type == "counter" else ""
             shown = [s for s in family.samples if not s.name.endswith("_created")]
@@ -98,7 +102,7 @@ class NodeFigures:
             ["plugin", "version", "state"],
             [((p.name, p.version, p.state), 1) for p in self._plugins()],
         )
-        for name, meaning, value in _of_node(status, glance):
+        for name, meaning, value in (*_of_node(status, glance), *_of_orders(status)):
             yield _plain(name, meaning, value)
         places = status.places()
         yield _labelled(
@@ -112,6 +116,18 @@ class NodeFigures:
             "Attempts that an executor of this node has at work, also those that were left behind.",
             ["executor"],
             [((name,), busy) for name, _, busy in places],
+        )
+        yield _labelled(
+            "sereno_runs_without_node",
+            "Runs that are due and that no node may take, as the one that leads sees it.",
+            ["job"],
+            [((job,), runs) for job, runs in status.without_node.items()],
+        )
+        yield _labelled(
+            "sereno_dependency_up",
+            "1 while what a plugin depends on answers this node, else 0.",
+            ["plugin", "dependency"],
+            [((d.plugin, d.name), int(d.up)) for d in status.dependencies.values()],
         )
         yield from self._started.collect()
         yield _labelled(
@@ -140,6 +156,32 @@ def _labelled(
     for values, value in samples:
         family.add_metric(values, value)
     return family
+
+
+def _of_orders(status: Status) -> tuple[tuple[str, str, float], ...]:
+    """Return the metrics of what people have asked of this node."""
+    return (
+        (
+            "sereno_node_draining",
+            "1 while people have asked this node to take no part, else 0.",
+            int(status.draining),
+        ),
+        (
+            "sereno_maintenance",
+            "1 while people have all nodes rest, else 0.",
+            int(status.maintenance is not None),
+        ),
+        (
+            "sereno_store_oldest_transaction_seconds",
+            "The age of the oldest transaction that keeps dead rows from being cleaned up.",
+            status.oldest_transaction,
+        ),
+        (
+            "sereno_store_dead_rows",
+            "Dead rows in the tables of Sereno and its plugins.",
+            status.dead_rows,
+        ),
+    )
 
 
 def _of_node(status: Status, glance: Glance) -> tuple[tuple[str, str, float], ...]:

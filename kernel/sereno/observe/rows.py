@@ -69,6 +69,12 @@ COLUMNS = (
         lambda job, now: job.retried,
     ),
     MetricColumn(
+        "sereno_runs_expired_total",
+        "counter",
+        "Runs that ended unbegun: they had not begun by their start_by.",
+        lambda job, now: job.expired,
+    ),
+    MetricColumn(
         "sereno_run_warnings_total",
         "counter",
         "Warnings that runs gave though they went on; counted in the database.",
@@ -98,6 +104,12 @@ COLUMNS = (
         "For how long the oldest run under way has been running, 0 when none is.",
         lambda job, now: max(0.0, now - job.running_since) if job.running_since else 0,
         max,
+    ),
+    MetricColumn(
+        "sereno_runs_stalled",
+        "gauge",
+        "Runs at work that have said nothing for their stalled_after.",
+        lambda job, now: job.stalled,
     ),
     MetricColumn(
         "sereno_job_last_success_timestamp_seconds",

@@ -95,6 +95,8 @@ def _facts(event: RunFinished) -> dict[str, object]:
         "attempt": event.attempt,
         "seconds": round(event.duration.total_seconds(), 3),
     }
+    if event.parts:
+        facts["parts"] = event.parts
     if event.error:
         facts["error"] = event.error
     if event.result and len(event.result) <= _MAX_RESULT:

@@ -67,3 +67,5 @@ def _check(mount: str, app: object) -> None:
         )
     if not callable(app.factory):
         raise PluginError(f"the app '{mount}': its factory {app.factory!r:.100} cannot be called")
+    if app.check is not None and not callable(app.check):
+        raise PluginError(f"the app '{mount}': its check {app.check!r:.100} cannot be called")

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from sereno.model.job import Job
 from sereno.model.suggestion import suggestion
+from sereno.plugins.handed_on import handed_on_faults
 
 
 def chain_faults(jobs: Mapping[str, Job]) -> dict[str, str]:
     """Return a sentence for each job whose chain cannot work."""
-    return {**_unknown(jobs), **_cycles(jobs)}
+    return {**handed_on_faults(jobs), **_unknown(jobs), **_cycles(jobs)}
 
 
 def _unknown(jobs: Mapping[str, Job]) -> dict[str, str]:

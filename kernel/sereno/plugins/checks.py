@@ -7,17 +7,23 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 import msgspec
 
 from sereno.model.check import Check, Finding
+from sereno.model.duration import format_duration, parse_duration
 from sereno.model.errors import PluginError
 from sereno.plugins.blame import MAX_REASON, describe
 
 LIMIT = 10.0
 """Seconds that checks have, side by side."""
+
+SOONEST = timedelta(seconds=1)
+LATEST = timedelta(days=1)
+"""Between two times that a node asks for a dependency."""
 
 MOST_CHECKS = 100
 MOST_FINDINGS = 100
@@ -50,10 +56,24 @@ def checked_checks(answer: Iterable[Any]) -> tuple[Check, ...]:
             )
         if not callable(check.find):
             raise PluginError(f"the check '{check.name}' finds by {check.find!r:.100}, no function")
+        if check.every is not None:
+            _check_interval(check)
         if check.name in names:
             raise PluginError(f"it has the check '{check.name}' twice")
         names.add(check.name)
     return found
+
+
+def _check_interval(check: Check) -> None:
+    rule = f"the check '{check.name}' is asked every {check.every!r:.60}"
+    try:
+        every = parse_duration(check.every or 0)
+    except (ValueError, TypeError) as error:
+        raise PluginError(f"{rule}: {error}") from error
+    if not SOONEST <= every <= LATEST:
+        raise PluginError(
+            f"{rule}; it may be from {format_duration(SOONEST)} to {format_duration(LATEST)}"
+        )
 
 
 def ask_checks(
@@ -64,7 +84,7 @@ def ask_checks(
     `packages`: where the code of each plugin is, for the line of what one raises.
     """
     asked = [
-        (plugin, check, _asked(check, packages.get(plugin, "")))
+        (plugin, check, asked_once(check, packages.get(plugin, "")))
         for plugin, several in checks.items()
         for check in several
     ]
@@ -84,7 +104,8 @@ def _answer(
     return CheckAnswer(plugin, check, said)
 
 
-def _asked(check: Check, package: str) -> "Future[tuple[Finding, ...] | str]":
+def asked_once(check: Check, package: str) -> "Future[tuple[Finding, ...] | str]":
+    """Ask in a thread of its own; return what it will have found, or why it could not tell."""
     told: Future[tuple[Finding, ...] | str] = Future()
 
     def ask() -> None:

@@ -7,7 +7,8 @@ once.
 
 import inspect
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -15,19 +16,24 @@ from typing import Any
 import msgspec
 
 from sereno.model.check import Check
-from sereno.model.errors import ConfigurationError, ParamsError, PluginError
+from sereno.model.errors import ConfigurationError, DeclarationError, ParamsError, PluginError
+from sereno.model.executor import Executor
 from sereno.model.job import Job
 from sereno.model.metric import Collector
 from sereno.model.migrations import Migrations
 from sereno.model.notification import Notifier
+from sereno.model.policies import learn_executor
 from sereno.model.schedule import Schedule
 from sereno.model.schedule_spec import ScheduleSpec
-from sereno.model.suggestion import nearest, suggested, suggestion
+from sereno.model.suggestion import nearest, suggested
 from sereno.plugins.apps import DeclaredApp, checked_apps
 from sereno.plugins.blame import describe
 from sereno.plugins.chain import chain_faults
 from sereno.plugins.checks import checked_checks
 from sereno.plugins.collectors import checked_collectors
+from sereno.plugins.density import check_density
+from sereno.plugins.executors import checked_executors
+from sereno.plugins.handed_on import handed_on_faults
 from sereno.plugins.kinds import learn_kinds
 from sereno.plugins.loader import Plugins
 from sereno.plugins.overrides import Overrides
@@ -52,7 +58,11 @@ def collect(plugins: Plugins, settings: Settings) -> Registry:
     for name in plugins.loaded:
         collector.learn_kinds(name)
     for name in collector.plugins.loaded:
+        collector.learn_executors(name)
+    for name in collector.plugins.loaded:
         collector.ask(name)
+    for name in collector.plugins.loaded:
+        collector.ask_checks(name)
     collector.check_chains()
     return collector.registry()
 
@@ -81,7 +91,6 @@ class _Collector(msgspec.Struct):
     settings: dict[str, Any] = {}
     jobs: dict[str, Job] = {}
     plugin_of: dict[str, str] = {}
-    commands: dict[str, tuple[Any, ...]] = {}
     notifiers: dict[str, Notifier] = {}
     notifiers_of: dict[str, set[str]] = {}
     collectors: dict[str, tuple[Collector, ...]] = {}
@@ -89,50 +98,82 @@ class _Collector(msgspec.Struct):
     checks: dict[str, tuple[Check, ...]] = {}
     migrations: dict[str, PluginSeries] = {}
     apps: dict[str, DeclaredApp] = {}
+    executors: dict[str, Executor] = {}
+    executors_of: dict[str, set[str]] = {}
     problems: list[str] = []
+    unknown: list[str] = []
 
-    def learn_kinds(self, name: str) -> None:
-        """Teach the reader of triggers the kinds of this plugin, whoever writes them."""
+    @contextmanager
+    def _at_fault(self, name: str) -> Iterator[None]:
+        """Fail this plugin alone for whatever its code raises; SystemExit is its fault too."""
         try:
-            learn_kinds(self.plugins, name)
+            yield
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             self._fail(name, describe(error, self.plugins.records[name].package))
 
+    def learn_kinds(self, name: str) -> None:
+        """Teach the reader of triggers the kinds of this plugin, whoever writes them."""
+        with self._at_fault(name):
+            learn_kinds(self.plugins, name)
+
+    def learn_executors(self, name: str) -> None:
+        """Learn the executors of this plugin, whoever has jobs that ask for them."""
+        hook = "sereno_register_executors"
+        if self.plugins.implementation(name, hook) is None:
+            return
+        with self._at_fault(name):
+            try:
+                answer = self.plugins.call(
+                    name, hook, settings=settings_of(self.plugins, name, self.chosen)
+                )
+                found = checked_executors({} if answer is None else answer, self.executors)
+            except ConfigurationError as error:
+                self.problems.append(str(error))
+            else:
+                self.executors |= found
+                self.executors_of[name] = set(found)
+                for executor in found:
+                    learn_executor(executor)
+
     def ask(self, name: str) -> None:
-        try:
-            settings = settings_of(self.plugins, name, self.chosen)
-            jobs = self._jobs(name, settings)
-            answer = self.plugins.call(name, "sereno_register_commands", settings=settings)
-            commands = tuple(answer or ())
-            notifiers = self._notifiers(name, settings)
-            answer = self.plugins.call(name, "sereno_register_collectors", settings=settings)
-            collectors, metrics = checked_collectors(answer or (), self.metrics)
-            answer = self.plugins.call(name, "sereno_register_checks", settings=settings)
-            checks = checked_checks(answer or ())
-            series = self._migrations(name, settings)
-            answer = self.plugins.call(name, "sereno_register_apps", settings=settings)
-            apps = {} if answer is None else checked_apps(name, answer, self.apps)
-        except ConfigurationError as error:
-            self.problems.append(str(error))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit in a hook is one plugin's fault
-            self._fail(name, describe(error, self.plugins.records[name].package))
-        else:
-            self.settings[name] = settings
-            self.commands[name] = commands
-            self.jobs |= jobs
-            self.plugin_of |= dict.fromkeys(jobs, name)
-            self.notifiers |= notifiers
-            self.notifiers_of[name] = set(notifiers)
-            self.collectors[name] = collectors
-            self.metrics |= dict.fromkeys(metrics, name)
-            self.checks[name] = checks
-            if series is not None:
-                self.migrations[name] = series
-            self.apps |= apps
+        with self._at_fault(name):
+            try:
+                settings = settings_of(self.plugins, name, self.chosen)
+                jobs = self._jobs(name, settings)
+                notifiers = self._notifiers(name, settings)
+                answer = self.plugins.call(name, "sereno_register_collectors", settings=settings)
+                collectors, metrics = checked_collectors(answer or (), self.metrics)
+                series = self._migrations(name, settings)
+                answer = self.plugins.call(name, "sereno_register_apps", settings=settings)
+                apps = {} if answer is None else checked_apps(name, answer, self.apps)
+            except ConfigurationError as error:
+                self.problems.append(str(error))
+            else:
+                self.settings[name] = settings
+                self.jobs |= jobs
+                self.plugin_of |= dict.fromkeys(jobs, name)
+                self.notifiers |= notifiers
+                self.notifiers_of[name] = set(notifiers)
+                self.collectors[name] = collectors
+                self.metrics |= dict.fromkeys(metrics, name)
+                if series is not None:
+                    self.migrations[name] = series
+                self.apps |= apps
+
+    def ask_checks(self, name: str) -> None:
+        """Ask for checks once all notifiers are known."""
+        if name not in self.settings:
+            return
+        given = {"settings": self.settings[name], "notifiers": [*self.notifiers]}
+        with self._at_fault(name):
+            try:
+                answer = self.plugins.call(name, "sereno_register_checks", **given)
+                self.checks[name] = checked_checks(answer or ())
+            except ConfigurationError as error:
+                place = self.chosen.place("plugins", plugin_key(name))
+                self.unknown += [f"{place}: {sentence}" for sentence in str(error).splitlines()]
 
     def _jobs(self, name: str, settings: Any) -> dict[str, Job]:
         found: dict[str, Job] = {}
@@ -152,6 +193,8 @@ class _Collector(msgspec.Struct):
                     f"'{other}' keeps it"
                 )
             _check(job)
+            if (executor := self.executors.get(job.policies.executor)) is not None:
+                executor.check(job)
             found[job.name] = job
         return found
 
@@ -197,7 +240,6 @@ class _Collector(msgspec.Struct):
         self.plugins = self.plugins.failed({name: reason})
         self.jobs = {job: j for job, j in self.jobs.items() if self.plugin_of[job] != name}
         self.settings.pop(name, None)
-        self.commands.pop(name, None)
         self.migrations.pop(name, None)
         self.collectors.pop(name, None)
         self.checks.pop(name, None)
@@ -205,21 +247,24 @@ class _Collector(msgspec.Struct):
         self.apps = {m: app for m, app in self.apps.items() if app.plugin != name}
         for notifier in self.notifiers_of.pop(name, ()):
             del self.notifiers[notifier]
+        for executor in self.executors_of.pop(name, ()):
+            del self.executors[executor]
 
     def registry(self) -> Registry:
         overrides = Overrides(self.chosen, self.plugins.records)
         jobs = overrides.jobs(self.jobs)
         schedules = overrides.schedules(jobs)
+        self.problems += self._unsuited(jobs)
         misspelt, left = self._unknown_plugins()
         problems = [*misspelt, *self.problems]
+        problems += handed_on_faults(jobs).values()  # none before the settings were laid over them
         warnings = [*left, *overrides.warnings]
-        unknown = unknown_notifiers(self.chosen, self.notifiers)
         # One that seems unknown may be of a plugin that failed, or is not loaded here.
         idle = bool(left) or any(r.state != "loaded" for r in self.plugins.records.values())
-        (warnings if idle else problems).extend(unknown)
+        (warnings if idle else problems).extend(self.unknown)
         # A plugin whose settings are at fault has declared nothing: its jobs only seem unknown.
         if problems := problems or overrides.problems:
-            raise ConfigurationError("\n".join(problems))
+            raise ConfigurationError("\n".join(dict.fromkeys(problems)))
         self._check_strict()
         return Registry(
             plugins=self.plugins,
@@ -227,15 +272,28 @@ class _Collector(msgspec.Struct):
             plugin_of={name: self.plugin_of[name] for name in jobs},
             settings=self.settings,
             schedules=schedules,
-            commands=self.commands,
             notifiers=self.notifiers,
             notifiers_of=self.notifiers_of,
             collectors=self.collectors,
             checks=self.checks,
             migrations=self.migrations,
             apps=self.apps,
+            executors=self.executors,
             warnings=tuple(warnings),
         )
+
+    def _unsuited(self, jobs: Mapping[str, Job]) -> list[str]:
+        """Return a sentence for each job that the settings give an executor which cannot run it."""
+        found = []
+        for name, job in jobs.items():
+            executor = self.executors.get(job.policies.executor)
+            if executor is None or job.policies == self.jobs[name].policies:
+                continue
+            try:
+                executor.check(job)
+            except DeclarationError as error:
+                found.append(f"{self.chosen.place('jobs', name, 'executor')}: {error}")
+        return found
 
     def _unknown_plugins(self) -> tuple[list[str], list[str]]:
         """Return a sentence for each plugin that the settings name and nobody has installed: of
@@ -265,22 +323,6 @@ class _Collector(msgspec.Struct):
             raise PluginError("\n".join(f"plugin '{r.name}': {r.reason}" for r in failed))
 
 
-def unknown_notifiers(settings: Settings, known: Collection[str]) -> list[str]:
-    """Return a sentence for each notifier that a route names and no plugin brings."""
-    problems = []
-    for route, chosen in settings.notify.routes.items():
-        for name in chosen.to:
-            if name not in known:
-                hint = suggestion(name, known, f"; known are {_listed(known)}")
-                place = settings.place("notify", "routes", route, "to")
-                problems.append(f"{place}: route '{route}': there is no notifier '{name}'{hint}")
-    return problems
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none: `pip install sereno-notify` brings some"
-
-
 def _check(job: Job) -> None:
     job.check()
     for schedule in job.schedules:
@@ -288,6 +330,7 @@ def _check(job: Job) -> None:
         policies = job.checked_policies(schedule.policies, subject)
         job.check_concurrency_key(job.checked_params(schedule.params), policies, subject)
         _check_trigger(schedule, schedule.name(job.name))
+        check_density(job, schedule, schedule.name(job.name))
     if job.after:
         _check_chained(job)
 
@@ -305,11 +348,14 @@ def _check_trigger(schedule: Schedule, name: str) -> None:
 
 
 def _check_chained(job: Job) -> None:
-    """Refuse params that a run after another could not have: it is queued with none."""
+    """Refuse params that a run after another could not have: it is queued with those alone that
+    it takes from there, of which `chain_faults` tells."""
+    if job.params_from:
+        return
     try:
         job.checked_params({})
     except ParamsError as error:
         raise PluginError(
-            f"{error}; a run after {', '.join(job.after)} has no params: give each a default, and "
-            "read what came before from run.upstream"
+            f"{error}; a run after {', '.join(job.after)} has no params: take them from there by "
+            "params_from, or give each a default and read what came before from run.upstream"
         ) from error

@@ -80,8 +80,9 @@ class HookDispatcher(msgspec.Struct):
         opened: list[Lifespan] = []
         try:
             reasons = await self._open(opened, database_url)
+            left = self.registry.without(reasons)
             states = {plugin: lifespan.state for plugin, lifespan in opened}
-            self.registry = msgspec.structs.replace(self.registry.without(reasons), states=states)
+            self.registry = msgspec.structs.replace(left, states={**left.states, **states})
             self._subscribed.clear()
             yield self.registry
         finally:

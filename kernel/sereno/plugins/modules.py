@@ -34,6 +34,11 @@ def named(modules: Iterable[str], place: str) -> list[PluginSource]:
     ]
 
 
+def with_jobs(module: ModuleType) -> Any:
+    """Return a module that is at hand as a plugin; raises PluginError where it declares nothing."""
+    return _with_jobs(module, f"module '{module.__name__}'")
+
+
 def _load(name: str, subject: str) -> Any:
     if not all(part.isidentifier() for part in name.split(".")):
         raise PluginError(

@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from sereno.model.calendar import checked_calendars
 from sereno.model.errors import SerenoError
 from sereno.model.job import Job
 from sereno.model.schedule import Schedule
+from sereno.model.spread import parse_spread
 from sereno.model.suggestion import nearest, suggested
+from sereno.model.titles import checked_tags, checked_title
+from sereno.plugins.density import check_density
 from sereno.plugins.record import PluginRecord
 from sereno.plugins.registry import DeclaredSchedule
 from sereno.settings import JobSettings, ScheduleSettings, Settings, plugin_key
@@ -36,6 +40,8 @@ class Overrides(msgspec.Struct):
                 continue
             try:
                 jobs[name] = _changed(declared[name], chosen)
+                for one in jobs[name].schedules:
+                    check_density(jobs[name], one, one.name(name))
             except SerenoError as error:
                 self._fault(("jobs", name, "schedule"), str(error))
         return jobs
@@ -73,9 +79,16 @@ class Overrides(msgspec.Struct):
                 params=params,
                 start=chosen.start,
                 end=chosen.end,
-                jitter=chosen.jitter or None,
+                jitter=(parse_spread(chosen.jitter) or None) if chosen.jitter else None,
+                one_off=chosen.one_off,
+                at_start=chosen.at_start,
+                except_on=checked_calendars(chosen.except_on, "except_on", subject),
+                only_on=checked_calendars(chosen.only_on, "only_on", subject),
+                title=checked_title(chosen.title, "title", subject),
+                tags=checked_tags(chosen.tags, subject),
                 policies=chosen.policies,
             )
+            check_density(job, schedule, name)
         except SerenoError as error:
             sentence = str(error).removeprefix(f"schedule '{name}': ")
             self._fault(("schedules", name, "trigger"), f"schedule '{name}': {sentence}")
@@ -107,7 +120,9 @@ _ENABLED = JobSettings()
 
 
 def _changed(job: Job, chosen: JobSettings) -> Job:
-    changed = job.changed(**chosen.policies)
+    changed = job.changed(**chosen.policies).titled(
+        title=chosen.title, owner=chosen.owner, runbook=chosen.runbook, tags=chosen.tags
+    )
     changed.check()
     if chosen.schedule is not None:
         try:

@@ -7,6 +7,7 @@ import msgspec
 
 from sereno.model.check import Check
 from sereno.model.errors import NotFoundError
+from sereno.model.executor import Executor
 from sereno.model.job import Job
 from sereno.model.metric import Collector
 from sereno.model.notification import Notifier
@@ -38,10 +39,11 @@ class Given(msgspec.Struct, frozen=True):
 class Registry(msgspec.Struct, frozen=True, kw_only=True):
     """All jobs and schedules by name, and whose they are.
 
-    `settings`: each loaded plugin's Struct, None where it declares none. `states`: what the
-    lifespans have yielded, by plugin, once they are open. `commands`: by plugin.
+    `settings`: each loaded plugin's Struct, None where it declares none. `states`: what an
+    application gives its own plugins, and what lifespans have yielded once they are open, by
+    plugin.
     `notifiers`: by name; `notifiers_of`: their names by plugin. `collectors`, `checks`,
-    `migrations`: by plugin. `apps`: by mount.
+    `migrations`: by plugin. `apps`: by mount. `executors`: plugins' own, by name.
     `warnings`: sentences to be logged once logging stands.
     """
 
@@ -51,13 +53,13 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any] = {}
     states: Mapping[str, Any] = {}
     schedules: Mapping[str, DeclaredSchedule] = {}
-    commands: Mapping[str, tuple[Any, ...]] = {}
     notifiers: Mapping[str, Notifier] = {}
     notifiers_of: Mapping[str, Collection[str]] = {}
     collectors: Mapping[str, tuple[Collector, ...]] = {}
     checks: Mapping[str, tuple[Check, ...]] = {}
     migrations: Mapping[str, PluginSeries] = {}
     apps: Mapping[str, DeclaredApp] = {}
+    executors: Mapping[str, Executor] = {}
     warnings: tuple[str, ...] = ()
 
     @property
@@ -89,7 +91,6 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
             settings={n: s for n, s in self.settings.items() if n not in reasons},
             states={n: s for n, s in self.states.items() if n not in reasons},
             schedules={n: s for n, s in self.schedules.items() if s.job in jobs},
-            commands={n: c for n, c in self.commands.items() if n not in reasons},
             notifiers={n: f for n, f in self.notifiers.items() if n not in gone},
             notifiers_of={n: f for n, f in self.notifiers_of.items() if n not in reasons},
             collectors={n: c for n, c in self.collectors.items() if n not in reasons},

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import msgspec
 
+from sereno.model.installed import PluginPoint, installed_points
 from sereno.plugins.record import PluginRecord
-
-GROUP = "sereno"
 
 
 class PluginSource(msgspec.Struct, frozen=True):
@@ -21,8 +19,7 @@ class PluginSource(msgspec.Struct, frozen=True):
 
 def installed() -> list[PluginSource]:
     """Return the plugins that are installed, by name, so that every replica has the same order."""
-    found = {(point.name, point.value): point for point in entry_points(group=GROUP)}
-    return [_source(found[key]) for key in sorted(found)]
+    return [_source(point) for point in installed_points()]
 
 
 def given(plugins: Iterable[tuple[str, Any]]) -> list[PluginSource]:
@@ -33,11 +30,11 @@ def given(plugins: Iterable[tuple[str, Any]]) -> list[PluginSource]:
     ]
 
 
-def _source(point: EntryPoint) -> PluginSource:
+def _source(point: PluginPoint) -> PluginSource:
     record = PluginRecord(
         name=point.name,
-        distribution=point.dist.name if point.dist else "",
-        version=point.dist.version if point.dist else "",
+        distribution=point.distribution,
+        version=point.version,
         module=point.module,
     )
     return PluginSource(record, point.load)

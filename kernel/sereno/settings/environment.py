@@ -1,13 +1,23 @@
-"""Reads ``SERENO_*`` variables: ``SERENO_HTTP__PORT`` sets ``port`` in ``[http]``."""
+"""Reads ``SERENO_*`` variables: ``SERENO_HTTP__PORT`` sets ``port`` in ``[http]``.
 
+A secret need not stand in the environment, which child processes have and ``/proc`` shows:
+``SERENO_DATABASE_URL_FILE`` names a file that holds it, and so does a file ``SERENO_DATABASE_URL``
+in systemd's ``$CREDENTIALS_DIRECTORY``.
+"""
+
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from sereno.model.errors import ConfigurationError
 from sereno.settings.place import Key, SettingPlace, SettingPlaces
 
 PREFIX = "SERENO_"
+_FILE = "_FILE"
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_MOST_BYTES = 65_536
 # SERENO_CONFIG names the file; the tests have their own.
 _OTHERS = re.compile(r"SERENO_(CONFIG$|TEST_)")
 # Kubernetes and old Docker links set these for every service whose name begins with "sereno".
@@ -22,13 +32,56 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], Settin
     """
     tables: dict[str, Any] = {}
     places: dict[Key, SettingPlace] = {}
-    for name, value in sorted(environ.items()):
-        if not name.startswith(PREFIX) or value == "" or _foreign(name, value):
+    variables = {n: v for n, v in environ.items() if n.startswith(PREFIX) and v != ""}
+    found = {name: (value, name) for name, value in _credentials(environ)}
+    for name, value in variables.items():
+        if _foreign(name, value):
             continue
+        if name.endswith(_FILE):
+            whole = name.removesuffix(_FILE)
+            if whole in variables:
+                raise ConfigurationError(f"{name} and {whole} are both set: leave one of them out")
+            found[whole] = _content(Path(value), name), name
+        else:
+            found[name] = value, name
+    for name, (value, place) in sorted(found.items()):
         key = split_key(name.removeprefix(PREFIX).lower().split("__"))
-        put(tables, key, value, name)
-        places[key] = SettingPlace("environment", name)
+        put(tables, key, value, place)
+        places[key] = SettingPlace("environment", place)
     return tables, SettingPlaces(places)
+
+
+def _credentials(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what systemd's LoadCredential= brought, by the names of variables."""
+    directory = environ.get(_CREDENTIALS, "")
+    if not directory:
+        return
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{_CREDENTIALS}: {directory} cannot be read: {error.strerror}"
+        ) from error
+    for name in names:
+        if name.startswith(PREFIX) and not _OTHERS.match(name):
+            yield name, _content(Path(directory, name), f"credential {name}")
+
+
+def _content(path: Path, place: str) -> str:
+    """Return the text of a file without the line's end; no part of it is in any sentence."""
+    try:
+        with path.open("rb") as file:
+            found = file.read(_MOST_BYTES + 1)
+        text = found.decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ConfigurationError(f"{place}: {path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, ValueError):
+        raise ConfigurationError(f"{place}: {path} holds no text in UTF-8") from None
+    if not text or len(found) > _MOST_BYTES or "\0" in text:
+        raise ConfigurationError(
+            f"{place}: {path} must hold one value, of 1 to {_MOST_BYTES} bytes without U+0000"
+        )
+    return text
 
 
 def read_flags(flags: Mapping[str, Any]) -> tuple[dict[str, Any], SettingPlaces]:

@@ -8,12 +8,16 @@ import msgspec
 
 from sereno.model.errors import ConfigurationError
 from sereno.model.lazy import lazy
+from sereno.model.zone import use_zone
 from sereno.settings.environment import read_environment, read_flags
 from sereno.settings.place import Key, SettingPlaces
 from sereno.settings.table import Reader
 from sereno.settings.values import Settings, leaves
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+_MOVED = "notify"
+"""The table that is a plugin's by now, and is read where it was."""
 
 FILES = (Path("conf/sereno.toml"), Path("sereno.toml"), Path("/etc/sereno/sereno.toml"))
 """Where the file is looked for when neither ``--config`` nor ``SERENO_CONFIG`` names one."""
@@ -28,6 +32,8 @@ def load_settings(
 ) -> Settings:
     """Return the settings: `defaults` < file < `environ` < `flags`.
 
+    Their `timezone` is from then on that of triggers which name none.
+
     `file`: None looks in ``SERENO_CONFIG`` and then in `FILES`; none is fine. `flags`: dotted key
     to value ("http.port"), None for a flag that was not given. `defaults`: tables, as ``sereno
     demo`` lays them under everything. Raises ConfigurationError with a sentence a line for every
@@ -41,12 +47,13 @@ def load_settings(
         layers.append(lazy("sereno.settings.document").read_document(found))
     layers += [read_environment(environ), read_flags(flags)]
     for layer, places in layers:
-        tables = _merged(tables, _with_plugin_names(layer))
+        tables = _merged(tables, _with_plugin_names(_moved(layer)))
         origin = SettingPlaces({_plugin_key(k): p for k, p in places.places.items()}).over(origin)
     reader = Reader(origin, everything=leaves())
     settings = reader.struct(tables, Settings, ())
     if settings is None:
         raise ConfigurationError("\n".join(reader.problems))
+    use_zone(settings.timezone)
     return msgspec.structs.replace(settings, origin=origin)
 
 
@@ -80,7 +87,20 @@ def plugin_key(name: str) -> str:
     return name.replace("-", "_").lower()
 
 
+def _moved(tables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `tables` with ``[notify]`` below ``[plugins.notify]``, whose table it was once."""
+    old, plugins = tables.get(_MOVED), tables.get("plugins", {})
+    if not isinstance(old, Mapping) or not isinstance(plugins, Mapping):
+        return tables
+    left = {name: table for name, table in tables.items() if name != _MOVED}
+    if not old:
+        return left
+    return {**left, "plugins": {**plugins, _MOVED: _merged(old, plugins.get(_MOVED, {}))}}
+
+
 def _plugin_key(key: Key) -> Key:
+    if key[:1] == (_MOVED,):
+        return ("plugins", *key)
     if key[:1] == ("plugins",) and len(key) > 1:
         return ("plugins", plugin_key(str(key[1])), *key[2:])
     return key

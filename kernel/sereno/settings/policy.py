@@ -4,10 +4,13 @@ from typing import Any
 
 import msgspec
 
-from sereno.model.policies import Policies, checked
+from sereno.model.policies import POLICY_NAMES, Policies, checked_policy
 
-POLICIES: tuple[str, ...] = tuple(f.name for f in msgspec.structs.fields(Policies))
-_NUMBERS = frozenset(f.name for f in msgspec.structs.fields(Policies) if "int" in str(f.type))
+POLICIES = POLICY_NAMES
+_TABLES = ("retry", "concurrency", "unique_by", "runs_on")
+_NO_TEXTS = frozenset(
+    f.name for f in msgspec.structs.fields(Policies) if f.type is bool or "int" in str(f.type)
+)
 
 
 def read_policy(name: str, value: Any, subject: str, *, lax: bool) -> Any:
@@ -17,12 +20,12 @@ def read_policy(name: str, value: Any, subject: str, *, lax: bool) -> Any:
     """
     if lax and isinstance(value, str):
         value = _from_text(name, value)
-    return checked({name: value}, subject)[name]
+    return checked_policy(name, value, subject)
 
 
 def _from_text(name: str, text: str) -> Any:
     """Return what `text` stands for where the policy is no text; a bad one stays, to be refused."""
-    if name in _NUMBERS or name == "retry":
+    if name in _NO_TEXTS or name in _TABLES:
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError:

@@ -1,5 +1,6 @@
 """Brings one value into the type that its setting declares, and words what that type asks."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from sereno.model.suggestion import suggestion
 
 _SEQUENCES = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
 _MANY = "a list, or texts with commas between them"
+_SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+"""What people write for true and false."""
 
 
 def convert(value: Any, declared: Any, *, lax: bool) -> Any:
@@ -25,6 +28,8 @@ def convert(value: Any, declared: Any, *, lax: bool) -> Any:
     try:
         prepared = _prepared(value, kind, lax)
         found = msgspec.convert(prepared, declared, strict=not lax, dec_hook=_foreign)
+        if isinstance(found, float) and not math.isfinite(found):
+            raise ValueError("it must be finite")  # no limit, rate or length is without an end
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         raise ValueError(_sentence(value, kind, error)) from error
     _check_bounds(found, kind)
@@ -32,9 +37,15 @@ def convert(value: Any, declared: Any, *, lax: bool) -> Any:
 
 
 def _prepared(value: Any, kind: inspect.Type, lax: bool) -> Any:
+    if type(value) in (int, float) and value and _needs_unit(kind):
+        raise ValueError(
+            f"{value} has no unit, and would be seconds: write it as '{value}d', or '{value}s'"
+        )
     kind = _bare(kind)
     if isinstance(kind, inspect.TimeDeltaType) and not _is_iso(value):
         return parse_duration(value)
+    if isinstance(kind, inspect.BoolType) and lax and isinstance(value, str):
+        return _SWITCHES.get(value.lower(), value)
     if isinstance(kind, _SEQUENCES):
         items = _split(value) if lax and isinstance(value, str) else value
         return [_prepared(i, kind.item_type, lax) for i in items] if _is_many(items) else items
@@ -56,6 +67,16 @@ def _bare(kind: inspect.Type) -> inspect.Type:
         others = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
         return _bare(others[0]) if len(others) == 1 else kind
     return kind
+
+
+def _needs_unit(kind: inspect.Type) -> bool:
+    """Tell whether a duration says so (``Meta(extra={"needs_unit": True})``): for how long data are
+    kept must not be seconds where days were meant."""
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_needs_unit, kind.types))
+    if isinstance(kind, inspect.Metadata):
+        return bool((kind.extra or {}).get("needs_unit")) or _needs_unit(kind.type)
+    return False
 
 
 def _takes_none(kind: inspect.Type) -> bool:

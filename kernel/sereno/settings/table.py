@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from sereno.model.errors import DeclarationError, SerenoError
+from sereno.model.foreign_names import called_here
 from sereno.settings.place import DEFAULT, Key, SettingPlace, SettingPlaces, dotted
 from sereno.settings.policy import POLICIES, read_policy
 from sereno.settings.rule import convert
@@ -60,6 +61,8 @@ class Reader(msgspec.Struct):
     def _unknown(self, key: Key, value: Any, known: Sequence[Key]) -> None:
         place = self.origin.place(key)
         hint = place.near(key, self.everything if place.lax and len(key) == 1 else known)
+        if key[0] in ("jobs", "schedules"):
+            hint = called_here(str(key[-1])) or hint
         if key[0] == "jobs" and isinstance(value, Mapping):  # [jobs.etl.sync] is two tables deep
             whole = ".".join(str(part) for part in key[1:])
             hint = f'; a job\'s name stands in quotes: [jobs."{whole}"]'

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from sereno.model.notification import NotificationKind
-from sereno.model.policies import Severity
-from sereno.model.quiet_hours import parse_quiet
-from sereno.model.retry import Tries
+from sereno.model.calendar import SharedPlans, check_calendar_name, checked_days
+from sereno.model.errors import DeclarationError, TriggerError
+from sereno.model.policies import LogLevel, checked_labels
+from sereno.model.spread import parse_spread
+from sereno.model.zone import find_zone
 from sereno.settings.database_url import check_database_url
 from sereno.settings.place import Key, SettingPlaces
 from sereno.settings.secret import hidden
@@ -21,7 +22,10 @@ EMBEDDED = "embedded"
 EMBEDDED_DEMO = "embedded/demo"
 """The database of its demonstrations, which take no part in what the other one holds."""
 
-LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+MAX_BACKFILL = 10_000
+"""The default: enough for a year of hours."""
+
+
 DatabaseUrl = Annotated[
     str,
     Meta(
@@ -32,12 +36,26 @@ DatabaseUrl = Annotated[
 LeaderUrl = Annotated[
     str, Meta(pattern=r"^postgres(ql)?://", description="a URL that begins with postgresql://")
 ]
+ClusterName = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$",
+        description="1 to 63 letters, digits and '.', '_', '-', or empty",
+    ),
+]
 Endpoint = Annotated[
     str, Meta(pattern=r"^https?://[^/\s]", description="a URL that begins with http:// or https://")
 ]
 Lease = Annotated[timedelta, Meta(extra={"min": timedelta(seconds=1), "max": timedelta(minutes=5)})]
-Repeat = Annotated[timedelta, Meta(extra={"min": timedelta(minutes=1), "max": timedelta(days=30)})]
 Count = Annotated[int, Meta(ge=1, le=10_000)]
+HostId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\s\x00-\x1f](?:[^\x00-\x1f]{0,98}[^\s\x00-\x1f])?$",
+        description="a text of 1 to 100 characters without blanks around it",
+    ),
+]
+Slots = Annotated[int, Meta(ge=1, le=100_000)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 PathPrefix = Annotated[
     str,
@@ -142,23 +160,38 @@ class JobSettings(SettingsTable, frozen=True, kw_only=True):
     """``[jobs."<job>"]``: what replaces a plugin's own declaration.
 
     `enabled` false: no schedule of the job fires; by hand it still runs. `schedule`: the text of a
-    trigger, in place of all that the job declares. Every other key is a policy.
+    trigger, in place of all that the job declares. `title`, `owner`, `runbook`, `tags`: in place of
+    its own. Every other key is a policy.
     """
 
     enabled: bool = True
     schedule: str | None = None
+    title: str | None = None
+    owner: str | None = None
+    runbook: str | None = None
+    tags: tuple[str, ...] | None = None
     policies: dict[str, Any] = {}
 
 
 class ScheduleSettings(SettingsTable, frozen=True, kw_only=True):
-    """``[schedules."<name>"]``: one more schedule of a job. Every other key is a policy."""
+    """``[schedules."<name>"]``: one more schedule of a job. Its runs are found by `tags`.
+
+    `one_off`: its first slot is its last. `at_start`: a run at once, too. `except_on`, `only_on`:
+    calendars. Every other key is a policy.
+    """
 
     job: str
     trigger: str
+    title: str = ""
+    tags: tuple[str, ...] = ()
     params: dict[str, Any] = {}
     start: Instant | None = None
     end: Instant | None = None
-    jitter: timedelta | None = None
+    jitter: str | float | None = None
+    one_off: bool = False
+    at_start: bool = False
+    except_on: tuple[str, ...] = ()
+    only_on: tuple[str, ...] = ()
     enabled: bool = True
     policies: dict[str, Any] = {}
 
@@ -167,55 +200,49 @@ class ScheduleSettings(SettingsTable, frozen=True, kw_only=True):
             raise ValueError(
                 f"the window is empty, start {self.start} is not before end {self.end}"
             )
+        if self.jitter is not None:
+            parse_spread(self.jitter)
 
 
-class RouteSettings(SettingsTable, frozen=True, kw_only=True):
-    """``[notify.routes.<name>]``: which notifications go to which notifiers, and when.
+class CalendarSettings(SettingsTable, frozen=True, kw_only=True):
+    """``[calendars.<name>]``: days that schedules share. `days`: ``2026-12-25``, ``12-25`` of each
+    year, ``2026-12-24..2027-01-06``, ``easter-2``, ``sat``."""
 
-    `to`: names of notifiers, none for all. `severity`: from which on. `jobs`: patterns as
-    ``etl_ivr.*``; what concerns no job goes to routes with ``*`` alone. `kinds`: none for all.
-    `resolved`: tell also when it is over. `quiet`: hours in which all but critical ones wait.
-    """
-
-    to: tuple[str, ...] = ()
-    severity: Severity = "warning"
-    jobs: tuple[str, ...] = ("*",)
-    kinds: tuple[NotificationKind, ...] = ()
-    resolved: bool = True
-    quiet: str | None = None
+    days: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.quiet is not None:
-            parse_quiet(self.quiet)
+        checked_days(self.days, "days")
 
 
-class NotifySettings(SettingsTable, frozen=True, kw_only=True):
-    """``[notify]``: who is told of what goes wrong. Without a route every notifier hears of
-    warnings and worse.
+class BlackoutSettings(SettingsTable, frozen=True, kw_only=True):
+    """``[blackouts.<name>]``: no slot of `schedules` (a pattern of names, of theirs or their
+    jobs'), or of a plugin's jobs, runs from `start` until `end`; each is skipped for `reason`."""
 
-    `repeat_every`: what goes on is told again after so long. `keep`: how long the record of what
-    was told is kept. `retry`: of a notification that does not arrive. `delivery`: of one of which
-    nobody knows whether it arrived: told again, or left, as ``unknown``.
-    """
+    start: Instant
+    end: Instant
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    schedules: str = "*"
+    plugin: str | None = None
 
-    repeat_every: Repeat = timedelta(hours=4)
-    keep: timedelta = timedelta(days=30)
-    retry: Tries = Tries(
-        attempts=10, delay=timedelta(seconds=5), max_delay=timedelta(minutes=10), jitter=0.2
-    )
-    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
-    routes: dict[str, RouteSettings] = {}
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError(f"start {self.start} is not before end {self.end}")
 
 
 class Settings(SettingsTable, frozen=True, kw_only=True):
     """All settings, each in its own type.
 
-    `data_dir`: of the embedded PostgreSQL; None leaves the place to it. `node_name`: a label for
-    people; a node's identity is a random id. `lease`: how long a leader that fell silent is
+    `data_dir`: of the embedded PostgreSQL; None leaves the place to it. `cluster`: the name that
+    ``sereno new-cluster`` gave the database; a replica joins no other. `node_name`: a label for
+    people; a node's identity is a random id. `node_labels`: what jobs ask for by `runs_on`.
+    `host_id`: the machine, for jobs of scope "host"; None: as it says itself.
+    `leads`: it stands for the lead; else it only works. `offers`: the executors in which it works
+    for another leader, empty: in all of its.
+    `timezone`: of triggers that name none. `lease`: how long a leader that fell silent is
     trusted. `drain_timeout`: how long a stopping node waits for its runs. `threads`, `processes`:
     attempts at once of those executors, on one node. `job_connections`: of `run.database()`, on
     one node. `max_running`: runs at once over all jobs and
-    nodes. `modules`: those of jobs without a
+    nodes. `max_backfill`: slots of one back-fill at most. `modules`: those of jobs without a
     package. `strict`: a plugin that fails stops the start. `plugins`: unread tables, see
     `plugin_settings`. `origin`: where each key was set.
     """
@@ -223,13 +250,20 @@ class Settings(SettingsTable, frozen=True, kw_only=True):
     database_url: DatabaseUrl = EMBEDDED
     leader_database_url: LeaderUrl | None = None
     data_dir: Path | None = None
+    cluster: ClusterName = ""
     node_name: str | None = None
+    node_labels: tuple[str, ...] = ()
+    host_id: HostId | None = None
+    leads: bool = True
+    offers: tuple[str, ...] = ()
+    timezone: str = "UTC"
     lease: Lease = timedelta(seconds=5)
     drain_timeout: timedelta = timedelta(seconds=30)
     threads: Count = 5
     job_connections: Count = 5
     processes: Count = 4
     max_running: Count = 1_000
+    max_backfill: Slots = MAX_BACKFILL
     strict: bool = False
     modules: tuple[str, ...] = ()
     disabled_plugins: tuple[str, ...] = ()
@@ -237,13 +271,25 @@ class Settings(SettingsTable, frozen=True, kw_only=True):
     apps: AppsSettings = AppsSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
-    notify: NotifySettings = NotifySettings()
     plugins: dict[str, dict[str, Any]] = {}
     jobs: dict[str, JobSettings] = {}
     schedules: dict[str, ScheduleSettings] = {}
+    calendars: dict[str, CalendarSettings] = {}
+    blackouts: dict[str, BlackoutSettings] = {}
     origin: SettingPlaces = SettingPlaces()
 
     def __post_init__(self) -> None:
+        try:
+            find_zone(self.timezone)
+        except TriggerError as error:
+            raise ValueError(f"timezone: {error}") from None
+        if self.node_labels:
+            try:
+                checked_labels(self.node_labels, "node_labels")
+            except DeclarationError as error:
+                raise ValueError(str(error)) from None
+        for calendar in self.calendars:
+            check_calendar_name(calendar, "calendars:")
         for name in ("database_url", "leader_database_url"):
             url = getattr(self, name)
             if url is not None:
@@ -251,6 +297,12 @@ class Settings(SettingsTable, frozen=True, kw_only=True):
                     check_database_url(url)
                 except ValueError as error:
                     raise ValueError(f"{name}: {error}") from None
+
+    @property
+    def shared(self) -> SharedPlans:
+        """Return what is said of calendars and blackouts."""
+        days = {name: checked_days(c.days, name) for name, c in self.calendars.items()}
+        return SharedPlans(calendars=days, blackouts=self.blackouts)
 
     def place(self, *key: str) -> str:
         """Say where `key` was set, as ``conf/sereno.toml:14``; the default's name when nowhere."""

@@ -119,7 +119,7 @@ async def carry_on(db: Database, term: int, bulk: OpenBulk) -> None:
     when nothing of the chunk was done.
     """
     try:
-        wanted = msgspec.convert(json_object(bulk.filter), RunFilter)
+        wanted = msgspec.convert(_narrowed(json_object(bulk.filter)), RunFilter)
         until = bulk.frozen_at if wanted.until is None else min(wanted.until, bulk.frozen_at)
         wanted = msgspec.structs.replace(wanted, until=until)
         found, place = await walk(db, wanted, bulk.place, looked=LOOKED_AT, most=CHUNK)
@@ -182,12 +182,18 @@ def _kept(wanted: RunFilter) -> dict[str, Any]:
     default = RunFilter()
     names = [n for n in wanted.__struct_fields__ if getattr(wanted, n) != getattr(default, n)]
     found: dict[str, Any] = msgspec.to_builtins({name: getattr(wanted, name) for name in names})
-    return found
+    # A leader of a version that knows no tags would leave them out, and change far more than was
+    # meant: what it reads instead is a filter that it refuses.
+    return {"tagged": found, "states": ["by tag"]} if wanted.tags else found
+
+
+def _narrowed(kept: dict[str, Any]) -> dict[str, Any]:
+    return json_object(kept.get("tagged", kept))
 
 
 def _view(row: asyncpg.Record) -> BulkView:
     facts = dict(row)
-    filter_ = hidden("filter", json_object(facts.pop("filter")), depth=_DEPTH)
+    filter_ = hidden("filter", _narrowed(json_object(facts.pop("filter"))), depth=_DEPTH)
     spoken = ("reason", "requested_by", "error", "cancelled_by")
     facts |= {name: redact(facts[name]) for name in spoken if facts[name] is not None}
     return BulkView(filter=filter_, **facts)

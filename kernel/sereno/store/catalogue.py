@@ -4,6 +4,7 @@ and config."""
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -13,14 +14,15 @@ import msgspec
 
 from sereno.model.errors import LeaseLostError
 from sereno.model.job import Job
-from sereno.model.ledger import ScheduleState
+from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.schedule import Origin
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.store.isolation import apart, is_of_data, unfitting
 from sereno.store.pool import Database
 from sereno.store.refusals import Refusal, written
 from sereno.store.sql import sql
-from sereno.store.version import BY_CONFIG, change, is_over, lapse
+from sereno.store.version import BY_CONFIG, change, is_over, lapse, resolve_days
+from sereno.triggers.resolution import foretold
 from sereno.triggers.succession import foreseen
 
 log = logging.getLogger(__name__)
@@ -61,8 +63,19 @@ def fingerprint(jobs: Sequence[DeclaredJob], schedules: Iterable[NamedSchedule])
     for job in sorted(jobs, key=lambda j: j.job.name):
         digest.update(msgspec.json.encode(_job_row(job)) + b"\n")
     for s in schedules:
-        digest.update(msgspec.json.encode((s.name, s.job, s.origin, s.declared)) + b"\n")
+        digest.update(msgspec.json.encode((s.name, s.job, s.origin, s.declared.to_json())) + b"\n")
     return digest.hexdigest()
+
+
+def digests(jobs: Sequence[DeclaredJob]) -> dict[str, str]:
+    """Return of each job a short digest of what `register` would write of it; of one that cannot
+    be written none."""
+    found = {}
+    for declared in jobs:
+        with suppress(Exception):  # what a plugin's values raise is told by `register`
+            row = msgspec.json.encode(_job_row(declared))
+            found[declared.job.name] = sha256(row).hexdigest()[:16]
+    return found
 
 
 async def register(
@@ -170,7 +183,7 @@ async def _register_jobs(
 
 def _columns(jobs: Sequence[DeclaredJob]) -> list[list[Any]]:
     rows = [_job_row(j) for j in jobs]
-    return [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(9)]
+    return [list(c) for c in zip(*rows, strict=True)] or [[] for _ in range(14)]
 
 
 def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
@@ -185,6 +198,11 @@ def _job_row(declared: DeclaredJob) -> tuple[Any, ...]:
         job.policies.overdue_after,
         job.policies.severity,
         msgspec.json.encode(job.secrets),
+        job.title or None,
+        job.owner or None,
+        job.runbook or None,
+        msgspec.json.encode(job.tags),
+        {name: source.path for name, source in job.sources.items()} or None,
     )
 
 
@@ -299,14 +317,17 @@ async def create(
     """Insert new schedules; slots after `since` (by default now) are theirs."""
     now = since or (await connection.fetchval(sql("database_now")))
     following: dict[str, datetime | None] = {}
+    versions: dict[str, ScheduleVersion] = {}
     # Those with the same trigger in turn: its expression is read once.
     for n, s in enumerate(sorted(schedules, key=lambda s: s.declared.trigger)):
         if n % FORESEEN_AT_ONCE == 0:
             await asyncio.sleep(0)
         if s.declared.enabled:
-            following[s.name] = foreseen(s.declared.as_version(1, now, "active"), s.name, now)
+            spec = await resolve_days(connection, s.declared)
+            versions[s.name] = foretold(spec, s.name, now)
+            following[s.name] = foreseen(versions[s.name], s.name, now)
     for n in range(0, len(schedules), _AT_ONCE):
-        await _insert(connection, schedules[n : n + _AT_ONCE], following, by, now)
+        await _insert(connection, schedules[n : n + _AT_ONCE], (versions, following), by, now)
     for s in schedules:
         if not s.declared.enabled:
             row = await connection.fetchrow(sql("schedule_by_name"), s.name)
@@ -324,19 +345,20 @@ async def create(
 async def _insert(
     connection: asyncpg.Connection,
     schedules: Sequence[NamedSchedule],
-    following: Mapping[str, datetime | None],
+    found: tuple[Mapping[str, ScheduleVersion], Mapping[str, datetime | None]],
     by: str,
     since: datetime,
 ) -> None:
     rows = []
+    versions, following = found
     for s in schedules:
-        d = s.declared
+        d = versions.get(s.name) or s.declared.as_version(1, since, "active")
         rows.append(
             (
                 s.name,
                 s.job,
                 s.origin,
-                d.to_json(),
+                s.declared.to_json(),
                 d.trigger,
                 d.starts_at,
                 d.ends_at,

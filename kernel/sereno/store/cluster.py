@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from sereno.store.pool import Database
-from sereno.store.views import shown
+from sereno.store.shown_rows import shown
 
 COUNTED = 10_000
 """Runs that wait or work are counted so far."""

@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from sereno.store.builtin_types import TypedConnection
 from sereno.store.encoding import Encoding, of_the_driver
 from sereno.store.hosts import first_writable
 from sereno.store.sql import sql
@@ -77,6 +78,7 @@ async def connect(
     pooler with `settings` alone; `options` are the driver's."""
     of_the_driver()
     wanted = dict(settings or {})
+    options.setdefault("connection_class", TypedConnection)
 
     async def one(host: str) -> asyncpg.Connection:
         named = session_settings(_versions.get(host, 0)) | wanted

@@ -1,14 +1,19 @@
 """Translates the driver's errors where they enter."""
 
 import asyncio
+import errno
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
 
 from sereno.model.errors import (
+    ClusterError,
     NotFoundError,
     ParamsError,
+    PoolerError,
     SchemaError,
     SerenoError,
     StoreError,
@@ -41,6 +46,14 @@ _SCHEMA = (
     asyncpg.UndefinedFunctionError,
 )
 
+_OURS = re.compile(r'"sereno(\.\w+)?" does not exist')
+"""The kernel's schema, or a table of it."""
+
+_GIVEN = (asyncpg.InvalidParameterValueError, asyncpg.UntranslatableCharacterError)
+
+_OTHER_CLUSTER = "SR001"
+"""What the trigger of `sereno.node` raises, see migration 0045."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -49,8 +62,8 @@ def translated() -> Iterator[None]:
         yield
     except SerenoError:
         raise
-    except asyncpg.InvalidParameterValueError as error:
-        raise ParamsError(str(error)) from error
+    except _GIVEN as error:
+        raise ParamsError(_of_what_is_given(error)) from error
     except asyncpg.NoDataFoundError as error:  # as sereno.enqueue says it of a job
         raise NotFoundError(str(error)) from error
     except asyncpg.LockNotAvailableError as error:
@@ -64,24 +77,60 @@ def translated() -> Iterator[None]:
             raise StoreError(_sentence(error)) from error
         raise StoreUnavailableError(_sentence(error)) from error
     except _SCHEMA as error:
-        raise SchemaError(
-            f"the database's schema does not fit this version of sereno ({error}); "
-            "run 'sereno migrate'"
-        ) from error
+        raise SchemaError(_of_the_schema(error)) from error
     except asyncpg.InsufficientPrivilegeError as error:
-        raise StoreRightsError(
-            f"the database role may not do this ({error}); sereno needs CREATE on the database "
-            "once, for its schema 'sereno'; docs/rights.md lists what a role that does not own "
-            "that schema must be granted"
-        ) from error
+        raise StoreRightsError(_of_rights(error)) from error
     except (asyncpg.PostgresError, UnicodeDecodeError) as error:  # the second: no words of ours
-        raise StoreError(_sentence(error)) from error
+        raise _refusal(error) from error
+
+
+def _refusal(error: Exception) -> StoreError:
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _OTHER_CLUSTER:
+        return ClusterError(f"{error.message}; {error.hint}")
+    return StoreError(_sentence(error))
+
+
+def _of_the_schema(error: asyncpg.PostgresError) -> str:
+    if _OURS.search(str(error)):
+        return (
+            f"this database has no schema 'sereno' yet, or an older one ({error}); a replica that "
+            "starts on it brings it (`sereno run`), or run 'sereno migrate'; the demonstration has "
+            "a database of its own: --database-url embedded/demo"
+        )
+    return (
+        f"the database's schema does not fit this version of sereno ({error}); run 'sereno migrate'"
+    )
+
+
+def _of_rights(error: asyncpg.PostgresError) -> str:
+    remedy = "`sereno grants runner` prints what a role that does it must be granted"
+    if "for database" in str(error):
+        remedy = (
+            "sereno needs CREATE on the database once, for its schema 'sereno'; docs/rights.md "
+            "lists what a role that does not own that schema must be granted"
+        )
+    return f"the database role may not do this ({error}); {remedy}"
+
+
+def _of_what_is_given(error: asyncpg.PostgresError) -> str:
+    if not isinstance(error, asyncpg.UntranslatableCharacterError):
+        return str(error)  # a sentence of our own
+    return (
+        "what is given has a character that the database cannot keep: "
+        f"{error.detail or error.message} A database in UTF8 keeps all but NUL"
+    )
 
 
 def _sentence(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, TimeoutError):
         text = "no answer within the time limit"
+    if (
+        isinstance(error, ConnectionRefusedError) or "Connect call failed" in text
+    ):  # uvloop, asyncio
+        text += "; nothing answers there: start PostgreSQL, or correct the address in database_url"
+    if isinstance(error, socket.gaierror):
+        text += "; correct the host's name in database_url"
     if isinstance(error, asyncpg.TooManyConnectionsError):
         text += (
             "; have others hold fewer sessions (SELECT usename, application_name, count(*) FROM "
@@ -102,3 +151,21 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, asyncpg.SequenceGeneratorLimitExceededError):
         text += "; 'sereno cluster' says what sets it right"
     return f"the database did not do it: {text}"
+
+
+def answered(error: BaseException) -> bool:
+    """Return whether a server has said what is behind `error`: it is in reach, whatever it said."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, PoolerError):
+            return True
+        if isinstance(cause, asyncpg.PostgresError):
+            return not isinstance(cause, asyncpg.PostgresConnectionError)
+        if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+            # Of several addresses the error is one that quotes each.
+            return cause.errno in _REFUSALS or any(f"[Errno {n}]" in str(cause) for n in _REFUSALS)
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+_REFUSALS = (errno.ECONNREFUSED, errno.ECONNRESET)

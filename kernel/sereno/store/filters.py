@@ -10,6 +10,7 @@ from msgspec import Meta
 from sereno.model.bounds import checked_instant, checked_json, holds_nul
 from sereno.model.errors import ParamsError
 from sereno.model.run import Cause, RunState
+from sereno.model.titles import checked_tags
 from sereno.settings import hidden
 
 _Name = Annotated[str, Meta(max_length=1_000)]
@@ -27,7 +28,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     `job`: a name, or a pattern with ``*`` and ``?``. `schedule`: its name. `node`: a replica's
     label, or the beginning of its id. `requested_by`: with or without the host. `since`, `until`:
     queued then or later, and before. `params`: those among the run's that are so. `error`: a text
-    in it, in whatever case.
+    in it, in whatever case. `tags`: that each has, itself, by its job or by its schedule.
     """
 
     job: _Name | None = None
@@ -40,6 +41,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     params: dict[str, Any] = {}
     error: _Text | None = None
+    tags: tuple[_Text, ...] = ()
 
 
 class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,12 +87,13 @@ def checked(wanted: F) -> F:
             raise ParamsError(f"filter: level is '{found.level}', it must be {', '.join(LEVELS)}")
     else:
         _check_params(found.params)
+        checked_tags(found.tags, "filter", ParamsError)
     return found
 
 
 def _plain(wanted: RunFilter | LogFilter) -> dict[str, Any]:
     found = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
-    return {k: list(v) if k in ("states", "causes") else v for k, v in found.items()}
+    return {k: list(v) if isinstance(v, tuple | set) else v for k, v in found.items()}
 
 
 def _check_params(params: Mapping[str, Any]) -> None:

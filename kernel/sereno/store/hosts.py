@@ -19,6 +19,8 @@ T = TypeVar("T", bound=asyncpg.Connection)
 
 _ATTRIBUTE = "target_session_attrs"
 
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
 _HEAD_START = 0.2
 """Seconds that a host has before the next one is asked as well."""
 
@@ -79,6 +81,37 @@ async def first_writable(
     when none can be written, and what else the driver raises.
     """
     hosts = each_host(writable(dsn))
+    try:
+        return await _first(dsn, hosts, connect, seconds)
+    except FileNotFoundError as error:
+        if missing := _missing_files(dsn):  # the TLS library does not say which
+            raise StoreUnavailableError(
+                f"the database's URL names {' and '.join(missing)}, which is not there"
+            ) from error
+        if places := [host for host in _directories(dsn) if not error.filename]:
+            raise StoreUnavailableError(
+                f"no server listens at a socket in {' or '.join(places)}: it is not running, or "
+                "its unix_socket_directories are others"
+            ) from error
+        raise
+
+
+def _directories(dsn: str) -> list[str]:
+    named = parse_qs(urlsplit(dsn).query).get("host", [""])[-1].split(",")
+    return [host for host in named if host.startswith("/")]
+
+
+def _missing_files(dsn: str) -> list[str]:
+    query = parse_qs(urlsplit(dsn).query)
+    named = (
+        (name, query.get(name, [os.environ.get(f"PG{name.upper()}", "")])[-1]) for name in _FILES
+    )
+    return [f"{name}={path}" for name, path in named if path and not os.path.exists(path)]
+
+
+async def _first(
+    dsn: str, hosts: Sequence[str], connect: Callable[[str], Awaitable[T]], seconds: float
+) -> T:
     if len(hosts) == 1:
         return await connect(dsn)
     waiting = list(hosts)

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from sereno.model.errors import StoreUnavailableError
+from sereno.store.builtin_types import TypedConnection
 from sereno.store.connection import probe
 from sereno.store.errors import translated
 from sereno.store.hosts import first_writable, writable
@@ -79,6 +80,7 @@ class JobPool:
                     min_size=0,
                     max_size=self._size,
                     timeout=_CONNECT,
+                    connection_class=TypedConnection,
                     init=_prepare,
                     statement_cache_size=0 if pooled else 100,
                     max_inactive_connection_lifetime=60.0,

@@ -13,4 +13,5 @@ MIGRATION_LOCK = 0x5E7E_0A11
 """One-part key of the migrator's transaction lock."""
 
 CHANNEL = "sereno"
-"""NOTIFY channel; payloads: ``run``, ``schedule``, ``cancel``, ``handover``, ``over``, ``bulk``."""
+"""NOTIFY channel; payloads: ``run``, ``schedule``, ``cancel``, ``handover``, ``over``, ``bulk`` (a
+back-fill's too)."""

@@ -26,12 +26,12 @@ is said of it when it is late."""
 
 async def agenda(db: Database, horizon: datetime, limit: int) -> list[Entry]:
     """Return at most `limit` schedules that have their instant up to `horizon`, soonest first."""
-    return _entries(await db.fetch("agenda", horizon, limit))
+    return entries_of(await db.fetch("agenda", horizon, limit))
 
 
 async def agenda_of(db: Database, schedules: Sequence[int]) -> list[Entry]:
     """Return those of `schedules` that have anything to come."""
-    return _entries(await db.fetch("agenda_of", list(schedules)))
+    return entries_of(await db.fetch("agenda_of", list(schedules)))
 
 
 async def settle(
@@ -111,7 +111,7 @@ def _transposed(rows: list[Any], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
-def _entries(rows: list[asyncpg.Record]) -> list[Entry]:
+def entries_of(rows: list[asyncpg.Record]) -> list[Entry]:
     """Return what `rows` hold, without the schedules whose rows cannot be read: each is told, and
     costs no other its slots."""
     found = []

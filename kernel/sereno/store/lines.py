@@ -9,7 +9,7 @@ from sereno.store.filters import LogFilter, checked
 from sereno.store.page import Page, cursor, mark, read_cursor
 from sereno.store.pool import Database
 from sereno.store.search import STEPS, jobs_of
-from sereno.store.views import shown
+from sereno.store.shown_rows import shown
 
 Spot = tuple[datetime, int, int, int]
 """Where a line stands among all: its instant, run, attempt and number."""

@@ -1,35 +1,19 @@
-"""Keeps what jobs have to say to people: with the run's ownership, once, and until it is routed."""
+"""Keeps what jobs have to say to people: with the run's ownership, once, for who carries it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from sereno.model.message import Attachment, Message
-from sereno.model.notification import Notification
-from sereno.model.policies import Severity
+from sereno.model.message import Message
 from sereno.model.run import SaidMessage
-from sereno.model.stored_json import json_object
-from sereno.store.notifications import When
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 
-CarriersOf = Callable[["WaitingMessage"], When]
-"""Who is to carry a message, each from when on."""
-
 Messages = tuple[int, int, UUID, Sequence[SaidMessage]]
 """Run, attempt, token, what the attempt has said."""
-
-
-class WaitingMessage(msgspec.Struct, frozen=True):
-    """A message that has no carriers yet. `to_anyone`: it names no addresses."""
-
-    id: int
-    job: str
-    severity: Severity
-    to_anyone: bool
 
 
 class Unheard(msgspec.Struct, frozen=True):
@@ -76,28 +60,9 @@ def _content(message: Message) -> dict[str, object]:
     }
 
 
-async def route(
-    db: Database, node: UUID, most: int, carriers_of: CarriersOf
-) -> list[tuple[WaitingMessage, When]]:
-    """Give what waits to those who are to carry it; return each with them. Raises StoreError."""
-    done = []
-    async with db.transaction() as connection:
-        for row in await connection.fetch(sql("messages_to_route"), most):
-            known = json_object(row["message"])
-            severity: Severity = row["severity"]
-            message = WaitingMessage(row["id"], row["job"], severity, not known.get("to"))
-            when = carriers_of(message)
-            names, due = list(when), list(when.values())
-            await connection.execute(sql("message_route"), message.id, node, names, due)
-            done.append((message, when))
-    return done
-
-
-async def with_attachments(db: Database, notification: Notification, message: int) -> Notification:
-    """Return `notification` with what is attached to the message."""
-    rows = await db.fetch("message_attachments", message)
-    files = tuple(Attachment(**dict(row)) for row in rows)
-    return msgspec.structs.replace(notification, attachments=files)
+async def keep_unheard(db: Database, most: int = 100) -> list[tuple[str, int]]:
+    """Keep a batch of what jobs have said as heard by nobody; return job and row of each."""
+    return [(r["job"], r["id"]) for r in await db.fetch("messages_keep", most)]
 
 
 async def unheard(db: Database) -> Unheard:

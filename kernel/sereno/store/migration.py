@@ -3,11 +3,11 @@
 import hashlib
 import re
 from functools import cache
-from importlib.resources import files
 
 import msgspec
 
 from sereno.model.errors import SchemaError
+from sereno.model.resource import resource_path
 
 _FILE = re.compile(r"(\d{4})_(pre|post)_(\w+)\.sql")
 
@@ -38,7 +38,7 @@ def read_migrations(package: str, folder: str) -> tuple[Migration, ...]:
     Raises SchemaError when there are none, a number is there twice or a name is no migration's.
     """
     found: dict[int, Migration] = {}
-    place = files(package).joinpath(folder)
+    place = resource_path(package, folder)
     paths = list(place.iterdir()) if place.is_dir() else []
     for path in sorted(paths, key=lambda p: p.name):
         if not path.name.endswith(".sql"):

@@ -1,11 +1,12 @@
-"""Whose migrations they are: the kernel's, or those of one plugin, in the plugin's own schema."""
+"""Whose migrations they are, and where they are listed: the kernel's, one plugin's, or those of a
+schema that lists them itself."""
 
 from collections.abc import Sequence
 
 import asyncpg
 import msgspec
 
-from sereno.model.errors import SchemaError, StoreError
+from sereno.model.errors import SchemaError, StoreError, StoreRightsError
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.migration import Migration
 from sereno.store.sql import sql
@@ -25,6 +26,11 @@ class Series(msgspec.Struct, frozen=True):
     def upgrade(self) -> str:
         """Return what to do about a database that knows more than this code."""
         return "which this version of sereno does not know and cannot work with"
+
+    @property
+    def remedy(self) -> str:
+        """Return how a person applies what is missing, as an order."""
+        return "run 'sereno migrate'"
 
     async def applied(self, connection: asyncpg.Connection) -> Sequence[asyncpg.Record]:
         """Return number, name and checksum of what the database has."""
@@ -94,14 +100,7 @@ class PluginSeries(Series, frozen=True, kw_only=True):
 
     async def apply(self, connection: asyncpg.Connection, migration: Migration) -> None:
         """Execute `migration` with the plugin's schema as where its names are, and list it."""
-        await connection.fetchrow(sql("plugin_schema_search"), self.schema)
-        before = await connection.fetchval(sql("transaction_number"))
-        await connection.execute(migration.text)
-        if before != await connection.fetchval(sql("transaction_number")):
-            raise StoreError(
-                f"{self.subject(migration.name)} ends its transaction, which is not its own "
-                "(COMMIT, ROLLBACK); leave that out: what comes before it is kept, and not listed"
-            )
+        await _execute(connection, self, migration)
         facts = (self.schema, migration.number, migration.name, migration.checksum)
         await connection.execute(sql("plugin_migration_record"), *facts)
 
@@ -111,3 +110,68 @@ class PluginSeries(Series, frozen=True, kw_only=True):
         """Return the nodes that are there and whose plugin does not know `migration`."""
         facts = (LOCK_CLASS, self.schema, migration.number)
         return list(await connection.fetch(sql("nodes_older_plugin"), *facts))
+
+
+class OwnSeries(Series, frozen=True, kw_only=True):
+    """The migrations of a schema that lists them itself, in a database that need not be the
+    kernel's: the list is where the tables are, whoever asks, and goes with them.
+
+    `standing`: numbers of those whose tables are there, made when nobody listed them: listed as
+    applied, never executed.
+    """
+
+    standing: frozenset[int] = frozenset()
+
+    def subject(self, name: str) -> str:
+        """Return what sentences call the migration `name`."""
+        return f"migration {name} of schema '{self.schema}'"
+
+    @property
+    def upgrade(self) -> str:
+        """Return what to do about a database that knows more than this code."""
+        return f"which this version does not know, and whose schema '{self.schema}' it cannot use"
+
+    @property
+    def remedy(self) -> str:
+        """Return how a person applies what is missing, as an order."""
+        return "run what needs it"
+
+    async def applied(self, connection: asyncpg.Connection) -> Sequence[asyncpg.Record]:
+        """Return number, name and checksum of what the schema lists."""
+        if not (await connection.fetchrow(sql("own_place"), self.schema))["listed"]:
+            return []
+        listed = await connection.fetchval(sql("own_list_read"), self.schema)
+        return list(await connection.fetch(listed))
+
+    async def make_place(self, connection: asyncpg.Connection) -> None:
+        """Make the schema and its list where they are missing; raises StoreRightsError."""
+        there, listed = await connection.fetchrow(sql("own_place"), self.schema)
+        missing = [] if there else ["plugin_schema_make"]
+        missing += [] if listed else ["own_list_make"]
+        try:
+            for name in missing:
+                await connection.execute(await connection.fetchval(sql(name), self.schema))
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise StoreRightsError(
+                f"schema '{self.schema}' has no list of its migrations and this role may not make "
+                f"it ({error}); {self.remedy} once as a role that may create tables there"
+            ) from error
+
+    async def apply(self, connection: asyncpg.Connection, migration: Migration) -> None:
+        """Execute `migration`, unless its tables stand already, and list it."""
+        if migration.number not in self.standing:
+            await _execute(connection, self, migration)
+        added = await connection.fetchval(sql("own_list_add"), self.schema)
+        await connection.execute(added, migration.number, migration.name, migration.checksum)
+
+
+async def _execute(connection: asyncpg.Connection, series: Series, migration: Migration) -> None:
+    """Execute a plugin's file, with its schema as where names without one are."""
+    await connection.fetchrow(sql("plugin_schema_search"), series.schema)
+    before = await connection.fetchval(sql("transaction_number"))
+    await connection.execute(migration.text)
+    if before != await connection.fetchval(sql("transaction_number")):
+        raise StoreError(
+            f"{series.subject(migration.name)} ends its transaction, which is not its own "
+            "(COMMIT, ROLLBACK); leave that out: what comes before it is kept, and not listed"
+        )

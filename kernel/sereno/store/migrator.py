@@ -15,19 +15,20 @@ a role must be allowed. Every wait is bounded, and who is in the way is named.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import msgspec
 
 from sereno.model.errors import SchemaError, StoreError, StoreRightsError, StoreUnavailableError
+from sereno.model.migrations import Migrations
 from sereno.store.backend import named
 from sereno.store.connection import connect, guarded, probe
 from sereno.store.errors import LATER, translated
 from sereno.store.keys import MIGRATION_LOCK
-from sereno.store.migration import Migration, is_pre, migrations
-from sereno.store.migration_series import PluginSeries, Series
+from sereno.store.migration import Migration, is_pre, migrations, read_migrations
+from sereno.store.migration_series import OwnSeries, PluginSeries, Series
 from sereno.store.pool import Database
 from sereno.store.sql import sql
 
@@ -52,10 +53,11 @@ _IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 class Migrated(msgspec.Struct, frozen=True, kw_only=True):
     """What a call did and found, names of files by number.
 
-    `waiting`: *post* ones that are to be asked for. `newer`: *pre* ones that this code does not
-    know.
+    `made`: nothing was there before. `waiting`: *post* ones that are to be asked for. `newer`:
+    *pre* ones that this code does not know.
     """
 
+    made: bool
     applied: list[str]
     waiting: list[str]
     newer: list[str]
@@ -90,6 +92,33 @@ async def migrate_plugin(dsn: str, series: PluginSeries, *, post: bool = False) 
                 if not isinstance(error, StoreUnavailableError):
                     await _list_fault(dsn, series, str(error))
                 raise
+
+
+async def apply_migrations(
+    connection: asyncpg.Connection, wanted: Migrations, *, standing: Collection[int] = ()
+) -> list[str]:
+    """Apply what is missing of `wanted` at `connection`, which may be of any database and has no
+    transaction open; return the names.
+
+    As at a start: one transaction each, under the migrators' lock, with checksums; listed in the
+    schema itself, as `sereno_migration`. `standing`: numbers of those whose tables a version made
+    that listed nothing: they are listed, and not executed. All are *pre*: nobody lists there which
+    replicas a *post* would have to wait for.
+
+    Raises SchemaError when an applied file was changed, or one is none of *pre*;
+    StoreUnavailableError when somebody is in the way; StoreError when one fails; and what the
+    driver raises of a connection that is lost.
+    """
+    files = read_migrations(wanted.package, wanted.folder)
+    for one in files:
+        if one.post:
+            raise SchemaError(
+                f"migration {one.name} of schema '{wanted.schema}' is a *post*, and the schema is "
+                "made where it is used: nobody lists there which replicas need what it takes away; "
+                "write it as a *pre*"
+            )
+    series = OwnSeries(files, schema=wanted.schema, standing=frozenset(standing))
+    return (await _brought_up(connection, series, False)).applied
 
 
 async def confirm(db: Database) -> None:
@@ -141,12 +170,15 @@ async def _session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def _brought_up(connection: asyncpg.Connection, series: Series, post: bool) -> Migrated:
     applied: list[str] = []
-    while _missing(known := await _applied(connection, series), post, series):
+    known = before = await _applied(connection, series)
+    while _missing(known, post, series):
         applied += await _apply_next(connection, series, post)
+        known = await _applied(connection, series)
     waiting = [m.name for m in _missing(known, True, series)]
     ours = {m.number for m in series.migrations}
     newer = [row["name"] for number, row in known.items() if number not in ours]
-    return Migrated(applied=applied, waiting=waiting, newer=newer)
+    made = bool(applied) and not before
+    return Migrated(made=made, applied=applied, waiting=waiting, newer=newer)
 
 
 async def _list_fault(dsn: str, series: PluginSeries, sentence: str) -> None:
@@ -200,7 +232,7 @@ async def _apply_next(connection: asyncpg.Connection, series: Series, post: bool
         users = named(await connection.fetch(sql("schema_users"), series.schema))
     raise StoreUnavailableError(
         f"{series.subject(name)} waits for tables that others use: "
-        f"{users or 'they have just left'}; run 'sereno migrate' again when they have ended, or "
+        f"{users or 'they have just left'}; {series.remedy} again when they have ended, or "
         "end them: SELECT pg_terminate_backend(pid)"
     )
 
@@ -255,15 +287,15 @@ async def _apply(connection: asyncpg.Connection, series: Series, migration: Migr
         raise _StoodBackError(migration.name) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreRightsError(
-            f"{subject} is missing and this role may not apply it ({error}); run "
-            f"'sereno migrate' once as the role that owns the schema '{series.schema}'"
+            f"{subject} is missing and this role may not apply it ({error}); {series.remedy} "
+            f"once as the role that owns the schema '{series.schema}'"
         ) from error
     except LATER:
         raise
     except asyncpg.PostgresError as error:
         raise StoreError(
             f"{subject} failed: {error}; nothing of it is kept, those before it "
-            "are: mend the cause and run 'sereno migrate' again"
+            f"are: mend the cause and {series.remedy} again"
         ) from error
 
 

@@ -13,7 +13,8 @@ _TRIES = 100
 
 class NodeFacts(msgspec.Struct, frozen=True):
     """What others are told of a node. `migration`: the newest that its code knows, and
-    `plugin_migrations` of each plugin's schema."""
+    `plugin_migrations` of each plugin's schema. `cluster`: which one it is to be of, see
+    ``sereno new-cluster``."""
 
     id: UUID
     label: str
@@ -22,6 +23,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     http: str | None
     migration: int
     plugin_migrations: dict[str, int] = {}
+    cluster: str = ""
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -34,7 +36,8 @@ class Joined(msgspec.Struct, frozen=True):
 async def join(db: Database, facts: NodeFacts, key: int | None = None) -> Joined:
     """Make the node's row, or the same again where it is gone.
 
-    `key`: what it had; where another node has that by now, it has a new one. Raises StoreError.
+    `key`: what it had; where another node has that by now, it has a new one. Raises StoreError;
+    ClusterError where the database is of another cluster.
     """
     numbers: dict[str, int] = {}
     for _ in range(_TRIES):
@@ -46,6 +49,9 @@ async def join(db: Database, facts: NodeFacts, key: int | None = None) -> Joined
     raise StoreError(f"node {facts.id} finds no key of its own for its presence lock")
 
 
-async def seen(db: Database, facts: NodeFacts, key: int) -> None:
-    """Say that the node is there; one whose row was pruned, as it slept, has the same again."""
-    await db.execute("node_seen", *msgspec.structs.astuple(facts), key)
+async def seen(db: Database, facts: NodeFacts, key: int, clock_offset: float | None = None) -> None:
+    """Say that the node is there; one whose row was pruned, as it slept, has the same again.
+
+    `clock_offset`: seconds by which its clock is ahead of the database's.
+    """
+    await db.execute("node_seen", *msgspec.structs.astuple(facts), key, clock_offset)

@@ -1,10 +1,14 @@
-"""Reads which schedules nobody fires any more, as no plugin declares their jobs, and tells it."""
+"""Reads which schedules nobody fires any more, and which queued runs nobody begins, as no plugin
+declares their jobs, and tells it."""
 
 from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
 from sereno.store.pool import Database
+
+MOST_RUNS = 10_000
+"""As many are counted, over all jobs."""
 
 
 class OrphanedSchedules(msgspec.Struct, frozen=True):
@@ -13,6 +17,31 @@ class OrphanedSchedules(msgspec.Struct, frozen=True):
     plugin: str
     count: int
     first: str
+
+
+class OrphanedRuns(msgspec.Struct, frozen=True):
+    """Queued runs of a job. `plugin`: the one that declared it last."""
+
+    job: str
+    plugin: str
+    count: int
+
+
+async def orphaned_runs(db: Database, jobs: Collection[str]) -> list[OrphanedRuns]:
+    """Return the queued runs of jobs that are not among `jobs`, of 10,000; raises StoreError."""
+    rows = await db.fetch("runs_orphaned", list(jobs))
+    return [OrphanedRuns(**dict(row)) for row in rows]
+
+
+def run_orphans(found: Sequence[OrphanedRuns], unasked: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each job. `unasked`: installed plugins that have told nothing."""
+    bound = "at least " if sum(one.count for one in found) >= MOST_RUNS else ""
+    for one in found:
+        if one.plugin not in unasked:
+            yield (
+                f"{bound}{one.count} queued run{'s' * (one.count != 1)} of '{one.job}': no plugin "
+                "declares it; they wait until one does, or until `sereno cancel` ends them"
+            )
 
 
 async def orphaned_schedules(db: Database, jobs: Collection[str]) -> list[OrphanedSchedules]:

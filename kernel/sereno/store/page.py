@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -33,6 +34,24 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     older: bool
     key: Any
     of: str
+
+
+def paged(
+    items: Sequence[T], key: Callable[[T], Any], *, more: bool, place: Place | None, of: str
+) -> Page[T]:
+    """Return a page of a list in its own order, with the cursors of those beside it.
+
+    `older` leads on in that order, `newer` back. `key`: what the list is ordered by; `more`: there
+    are more in the direction in which `place` (None: the beginning) was gone.
+    """
+    onward = place is None or place.older
+    last = items[-1 if onward else 0] if items else None
+    ahead = cursor(onward, key(last), of) if more and last is not None else None
+    back = None
+    if place is not None:
+        back = cursor(not onward, key(items[0 if onward else -1]) if items else place.key, of)
+    older, newer = (ahead, back) if onward else (back, ahead)
+    return Page(items=tuple(items), older=older, newer=newer)
 
 
 def mark(wanted: Any) -> str:

@@ -6,10 +6,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import asyncpg
 
+from sereno.store.builtin_types import TypedConnection
 from sereno.store.codecs import CODECS, json_writer
 from sereno.store.connection import Way, encoding_of, guarded, probe
 from sereno.store.encoding import Encoding
@@ -18,11 +20,29 @@ from sereno.store.hosts import first_writable, writable
 from sereno.store.own_sockets import unshare
 from sereno.store.sql import sql
 
+POOL_SIZE = 8
+"""Connections of a node's own pool."""
+
+KEEPING = 3
+"""Those among them that keep plans: claims, outcomes and hand-overs are written one at a time."""
+
+_FEW = 20
+"""Rows of a statement whose plan is worth keeping: of more, planning is a small part."""
+
+_KEEP = {"plan_cache_mode": "force_generic_plan"}
+"""PostgreSQL by itself makes a plan for each short array anew, which takes longer than to carry it
+out."""
+
+_KEPT_FOR = 1.0
+"""Seconds for which a plan is kept: one that was made for empty tables may not outlive that."""
+
+_SHUT = "this process has no connection open: it waits for the database, or is at its end"
+
 Connection = asyncpg.Connection
 Record = asyncpg.Record
 
 
-class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]
+class _PooledConnection(TypedConnection):
     """A pooled connection whose sessions keep no state, so that a release costs no round trip."""
 
     __slots__ = ()
@@ -39,6 +59,25 @@ class _Fitting(_PooledConnection):
     async def _execute(self, query: str, args: Any, *rest: Any, **options: Any) -> Any:
         """Write each text of the arguments so that it can be kept: all statements come here."""
         return await super()._execute(query, encoding_of(self).fitted(args), *rest, **options)
+
+
+class _Keeping(_PooledConnection):
+    """A connection that keeps plans. `planned`: the instant since which it does."""
+
+    __slots__ = ("planned",)
+
+    async def plan_anew(self) -> None:
+        """Drop plans that are too old."""
+        now = monotonic()
+        if now - getattr(self, "planned", 0.0) > _KEPT_FOR:
+            await self.execute(sql("plans_discard"))
+            self.planned = now
+
+
+class _KeepingFitting(_Keeping, _Fitting):
+    """A connection that does both."""
+
+    __slots__ = ()
 
 
 async def prepare_connection(connection: asyncpg.Connection) -> None:
@@ -80,20 +119,24 @@ class Database:
         self,
         dsn: str,
         *,
-        size: int = 8,
+        size: int = POOL_SIZE,
         timeout: float = 10.0,
         application: str = "sereno",
         lock_timeout: float = 0.0,
+        keeping: int = 0,
     ) -> None:
+        """`keeping`: so many of the connections are for `connection_for` alone."""
         self.dsn = writable(dsn)
         self.pooled = False
         self.encoding = Encoding("UTF8")
         self._guarded = False
-        self._size = size
+        self._size = size - keeping
+        self._keeping = keeping
         self._timeout = timeout
         self._application = application
         self._lock_timeout = lock_timeout
         self._pool: asyncpg.Pool | None = None
+        self._keeper: asyncpg.Pool | None = None
 
     async def open(self) -> None:
         """Connect; raises StoreUnavailableError when the database is away."""
@@ -101,19 +144,26 @@ class Database:
             way = await probe(self.dsn, self._timeout, self._lock_timeout)
             self.pooled, self._guarded = way.pooled, way.guarded
             self.encoding = way.encoding
-            self._pool = await asyncpg.create_pool(
-                self.dsn,
-                connect=_connect,
-                min_size=1,
-                max_size=self._size,
-                timeout=self._timeout,
-                command_timeout=self._timeout,
-                connection_class=_PooledConnection if way.encoding.whole else _Fitting,
-                init=prepare_connection,
-                statement_cache_size=0 if self.pooled else 200,
-                max_inactive_connection_lifetime=60.0,
-                server_settings=self._server_settings(way),
-            )
+            keeping = 0 if self.pooled else self._keeping
+            self._pool = await self._made(way, self._size + self._keeping - keeping)
+            if keeping:
+                self._keeper = await self._made(way, keeping, keeps=True)
+
+    async def _made(self, way: Way, size: int, *, keeps: bool = False) -> asyncpg.Pool:
+        plain, fitting = (_Keeping, _KeepingFitting) if keeps else (_PooledConnection, _Fitting)
+        return await asyncpg.create_pool(
+            self.dsn,
+            connect=_connect,
+            min_size=0,  # else it tries to have one back, and logs a traceback each time
+            max_size=size,
+            timeout=self._timeout,
+            command_timeout=self._timeout,
+            connection_class=plain if way.encoding.whole else fitting,
+            init=prepare_connection,
+            statement_cache_size=0 if way.pooled else 200,
+            max_inactive_connection_lifetime=60.0,
+            server_settings={**self._server_settings(way), **(_KEEP if keeps else {})},
+        )
 
     def _server_settings(self, way: Way) -> dict[str, str]:
         """Return what the server is told of each connection; a pooler is told names and letters.
@@ -127,16 +177,17 @@ class Database:
 
     async def close(self) -> None:
         """Drop every connection; never waits for a server that is gone."""
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            pool.terminate()
+        for pool in (self._pool, self._keeper):
+            if pool is not None:
+                pool.terminate()
+        self._pool = self._keeper = None
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend a connection; what the driver raises inside comes out as StoreError."""
         with translated():
             if self._pool is None:
-                raise asyncpg.InterfaceError("the pool is closed")
+                raise asyncpg.InterfaceError(_SHUT)
             async with self._pool.acquire(timeout=self._timeout) as connection:
                 if not self._guarded:
                     yield connection
@@ -145,12 +196,24 @@ class Database:
                     yield connection
 
     @asynccontextmanager
+    async def connection_for(self, rows: int) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection for statements about so many rows: of few, their plans are kept."""
+        if self._keeper is None or rows > _FEW:
+            async with self.connection() as connection:
+                yield connection
+            return
+        with translated():
+            async with self._keeper.acquire(timeout=self._timeout) as connection:
+                await connection.plan_anew()
+                yield connection
+
+    @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend a connection inside a transaction that sees one state of the database and writes
         nothing."""
         with translated():
             if self._pool is None:
-                raise asyncpg.InterfaceError("the pool is closed")
+                raise asyncpg.InterfaceError(_SHUT)
             async with (
                 self._pool.acquire(timeout=self._timeout) as connection,
                 guarded(connection, "repeatable_read", readonly=True),

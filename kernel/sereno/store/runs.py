@@ -17,8 +17,9 @@ from sereno.model.run import (
     RunWarning,
     Verdict,
 )
-from sereno.model.stored_json import json_object, unreadable
+from sereno.model.stored_json import Unreadable, json_object, unreadable
 from sereno.model.text import shortened
+from sereno.store.chained_runs import queue_chained
 from sereno.store.errors import translated
 from sereno.store.keys import LOCK_CLASS
 from sereno.store.messages import keep_messages
@@ -29,10 +30,20 @@ from sereno.store.sql import sql
 _MAX_REASON = 1_000
 
 
-async def claim(db: Database, term: int, node: UUID, runs: Sequence[int]) -> list[Claim]:
-    """Make `runs` this node's, where they are still queued; raises LeaseLostError."""
-    rows = await _claimed(db, "runs_claim", term, node, list(runs))
-    return [_claim(r, r["verdict"], r["reason"]) for r in rows]
+async def claim(
+    db: Database,
+    term: int,
+    node: UUID,
+    runs: Sequence[int],
+    *,
+    handed: bool = False,
+) -> list[Claim]:
+    """Make `runs` this node's, where they are still queued; raises LeaseLostError.
+
+    `handed`: they were handed to this node under `term`; else those are left that any node was.
+    """
+    rows = await _claimed(db, "runs_claim", len(runs), term, node, list(runs), handed)
+    return [claim_of(r, r["verdict"], r["reason"], handed) for r in rows]
 
 
 async def claim_first(
@@ -43,23 +54,33 @@ async def claim_first(
     `jobs`, `keys` as in `queue.ready`. Returns None when there is none, and when the first run's
     schedule has policies of its own, which may say that it has to wait.
     """
-    rows = await _claimed(db, "queue_claim_first", term, node, list(jobs), list(keys))
-    return (queued(rows[0]), _claim(rows[0])) if rows else None
+    rows = await _claimed(db, "queue_claim_first", None, term, node, list(jobs), list(keys))
+    return (queued(rows[0]), claim_of(rows[0])) if rows else None
 
 
 async def _claimed(
-    db: Database, name: str, term: int, node: UUID, *which: list[Any]
+    db: Database, name: str, count: int | None, term: int, node: UUID, *which: object
 ) -> list[asyncpg.Record]:
-    async with db.connection() as connection:
+    async with db.connection() if count is None else db.connection_for(count) as connection:
         rows = await connection.fetch(sql(name), term, node, *which)
         if not rows and await connection.fetchval(sql("fence"), term) is None:
             raise LeaseLostError(f"term {term} is over: its queue is another node's")
     return list(rows)
 
 
-def _claim(row: asyncpg.Record, verdict: Verdict | None = None, reason: str | None = None) -> Claim:
-    params, policies = json_object(row["params"]), json_object(row["policies"])
-    upstream, saved = json_object(row["upstream"]), row["checkpoint"]
+def claim_of(
+    row: asyncpg.Record,
+    verdict: Verdict | None = None,
+    reason: str | None = None,
+    handed: bool = False,
+) -> Claim:
+    """Return what a claimed row says; `verdict`, `reason`: of its slot, where it waited for it."""
+    # Thousands are claimed at once: each pays for what nearly none has only where it is so.
+    params, policies, upstream = row["params"], row["policies"], row["upstream"]
+    upstream, saved, fault = {} if upstream is None else upstream, row["checkpoint"], None
+    if not type(params) is type(policies) is type(upstream) is dict or type(saved) is Unreadable:
+        params, policies, upstream = map(json_object, (params, policies, upstream))
+        fault = unreadable(params=params, policies=policies, upstream=upstream, checkpoint=saved)
     return Claim(
         run_id=row["id"],
         job=row["job"],
@@ -77,14 +98,15 @@ def _claim(row: asyncpg.Record, verdict: Verdict | None = None, reason: str | No
         reason=reason,
         snoozes=row["snoozes"] or 0,
         snoozed_since=row["snoozed_since"],
-        fault=unreadable(params=params, policies=policies, upstream=upstream, checkpoint=saved),
+        fault=fault,
+        handed=handed,
     )
 
 
 async def expire(db: Database, term: int, runs: Sequence[int]) -> list[asyncpg.Record]:
     """End those of `runs` that have waited for too long to begin; raises LeaseLostError.
 
-    Returns id, job, schedule, slot of those, and the reason for which that was missed.
+    Returns id, job, error, schedule, slot of those, and the reason for which that was missed.
     """
     async with db.connection() as connection:
         rows = await connection.fetch(sql("runs_expire"), term, list(runs))
@@ -123,14 +145,17 @@ async def write_outcomes(
     telling = [o for o in outcomes if o.messages]
     again = [o for o in outcomes if o.state == "queued" and o.trace_context and not o.released]
     if not (chained or words or said or warned or telling or again):
-        rows = await db.fetch("outcomes_write", node, *_columns(outcomes, secret))
+        async with db.connection_for(len(outcomes)) as connection:
+            rows = await connection.fetch(sql("outcomes_write"), node, *_columns(outcomes, secret))
     else:
-        async with db.transaction() as connection:
+        async with db.connection_for(len(outcomes)) as connection, connection.transaction():
             if words:
                 await _progress(connection, node, words)
             rows = await connection.fetch(sql("outcomes_write"), node, *_columns(outcomes, secret))
             if chained:
-                await _chain(connection, rows, chains, {o.token: o.trace_context for o in outcomes})
+                await queue_chained(
+                    connection, rows, chains, {o.token: o.trace_context for o in outcomes}
+                )
             done = {r["token"] for r in rows}
             if again := [o for o in again if o.token in done]:
                 traces = [[o.run_id for o in again], [o.trace_context for o in again]]
@@ -197,33 +222,6 @@ async def _left(
         ours=ours | {r["token"] for r in rows if not r["held"]},
         held=frozenset(r["token"] for r in rows if r["held"]),
     )
-
-
-async def _chain(
-    connection: asyncpg.Connection,
-    rows: Sequence[asyncpg.Record],
-    chains: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]],
-    traces: Mapping[UUID, str | None],
-) -> None:
-    singles: list[tuple[str, int, str | None]] = []
-    joins: list[tuple[str, int, str]] = []
-    below = {row["id"]: traces[row["token"]] for row in rows}
-    for row in rows:
-        if row["state"] != "succeeded":
-            continue
-        for downstream, upstreams in chains.get(row["job"], ()):
-            if len(upstreams) == 1:
-                singles.append((downstream, row["id"], below[row["id"]]))
-            else:
-                joins.append((downstream, row["id"], row["job"]))
-    if singles:
-        columns = [list(c) for c in zip(*singles, strict=True)]
-        others = await connection.fetch(sql("chain_single"), *columns)
-        joins += [(r["job"], r["run_id"], r["upstream"]) for r in others]
-    for downstream, run_id, upstream in sorted(joins):
-        await connection.fetchval(sql("chain_lock"), downstream)
-        await connection.execute(sql("chain_arrive"), downstream, run_id, below[run_id])
-        await connection.fetch(sql("chain_complete"), downstream, upstream)
 
 
 Lines = tuple[int, int, UUID, int, Sequence[LogLine]]

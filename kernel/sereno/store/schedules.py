@@ -13,17 +13,19 @@ from sereno.model.bounds import checked_instant
 from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import DeclarationError, LeaseLostError, NotFoundError
 from sereno.model.job import Job
-from sereno.model.ledger import ScheduleVersion
+from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.stored_json import json_object
 from sereno.model.suggestion import suggested
+from sereno.store.calendar_days import Calendars, known, of_texts
 from sereno.store.catalogue import NamedSchedule, create
 from sereno.store.ledger import version_of
 from sereno.store.pool import Database
 from sereno.store.sql import sql
-from sereno.store.version import change, ending, lapse
+from sereno.store.version import BY_ITSELF, change, ending, lapse, resolve_days
 from sereno.triggers.occurrences import next_slot
 from sereno.triggers.replay import Replayed, replayed
+from sereno.triggers.succession import foreseen
 from sereno.triggers.validation import check_name, fitting
 
 
@@ -149,6 +151,41 @@ async def end_pause(db: Database, term: int, name: str) -> None:
             await lapse(connection, row)
 
 
+async def end_one_off(db: Database, term: int, name: str) -> None:
+    """End the schedule `name` where it is a one-off whose slot has its run, under `term`: it is
+    paused, and the trail says why. One whose slot was skipped or missed waits for the next, if
+    there is one.
+
+    Raises LeaseLostError.
+    """
+    async with db.transaction() as connection:
+        if await connection.fetchval(sql("fence"), term) is None:
+            raise LeaseLostError(f"term {term} is over: its one-offs are another node's to end")
+        row = await connection.fetchrow(sql("schedule_by_name"), name)
+        if row is None or row["state"] != "active":
+            return
+        spec = ScheduleSpec.from_json(row["declared"], row["overrides"])
+        if not spec.one_off:
+            return
+        last = await connection.fetchrow(sql("slot_last"), row["id"])
+        if last is not None and last["run_id"] is not None:
+            state: ScheduleState = "paused"
+            reason = f"one_off: its slot {last['slot']:%F %T} UTC has run {last['run_id']}"
+        else:
+            since = max(row["now"], row["settled_to"])
+            if foreseen(spec.as_version(1, since, "active"), name, since) is None:
+                return  # there is none to wait for: the next version would be as over as this one
+            was = f"{last['verdict']} ({last['reason']})" if last is not None else "skipped"
+            state, reason = "active", f"one_off: its slot was {was}, it waits for its next"
+        action = "finish" if state == "paused" else "put_off"
+        await change(connection, row, state=state, action=action, by=BY_ITSELF, reason=reason)
+
+
+async def one_offs_over(db: Database) -> list[str]:
+    """Return the one-offs that nobody looks at any more, as their slot is settled."""
+    return [row["name"] for row in await db.fetch("one_offs_over")]
+
+
 async def _replay(
     connection: asyncpg.Connection,
     row: asyncpg.Record,
@@ -178,10 +215,11 @@ async def _replay(
 
 class LockedSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule while its row is locked. `declared`: without what people have changed; `current`:
-    with it."""
+    with it, of number `version`."""
 
     name: str
     job: str
+    version: int
     declared: ScheduleSpec
     current: ScheduleSpec
     now: datetime
@@ -209,7 +247,8 @@ async def override(
     """
     async with db.transaction() as connection:
         row = await _one(connection, name)
-        first, overrides = _fitted(row, changes, jobs)[1:]
+        calendars = await known(connection)
+        first, overrides = _fitted(row, changes, jobs, calendars)[1:]
         version = await change(
             connection,
             row,
@@ -236,13 +275,21 @@ async def preview(
         await transaction.start()
         try:
             row = await _one(connection, name)
-            return _standing(row), _fitted(row, changes, jobs)[0]
+            calendars = await known(connection)
+            fit = _fitted(row, changes, jobs, calendars)[0]
+            standing = _standing(row)
+            now = await resolve_days(connection, standing.current)
+            then = await resolve_days(connection, fit)
+            return msgspec.structs.replace(standing, current=now), then
         finally:
             await transaction.rollback()
 
 
 def _fitted(
-    row: asyncpg.Record, changes: Mapping[str, Any] | Revision, jobs: Callable[[str], Job]
+    row: asyncpg.Record,
+    changes: Mapping[str, Any] | Revision,
+    jobs: Callable[[str], Job],
+    calendars: Calendars,
 ) -> tuple[ScheduleSpec, datetime, dict[str, Any]]:
     """Return what `row` (locked) becomes by `changes`, its first slot, and all that people have
     changed of it then."""
@@ -251,8 +298,9 @@ def _fitted(
     overrides = {k: v for k, v in json_object(row["overrides"]).items() if k not in changes}
     overrides |= {k: v for k, v in changes.items() if v is not None}
     overrides = {k: None if v is UNSET else v for k, v in overrides.items()}
-    fit, first = fitting(_laid(row, overrides), jobs(row["job"]), row["name"], row["now"])
-    plain = fit.to_json()  # what is kept is what was checked
+    job, name, now = jobs(row["job"]), row["name"], row["now"]
+    fit, first = fitting(_laid(row, overrides), job, name, now, calendars)
+    plain = msgspec.to_builtins(fit)  # what is kept is what was checked
     return fit, first, {k: plain[k] for k in overrides}
 
 
@@ -272,6 +320,7 @@ def _standing(row: asyncpg.Record) -> LockedSchedule:
     return LockedSchedule(
         name=row["name"],
         job=row["job"],
+        version=row["version"],
         declared=ScheduleSpec.from_json(row["declared"], {}),
         current=ScheduleSpec.from_json(row["declared"], row["overrides"]),
         now=row["now"],
@@ -294,7 +343,8 @@ async def add(
                 "shows it, `sereno plugins` there tells why"
             )
         now = await connection.fetchval(sql("database_now"))
-        declared, first = fitting(declared, job, name, now)
+        calendars = await of_texts(connection, declared.trigger)
+        declared, first = fitting(declared, job, name, now, calendars)
         if await connection.fetchrow(sql("schedule_by_name"), name) is not None:
             raise DeclarationError(f"there is a schedule '{name}' already; choose another label")
         await connection.execute(sql("schedule_forget"), [name])

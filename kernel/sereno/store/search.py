@@ -45,7 +45,8 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A filter as the walk asks for it. `way`: by state, None: by job or number. `exact`: every run
-    of the way is one that is wanted."""
+    of the way is one that is wanted. `tag`: runs that have it themselves are a way beside `jobs`;
+    `tagged`: all tags, with the jobs and schedules that have them."""
 
     jobs: list[str] | None
     way: str | None
@@ -54,6 +55,8 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
     exact: bool
     low: int
     high: int
+    tag: str | None = None
+    tagged: list[dict[str, Any]] | None = None
 
 
 class _Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +122,7 @@ async def walk(
     if asked is None:
         return [], None
     bounds = (True, asked.low, min(asked.high, high), asked.jobs, asked.states, looked, most)
-    (row,) = await db.fetch("runs_walk", *bounds, *asked.rest, asked.way)
+    (row,) = await db.fetch("runs_walk", *bounds, *asked.rest, *_by(asked))
     found: list[int] = row["found"]
     if len(found) == most:
         return found, found[-1]
@@ -145,7 +148,7 @@ async def _walk(
     found: list[int] = []
     for step in [limit + 1] if asked.exact else STEPS:
         bounds = (older, low, high, asked.jobs, asked.states, step, limit + 1 - len(found))
-        (row,) = await db.fetch("runs_walk", *bounds, *asked.rest, asked.way)
+        (row,) = await db.fetch("runs_walk", *bounds, *asked.rest, *_by(asked))
         found += row["found"]
         if row["walked"] < step:
             return _Walk(found=found, last=None)
@@ -155,18 +158,22 @@ async def _walk(
     return _Walk(found=found, last=high if older else low)
 
 
+def _by(asked: _Wanted) -> tuple[Any, ...]:
+    return asked.way, asked.tag, asked.tagged
+
+
 async def _wanted(db: Database, wanted: RunFilter, limit: int) -> _Wanted | None:
     """Return how to ask for what is wanted; None when there can be none."""
     jobs = await jobs_of(db, wanted.job)
     schedules = None
     if wanted.schedule is not None:
-        found = await db.fetch("search_schedules", wanted.schedule)
-        if not found:
+        rows = await db.fetch("search_schedules", wanted.schedule)
+        if not rows:
             near = await db.fetchval("schedule_like", wanted.schedule)
             hint = f", did you mean '{near}'?" if near else "; `sereno schedule list` shows all"
             raise NotFoundError(f"there is no schedule '{wanted.schedule}'{hint}")
-        schedules = [row["id"] for row in found]
-        its = {row["job"] for row in found}
+        schedules = [row["id"] for row in rows]
+        its = {row["job"] for row in rows}
         jobs = [job for job in its if jobs is None or job in jobs]
     nodes = None if wanted.node is None else await _nodes(db, wanted.node)
     secret = await _secret_of(db, wanted.params) if wanted.params else None
@@ -191,7 +198,7 @@ async def _wanted(db: Database, wanted: RunFilter, limit: int) -> _Wanted | None
     if way in ("over", "both"):
         exact = exact and states >= _BAD
     low, high = await _numbers(db, wanted.since, wanted.until)
-    return _Wanted(
+    found = _Wanted(
         jobs=jobs if ways else None,
         way=way,
         states=sorted(states) or None,
@@ -199,6 +206,36 @@ async def _wanted(db: Database, wanted: RunFilter, limit: int) -> _Wanted | None
         exact=exact,
         low=low,
         high=high,
+    )
+    return found if not wanted.tags else await _by_tags(db, found, wanted.tags, jobs, limit)
+
+
+async def _by_tags(
+    db: Database, asked: _Wanted, tags: Iterable[str], jobs: list[str] | None, limit: int
+) -> _Wanted | None:
+    """Return `asked` narrowed to runs that have all `tags`: found by the rarest, asked for the
+    others on the way. None when there can be none."""
+    rows = await db.fetch("search_tagged", list(tags))
+    having = []
+    for row in rows:
+        its = {*row["jobs"], *row["jobs_of_schedules"]}
+        its = its if jobs is None else its.intersection(jobs)
+        if not its and not row["own"]:
+            return None
+        having.append((row["own"], len(its), row["tag"], sorted(its)))
+    named = ("tag", "jobs", "schedules")
+    tagged = [{name: row[name] for name in named} for row in rows]
+    own, count, tag, its_jobs = min(having)
+    if asked.way == "live" or count * (limit + 1) > _MANY_JOBS:
+        return msgspec.structs.replace(asked, tagged=tagged, exact=False)
+    return msgspec.structs.replace(
+        asked,
+        jobs=its_jobs,
+        way=None,
+        rest=(*asked.rest[:8], jobs, *asked.rest[9:]),
+        exact=False,
+        tag=tag if own else None,
+        tagged=tagged,
     )
 
 

@@ -76,6 +76,7 @@ class NodeSession:
     """
 
     def __init__(self, dsn: str, *, lease: float, timeout: float, application: str) -> None:
+        """`application`: what the session is called, and the channel of what this node is told."""
         self._dsn = dsn
         self._lease = lease
         self._timeout = timeout
@@ -121,7 +122,8 @@ class NodeSession:
                         sql("session_name"), list(named), list(named.values()), False
                     )
                     await set_codecs(connection, "timestamptz")
-                    await connection.add_listener(CHANNEL, lambda *a: on_notify(str(a[3])))
+                    for channel in (CHANNEL, self._application):
+                        await connection.add_listener(channel, lambda *a: on_notify(str(a[3])))
                     for name in _STATEMENTS:
                         self._prepared[name] = await connection.prepare(sql(name))
                     await self._prepared["watch"].fetchrow()  # idle from here on

@@ -36,7 +36,9 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     schedule of it is active, and `unmet_slot`, the first slot due since that has a verdict.
     `active`: one of its schedules is; `paused`: none is, and one is paused. `next_slot`: the first
     without a verdict; `due_by`: the soonest end of a grace. `queued_slot`: the oldest slot whose
-    run waits for its first attempt. `running_since`: start of the oldest run.
+    run waits for its first attempt. `running_since`: start of the oldest run. `stalled`: runs
+    at work that have said nothing for too long; `stalled_since`, `stalled_run`: of the one that has
+    for the longest time.
     """
 
     name: str
@@ -53,6 +55,7 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     cancelled: int
     lost: int
     retried: int
+    expired: int
     late: int
     coalesced: int
     skipped: int
@@ -73,6 +76,9 @@ class JobFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     running_since: Instant | None
     resumed_at: Instant | None
     unmet_slot: Instant | None
+    stalled: int = 0
+    stalled_since: Instant | None = None
+    stalled_run: int | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

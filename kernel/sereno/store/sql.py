@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+
+from sereno.model.resource import resource_path
 
 _BLOCK = re.compile(r"^-- name: (\w+)[^\n]*\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
@@ -16,7 +17,7 @@ def sql_blocks(package: str) -> Mapping[str, str]:
     its end is left out. Raises ValueError when two have one name.
     """
     found: dict[str, str] = {}
-    for path in sorted(files(package).joinpath("queries").iterdir(), key=lambda p: p.name):
+    for path in sorted(resource_path(package, "queries").iterdir(), key=lambda p: p.name):
         if path.name.endswith(".sql"):
             for name, text in _BLOCK.findall(path.read_text("utf-8")):
                 if name in found:

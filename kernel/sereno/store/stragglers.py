@@ -49,9 +49,20 @@ async def forget(db: Database, token: UUID, kind: Kind) -> None:
 
 
 async def overstaying(db: Database) -> Sequence[Straggler]:
-    """Return all that keep a place, the oldest first."""
-    rows = await db.fetch("stragglers", LOCK_CLASS)
-    return [Straggler(**dict(row)) for row in rows]
+    """Return all that keep a place and whose node is there, the oldest first."""
+    return [one for one, _ in await _found(db, absent=False)]
+
+
+async def keeping(db: Database) -> list[tuple[Straggler, bool]]:
+    """Return all that keep a place, the oldest first, each with whether its node is there."""
+    return await _found(db, absent=True)
+
+
+async def _found(db: Database, *, absent: bool) -> list[tuple[Straggler, bool]]:
+    rows = [dict(row) for row in await db.fetch("stragglers", LOCK_CLASS, absent)]
+    return [
+        (Straggler(**row), present) for row in rows if (present := row.pop("present")) or absent
+    ]
 
 
 async def clear(db: Database) -> None:

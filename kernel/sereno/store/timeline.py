@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from sereno.model.errors import LeaseLostError
-from sereno.model.history import may_have_run
+from sereno.model.history import Doubt
 from sereno.store.pool import Connection, Database
 from sereno.store.sql import sql
 
@@ -20,6 +20,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     say; `term`: from where terms went on; `numbers`: by column, from where its numbers did.
 
     `doubtful_until`: what was due up to here may have run in the history before, None of the first;
+    `beside`: that one goes on, on the database that this one is a copy of, and so it is its work;
     `known_until`: when the last commit was made that came from it, None where nobody knows;
     `settled_at`: since when nothing of it waits any more.
     """
@@ -33,11 +34,12 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     known_until: datetime | None
     settled_at: datetime | None
     numbers: dict[str, int]
+    beside: bool = False
 
     @property
-    def doubt(self) -> str | None:
-        """Return why what was due before may not begin, None of the first history."""
-        return None if self.doubtful_until is None else may_have_run(self.doubtful_until)
+    def doubt(self) -> Doubt | None:
+        """Return what of before may not begin, None of the first history."""
+        return None if self.doubtful_until is None else Doubt(self.doubtful_until, self.beside)
 
 
 class Entered(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,14 +53,16 @@ class Entered(msgspec.Struct, frozen=True, kw_only=True):
 
 def entered(row: asyncpg.Record) -> Entered:
     """Return what the block ``timeline_enter`` answered on a session of the lead."""
-    return Entered(timeline=_timeline(row), changed=row["changed"], numbers=_read(row["advanced"]))
+    return Entered(
+        timeline=read_timeline(row), changed=row["changed"], numbers=_read(row["advanced"])
+    )
 
 
 async def since(connection: Connection, instant: datetime) -> list[Timeline]:
     """Return the histories that the database has gone over to since `instant`, the newest first;
     the first one of all is none."""
     rows = await connection.fetch(sql("timelines"), instant)
-    return [_timeline(r) for r in rows if r["doubtful_until"] is not None]
+    return [read_timeline(r) for r in rows if r["doubtful_until"] is not None]
 
 
 async def lose_doubtful(
@@ -74,7 +78,7 @@ async def lose_doubtful(
             term,
             timeline.doubtful_until,
             timeline.known_until,
-            timeline.doubt,
+            None if timeline.doubt is None else timeline.doubt.reason,
             limit,
         )
         if not rows and await connection.fetchval(sql("fence"), term) is None:
@@ -87,7 +91,8 @@ async def lose_doubtful(
     return list(rows), left
 
 
-def _timeline(row: asyncpg.Record) -> Timeline:
+def read_timeline(row: asyncpg.Record) -> Timeline:
+    """Return a row of `sereno.timeline`."""
     values = {name: row[name] for name in Timeline.__struct_fields__ if name != "numbers"}
     return Timeline(**values, numbers=_read(row["numbers"]))
 

@@ -51,32 +51,58 @@ async def changes(
     """Return a page of at most `limit` changes, the newest first, from the cursor `at` on.
 
     `subject`: a schedule, or a job for all of its schedules. `by`: who, with or without the host.
-    Raises NotFoundError when nothing of the name of `subject` is known.
+    However many there are, 2,000 at most are looked at: a page that is not `whole` goes on behind
+    its cursor. Raises NotFoundError when nothing of the name of `subject` is known.
     """
     if any("\0" in text for text in (subject or "", by or "")):
         raise ParamsError("a text holds U+0000, which no name can have")
     of = mark((subject, since, by))
     place = None if at is None else read_cursor(at, int, of)
     older, key = (True, _LAST) if place is None else (place.older, place.key)
+    looked = limit + 1 if _all_fit(subject, since, by) else max(limit + 1, LOOKED_AT)
     async with db.connection() as connection:
-        now: datetime = await connection.fetchval(sql("database_now"))
-        first = None if since is None else now - min(since, now - FIRST_INSTANT)
-        asked = (subject, first, by, limit + 1, older, key)
-        rows = await connection.fetch(sql("view_changes"), *asked)
-        known = rows or subject is None or await connection.fetchval(sql("view_subjects"), subject)
-        if not known:
+        low, first = 0, None
+        if since is not None:
+            now: datetime = await connection.fetchval(sql("database_now"))
+            first = now - min(since, now - FIRST_INSTANT)
+            low = await connection.fetchval(sql("change_number_before"), first)
+        low, high = (low, key) if older else (max(low, key), _LAST)
+        asked = (older, low, high, _way(subject, by), looked, limit + 1, subject, by, first)
+        row = await connection.fetchrow(sql("changes_walk"), *asked)
+        found = row["found"][:limit]
+        rows = await connection.fetch(sql("view_changes_of"), found) if found else []
+        known = row["walked"] or place is not None or subject is None
+        if not known and not await connection.fetchval(sql("view_subjects"), subject):
             near = await connection.fetchval(sql("schedule_like"), subject)
             hint = suggested(near, "; `sereno jobs` lists them")
             raise NotFoundError(f"there is no job or schedule '{subject}'{hint}")
-    more = len(rows) > limit
-    items = tuple(_view(dict(row)) for row in (rows[:limit] if older else rows[-limit:]))
-    last = (items[-1].id if older else items[0].id) if more else None
-    onward = None if last is None else cursor(older, last, of)
+    more = len(row["found"]) > limit
+    whole = more or row["walked"] < looked
+    items = tuple(_view(dict(row)) for row in rows)
+    last = (items[-1].id if older else items[0].id) if more else row["last"]
+    onward = None if not more and whole else cursor(older, last, of)
     back = None
     if place is not None:
         near_end = items[0 if older else -1].id if items else key + (-1 if older else 1)
         back = cursor(not older, near_end, of)
-    return Page(items=items, older=onward if older else back, newer=back if older else onward)
+    return Page(
+        items=items,
+        older=onward if older else back,
+        newer=back if older else onward,
+        whole=whole,
+    )
+
+
+def _way(subject: str | None, by: str | None) -> str:
+    """Return the index by which changes are looked for."""
+    if subject is not None:
+        return "subject" if "@" in subject else "job"
+    return "any" if by is None else "asker"
+
+
+def _all_fit(subject: str | None, since: timedelta | None, by: str | None) -> bool:
+    """Tell whether all that is looked at by that index is wanted, but for who is meant by `by`."""
+    return since is None and (by is None or (subject is None and "@" not in by))
 
 
 async def drift(db: Database, limit: int) -> list[DriftView]:
@@ -103,5 +129,8 @@ def _view(facts: dict[str, Any]) -> ChangeView:
 
 
 _LAST = 2**63 - 1
+LOOKED_AT = 2_000
+"""Changes that are looked at for a page, where what is wanted may be rare."""
+
 _DEPTH = 1_000
 """Deeper than any JSON is read."""

@@ -1,18 +1,26 @@
 """Writes a new version of a schedule."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import asyncpg
+import msgspec
 
+from sereno.model.errors import DeclarationError
 from sereno.model.ledger import ScheduleState, ScheduleVersion
 from sereno.model.schedule_spec import ScheduleSpec
 from sereno.model.stored_json import json_object
+from sereno.store.calendar_days import known
 from sereno.store.ledger import version_of
 from sereno.store.sql import sql
+from sereno.triggers.calendars import calendars_of, names_calendars, with_days
 from sereno.triggers.instant import MICROSECOND
+from sereno.triggers.resolution import alike, closed, resolved, started
 from sereno.triggers.succession import ended, succeed
+
+log = logging.getLogger(__name__)
 
 BY_CONFIG = "the configuration"
 BY_ITSELF = "sereno"
@@ -69,13 +77,19 @@ async def change(
     effective = ScheduleSpec.from_json(declared, overrides)
     since = max(since or row["now"], row["settled_to"])
     alive = await _alive(connection, row)
+    begun = await _started(connection, row, effective) if effective.at_start else None
+    effective = await resolve_days(connection, effective)
     if state in ("orphaned", "removed") and (slots := ended(alive, row["name"], since)):
         reason = "; ".join(filter(None, [reason, ends_with_it(slots)]))
     version, following = succeed(
         alive,
-        effective.as_version(row["version"] + 1, since, state),
+        resolved(
+            effective, row["name"], since, number=row["version"] + 1, state=state, started=begun
+        ),
         row["name"],
     )
+    if effective.one_off:
+        version = closed(version, row["name"])
     await connection.fetchval(
         sql("schedule_change"),
         row["id"],
@@ -97,6 +111,33 @@ async def change(
         action,
     )
     return version
+
+
+async def _started(
+    connection: asyncpg.Connection, row: asyncpg.Record, effective: ScheduleSpec
+) -> datetime | None:
+    """Return the slot of its start that the schedule had already, as it says what it said before:
+    a pause, or a plugin that was gone for a while, starts it no second time."""
+    try:
+        before = ScheduleSpec.from_json(row["declared"], row["overrides"])
+    except DeclarationError:
+        return None
+    if not alike(before, effective):
+        return None
+    versions = await connection.fetch(sql("verify_versions"), row["id"])
+    return started(before, version_of(versions[-1]))
+
+
+async def resolve_days(connection: asyncpg.Connection, spec: ScheduleSpec) -> ScheduleSpec:
+    """Return `spec` with the days of the calendars that its trigger names. One that is not known
+    stays named: then no slot can be told, and the leader says why each time it looks."""
+    if not names_calendars(spec.trigger):
+        return spec
+    calendars = await known(connection)
+    if unknown := set(calendars_of(spec.trigger)).difference(calendars):
+        log.error("a schedule names a calendar that there is not", extra={"calendar": min(unknown)})
+        return spec
+    return msgspec.structs.replace(spec, trigger=with_days(spec.trigger, calendars))
 
 
 async def ending(connection: asyncpg.Connection, row: asyncpg.Record) -> list[datetime]:

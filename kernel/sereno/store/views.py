@@ -2,43 +2,29 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from sereno.model.errors import NotFoundError
 from sereno.model.ledger import ScheduleVersion
 from sereno.model.run import LogLine
-from sereno.model.stored_json import json_object
 from sereno.model.suggestion import suggestion
-from sereno.settings import hidden, redact
+from sereno.store.attempt_views import AttemptView, WarningView
 from sereno.store.backend import Backend
 from sereno.store.holder import doubtful_holder
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.ledger import version_of
+from sereno.store.part_views import PartView, parts_of
+from sereno.store.placement_waits import placement_waits
 from sereno.store.pool import Database
-
-_SPOKEN = (
-    *("error", "traceback", "message", "note"),
-    *("requested_by", "unique_key", "concurrency_key", "cancel_reason", "verdict_reason", "reason"),
-)
-"""What a job or a caller said in words of their own, which may hold a password."""
-
-_GIVEN = ("params", "upstream", "result", "checkpoint")
-"""What a run was given and what it found, as JSON."""
-
-_DEPTH = 1_000
-"""Deeper than any JSON is read: nothing of a result is left out."""
-
-_OBJECTS = ("params", "policies", "upstream")
-
-V = TypeVar("V", bound=msgspec.Struct)
+from sereno.store.shown_rows import masked, picked, shown
 
 
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
-    """One schedule as it stands. `definition`: its newest version."""
+    """One schedule as it stands. `definition`: its newest version. `written`: its trigger as people
+    wrote it, with the names of calendars where that has their days."""
 
     id: int
     name: str
@@ -52,10 +38,15 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     paused_until: datetime | None = None
     paused_by: str | None = None
     paused_reason: str | None = None
+    title: str = ""
+    tags: list[str] = []
+    written: str = ""
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
-    """One job. `present`: some plugin declares it. `now`: the database's time of the reading."""
+    """One job. `present`: some plugin declares it. `now`: the database's time of the reading.
+    `takes`: what is known of each param (`type`, `required`, `limits`); None: it takes any.
+    `last_run_kept`: its last run has not been pruned yet."""
 
     name: str
     plugin: str
@@ -74,13 +65,20 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     last_end_at: datetime | None = None
     last_state: str | None = None
     last_run: int | None = None
+    last_run_kept: bool = True
     last_duration: timedelta | None = None
+    title: str = ""
+    owner: str = ""
+    runbook: str = ""
+    tags: list[str] = []
+    takes: dict[str, Any] | None = None
     schedules: list[ScheduleView] = []
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """One run in a listing. `node`: its label. `done`, `total`, `note`: the newest progress.
-    `warnings`: how often it has warned."""
+    `warnings`: how often it has warned. `stalled_since`: when it said something last, where that is
+    longer ago than its `stalled_after`. `tags`: its own. `place`, `part_of`: of a part of a run."""
 
     id: int
     job: str
@@ -102,6 +100,10 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     total: float | None = None
     note: str | None = None
     warnings: int = 0
+    stalled_since: datetime | None = None
+    tags: list[str] = []
+    place: str | None = None
+    part_of: int | None = None
 
     @property
     def took(self) -> timedelta | None:
@@ -132,31 +134,13 @@ _NAMED = ("id", "job", "state", "attempt", "done", "total", "note", "attempts")
 """Fields of a run whose name among its facts is another, or whose place is the first."""
 
 
-class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One ended attempt that was not the run's last."""
-
-    attempt: int
-    state: str
-    node: str | None = None
-    term: int | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    error: str | None = None
-    traceback: str | None = None
-
-
-class WarningView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an attempt of a run has warned of, and how often."""
-
-    attempt: int
-    message: str
-    times: int
-    first_at: datetime
-    last_at: datetime
-
-
 class RunDetail(RunView, frozen=True, kw_only=True):
-    """All that is kept of one run. `verdict`: of its slot. `lines`: the last of its log."""
+    """All that is kept of one run. `verdict`: of its slot. `lines`: the last of its log.
+    `waits_for_node`: why no replica with its labels has taken it, and how long it waits for one.
+    `parts`: those it has;
+    `only_at`: the one place that it was asked for at.
+    `title`, `owner`, `runbook`, `job_tags`: of its job. `repeats_kept`: the run that it does again
+    has not been pruned yet. `schedule_removed`: its schedule is no more."""
 
     now: datetime
     losses: int
@@ -165,8 +149,17 @@ class RunDetail(RunView, frozen=True, kw_only=True):
     traceback: str | None = None
     upstream: dict[str, Any] | None = None
     repeats: int | None = None
+    repeats_kept: bool = True
+    schedule_removed: bool = False
+    alone: bool = False
+    backfill: int | None = None
+    start_by: datetime | None = None
     unique_key: str | None = None
+    held_until: datetime | None = None
     concurrency_key: str | None = None
+    key_limit: int | None = None
+    key_taken_by: list[int] | None = None
+    waits_for_node: str | None = None
     trace_context: str | None = None
     checkpoint: Any = None
     cancelled_by: str | None = None
@@ -174,17 +167,38 @@ class RunDetail(RunView, frozen=True, kw_only=True):
     cancel_reason: str | None = None
     verdict: str | None = None
     verdict_reason: str | None = None
+    title: str = ""
+    owner: str = ""
+    runbook: str = ""
+    job_tags: list[str] = []
+    schedule_tags: list[str] = []
+    only_at: str | None = None
+    parts: list[PartView] = []
     attempts: list[AttemptView] = []
     warned: list[WarningView] = []
     lines: list[LogLine] = []
 
     def facts(self) -> dict[str, Any]:
         """Return the facts with params and the ended attempts."""
-        found = super().facts()
-        return found | {
+        return super().facts() | {
             "params": self.params,
             "ended_attempts": self.attempts,
         }
+
+    @property
+    def waits_for_key(self) -> str | None:
+        """Return why it waits where all places of its concurrency key are taken, None otherwise."""
+        taken, limit = self.key_taken_by or [], self.key_limit or 1
+        if self.state != "queued" or len(taken) < limit:
+            return None
+        shown = ", ".join(str(run) for run in taken[:_SHOWN_OF_KEY])
+        if len(taken) > _SHOWN_OF_KEY:
+            shown += f" and {len(taken) - _SHOWN_OF_KEY} more"
+        are, runs = ("is", "run") if len(taken) == 1 else ("are", "runs")
+        return (
+            f"{len(taken)} of {limit} places of key '{self.concurrency_key}' {are} taken by"
+            f" {runs} {shown}"
+        )
 
     def outline(self) -> dict[str, Any]:
         """Return the facts for who has asked for the run: without traceback, log, attempts, and
@@ -192,43 +206,25 @@ class RunDetail(RunView, frozen=True, kw_only=True):
         return {name: value for name, value in self.facts().items() if name in _OUTLINE}
 
 
+_SHOWN_OF_KEY = 10
+
 _OUTLINE = frozenset(
     (
         *("run", "job", "state", "attempts", "duration", "progress", "error", "params", "result"),
-        *("cause", "requested_by", "priority", "schedule", "slot", "unique_key", "node", "term"),
-        *("run_at", "queued_at", "started_at", "finished_at", "warnings"),
+        *("cause", "requested_by", "priority", "schedule", "slot", "unique_key", "held_until"),
+        *("node", "term", "run_at", "queued_at", "started_at", "finished_at", "warnings", "tags"),
+        "stalled_since",
     )
 )
 
 
-class SlotView(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one slot, or of `slots` slots that share a verdict. `node`: who decided."""
-
-    schedule: str
-    first_slot: datetime
-    last_slot: datetime
-    slots: int
-    verdict: str
-    term: int
-    decided_at: datetime
-    reason: str | None = None
-    run_id: int | None = None
-    node: str | None = None
-
-
-class RuleView(msgspec.Struct, frozen=True, kw_only=True):
-    """The version that a schedule's slots at some instant follow, and who made it."""
-
-    name: str
-    definition: ScheduleVersion
-    settled_to: datetime
-    changed_by: str
-    changed_at: datetime
-    reason: str
-
-
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """One replica. `present`: it holds its presence lock, so it is alive."""
+    """One replica. `present`: it holds its presence lock, so it is alive. `draining`: people have
+    asked it to take no part. `handed`: runs that it was handed and has not begun; `places`:
+    attempts at once by executor, None: as many as may be; None for all while it is handed
+    nothing. `host`: the machine, by the id that jobs of scope "host" go by, and `host_name`, as
+    people call it. `clock_offset`: seconds by which its clock is ahead of the database's, as it
+    said last."""
 
     id: UUID
     label: str
@@ -240,6 +236,13 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: datetime
     http: str | None = None
     left_at: datetime | None = None
+    draining: bool = False
+    handed: int = 0
+    places: dict[str, int | None] | None = None
+    labels: list[str] | None = None
+    host: str | None = None
+    host_name: str | None = None
+    clock_offset: float | None = None
 
 
 class LeaderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,20 +261,35 @@ class LeaderView(msgspec.Struct, frozen=True, kw_only=True):
     holder: Backend | None = None
 
 
-async def jobs(db: Database) -> list[JobView]:
-    """Return every job with its schedules, by name."""
-    rows = await db.fetch("view_jobs")
+async def jobs(
+    db: Database, *, bare: bool = False, names: Sequence[str] | None = None
+) -> list[JobView]:
+    """Return every job, or those of `names`, with its schedules, by name; `bare`: without them."""
+    rows = await db.fetch("view_jobs", names)
     of: dict[str, list[ScheduleView]] = {}
-    for schedule in await schedules(db):
+    one = names[0] if names is not None and len(names) == 1 else None
+    for schedule in () if bare else await schedules(db, one):
         of.setdefault(schedule.job, []).append(schedule)
-    return [JobView(schedules=of.get(row["name"], []), **_picked(row, JobView)) for row in rows]
+    return [JobView(schedules=of.get(row["name"], []), **picked(row, JobView)) for row in rows]
 
 
-async def schedules(db: Database, name: str | None = None) -> list[ScheduleView]:
-    """Return the schedules of the job `name`, or the one of that name; all of them for None."""
+async def schedules(
+    db: Database, name: str | None = None, *, due_first: int | None = None
+) -> list[ScheduleView]:
+    """Return the schedules of the job `name`, or the one of that name; all of them for None.
+
+    `due_first`: of so many that wake first those that are active and have a slot to come.
+    """
+    if due_first is not None:
+        rows = await db.fetch("view_schedules_next", due_first)
+    elif name is None:
+        rows = await db.fetch("view_schedules")
+    else:
+        known = [row["id"] for row in await db.fetch("schedules_named", name)]
+        rows = await db.fetch("view_schedules_of", known)
     return [
-        ScheduleView(definition=_masked(version_of(row)), **_picked(row, ScheduleView))
-        for row in await db.fetch("view_schedules", name)
+        ScheduleView(definition=masked(version_of(row)), **picked(row, ScheduleView))
+        for row in rows
     ]
 
 
@@ -297,6 +315,12 @@ async def listed(db: Database, run_ids: Sequence[int]) -> list[RunView]:
     return shown(await db.fetch("view_runs_of", list(run_ids)), RunView)
 
 
+async def no_run(db: Database, run_id: int) -> NotFoundError:
+    """Return what is said of a number that no run has."""
+    why = "it is kept no more; " if await db.fetchval("run_pruned", run_id) else ""
+    return NotFoundError(f"there is no run {run_id}; {why}`sereno runs` lists the newest")
+
+
 async def run(db: Database, run_id: int, *, lines: int = 20, reveal: bool = False) -> RunDetail:
     """Return one run with its attempts and its last `lines` log lines; raises NotFoundError.
 
@@ -304,31 +328,19 @@ async def run(db: Database, run_id: int, *, lines: int = 20, reveal: bool = Fals
     """
     row = await db.fetchrow("view_run", run_id)
     if row is None:
-        raise NotFoundError(f"there is no run {run_id}; `sereno runs` lists the newest")
+        raise await no_run(db, run_id)
     ended = await db.fetch("view_attempts", run_id)
     warned = await db.fetch("view_warnings", run_id)
     said = await db.fetch("view_lines", run_id, lines) if lines else []
+    waits = await placement_waits(db, run_id) if row["state"] == "queued" else []
     return RunDetail(
-        attempts=[AttemptView(**_picked(r, AttemptView, reveal=reveal)) for r in ended],
-        warned=[WarningView(**_picked(r, WarningView, reveal=reveal)) for r in warned],
-        lines=[LogLine(**_picked(r, LogLine, reveal=reveal)) for r in said],
-        **_picked(row, RunDetail, reveal=reveal),
+        parts=await parts_of(db, run_id) if row["whole"] else [],
+        waits_for_node=(waits[0].sentence_of(row["start_by"], row["attempt"]) if waits else None),
+        attempts=[AttemptView(**picked(r, AttemptView, reveal=reveal)) for r in ended],
+        warned=[WarningView(**picked(r, WarningView, reveal=reveal)) for r in warned],
+        lines=[LogLine(**picked(r, LogLine, reveal=reveal)) for r in said],
+        **picked(row, RunDetail, reveal=reveal),
     )
-
-
-async def slots(
-    db: Database, job: str, first: datetime, last: datetime, *, limit: int = 100
-) -> list[SlotView]:
-    """Return the verdicts of `job`'s slots in [first, last], and the ranges that touch it."""
-    return shown(await db.fetch("view_slots", job, first, last, limit), SlotView)
-
-
-async def rules(db: Database, job: str, at: datetime) -> list[RuleView]:
-    """Return what `job`'s schedules followed at the instant `at`."""
-    return [
-        RuleView(definition=_masked(version_of(row)), **_picked(row, RuleView))
-        for row in await db.fetch("view_history", job, at)
-    ]
 
 
 async def nodes(db: Database) -> list[NodeView]:
@@ -344,32 +356,3 @@ async def leader(db: Database) -> LeaderView:
     view = found[0]
     holder = await doubtful_holder(db, held=view.held, beat_at=view.beat_at, now=view.now)
     return msgspec.structs.replace(view, holder=holder)
-
-
-def shown(rows: Sequence[asyncpg.Record], view: type[V]) -> list[V]:
-    """Return `rows` as they are shown: each field of `view` from its column, secrets masked."""
-    return [view(**_picked(row, view)) for row in rows]
-
-
-def _picked(
-    row: asyncpg.Record, view: type[msgspec.Struct], *, reveal: bool = False
-) -> dict[str, Any]:
-    known = frozenset(row.keys())
-    found = {name: row[name] for name in view.__struct_fields__ if name in known}
-    found |= {name: json_object(found[name]) for name in _OBJECTS if found.get(name) is not None}
-    if "after" in found:
-        found["after"] = [name for name in found["after"] if isinstance(name, str)]
-    if reveal:
-        return found
-    secrets = row["secrets"] if "secrets" in known else None
-    if secrets and found.get("params"):  # by the job's word, whatever their names
-        masked = {n: "***" for n in secrets if found["params"].get(n) is not None}
-        found["params"] = found["params"] | masked
-    found |= {name: redact(found[name]) for name in _SPOKEN if isinstance(found.get(name), str)}
-    return found | {
-        name: hidden(name, found[name], depth=_DEPTH) for name in _GIVEN if found.get(name)
-    }
-
-
-def _masked(found: ScheduleVersion) -> ScheduleVersion:
-    return msgspec.structs.replace(found, params=hidden("params", found.params))

@@ -10,7 +10,7 @@ import msgspec
 
 from sereno.engine.context import RunContext
 from sereno.model.job import Job, name_of
-from sereno.testing.recorder import Enqueued, RecordingReporter, RecordingServices
+from sereno.testing.recorder import Enqueued, FannedOut, RecordingReporter, RecordingServices
 
 
 class RecordedRun(RunContext[Any], kw_only=True):
@@ -22,6 +22,11 @@ class RecordedRun(RunContext[Any], kw_only=True):
     def enqueued(self) -> list[Enqueued]:
         """Return the runs that it has asked for, in their order."""
         return self.reporter.services.enqueued
+
+    @property
+    def fanned_out(self) -> list[FannedOut]:
+        """Return what it has fanned out to, in its order."""
+        return self.reporter.services.fanned_out
 
     def cancel(self) -> None:
         """Ask the run to stop, as ``sereno cancel`` does."""

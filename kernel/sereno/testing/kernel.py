@@ -18,6 +18,7 @@ from uuid import uuid4
 import msgspec
 
 from sereno.app.bus import Bus
+from sereno.app.carrying import Carrying, carrying
 from sereno.app.node import Node, new_status
 from sereno.app.plugin_tables import tables_made
 from sereno.client import Client
@@ -25,10 +26,11 @@ from sereno.engine.runlog import RunLogHandler
 from sereno.hookspecs import hookimpl
 from sereno.model.duration import parse_duration
 from sereno.model.errors import ConfigurationError, PluginError
-from sereno.model.events import RunFinished, SlotSettled
+from sereno.model.events import RunFinished
 from sereno.model.job import Job
-from sereno.notify.herald import Herald
+from sereno.model.message_counts import MessageCounts
 from sereno.observe.job_watch import JobWatch
+from sereno.observe.overdue_watch import OverdueWatch
 from sereno.plugins import HookDispatcher, Registry, collect, load_plugins
 from sereno.settings import Settings, load_settings
 from sereno.store.connection import connect
@@ -112,9 +114,9 @@ class Kernel:
             await self._settle()
         await self._move_to(until)
         await self._settle()
-        await self._herald.look()
+        await self._watching.poll()
         await self._bus.drained()
-        await self._herald.finish()
+        await self._carrying.finish()
         return self._ended[before:]
 
     async def advance_to(self, instant: datetime) -> list[RunFinished]:
@@ -128,12 +130,16 @@ class Kernel:
         await self._settle()
         return self._ended[before:]
 
+    def _note(self, event: RunFinished) -> None:
+        if not event.parts:  # a run with parts is no attempt; each of them is
+            self._ended.append(event)
+
     async def _settle(self) -> None:
         before = self._lead.written
         await self._lead.settle(self._limit)
         await self._bus.drained()
         if self._lead.written > before:
-            await self._herald.finish()
+            await self._carrying.finish()
 
     async def _next_instant(self) -> datetime | None:
         found = await self._time.fetchval(blocks()["next_instant"])
@@ -164,8 +170,10 @@ class Kernel:
         await node.join(None)
         hooks.registry = _whole(await tables_made(self.database, registry))
         node.registry = _whole(await stack.enter_async_context(hooks.lifespans(self.database)))
-        self._bus.observe(self._ended.append, RunFinished)
-        self._herald = await stack.enter_async_context(_herald(chosen, node, self._bus))
+        self._bus.observe(self._note, RunFinished)
+        self._watching, self._carrying = await stack.enter_async_context(
+            _carrying(node, self.database, self._bus)
+        )
         self._lead: OwnLead = await stack.enter_async_context(leading(node, self.database))
         self._node = node
 
@@ -220,26 +228,15 @@ def _kept_lines(settings: Settings) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _herald(settings: Settings, node: Node, bus: Bus) -> AsyncIterator[Herald]:
+async def _carrying(node: Node, dsn: str, bus: Bus) -> AsyncIterator[tuple[OverdueWatch, Carrying]]:
     """Give what tells people, and have plugins' hooks called meanwhile."""
     watch = JobWatch(node.db, fresh=0.0)
-    registry = node.registry
-    herald = Herald(
-        node.db,
-        watch,
-        node.status,
-        settings.notify,
-        registry.notifiers,
-        registry.jobs,
-        now=node.clock.now,
-        publish=bus.publish,
-        patience=0.0,
-    )
-    bus.observe(herald.hear, RunFinished, SlotSettled)
-    hooks = asyncio.ensure_future(bus.work())
-    try:
-        yield herald
-    finally:
-        hooks.cancel()
-        await asyncio.wait({hooks})
-        await watch.close()
+    counts = MessageCounts(node.registry.notifiers)
+    async with carrying(node, dsn, bus.publish, counts, watch, patience=0.0) as found:
+        hooks = asyncio.ensure_future(bus.work())
+        try:
+            yield found
+        finally:
+            hooks.cancel()
+            await asyncio.wait({hooks})
+            await watch.close()

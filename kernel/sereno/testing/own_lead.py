@@ -16,6 +16,8 @@ from sereno.app.declarations import DeclaredSchedules, declared_jobs
 from sereno.app.node import Node
 from sereno.engine.clock import steady
 from sereno.engine.dispatcher import Dispatcher
+from sereno.engine.hand_overs import HandOvers
+from sereno.engine.placement import Placement
 from sereno.engine.runner import Runner
 from sereno.engine.scheduler import Scheduler
 from sereno.engine.stragglers import Stragglers
@@ -25,6 +27,7 @@ from sereno.model.errors import ConfigurationError
 from sereno.model.run import Outcome
 from sereno.store.catalogue import register
 from sereno.store.session import NodeSession
+from sereno.store.shared_plans import register_shared
 from sereno.testing.run_job import EVEN
 
 _LEASE = 3_600.0
@@ -53,18 +56,29 @@ class OwnLead:
             context, jobs, node.registry.given_to, executors, self._stragglers, self
         )
         node.status.at_work = self._runner.at_work
+        placement = Placement(self._occupancy, context.offer, node.status.node)
+        common = (term, self._runner, self._occupancy, jobs)
+        handing = HandOvers(term, self._occupancy, placement)
         self._dispatcher = Dispatcher(
-            term, self._runner, self._occupancy, jobs, lease=_LEASE, session_since=steady()
+            *common, lease=_LEASE, session_since=steady(), hand_overs=handing
         )
-        self._scheduler = Scheduler(
-            term, self._runner, self._occupancy, jobs, queued=self._dispatcher.wait
-        )
+        self._scheduler = Scheduler(*common, queued=self._dispatcher.wait, hand_overs=handing)
         self._work: list[asyncio.Future[None]] = []
 
     @property
     def trusted_until(self) -> float:
         """Return a time that does not come: nobody else leads in this test."""
         return steady() + _LEASE
+
+    @property
+    def present_until(self) -> float:
+        """Return the same: nobody takes its runs."""
+        return self.trusted_until
+
+    @property
+    def supplied(self) -> bool:
+        """Return that nothing stands in line here."""
+        return False
 
     @property
     def written(self) -> int:
@@ -76,6 +90,9 @@ class OwnLead:
         self._written[outcome.job] += 1
         self._occupancy.ended(outcome)
         self._wakeup.ring("run")
+
+    def attempt_over(self) -> None:
+        """Nothing stands in line here."""
 
     def place_freed(self) -> None:
         """Take note that a place is free though no outcome was written."""
@@ -165,14 +182,16 @@ async def leading(node: Node, database_url: str) -> AsyncIterator[OwnLead]:
         number = await session.begin_term(identity, node.db)
         status.leading, status.term = True, number
         schedules = DeclaredSchedules(node.registry)
+        await register_shared(node.db, number, node.settings.shared)
         await register(node.db, number, declared_jobs(node.registry), schedules)
         lead = OwnLead(node, node.context().term(number, identity), wakeup)
-        await lead.begin()
-        try:
-            yield lead
-        finally:
-            status.leading = False
-            await lead.end()
+        async with node.executing():
+            await lead.begin()
+            try:
+                yield lead
+            finally:
+                status.leading = False
+                await lead.end()
             await session.hand_over(number, "handed over")
             await node.db.execute("node_leave", status.node)
     finally:

@@ -10,6 +10,7 @@ that knows pytest.
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -47,16 +48,30 @@ def sereno_template() -> Callable[[str], object]:
 
 
 @pytest.fixture(scope="session")
-def sereno_databases(sereno_template: Callable[[str], object]) -> Iterator[Any]:
-    """Keep an embedded server, or the one that ``SERENO_TEST_DATABASE_URL`` names."""
+def sereno_databases() -> Iterator[Callable[[Callable[[str], object]], Any]]:
+    """Give the databases of a template, all on an embedded server, or on the one that
+    ``SERENO_TEST_DATABASE_URL`` names. Folders of tests may differ in what fills their template."""
     # Loaded by who has a test with a database.
     databases = lazy("sereno.testing.databases")
-    with databases.Databases.opened(os.environ.get(databases.VARIABLE), sereno_template) as found:
-        yield found
+    made: dict[Callable[[str], object], Any] = {}
+    with ExitStack() as stack:
+        url = os.environ.get(databases.VARIABLE)
+        server_url = url or stack.enter_context(databases.EmbeddedPostgres.temporary()).dsn
+
+        def get(fill: Callable[[str], object]) -> Any:
+            if fill not in made:
+                opening = databases.Databases.opened(server_url, fill)
+                made[fill] = stack.enter_context(opening)
+            return made[fill]
+
+        yield get
 
 
 @pytest.fixture
-def sereno_database(sereno_databases: Any) -> Iterator[str]:
+def sereno_database(
+    sereno_databases: Callable[[Callable[[str], object]], Any],
+    sereno_template: Callable[[str], object],
+) -> Iterator[str]:
     """Give the URL of a database of this test's own, which has the kernel's tables."""
-    with sereno_databases.new() as database_url:
+    with sereno_databases(sereno_template).new() as database_url:
         yield database_url

@@ -4,13 +4,15 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sereno.engine.job_services import awaited, refuse_in_loop
 from sereno.model.errors import RunError, RunSuperseded
+from sereno.model.fan_out import FanOut
 from sereno.model.message import Message
 from sereno.model.run import SaidMessage
+from sereno.store.fan_outs import FanOutRequest
 from sereno.store.job_pool import JobPool, LentConnection
 from sereno.store.run_request import RunRequest
 
@@ -35,6 +37,21 @@ class Enqueued:
     run_at: datetime | None = None
     priority: int | None = None
     unique_key: str | None = None
+    tags: tuple[str, ...] = ()
+    unique_for: timedelta | None = None
+    unique_by: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FannedOut:
+    """One call of ``run.fan_out``. `params`: of each child."""
+
+    job: str
+    params: list[dict[str, Any]]
+    then: str | None = None
+    then_params: dict[str, Any] = field(default_factory=dict)
+    on_failure: str = "fail"
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -48,6 +65,7 @@ class RecordingServices:
     database_url: str = ""
     its_client: Any = None
     enqueued: list[Enqueued] = field(default_factory=list)
+    fanned_out: list[FannedOut] = field(default_factory=list)
 
     def database(self) -> LentConnection:
         """Lend a connection, which is closed when it is given back."""
@@ -58,10 +76,31 @@ class RecordingServices:
     async def enqueue(self, request: RunRequest) -> int:
         """Keep one request."""
         params = json.loads(request.params)
+        said = (request.run_at, request.priority, request.unique_key)
         self.enqueued.append(
-            Enqueued(request.job, params, request.run_at, request.priority, request.unique_key)
+            Enqueued(
+                request.job, params, *said, request.tags, request.unique_for, request.unique_by
+            )
         )
         return 1_000 + len(self.enqueued)
+
+    async def fan_out(
+        self, request: FanOutRequest, fence: Callable[[Any], Awaitable[None]], connection: Any
+    ) -> FanOut:
+        """Keep one fan-out; what follows it is never queued."""
+        await fence(connection)
+        found = [dict(each) for each in json.loads(request.params)]
+        self.fanned_out.append(
+            FannedOut(
+                job=request.job,
+                params=found,
+                then=request.join_job,
+                then_params=json.loads(request.join_params or "{}"),
+                on_failure=request.on_failure,
+                key=request.key,
+            )
+        )
+        return FanOut(id=len(self.fanned_out), total=len(found), new=True)
 
     def client(self, requested_by: str) -> Any:
         """Return the client that the test has given."""

@@ -13,8 +13,11 @@ The text, in config, database, command line and API alike::
     once 2026-03-01T09:00 Europe/Madrid
     any_of (cron 0 8 * * * UTC) (every 7h)
     except_on (cron 0 8 * * * UTC) 2026-12-25 (cron 0 0 1 1 * UTC) tz=UTC
+    except_on (cron 0 8 * * * Europe/Madrid) calendar=festivos_madrid
+    only_on (cron 0 9 * * * Europe/Madrid) calendar=close_of_books
     within (every 6h) start=2026-01-01T00:00:00Z end=2026-07-01T00:00:00Z
     jitter (cron 0 3 * * * UTC) 10m key=etl_ivr.sync
+    jitter (every 1h) ±30s                      # to both sides
 
 A bare cron expression (``0 8 * * *``, ``@daily Europe/Madrid``) and a bare duration (``6h``) are
 read too, wherever a trigger may stand. Plugins add kinds with `register_kind`.
@@ -23,7 +26,7 @@ read too, wherever a trigger may stand. Plugins add kinds with `register_kind`.
 from sereno.model.duration import format_duration, parse_duration
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.cron import Cron, Fold, Gap, cron
-from sereno.triggers.exclusion import ExceptOn, except_on
+from sereno.triggers.exclusion import ExceptOn, OnlyOn, except_on, only_on
 from sereno.triggers.instant import format_instant, parse_instant
 from sereno.triggers.interval import Every, every
 from sereno.triggers.jitter import Jitter, jitter
@@ -45,6 +48,7 @@ __all__ = [
     "Jitter",
     "KindParser",
     "Once",
+    "OnlyOn",
     "Trigger",
     "Within",
     "any_of",
@@ -57,6 +61,7 @@ __all__ = [
     "kinds",
     "learn_when_asked",
     "once",
+    "only_on",
     "parse",
     "parse_duration",
     "parse_instant",

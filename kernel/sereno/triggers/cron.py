@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sereno.model.call import explained
 from sereno.model.errors import TriggerError
-from sereno.model.zone import find_zone, iana_names
+from sereno.model.zone import default_zone, find_zone, iana_names
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.expression import canonical, is_field
 from sereno.triggers.refusal import refuse_foreign
@@ -113,18 +113,21 @@ class Cron(Trigger):
 
 @explained
 def cron(
-    expression: str, tz: str | ZoneInfo = "UTC", *, gap: Gap = "debian", fold: Fold = "debian"
+    expression: str, tz: str | ZoneInfo | None = None, *, gap: Gap = "debian", fold: Fold = "debian"
 ) -> Cron:
     """Fire when a wall clock in `tz` matches `expression`.
 
-    Five fields, six with the second first, or a macro such as ``@daily``; at most 512 characters.
-    `gap` says what becomes of times that the clock skips: ``run`` them once, when it has jumped, or
-    ``skip`` them. `fold` says which pass of a repeated time counts: ``first``, ``last``, ``both``.
-    ``debian`` is Debian's rule (see the module). Raises TriggerError on what cron cannot mean, and
-    on what would never fire.
+    `tz`: by default that of the settings, `timezone`. Five fields, six with the second first,
+    or a macro such as ``@daily``; at most 512 characters. `gap` says what becomes of times that
+    the clock skips: ``run`` them once, when it has jumped, or ``skip`` them. `fold` says which
+    pass of a repeated time counts: ``first``, ``last``, ``both``. ``debian`` is Debian's rule
+    (see the module). Raises TriggerError on what cron cannot mean, and on what would never
+    fire.
     """
     try:
-        return _declared(canonical(expression), zone_name(tz), gap, fold)
+        return _declared(
+            canonical(expression), zone_name(default_zone() if tz is None else tz), gap, fold
+        )
     except TriggerError:
         _refuse_zone(expression)
         refuse_foreign("cron expression", expression)

@@ -162,6 +162,8 @@ def _spelled_out(text: str) -> str | None:
     for unit, words in _UNITS.items():
         if re.fullmatch(words, match[2], re.I):
             span = f"{match[1] or 1}{unit}"
+            if text == f"every {span}":  # said as it is to be: what is wrong is something else
+                return None
             return f"write 'every {span}', in Python every('{span}')"
     return None
 

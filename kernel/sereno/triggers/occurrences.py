@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 
 from sereno.model.errors import TriggerError
 from sereno.model.ledger import ScheduleVersion
+from sereno.triggers.cron import Cron
 from sereno.triggers.guard import read
 from sereno.triggers.instant import MICROSECOND
+from sereno.triggers.interval import Every
 from sereno.triggers.jitter import jitter
 from sereno.triggers.step_cache import CachedTrigger, kept
 from sereno.triggers.trigger import Trigger
@@ -16,7 +18,14 @@ from sereno.triggers.trigger import Trigger
 def trigger_of(text: str, spread: timedelta | None, name: str) -> Trigger:
     """Return the trigger of one version of the schedule `name`; it remembers its last steps."""
     trigger = read(text, name)
+    if spread is None and isinstance(trigger, Cron | Every):  # of no name: many schedules have it
+        return _shared(trigger)
     return CachedTrigger(trigger if spread is None else jitter(trigger, spread, key=name))
+
+
+@kept(8_192)
+def _shared(trigger: Trigger) -> Trigger:
+    return CachedTrigger(trigger)
 
 
 def next_slot(version: ScheduleVersion, name: str, after: datetime) -> datetime | None:
@@ -71,6 +80,12 @@ def spans(
     A version ends where any later one begins: their instants run backwards when the database's
     clock was set back between two changes.
     """
+    if len(versions) == 1:  # as nearly all have
+        (version,) = versions
+        first = max(after, version.valid_from)
+        if first < until and version.state not in ("orphaned", "removed"):
+            yield version, first, until
+        return
     for n, version in enumerate(versions):
         first = max(after, version.valid_from)
         last = min([until, *(later.valid_from for later in versions[n + 1 :])])

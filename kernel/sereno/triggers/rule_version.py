@@ -2,14 +2,15 @@
 
 import zoneinfo
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
+
+from sereno.model.installed import installed_version
 
 
 @cache
 def rules() -> str:
     """Return the versions on which slots depend, as in ``croniter 7.0.0, time zones 2026.6``."""
-    return f"croniter {version('croniter')}, time zones {_zones()}"
+    return f"croniter {installed_version('croniter')}, time zones {_zones()}"
 
 
 def _zones() -> str:
@@ -23,4 +24,4 @@ def _zones() -> str:
                 continue
         if Path(place, "Europe").is_dir():
             return f"of {place}"
-    return version("tzdata")
+    return installed_version("tzdata")

@@ -91,6 +91,10 @@ class CachedTrigger(Trigger):
         """The trigger's own."""
         return self._trigger.put_off(instant)
 
+    def brought_forward(self, instant: datetime) -> datetime | None:
+        """The trigger's own."""
+        return self._trigger.brought_forward(instant)
+
     @property
     def text(self) -> str:
         """The trigger's own."""

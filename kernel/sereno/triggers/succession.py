@@ -1,18 +1,21 @@
 """Decides from when on a new version of a schedule rules, and what is the first slot that it has.
 
 A slot that jitter has put off is under way: nobody would settle it if the new version, which knows
-nothing of it, ruled at once. So the version before rules on until the last of those.
+nothing of it, ruled at once. So the version before rules on until the last of those. One that
+jitter has had early is over: the version before rules on until it is due, so that the new one does
+not have it again.
 """
 
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 
 import msgspec
 
 from sereno.model.ledger import ScheduleVersion
 from sereno.triggers.instant import MICROSECOND
-from sereno.triggers.occurrences import next_slot, spans, trigger_of
+from sereno.triggers.occurrences import due_slots, next_slot, spans, trigger_of
 from sereno.triggers.step_cache import in_passing
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,12 @@ def succeed(
         following = msgspec.structs.replace(following, valid_from=staying[-1])
     if following.state != "active":
         return following, None
+    early = _early(versions, name, at)
+    if early is not None and early > following.valid_from:
+        following = msgspec.structs.replace(following, valid_from=early)
+        due = (due_slots(v, name, a, b) for v, a, b in spans([*versions, following], at, early))
+        first = next(chain.from_iterable(due), None)
+        return following, first or foreseen(following, name, early)
     return following, staying[0] if staying else foreseen(following, name, at)
 
 
@@ -54,6 +63,17 @@ def _staying(
             return dropped(versions, following, name, following.valid_from)
     except Exception:  # a trigger that cannot tell, as when its plugin is gone, has nothing to come
         return []
+
+
+def _early(versions: Sequence[ScheduleVersion], name: str, at: datetime) -> datetime | None:
+    before = next((v for v, _, _ in spans(versions, at, at + MICROSECOND)), None)
+    if before is None or before.state != "active":
+        return None
+    try:
+        with in_passing():
+            return trigger_of(before.trigger, before.jitter, name).brought_forward(at)
+    except Exception:
+        return None
 
 
 def dropped(

@@ -7,7 +7,7 @@ from sereno.model.errors import TriggerError
 from sereno.model.suggestion import suggestion
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.cron import parse_cron
-from sereno.triggers.exclusion import parse_except_on
+from sereno.triggers.exclusion import parse_except_on, parse_only_on
 from sereno.triggers.expression import is_field
 from sereno.triggers.interval import parse_every
 from sereno.triggers.jitter import parse_jitter
@@ -29,6 +29,7 @@ register_kind("every", parse_every)
 register_kind("once", parse_once)
 register_kind("any_of", parse_any_of)
 register_kind("except_on", parse_except_on)
+register_kind("only_on", parse_only_on)
 register_kind("within", parse_within)
 register_kind("jitter", parse_jitter)
 

@@ -1,9 +1,10 @@
 """What every trigger promises: the first slot after an instant, and a text that says it all."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from sereno.model.calendar import Days
 from sereno.model.errors import TriggerError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +40,20 @@ class Trigger(ABC):
         """Return the slots after `instant` that were due by then, if a jitter had not put them off:
         by the instants at which they were due."""
         return {}
+
+    def brought_forward(self, instant: datetime) -> datetime | None:
+        """Return the instant after `instant` at which the last of those slots is due that a jitter
+        has had earlier, by then; None for none."""
+        return None
+
+    @property
+    def calendars(self) -> tuple[str, ...]:
+        """The calendars that it names, and whose days it does not know yet."""
+        return ()
+
+    def with_days(self, days_of: Callable[[str], Days]) -> "Trigger":
+        """Return this trigger with the days of the calendars that it names in their place."""
+        return self
 
     def slots(self, after: datetime, until: datetime | None = None) -> Iterator[datetime]:
         """Yield the slots in (after, until], in order; for ever if `until` is None."""

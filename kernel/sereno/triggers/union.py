@@ -1,8 +1,10 @@
 """Several triggers as one, each instant once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from sereno.model.calendar import Days
 from sereno.model.call import explained
 from sereno.model.errors import TriggerError
 from sereno.triggers.arguments import Arguments
@@ -30,6 +32,20 @@ class AnyOf(Trigger):
         for trigger in self.triggers:
             found |= trigger.put_off(instant)
         return found
+
+    def brought_forward(self, instant: datetime) -> datetime | None:
+        """The last of the triggers' own."""
+        found = (trigger.brought_forward(instant) for trigger in self.triggers)
+        return max((slot for slot in found if slot is not None), default=None)
+
+    @property
+    def calendars(self) -> tuple[str, ...]:
+        """Those of all triggers."""
+        return tuple(name for trigger in self.triggers for name in trigger.calendars)
+
+    def with_days(self, days_of: Callable[[str], Days]) -> Trigger:
+        """Pass the days on to each trigger."""
+        return any_of(*(trigger.with_days(days_of) for trigger in self.triggers))
 
     @property
     def text(self) -> str:

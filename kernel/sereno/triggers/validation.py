@@ -9,7 +9,10 @@ from sereno.model.bounds import checked_instant, checked_json
 from sereno.model.errors import DeclarationError
 from sereno.model.job import Job
 from sereno.model.schedule_spec import ScheduleSpec
+from sereno.triggers.calendars import Calendars, with_days
+from sereno.triggers.density import check_min_interval
 from sereno.triggers.occurrences import next_slot
+from sereno.triggers.resolution import foretold
 from sereno.triggers.text import parse
 
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
@@ -28,12 +31,13 @@ def check_name(name: str, job: Job) -> None:
 
 
 def fitting(
-    declared: ScheduleSpec, job: Job, name: str, now: datetime
+    declared: ScheduleSpec, job: Job, name: str, now: datetime, calendars: Calendars | None = None
 ) -> tuple[ScheduleSpec, datetime]:
     """Return `declared` with trigger, params and policies as they are kept, and its first slot
     after `now`.
 
-    Raises DeclarationError, TriggerError, ParamsError on what does not fit `job`, or never fires.
+    `calendars`: the days of those that its trigger may name. Raises DeclarationError, TriggerError,
+    ParamsError on what does not fit `job`, or never fires.
     """
     subject = f"schedule '{name}'"
     start, end = declared.starts_at, declared.ends_at
@@ -52,7 +56,10 @@ def fitting(
         policies=job.checked_policies(declared.policies, subject),
     )
     job.check_concurrency_key(found.params, found.policies, subject)
-    first = next_slot(found.as_version(1, now, "active"), name, now)
+    plain = msgspec.structs.replace(found, trigger=with_days(found.trigger, calendars or {}))
+    version = foretold(plain, name, now)
+    check_min_interval(version, name, job.policies.min_interval, now)
+    first = next_slot(version, name, now)
     if first is None:
         within = " within its window" if start or end else ""
         raise DeclarationError(

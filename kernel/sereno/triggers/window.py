@@ -1,11 +1,14 @@
 """A trigger that is heard only from one instant on, or only until another."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from sereno.model.calendar import Days
 from sereno.model.call import explained
 from sereno.model.errors import TriggerError
+from sereno.model.zone import default_zone
 from sereno.triggers.arguments import Arguments
 from sereno.triggers.instant import MICROSECOND, format_instant, parse_instant
 from sereno.triggers.trigger import EPOCH, Trigger, in_utc, require_trigger
@@ -35,6 +38,19 @@ class Within(Trigger):
             for due, slot in self.trigger.put_off(instant).items()
             if (self.start is None or slot >= self.start) and (self.end is None or slot < self.end)
         }
+
+    def brought_forward(self, instant: datetime) -> datetime | None:
+        """The trigger's own."""
+        return self.trigger.brought_forward(instant)
+
+    @property
+    def calendars(self) -> tuple[str, ...]:
+        """Those of the trigger."""
+        return self.trigger.calendars
+
+    def with_days(self, days_of: Callable[[str], Days]) -> Trigger:
+        """Pass the days on to the trigger."""
+        return replace(self, trigger=self.trigger.with_days(days_of))
 
     @property
     def text(self) -> str:
@@ -69,14 +85,15 @@ def within(
     require_trigger("within", trigger)
     if start is None and end is None:
         raise TriggerError("trigger 'within': it has no bounds; give it start, end, or both")
-    name = zone_name(tz or trigger.zone or "UTC")
+    name = zone_name(tz or trigger.zone or default_zone())
     first = None if start is None else parse_instant(start, name)
     last = None if end is None else parse_instant(end, name)
     if first is not None and last is not None and first >= last:
         bounds = f"start {format_instant(first)} is not before end {format_instant(last)}"
         raise TriggerError(f"trigger 'within': {bounds}")
     found = Within(trigger, first, last)
-    if found.next_after(EPOCH if first is None else first - MICROSECOND) is None:
+    begin = EPOCH if first is None else first - MICROSECOND
+    if not found.calendars and found.next_after(begin) is None:
         raise TriggerError(f"trigger {found.text!r:.200}: its window holds no slot")
     return found
 

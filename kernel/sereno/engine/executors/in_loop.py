@@ -3,7 +3,8 @@
 from typing import Any
 
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import Executor, make_sure
+from sereno.engine.executors.executor import make_sure
+from sereno.model.executor import Executor
 from sereno.model.job import Job
 from sereno.model.policies import Policies
 

@@ -6,9 +6,10 @@ import threading
 from typing import Any
 
 from sereno.engine.context import RunContext
-from sereno.engine.executors.executor import Executor, make_sure
+from sereno.engine.executors.executor import make_sure
 from sereno.engine.forks import end_if_forked
 from sereno.engine.result import encode_result
+from sereno.model.executor import Executor
 from sereno.model.job import Job
 from sereno.model.policies import Policies
 
@@ -43,7 +44,9 @@ class InThread(Executor):
             result, error = None, None
             try:
                 make_sure(context)
-                result = encode_result(job.function(context))  # a large one would hold the loop up
+                result = job.function(context)
+                # Here, as a large one would hold the loop up; or not at all.
+                result = encode_result(result) if policies.keep_result else None
             except BaseException as raised:
                 error = raised
             end_if_forked(error)

@@ -15,7 +15,10 @@ from sereno.store.run_request import RunRequest
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The child's work. `path`: the parent's ``sys.path``. `now`: the database's time. `tracing`:
-    None where nobody traces."""
+    None where nobody traces. `silence`: seconds without a word of the parent after which it is
+    frozen, and its runs are another's soon. `warm`: the child may be given another attempt after
+    this one. `log_level`: of all loggers, `job_level`: of those of jobs, which an application that
+    has a node in its process does not decide."""
 
     path: list[str]
     module: str
@@ -38,12 +41,20 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     memory_limit_mb: int | None
     retry: Retry
     log_level: int
+    job_level: int
+    keep_result: bool = True
+    silence: float | None = None
+    warm: bool = False
     traceparent: str | None = None
     tracing: TracingSettings | None = None
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """The run is to stop."""
+
+
+class Alive(msgspec.Struct, frozen=True, tag=True):
+    """The parent is there."""
 
 
 class Progressed(msgspec.Struct, frozen=True, tag=True):
@@ -106,28 +117,32 @@ class EnqueuedRun(msgspec.Struct, frozen=True, tag=True):
 
 
 class Returned(msgspec.Struct, frozen=True, tag=True):
-    """The function returned."""
+    """The function returned. `spent`: what it left behind wants a process of its own."""
 
     result: Encoded
+    spent: bool = True
 
 
 class Raised(msgspec.Struct, frozen=True, tag=True):
     """The function raised. `kind`: ``error``, ``final``, ``cancelled``, ``superseded`` or
     ``snoozed``; then `sentence` is its reason, and `delay` or `until` says for how
-    long."""
+    long. `spent`: as of `Returned`."""
 
     sentence: str
     traceback: str
     kind: str = "error"
     delay: timedelta | None = None
     until: datetime | None = None
+    spent: bool = True
 
 
-Order = Start | Stop | Flushed | EnqueuedRun
+Order = Start | Stop | Alive | Flushed | EnqueuedRun
 Words = Progressed | Checkpointed | Notified | Warned
 Report = Words | Logged | Flush | Enqueue | Returned | Raised
 
-_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Start | Stop | Flushed | EnqueuedRun)
+_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(
+    Start | Stop | Alive | Flushed | EnqueuedRun
+)
 _reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(
     Words | Logged | Flush | Enqueue | Returned | Raised
 )

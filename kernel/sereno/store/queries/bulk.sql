@@ -63,15 +63,19 @@ SELECT count(*) AS changed FROM (SELECT id FROM ended UNION SELECT run_id FROM a
 WITH old AS MATERIALIZED (
     SELECT r.* FROM sereno.run r
      WHERE r.id = ANY ($1::bigint[]) AND r.state NOT IN ('queued', 'running') AND r.finished_at < $4
+       AND r.place_id IS DISTINCT FROM '*'   -- its parts are, each at its place
 ), fit AS MATERIALIZED (
     SELECT o.id, sereno.bulk_repeatable(o.id, o.job, o.params) AS checked FROM old o
 ), again AS (
     INSERT INTO sereno.run (job, cause, schedule_id, slot, priority, params, policies, concurrency_key, upstream, requested_by,
-                            trace_context, repeats)
+                            trace_context, repeats, tags, alone, backfill, only_at)
     SELECT o.job, 'retry', o.schedule_id, o.slot, o.priority, o.params, o.policies, o.concurrency_key, o.upstream,
-           $2::text || ', run ' || o.id || ' again, ' || $3::text, o.trace_context, o.id
+           $2::text || ', run ' || o.id || ' again, ' || $3::text, o.trace_context, o.id, o.tags, o.alone, o.backfill,
+           coalesce(o.place_id, o.only_at)
       FROM old o JOIN fit f ON f.id = o.id WHERE f.checked ORDER BY o.id
-    RETURNING id
+    RETURNING id, tags
+), tagged AS (
+    INSERT INTO sereno.run_tag (tag, run_id) SELECT u.tag, a.id FROM again a, unnest(a.tags) AS u (tag)
 )
 SELECT count(*) AS changed FROM again, pg_notify('sereno', 'run');
 

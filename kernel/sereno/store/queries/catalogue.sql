@@ -15,15 +15,21 @@ SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE;
 
 -- name: jobs_register
 -- $1 names, $2 plugins, $3 descriptions, $4 policies, $5 after (JSON lists), $6 params, $7 overdue_after, $8 severities,
--- $9 names of secret params (JSON lists)
-INSERT INTO sereno.job AS j (name, plugin, description, policies, after, params, overdue_after, severity, secrets)
+-- $9 names of secret params (JSON lists), $10 titles, $11 owners, $12 runbooks, $13 tags (JSON lists), $14 where the params of a
+-- chained run come from
+INSERT INTO sereno.job AS j (name, plugin, description, policies, after, params, overdue_after, severity, secrets,
+                             title, owner, runbook, tags, params_from)
 SELECT n, p, d, pol, ARRAY(SELECT jsonb_array_elements_text(a)), par, o, s,
-       nullif(ARRAY(SELECT jsonb_array_elements_text(sec)), '{}')
+       nullif(ARRAY(SELECT jsonb_array_elements_text(sec)), '{}'), tit, own, rb,
+       nullif(ARRAY(SELECT jsonb_array_elements_text(tag)), '{}'), source
   FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::interval[], $8::text[],
-              $9::jsonb[]) AS u(n, p, d, pol, a, par, o, s, sec)
+              $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::jsonb[])
+       AS u(n, p, d, pol, a, par, o, s, sec, tit, own, rb, tag, source)
 ON CONFLICT (name) DO UPDATE SET plugin = excluded.plugin, description = excluded.description,
     policies = excluded.policies, after = excluded.after, params = excluded.params,
     overdue_after = excluded.overdue_after, severity = excluded.severity, secrets = excluded.secrets, present = true,
+    title = excluded.title, owner = excluded.owner, runbook = excluded.runbook, tags = excluded.tags,
+    params_from = excluded.params_from,
     registered_at = CASE WHEN j.present THEN j.registered_at ELSE clock_timestamp() END;
 
 -- name: job_stats_create
@@ -128,6 +134,12 @@ SELECT coalesce(j.plugin, split_part(s.job, '.', 1)) AS plugin, count(*) AS coun
   FROM sereno.schedule s LEFT JOIN sereno.job j ON j.name = s.job
  WHERE s.state = 'orphaned' AND s.job <> ALL($1::text[]) GROUP BY 1 ORDER BY 1;
 
+-- name: runs_orphaned
+-- $1 jobs that are declared here. Queued runs of other jobs, 10,000 at most, by job and the plugin that declared it last.
+SELECT r.job, coalesce(j.plugin, split_part(r.job, '.', 1)) AS plugin, count(*) AS count
+  FROM (SELECT job FROM sereno.run WHERE state = 'queued' AND job <> ALL($1::text[]) LIMIT 10000) r
+  LEFT JOIN sereno.job j ON j.name = r.job GROUP BY 1, 2 ORDER BY 1;
+
 -- name: schedules_of_users
 -- $1 schedules. Those of users, locked.
 SELECT s.id, s.name, s.job, s.origin, s.declared, s.overrides, s.state, s.version, s.paused_until,
@@ -143,11 +155,23 @@ SELECT name FROM sereno.schedule WHERE name = ANY($1::text[]) AND origin = 'user
 SELECT clock_timestamp();
 
 -- name: schedule_like
--- $1 a name that is not known. The nearest that is.
+-- $1 a name that is not known. The nearest that is: whose beginning and end are most like its own.
 SELECT name FROM (SELECT name FROM sereno.schedule WHERE state <> 'removed'
                   UNION SELECT name FROM sereno.job WHERE present) n
+       CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE left(name, i) = left($1, i))
+                                + count(*) FILTER (WHERE right(name, i) = right($1, i)) AS alike
+                             FROM generate_series(1, least(length(name), length($1), 100)) i) a
  WHERE split_part(name, '.', 1) = split_part($1, '.', 1) OR name LIKE '%' || $1 || '%' OR $1 LIKE '%' || name || '%'
- ORDER BY abs(length(name) - length($1)), name LIMIT 1;
+ ORDER BY a.alike - abs(length(name) - length($1)) DESC, name LIMIT 1;
+
+-- name: slot_last
+-- $1 schedule. Its last slot that has a row.
+SELECT slot, verdict, reason, run_id FROM sereno.slot WHERE schedule_id = $1 ORDER BY slot DESC LIMIT 1;
+
+-- name: one_offs_over
+-- One-offs whose slot is settled, and that are not ended yet.
+SELECT s.name FROM sereno.schedule s JOIN sereno.watermark w ON w.schedule_id = s.id
+ WHERE (s.declared ? 'one_off' OR s.overrides ? 'one_off') AND s.state = 'active' AND w.wake_at IS NULL;
 
 -- name: paused_since
 -- $1 schedule. When the pause that is going on began.
@@ -159,10 +183,18 @@ SELECT valid_from FROM sereno.schedule_version v
 
 -- name: runs_replay
 -- $1 job, $2 schedule, $3 slots, $4 params, $5 policies, $6 by, $7 priority, $8 concurrency key, null: one after another.
--- Runs on a person's word for slots that were skipped.
-INSERT INTO sereno.run (job, cause, schedule_id, slot, priority, params, policies, requested_by, concurrency_key)
-SELECT $1, 'person', $2, slot, $7::smallint, $4, $5, $6, coalesce($8, 'schedule ' || $2::bigint)
-  FROM unnest($3::timestamptz[]) AS slot JOIN sereno.job j ON j.name = $1 ORDER BY slot
+-- Runs on a person's word for slots that were skipped, and that no back-fill has filled meanwhile.
+WITH filled AS (
+    INSERT INTO sereno.backfilled (schedule_id, slot, run_id)
+    SELECT $2, x.slot, nextval('sereno.run_id_seq')
+      FROM (SELECT slot FROM unnest($3::timestamptz[]) AS slot JOIN sereno.job j ON j.name = $1 ORDER BY slot) AS x
+    ON CONFLICT DO NOTHING
+    RETURNING slot, run_id
+)
+INSERT INTO sereno.run (id, job, cause, schedule_id, slot, priority, params, policies, requested_by, concurrency_key)
+       OVERRIDING SYSTEM VALUE
+SELECT run_id, $1, 'person', $2, slot, $7::smallint, $4, $5, $6, coalesce($8, 'schedule ' || $2::bigint)
+  FROM filled ORDER BY run_id
 RETURNING id;
 
 -- name: job_policies

@@ -99,13 +99,13 @@ SELECT pg_advisory_unlock($3::int, $4::int), pg_notify($5, 'handover') FROM (SEL
 
 -- name: node_join
 -- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 the newest migration that its code knows, $7 those of plugins
--- by schema, $8 the key that it had, null: none. Returns its key; no row when it is another node's, as after commits
--- were lost, or a sequence was.
+-- by schema, $8 its cluster, $9 the key that it had, null: none. Returns its key; no row when it is another node's, as
+-- after commits were lost, or a sequence was.
 WITH again AS (
     UPDATE sereno.node SET seen_at = clock_timestamp(), left_at = NULL WHERE id = $1 RETURNING key
 ), fresh AS (
-    INSERT INTO sereno.node (id, label, pid, version, http, migration, plugin_migrations, key) OVERRIDING SYSTEM VALUE
-    SELECT $1, $2, $3, $4, $5, $6, $7, coalesce($8::integer, nextval('sereno.node_key_seq'))
+    INSERT INTO sereno.node (id, label, pid, version, http, migration, plugin_migrations, cluster, key) OVERRIDING SYSTEM VALUE
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, coalesce($9::integer, nextval('sereno.node_key_seq'))
      WHERE NOT EXISTS (SELECT 1 FROM again)
     ON CONFLICT DO NOTHING RETURNING key
 )
@@ -113,26 +113,63 @@ SELECT key FROM again UNION ALL SELECT key FROM fresh;
 
 -- name: node_seen
 -- $1 id, $2 label, $3 pid, $4 version, $5 http address, $6 the newest migration that its code knows, $7 those of plugins
--- by schema, $8 key. One that slept for so long that its row was pruned has the same again.
-INSERT INTO sereno.node (id, label, pid, version, http, migration, plugin_migrations, key) OVERRIDING SYSTEM VALUE
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
+-- by schema, $8 its cluster, $9 key, $10 seconds by which its clock is ahead. One that slept for so long that its row was pruned
+-- has the same again.
+INSERT INTO sereno.node (id, label, pid, version, http, migration, plugin_migrations, cluster, key, clock_offset)
+OVERRIDING SYSTEM VALUE
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), clock_offset = $10;
 
 -- name: node_leave
 -- $1 id
 UPDATE sereno.node SET left_at = clock_timestamp(), seen_at = clock_timestamp() WHERE id = $1;
 
+-- name: node_offer
+-- $1 id, $2 places by executor, $3 labels, $4 a digest of each job that it declares, $5 its host, $6 the host's name. What a
+-- node can be handed; the leader reads it at once.
+UPDATE sereno.node SET places = $2, labels = $3, declared = $4, host = $5, host_name = $6 WHERE id = $1
+RETURNING pg_notify('sereno', 'nodes')::text;
+
+-- name: node_withdraw
+-- $1 id, $2 our name of a node's channel. It is to be handed nothing more, and what it was and has not begun is given back;
+-- the leader is told.
+WITH none AS (
+    UPDATE sereno.node SET places = NULL WHERE id = $1 AND places IS NOT NULL RETURNING id
+), back AS (
+    UPDATE sereno.run SET node = NULL WHERE node = $1 AND state = 'queued' RETURNING id
+)
+SELECT count(pg_notify($2::text || l.node, 'left ' || none.id)) FROM sereno.leadership l, none, (SELECT count(*) FROM back) AS b
+ WHERE l.node IS NOT NULL;
+
+-- name: nodes_offering
+-- $1 class, $2 the leader, $3 nodes whose declarations it has read. The other nodes that are there and offer places, but those
+-- that people have drained.
+SELECT n.id, n.label, n.places, n.labels, n.host, n.host_name,
+       CASE WHEN n.id <> ALL($3::uuid[]) THEN n.declared END AS declared
+  FROM sereno.node n
+ WHERE n.id <> $2 AND n.places IS NOT NULL AND n.left_at IS NULL AND n.seen_at > clock_timestamp() - interval '1 minute'
+   AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
+                  AND l.objsubid = 2 AND l.granted
+                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+   AND NOT coalesce((SELECT o.verb = 'drain' FROM sereno.node_order o WHERE o.node = n.id AND o.verb <> 'lead'
+                      ORDER BY o.id DESC LIMIT 1), false)
+ ORDER BY n.started_at, n.id;
+
 -- name: nodes_present
 -- $1 class. Nodes that were seen within the last day; `present`: their presence lock is held, by a session of their name
 -- or while they have been seen within a minute.
-SELECT n.id, n.label, n.pid, n.version, n.http, n.started_at, n.seen_at, n.left_at,
+SELECT n.id, n.label, n.pid, n.version, n.http, n.started_at, n.seen_at, n.left_at, n.places, n.labels,
+       n.host, n.host_name, n.clock_offset,
        EXISTS (SELECT 1 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
                 WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
                   AND l.objsubid = 2 AND l.granted
                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                   AND (a.application_name = 'sereno ' || n.id
                        OR n.seen_at > clock_timestamp() - interval '1 minute')) AS present,
-       (SELECT count(*) FROM sereno.run r WHERE r.node = n.id AND r.state = 'running') AS running
+       (SELECT count(*) FROM sereno.run r WHERE r.node = n.id AND r.state = 'running') AS running,
+       coalesce((SELECT o.verb = 'drain' FROM sereno.node_order o WHERE o.node = n.id AND o.verb <> 'lead'
+                  ORDER BY o.id DESC LIMIT 1), false) AS draining,
+       (SELECT count(*) FROM sereno.run r WHERE r.node = n.id AND r.state = 'queued') AS handed
   FROM sereno.node n WHERE n.seen_at > clock_timestamp() - interval '1 day'
  ORDER BY n.started_at;
 

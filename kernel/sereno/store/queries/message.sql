@@ -1,4 +1,4 @@
--- Messages of jobs: kept with their run's ownership, routed once, and what carries them finds them whole.
+-- Messages of jobs: kept with their run's ownership, for who carries them; where nobody does, they stay.
 
 -- name: message_write
 -- $1 node, $2 run, $3 attempt, $4 token of the attempt, $5 token of the message, $6 severity, $7 message, attachments: $8
@@ -16,37 +16,18 @@ INSERT INTO sereno.message_attachment (message_id, position, name, media_type, d
 SELECT s.id, u.position, u.name, u.media_type, u.data
   FROM said s, unnest($8::text[], $9::text[], $10::bytea[]) WITH ORDINALITY AS u(name, media_type, data, position);
 
--- name: messages_to_route
--- $1 at most. What nobody has given to its carriers yet; locked for who does.
-SELECT id, token, run_id, job, severity, message, said_at
-  FROM sereno.message WHERE routed_at IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED;
-
--- name: message_route
--- $1 id, $2 node, carriers: $3 names, $4 due at (null: now)
-WITH routed AS (
-    UPDATE sereno.message SET routed_at = clock_timestamp(), carriers = cardinality($3::text[])
-     WHERE id = $1 RETURNING *
-)
-INSERT INTO sereno.notification (key, notifier, kind, severity, job, open, message, state, due_at, raised_by, message_id,
-                                 token)
-SELECT 'message ' || r.token, u.notifier, 'message', r.severity, r.job, false,
-       r.message || jsonb_build_object('at', r.said_at, 'facts', jsonb_build_object('run', r.run_id)), 'queued',
-       coalesce(u.due_at, clock_timestamp()), $2::uuid, r.id, r.token
-  FROM routed r, unnest($3::text[], $4::timestamptz[]) AS u(notifier, due_at);
-
--- name: message_attachments
--- $1 message
-SELECT name, media_type, data FROM sereno.message_attachment WHERE message_id = $1 ORDER BY position;
+-- name: messages_keep
+-- $1 at most. Keep what nobody has given to anybody: no plugin carries it, and none will. Returns a row for each.
+UPDATE sereno.message SET routed_at = clock_timestamp(), carriers = 0
+ WHERE id IN (SELECT id FROM sereno.message WHERE routed_at IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING id, job;
 
 -- name: messages_unheard
 -- How many messages were kept that nobody carries, and when the newest was said.
 SELECT count(*) AS messages, max(said_at) AS newest FROM sereno.message WHERE routed_at IS NOT NULL AND carriers = 0;
 
 -- name: message_prune
--- $1 interval, $2 at most. Forget what was said longer ago and is over for all that carry it.
+-- $1 interval, $2 at most. Forget what was said longer ago, where nobody carries messages.
 DELETE FROM sereno.message WHERE id IN (
-    SELECT m.id FROM sereno.message m
-     WHERE m.said_at < clock_timestamp() - $1::interval AND m.routed_at IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM sereno.notification n
-                        WHERE n.message_id = m.id AND n.state = 'queued' AND n.due_at >= clock_timestamp() - $1::interval)
-     ORDER BY m.said_at LIMIT $2);
+    SELECT id FROM sereno.message
+     WHERE said_at < clock_timestamp() - $1::interval AND routed_at IS NOT NULL ORDER BY said_at LIMIT $2);

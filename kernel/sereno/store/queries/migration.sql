@@ -23,6 +23,9 @@ SELECT EXISTS (SELECT 1 FROM pg_namespace n WHERE n.nspname = 'sereno') AS schem
        EXISTS (SELECT 1 FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
                 WHERE n.nspname = 'sereno' AND c.relname = 'migration') AS listed;
 
+-- name: schema_owner
+SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'sereno';
+
 -- name: migration_schema
 CREATE SCHEMA sereno;
 
@@ -96,6 +99,25 @@ SELECT s.name, s.plugin, s.fault, s.fault_at, n.oid IS NOT NULL AS there,
                 '{}') AS migrations
   FROM sereno.plugin_schema s LEFT JOIN pg_namespace n ON n.nspname = s.name
  WHERE n.oid IS NOT NULL OR s.fault IS NOT NULL ORDER BY s.name;
+
+-- name: own_place
+-- $1 schema. Whether it is there, and whether it has a list of its own; from the catalogue, as above.
+SELECT EXISTS (SELECT 1 FROM pg_namespace n WHERE n.nspname = $1) AS there,
+       EXISTS (SELECT 1 FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
+                WHERE n.nspname = $1 AND c.relname = 'sereno_migration') AS listed;
+
+-- name: own_list_make
+-- $1 schema. The statement that makes its list.
+SELECT format('CREATE TABLE %I.sereno_migration (number integer PRIMARY KEY, name text NOT NULL, '
+              'checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())', $1::text);
+
+-- name: own_list_read
+-- $1 schema. The statement that reads its list.
+SELECT format('SELECT number, name, checksum FROM %I.sereno_migration ORDER BY number', $1::text);
+
+-- name: own_list_add
+-- $1 schema. The statement that lists a migration: its number, name and checksum.
+SELECT format('INSERT INTO %I.sereno_migration (number, name, checksum) VALUES ($1, $2, $3)', $1::text);
 
 -- name: nodes_closed
 -- Until the end of the transaction no node joins.

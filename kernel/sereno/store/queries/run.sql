@@ -1,26 +1,102 @@
 -- name: enqueue
--- $1 job, $2 params, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 cause, $8 trace_context
-SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8);
+-- $1 job, $2 params, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 cause, $8 trace_context, $9 start_by
+SELECT sereno.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: request_within
+-- $1 job, $2 params as text, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 cause, $8 trace_context, $9
+-- start_by, $10 unique_for, $11 unique_by. How the run stands, or the one that holds its key, as JSON.
+SELECT row_to_json(r)::text
+  FROM sereno.request($1::text, $2::text::jsonb, $3::timestamptz, $4::integer, $5::text, $6::text, $7::text, $8::text,
+                      $9::interval, $10::interval, $11::text[]) AS r;
+
+-- name: request_many_within
+-- $1 job, $2 a JSON array of params as text, $3 run_at, $4 priority, $5 requested_by, $6 cause, $7 trace_context, $8
+-- start_by, $9 unique_for, $10 unique_by, $11 unique_keys. As `request_within`, in the order of the params.
+SELECT row_to_json(r)::text
+  FROM sereno.request_many($1::text, ARRAY(SELECT e.value FROM jsonb_array_elements($2::text::jsonb)
+                                                               WITH ORDINALITY AS e (value, n) ORDER BY e.n),
+                           $3::timestamptz, $4::integer, $5::text, $6::text, $7::text, $8::interval,
+                           $9::interval, $10::text[], $11::text[]) AS r;
 
 -- name: enqueue_within
 -- $1 job, $2 params as text, $3 run_at, $4 else how long from now, $5 priority, $6 unique_key, $7 requested_by, $8 cause,
--- $9 trace_context. Each with its type: a caller's own connection knows none.
+-- $9 trace_context, $10 start_by, $11 unique_for, $12 unique_by. Each with its type: a caller's own connection knows none.
 SELECT sereno.enqueue($1::text, $2::text::jsonb, coalesce($3::timestamptz, clock_timestamp() + $4::interval), $5::integer,
-                      $6::text, $7::text, $8::text, $9::text);
+                      $6::text, $7::text, $8::text, $9::text, $10::interval, $11::interval, $12::text[]);
+
+-- name: enqueue_alone_within
+-- As enqueue_tagged_within, and what is chained after the run does not follow.
+SELECT sereno.alone(sereno.tag(
+                    sereno.enqueue($1::text, $2::text::jsonb, coalesce($3::timestamptz, clock_timestamp() + $4::interval),
+                                   $5::integer, $6::text, $7::text, $8::text, $9::text, $10::interval, $11::interval,
+                                   $12::text[]),
+                    ARRAY(SELECT jsonb_array_elements_text($13::text::jsonb))));
+
+-- name: enqueue_at_within
+-- As enqueue_tagged_within, and a job that works at each host or node does at $14 alone.
+SELECT sereno.at_place(sereno.tag(
+                    sereno.enqueue($1::text, $2::text::jsonb, coalesce($3::timestamptz, clock_timestamp() + $4::interval),
+                                   $5::integer, $6::text, $7::text, $8::text, $9::text, $10::interval, $11::interval,
+                                   $12::text[]),
+                    ARRAY(SELECT jsonb_array_elements_text($13::text::jsonb))), $14::text);
+
+-- name: enqueue_alone_at_within
+-- As enqueue_alone_within, and a job that works at each host or node does at $14 alone.
+SELECT sereno.at_place(sereno.alone(sereno.tag(
+                    sereno.enqueue($1::text, $2::text::jsonb, coalesce($3::timestamptz, clock_timestamp() + $4::interval),
+                                   $5::integer, $6::text, $7::text, $8::text, $9::text, $10::interval, $11::interval,
+                                   $12::text[]),
+                    ARRAY(SELECT jsonb_array_elements_text($13::text::jsonb)))), $14::text);
+
+-- name: run_alone
+-- $1 run, in the transaction that queues it. What is chained after it does not follow.
+SELECT sereno.alone($1);
+
+-- name: run_at_place
+-- $1 run, in the transaction that queues it, $2 a host or node. It has a part there alone.
+SELECT sereno.at_place($1, $2);
 
 -- name: enqueue_many_within
 -- $1 job, $2 a JSON array of params as text, $3 run_at, $4 else how long from now, $5 priority, $6 requested_by, $7 cause,
--- $8 trace_context. The runs' ids, in that order.
+-- $8 trace_context, $9 start_by, $10 unique_for, $11 unique_by, $12 unique_keys. The runs' ids, in that order.
 SELECT sereno.enqueue_many($1::text, ARRAY(SELECT e.value FROM jsonb_array_elements($2::text::jsonb)
                                                                WITH ORDINALITY AS e (value, n) ORDER BY e.n),
                            coalesce($3::timestamptz, clock_timestamp() + $4::interval), $5::integer, $6::text, $7::text,
-                           $8::text);
+                           $8::text, $9::interval, $10::interval, $11::text[], $12::text[]);
 
 -- name: enqueue_as_role
--- $1 job, $2 params as text, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 trace_context. By a connection of
--- somebody else's making, whatever its codecs and its role: one that may not say who asked is recorded as itself.
+-- $1 job, $2 params as text, $3 run_at, $4 priority, $5 unique_key, $6 requested_by, $7 trace_context, $8 start_by, $9
+-- unique_for, $10 unique_by. By a connection of somebody else's making, whatever its codecs and its role: one that may not say who asked
+-- is recorded as itself.
 SELECT sereno.enqueue($1::text, $2::text::jsonb, $3::timestamptz, $4::integer, $5::text,
-                      CASE WHEN has_table_privilege('sereno.run', 'INSERT') THEN $6::text END, 'program', $7::text);
+                      CASE WHEN has_table_privilege('sereno.run', 'INSERT') THEN $6::text END, 'program', $7::text,
+                      $8::interval, $9::interval, $10::text[]);
+
+-- name: run_tag
+-- $1 run that was queued by this transaction, $2 tags
+SELECT sereno.tag($1, $2);
+
+-- name: enqueue_tagged_within
+-- As enqueue_within, with $13 a JSON array of tags as text.
+SELECT sereno.tag(sereno.enqueue($1::text, $2::text::jsonb, coalesce($3::timestamptz, clock_timestamp() + $4::interval),
+                                 $5::integer, $6::text, $7::text, $8::text, $9::text, $10::interval, $11::interval, $12::text[]),
+                  ARRAY(SELECT jsonb_array_elements_text($13::text::jsonb)));
+
+-- name: enqueue_many_tagged_within
+-- As enqueue_many_within, with $13 a JSON array of tags as text, of each of them.
+SELECT sereno.tag(e.run, ARRAY(SELECT jsonb_array_elements_text($13::text::jsonb)))
+  FROM sereno.enqueue_many($1::text, ARRAY(SELECT e.value FROM jsonb_array_elements($2::text::jsonb)
+                                                               WITH ORDINALITY AS e (value, n) ORDER BY e.n),
+                           coalesce($3::timestamptz, clock_timestamp() + $4::interval), $5::integer, $6::text, $7::text,
+                           $8::text, $9::interval, $10::interval, $11::text[], $12::text[])
+       WITH ORDINALITY AS e (run, n) ORDER BY e.n;
+
+-- name: enqueue_tagged_as_role
+-- As enqueue_as_role, with $11 a JSON array of tags as text.
+SELECT sereno.tag(sereno.enqueue($1::text, $2::text::jsonb, $3::timestamptz, $4::integer, $5::text,
+                      CASE WHEN has_table_privilege('sereno.run', 'INSERT') THEN $6::text END, 'program', $7::text,
+                      $8::interval, $9::interval, $10::text[]),
+                  ARRAY(SELECT jsonb_array_elements_text($11::text::jsonb)));
 
 -- name: run_emptied
 -- $1 run. The params that ended with it, where its job has secret ones; no row when there is no such run.
@@ -37,34 +113,107 @@ SELECT sereno.check_params(sereno.known_job(r.job), ARRAY[r.params || $2::jsonb]
 -- (Not its unique_key: who repeats it asks for another.)
 WITH again AS (
     INSERT INTO sereno.run (job, cause, schedule_id, slot, priority, params, policies, concurrency_key, upstream, requested_by,
-                            trace_context, repeats)
+                            trace_context, repeats, tags, alone, backfill, only_at)
     SELECT r.job, 'retry', r.schedule_id, r.slot, r.priority, r.params || $3::jsonb, r.policies, r.concurrency_key, r.upstream, $2,
-           r.trace_context, r.id FROM sereno.run r WHERE r.id = $1
-    RETURNING id
+           r.trace_context, r.id, r.tags, r.alone, r.backfill, CASE WHEN r.part_of IS NULL THEN r.only_at ELSE r.place_id END
+      FROM sereno.run r WHERE r.id = $1
+    RETURNING id, tags
+), tagged AS (
+    INSERT INTO sereno.run_tag (tag, run_id) SELECT u.tag, a.id FROM again a, unnest(a.tags) AS u (tag)
 )
 SELECT id FROM again, pg_notify('sereno', 'run');
 
--- name: run_requested
--- $1 run, in the transaction that asked for it. `new`: it was queued by this transaction, and did not wait or run before.
-SELECT state, run_at, xmin = pg_current_xact_id()::xid AS new FROM sereno.run WHERE id = $1;
-
 -- name: queue_ready
--- $1 at most, $2 jobs of which one more may start, $3 concurrency keys in use, $4 schedules of which none may start.
--- Runs whose instant has come, in the order in which they start.
-SELECT id, job, schedule_id, concurrency_key, policies, start_by FROM sereno.run
- WHERE state = 'queued' AND run_at <= clock_timestamp() AND job = ANY($2::text[])
+-- $1 at most, $2 jobs of which one more may start, $3 schedules of which none may start.
+-- Runs without a concurrency key whose instant has come, in the order in which they start; what a node was handed (`node`)
+-- no longer waits for a place, here and below. (One of a back-fill counts for its
+-- job and key, and not for its schedule: what is on time waits for it where it must, and is not skipped for it.)
+SELECT id, job, CASE WHEN backfill IS NULL THEN schedule_id END AS schedule_id, concurrency_key, policies, start_by, priority
+  FROM sereno.run
+ WHERE state = 'queued' AND concurrency_key IS NULL AND run_at <= clock_timestamp() AND job = ANY($2::text[])
+   AND node IS NULL
    AND (start_by IS NULL OR start_by >= clock_timestamp() OR attempt > 0)
-   AND (concurrency_key IS NULL OR concurrency_key <> ALL($3::text[]))
-   AND (schedule_id IS NULL OR schedule_id <> ALL($4::bigint[]))
+   AND (schedule_id IS NULL OR schedule_id <> ALL($3::bigint[]))
  ORDER BY priority DESC, run_at, id LIMIT $1;
 
+-- name: queue_ready_keyed
+-- $1 at most, $2 jobs of which one more may start, $3 concurrency keys that have no place, $4 schedules of which none may
+-- start, $5 priorities, $6 of each the turn that was last, $7 runs of one turn at most. Runs with a key whose instant has
+-- come: of the highest priority one of each turn, then the second of each; then of the next.
+-- A turn is all that waits with one priority, job and key, and has a number, by which `run_turn` orders them. The walk goes
+-- from one to the next by a step down the index, from below the one that was last round to it again, whatever waits behind
+-- each, and ends when as many turns are found as runs are asked for. `here` false: a place between turns, at which a priority, or the second
+-- half of its round, begins.
+WITH RECURSIVE walk AS (
+    SELECT 32768 AS priority, 0::bigint AS turn, NULL::bigint AS last, true AS wrapped, false AS here, 0::bigint AS found,
+           0 AS step, NULL::bigint[] AS picked
+     WHERE EXISTS (SELECT 1 FROM sereno.run WHERE state = 'queued' AND concurrency_key IS NOT NULL)
+    UNION ALL
+    SELECT n.priority, n.turn, n.last, n.wrapped, n.here, w.found + (p.picked IS NOT NULL)::integer, w.step + 1, p.picked
+      FROM walk w
+      CROSS JOIN LATERAL (
+          (SELECT w.priority, hashtextextended(r.concurrency_key, hashtext(r.job)) AS turn, w.last, w.wrapped, true AS here
+             FROM sereno.run r
+            WHERE r.state = 'queued' AND r.concurrency_key IS NOT NULL AND r.priority = w.priority
+              AND hashtextextended(r.concurrency_key, hashtext(r.job)) < w.turn
+              AND hashtextextended(r.concurrency_key, hashtext(r.job))
+                  >= CASE WHEN w.wrapped THEN coalesce(w.last, -9223372036854775808) ELSE -9223372036854775808 END
+            ORDER BY r.priority DESC, hashtextextended(r.concurrency_key, hashtext(r.job)) DESC LIMIT 1)
+          UNION ALL
+          SELECT w.priority, 9223372036854775807, w.last, true, false WHERE NOT w.wrapped
+          UNION ALL
+          (SELECT b.priority, coalesce(l.turn, 9223372036854775807), l.turn, l.turn IS NULL, false
+             FROM (SELECT r.priority::integer AS priority FROM sereno.run r
+                    WHERE r.state = 'queued' AND r.concurrency_key IS NOT NULL AND r.priority < w.priority
+                    ORDER BY r.priority DESC LIMIT 1) AS b
+             LEFT JOIN unnest($5::integer[], $6::bigint[]) AS l (priority, turn) ON l.priority = b.priority)
+          LIMIT 1) AS n
+      LEFT JOIN LATERAL (
+          SELECT array_agg(h.id ORDER BY h.run_at, h.id) AS picked
+            FROM (SELECT r.id, r.run_at, r.job, r.concurrency_key, r.start_by, r.attempt, r.schedule_id, r.node FROM sereno.run r
+                   WHERE r.state = 'queued' AND r.concurrency_key IS NOT NULL AND r.priority = n.priority
+                     AND hashtextextended(r.concurrency_key, hashtext(r.job)) = n.turn
+                     AND r.run_at <= (SELECT clock_timestamp())   -- one value: where the index ends
+                   ORDER BY r.run_at, r.id LIMIT $7::bigint) AS h
+           WHERE h.job = ANY($2::text[]) AND h.concurrency_key <> ALL($3::text[]) AND h.node IS NULL
+             AND (h.start_by IS NULL OR h.start_by >= clock_timestamp() OR h.attempt > 0)
+             AND (h.schedule_id IS NULL OR h.schedule_id <> ALL($4::bigint[]))) AS p ON n.here
+     WHERE w.found < $1::bigint
+)
+SELECT r.id, r.job, CASE WHEN r.backfill IS NULL THEN r.schedule_id END AS schedule_id, r.concurrency_key, r.policies,
+       r.start_by, r.priority, w.turn
+  FROM walk w CROSS JOIN LATERAL unnest(w.picked) WITH ORDINALITY AS u (id, place) JOIN sereno.run r ON r.id = u.id
+ ORDER BY w.priority DESC, u.place, w.step LIMIT $1::bigint;
+
+-- name: queue_ready_children
+-- $1 at most, $2 jobs of which one more may start, $3 concurrency keys that have no place, $4 the lowest priority. Children of
+-- fan-outs whose instant has come, in their order; of many, those among the first thousand that may start.
+SELECT id, job, NULL::bigint AS schedule_id, concurrency_key, policies, start_by, priority, true AS child,
+       hashtextextended(concurrency_key, hashtext(job)) AS turn
+  FROM (SELECT * FROM sereno.run
+         WHERE state = 'queued' AND fan_out IS NOT NULL AND priority >= $4::integer
+           AND run_at <= (SELECT clock_timestamp())   -- one value, which the index compares
+         ORDER BY priority DESC, run_at, id LIMIT 1000) AS c
+ WHERE job = ANY($2::text[]) AND (concurrency_key IS NULL OR concurrency_key <> ALL($3::text[])) AND node IS NULL
+   AND (start_by IS NULL OR start_by >= clock_timestamp() OR attempt > 0)
+ ORDER BY priority DESC, run_at, id LIMIT $1::bigint;
+
 -- name: queue_next
--- The instant of the next queued run that is not ready yet, null when there is none.
-SELECT min(run_at) FROM sereno.run WHERE state = 'queued' AND run_at > clock_timestamp();
+-- The instant of the next queued run that is not ready yet, and the first by which one is to begin; null: none. `keyed`:
+-- whether one waits that has a concurrency key; `children`: one of a fan-out.
+SELECT (SELECT min(run_at) FROM sereno.run WHERE state = 'queued' AND run_at > clock_timestamp()) AS run_at,
+       (SELECT min(start_by) FROM sereno.run WHERE state = 'queued' AND attempt = 0 AND start_by IS NOT NULL) AS start_by,
+       EXISTS (SELECT 1 FROM sereno.run WHERE state = 'queued' AND concurrency_key IS NOT NULL) AS keyed,
+       EXISTS (SELECT 1 FROM sereno.run WHERE state = 'queued' AND fan_out IS NOT NULL) AS children;
+
+-- name: queue_expired
+-- $1 at most. Queued runs that are too late to begin.
+SELECT id FROM sereno.run WHERE state = 'queued' AND attempt = 0 AND start_by < clock_timestamp() ORDER BY start_by LIMIT $1;
 
 -- name: runs_claim
--- $1 term, $2 node, $3 runs. Those that were still queued, and may still begin, are this node's now; a slot that waited for
--- its run has its verdict. (coalesce: without it the planner may prefer a partial index on the state, and walk all of it
+-- $1 term, $2 node, $3 runs, $4 whether they were handed to this node under this term; else they are nobody's. Those that
+-- were still queued, and may still begin, are this node's now; a slot that waited for its run has its verdict; what was
+-- settled and handed ahead begins at its slot. (coalesce: without it the planner may prefer a partial index on the state, and walk all of it
 -- for each run; the primary key is the way.)
 -- States: queued, then this node's; or left alone, as it was claimed, cancelled or too late before. Why nothing is locked
 -- to choose among: one leader claims, the fence says that it still is, and who claims twice by mistake gets nothing the
@@ -73,8 +222,11 @@ WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
     UPDATE sereno.run r SET state = 'running', attempt = least(r.attempt, 2147483646) + 1, node = $2, term = $1,
-           token = gen_random_uuid(), started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
+           token = gen_random_uuid(), finished_at = NULL, error = NULL, traceback = NULL,
+           started_at = CASE WHEN $4::boolean AND r.attempt = 0 AND r.run_at > clock_timestamp() THEN r.run_at
+                             ELSE clock_timestamp() END
       FROM fence WHERE r.id = ANY($3::bigint[]) AND coalesce(r.state, '') = 'queued'
+       AND CASE WHEN $4 THEN r.node = $2 AND r.term = $1 ELSE r.node IS NULL END
        AND (r.start_by IS NULL OR r.start_by >= clock_timestamp() OR r.attempt > 0)
     RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
               r.schedule_id, r.priority, r.run_at, r.started_at, r.on_time_until
@@ -102,9 +254,41 @@ SELECT mine.id, mine.token, mine.job, mine.attempt, mine.params, mine.policies, 
   LEFT JOIN begun ON begun.run_id = mine.id
  ORDER BY mine.priority DESC, mine.run_at, mine.id;
 
+-- name: runs_hand_over
+-- $1 term, $2 runs, $3 the node of each, $4 our name of a node's channel, $5 the node that parts name while they wait (null:
+-- these are no parts), $6 a node that is not told, $7 of each the executor for a place of which it stands in line there (null:
+-- one is free). What still waits is handed to those nodes, which are told in as many messages as they are, of those in line in
+-- another one; it has not begun, and costs no attempt. Returns what was handed.
+WITH fence AS (
+    SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
+), handed AS (
+    UPDATE sereno.run r SET node = u.node, term = $1
+      FROM fence, unnest($2::bigint[], $3::uuid[], $7::text[]) WITH ORDINALITY AS u(id, node, line, nth)
+     WHERE r.id = u.id AND coalesce(r.state, '') = 'queued' AND r.node IS NOT DISTINCT FROM $5::uuid
+       AND (r.start_by IS NULL OR r.start_by >= clock_timestamp() OR r.attempt > 0)
+    RETURNING r.id, r.node, r.attempt, u.line, u.nth
+), told AS MATERIALIZED (
+    SELECT count(pg_notify($4::text || node, CASE WHEN $5 IS NOT NULL THEN 'parts ' WHEN line IS NULL THEN 'handed '
+                                                  ELSE 'line ' END || $1::bigint || ' ' || ids || coalesce(' ' || line, '')))
+           AS nodes
+      FROM (SELECT node, line, string_agg(id::text, ',' ORDER BY nth) AS ids FROM handed
+             WHERE node IS DISTINCT FROM $6::uuid GROUP BY node, line) AS n
+)
+SELECT id, attempt FROM handed, told;
+
+-- name: runs_hand_back
+-- $1 term, $2 runs, null: all that were handed over under another term. Those that their node has not claimed wait again.
+WITH fence AS (
+    SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
+)
+UPDATE sereno.run r SET node = NULL FROM fence
+ WHERE r.state = 'queued' AND r.node IS NOT NULL
+   AND CASE WHEN $2::bigint[] IS NULL THEN r.term IS DISTINCT FROM $1 ELSE r.id = ANY($2::bigint[]) AND r.term = $1 END
+RETURNING r.id;
+
 -- name: runs_expire
 -- $1 term, $2 runs. Those that have waited beyond the instant by which they were to begin end unbegun: their slots are
--- missed. Returns them.
+-- missed. (What `catch_up="none"` leaves out may begin for its grace, and says so.) Returns them.
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), ended AS (
@@ -114,15 +298,20 @@ WITH fence AS (
            params = sereno.without_secrets(r.params, (SELECT j.secrets FROM sereno.job j WHERE j.name = r.job))
       FROM fence WHERE r.id = ANY($2::bigint[]) AND coalesce(r.state, '') = 'queued' AND r.attempt = 0
        AND r.start_by < clock_timestamp()
-    RETURNING r.id, r.job, r.schedule_id, r.slot, r.finished_at
+    RETURNING r.id, r.job, r.schedule_id, r.slot, r.finished_at, r.error, r.policies,
+              r.start_by = r.on_time_until AS by_grace
 ), missed AS (
-    UPDATE sereno.slot s SET verdict = 'missed', reason = 'later than its grace, and catch_up is none', term = $1,
-           decided_at = e.finished_at
+    UPDATE sereno.slot s
+       SET verdict = 'missed', term = $1, decided_at = e.finished_at,
+           reason = CASE WHEN e.by_grace AND 'none' = coalesce(
+                                  e.policies ->> 'catch_up',
+                                  (SELECT j.policies ->> 'catch_up' FROM sereno.job j WHERE j.name = e.job))
+                         THEN 'later than its grace, and catch_up is none' ELSE 'later than its start_by' END
       FROM ended e WHERE s.schedule_id = e.schedule_id AND s.slot = e.slot AND s.run_id = e.id AND s.verdict = 'waiting'
     RETURNING s.run_id, s.reason, e.job
 ), counted AS (
     UPDATE sereno.job_stat j
-       SET cancelled = least(j.cancelled, 1::bigint << 62) + c.n,
+       SET cancelled = least(j.cancelled, 1::bigint << 62) + c.n, expired = least(j.expired, 1::bigint << 62) + c.n,
            missed = least(j.missed, 1::bigint << 62) + (SELECT count(*) FROM missed m WHERE m.job = j.job),
            last_end_at = greatest(j.last_end_at, c.end_at),
            last_state = CASE WHEN c.end_at >= coalesce(j.last_end_at, '-infinity') THEN 'cancelled' ELSE j.last_state END,
@@ -132,24 +321,36 @@ WITH fence AS (
                    (array_agg(id ORDER BY finished_at DESC, id DESC))[1] AS last_run FROM ended GROUP BY job) c
      WHERE j.job = c.job
 )
-SELECT e.id, e.job, e.slot, m.reason, (SELECT s.name FROM sereno.schedule s WHERE s.id = e.schedule_id) AS schedule
+SELECT e.id, e.job, e.slot, e.error, m.reason, (SELECT s.name FROM sereno.schedule s WHERE s.id = e.schedule_id) AS schedule
   FROM ended e LEFT JOIN missed m ON m.run_id = e.id ORDER BY e.id;
 
 -- name: queue_claim_first
 -- $1 term, $2 node, $3 jobs of which one more may start, $4 concurrency keys in use. The first run whose instant has
--- come is this node's now; none when its schedule overrides policies, which may forbid it, or its slot waits for it.
-WITH first AS MATERIALIZED (
-    SELECT id FROM sereno.run
-     WHERE state = 'queued' AND run_at <= clock_timestamp() AND job = ANY($3::text[])
-       AND (start_by IS NULL OR start_by >= clock_timestamp() OR attempt > 0)
-       AND (concurrency_key IS NULL OR concurrency_key <> ALL($4::text[]))
-     ORDER BY priority DESC, run_at, id LIMIT 1
+-- come is this node's now; none when its schedule overrides policies, which may forbid it, when its slot waits for it, and
+-- when several wait that have keys, as it is to be seen whose turn it is.
+WITH keyed AS MATERIALIZED (
+    SELECT id, priority, run_at, job, start_by, attempt, concurrency_key FROM sereno.run
+     WHERE state = 'queued' AND concurrency_key IS NOT NULL AND node IS NULL LIMIT 2
+), first AS MATERIALIZED (
+    SELECT c.id FROM (
+        (SELECT id, priority, run_at FROM sereno.run
+          WHERE state = 'queued' AND concurrency_key IS NULL AND run_at <= clock_timestamp() AND job = ANY($3::text[])
+            AND node IS NULL
+            AND (start_by IS NULL OR start_by >= clock_timestamp() OR attempt > 0)
+          ORDER BY priority DESC, run_at, id LIMIT 1)
+        UNION ALL
+        SELECT k.id, k.priority, k.run_at FROM keyed k
+         WHERE k.run_at <= clock_timestamp() AND k.job = ANY($3::text[])
+           AND (k.start_by IS NULL OR k.start_by >= clock_timestamp() OR k.attempt > 0)
+           AND k.concurrency_key <> ALL($4::text[])) AS c
+     WHERE (SELECT count(*) FROM keyed) < 2
+     ORDER BY c.priority DESC, c.run_at, c.id LIMIT 1
 ), fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mine AS (
     UPDATE sereno.run r SET state = 'running', attempt = least(r.attempt, 2147483646) + 1, node = $2, term = $1,
            token = gen_random_uuid(), started_at = clock_timestamp(), finished_at = NULL, error = NULL, traceback = NULL
-      FROM fence, first WHERE r.id = first.id AND coalesce(r.state, '') = 'queued' AND r.policies IS NULL
+      FROM fence, first WHERE r.id = first.id AND coalesce(r.state, '') = 'queued' AND r.policies IS NULL AND r.node IS NULL
        AND r.on_time_until IS NULL
     RETURNING r.id, r.token, r.job, r.attempt, r.params, r.policies, r.slot, r.upstream, r.trace_context, r.cause,
               r.schedule_id, r.concurrency_key
@@ -162,10 +363,12 @@ SELECT mine.*, p.checkpoint, (SELECT s.name FROM sereno.schedule s WHERE s.id = 
         FROM sereno.attempt a WHERE a.run_id = mine.id AND a.state = 'snoozed') z ON mine.attempt > 1;
 
 -- name: runs_active
--- Every queued or running run of a schedule, and every running one: what a new leader must know of.
-SELECT id, token, job, state, node, schedule_id, concurrency_key, attempt, losses, policies, start_by,
-       started_at FROM sereno.run
- WHERE state = 'running' OR (state = 'queued' AND schedule_id IS NOT NULL);
+-- Every queued or running run of a schedule, and every running one: what a new leader must know of. (Of jobs of a scope it
+-- counts parts that run alone; those hold up no slot but that of their place.)
+SELECT id, token, job, state, node, CASE WHEN backfill IS NULL AND part_of IS NULL THEN schedule_id END AS schedule_id,
+       concurrency_key, attempt, losses, policies, start_by, started_at FROM sereno.run
+ WHERE (state = 'running' AND place_id IS DISTINCT FROM '*')
+    OR (state = 'queued' AND schedule_id IS NOT NULL AND backfill IS NULL AND place_id IS NULL);
 
 -- name: runs_states
 -- $1 runs. The state of each, null when it is gone.
@@ -207,7 +410,7 @@ WITH o AS (
            node = CASE WHEN o.state = 'queued' THEN NULL ELSE r.node END
       FROM mine AS o WHERE r.id = o.id
     RETURNING r.id, r.token, r.job, r.attempt, r.term, o.state, r.started_at, o.finished_at, o.error, o.traceback,
-              o.unbegun, o.became, r.schedule_id, r.slot, o.unbegun AND r.attempt = 0 AND r.cause = 'slot' AS slot_unbegun
+              o.unbegun, o.became, r.schedule_id, r.slot, r.backfill, r.part_of, o.unbegun AND r.attempt = 0 AND r.cause = 'slot' AS slot_unbegun
 ), unbegun AS (
     UPDATE sereno.slot s SET verdict = CASE WHEN d.state = 'queued' THEN 'waiting' ELSE 'skipped' END,
            reason = CASE WHEN d.state <> 'queued' THEN coalesce(d.error, d.state) END, decided_at = d.finished_at
@@ -237,7 +440,7 @@ WITH o AS (
                    count(*) FILTER (WHERE state = 'lost') AS lost,
                    count(*) FILTER (WHERE state = 'queued' AND NOT unbegun AND became <> 'snoozed') AS retried,
                    count(*) FILTER (WHERE slot_unbegun AND state <> 'queued') AS skipped,
-                   max(finished_at) FILTER (WHERE state = 'succeeded') AS success_at,
+                   max(finished_at) FILTER (WHERE state = 'succeeded' AND backfill IS NULL AND part_of IS NULL) AS success_at,
                    max(finished_at) FILTER (WHERE state <> 'queued') AS end_at,
                    (array_agg(state ORDER BY finished_at DESC) FILTER (WHERE state <> 'queued'))[1] AS last_state,
                    (array_agg(id ORDER BY finished_at DESC) FILTER (WHERE state <> 'queued'))[1] AS last_run,
@@ -262,54 +465,77 @@ SELECT o.token, coalesce(r.state, '') = 'running' AS held
 -- Wakes the leader when it is another node than the one whose runs ended.
 SELECT pg_notify('sereno', 'over');
 
+-- name: leader_told
+-- $1 our name of a node's channel, $2 messages. Tells the leader, on its own channel.
+SELECT count(pg_notify($1::text || l.node, m)) FROM sereno.leadership l, unnest($2::text[]) AS m WHERE l.node IS NOT NULL;
+
 -- name: chain_single
 -- $1 downstream jobs, $2 upstream runs, $3 their traces. Queues a run of each downstream job with the upstream run's
--- result, below its attempt's span, or else below what the upstream run was asked for with. Returns the job, run and
--- upstream job of those that the leader has chained otherwise by now: a replica that drains may be of older code.
+-- result and what is handed on, below its attempt's span, or else below what the upstream run was asked for with. Returns
+-- the job, run and upstream job of those that the leader has chained otherwise by now: a replica that drains may be of
+-- older code. Nothing follows an `alone` run, nor one whose whole chain somebody has cancelled.
 WITH d AS (
     SELECT d.job, d.run_id, r.job AS upstream, r.result, j.policies, coalesce(d.trace_context, r.trace_context) AS trace,
-           j.after = ARRAY[r.job] AS alone
+           j.after = ARRAY[r.job] AS single,
+           CASE WHEN j.params_from IS NULL THEN '{}'
+                ELSE sereno.handed_on(j.params_from, jsonb_build_object(
+                         r.job, jsonb_build_object('params', r.params, 'result', r.result))) END AS params
       FROM unnest($1::text[], $2::bigint[], $3::text[]) AS d(job, run_id, trace_context)
       JOIN sereno.run r ON r.id = d.run_id JOIN sereno.job j ON j.name = d.job
+     WHERE r.alone IS NOT TRUE AND r.part_of IS NULL
+       AND NOT EXISTS (SELECT 1 FROM sereno.cancel_request c WHERE c.run_id = r.id AND c.chain)
 ), made AS (
-    INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
-    SELECT job, 'chain', coalesce(sereno.priority(policies), 0), '{}', jsonb_build_object(upstream, result),
-           policies ->> 'concurrency_key', 'run ' || run_id, trace
-      FROM d WHERE alone
+    INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context, start_by)
+    SELECT job, 'chain', coalesce(sereno.priority(policies), 0), params, jsonb_build_object(upstream, result),
+           CASE WHEN params = '{}' THEN policies ->> 'concurrency_key'
+                ELSE (sereno.concurrency_keys(policies ->> 'concurrency_key', ARRAY[params]))[1] END,
+           'run ' || run_id, trace, sereno.begin_by(clock_timestamp(), policies)
+      FROM d WHERE single
 )
-SELECT job, run_id, upstream FROM d WHERE NOT alone;
+SELECT job, run_id, upstream FROM d WHERE NOT single;
 
--- name: chain_lock
+-- name: chain_turn
 -- $1 downstream job. Two upstreams that end at once must not both think the other is missing.
 SELECT name FROM sereno.job WHERE name = $1 FOR UPDATE;
 
 -- name: chain_arrive
 -- $1 downstream job, $2 upstream run, $3 its trace. Nothing when it is not chained after that any more.
-INSERT INTO sereno.chain_arrival (downstream, upstream, run_id, result, trace_context)
-SELECT $1, r.job, r.id, r.result, coalesce($3, r.trace_context)
-  FROM sereno.run r JOIN sereno.job j ON j.name = $1 AND r.job = ANY(j.after) WHERE r.id = $2
+INSERT INTO sereno.chain_arrival (downstream, upstream, run_id, result, params, trace_context)
+SELECT $1, r.job, r.id, r.result, CASE WHEN j.params_from IS NOT NULL THEN r.params END, coalesce($3, r.trace_context)
+  FROM sereno.run r JOIN sereno.job j ON j.name = $1 AND r.job = ANY(j.after)
+ WHERE r.id = $2 AND r.alone IS NOT TRUE AND r.part_of IS NULL
+   AND NOT EXISTS (SELECT 1 FROM sereno.cancel_request c WHERE c.run_id = r.id AND c.chain)
 ON CONFLICT (downstream, upstream) DO UPDATE
-    SET run_id = excluded.run_id, result = excluded.result, trace_context = excluded.trace_context;
+    SET run_id = excluded.run_id, result = excluded.result, params = excluded.params, trace_context = excluded.trace_context;
 
 -- name: chain_complete
 -- $1 downstream job, $2 the upstream job that came last. Queues one run once all have arrived, and takes the arrivals.
 -- The trace of the last is its parent, those of the others are linked.
 WITH known AS (
-    SELECT after, policies FROM sereno.job WHERE name = $1
+    SELECT after, policies, params_from FROM sereno.job WHERE name = $1
 ), every AS (
     SELECT count(*) = cardinality(known.after) AS here, known.after
       FROM known JOIN sereno.chain_arrival a ON a.downstream = $1 AND a.upstream = ANY(known.after) GROUP BY known.after
 ), used AS (
     DELETE FROM sereno.chain_arrival a USING every
      WHERE every.here AND a.downstream = $1 AND a.upstream = ANY(every.after)
-    RETURNING a.upstream, a.run_id, a.result, a.trace_context
+    RETURNING a.upstream, a.run_id, a.result, a.params, a.trace_context
+), whole AS (
+    SELECT jsonb_object_agg(upstream, result) AS upstream,
+           'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id) AS asker,
+           string_agg(trace_context, ' ' ORDER BY upstream <> $2, upstream) AS trace,
+           (SELECT CASE WHEN known.params_from IS NULL THEN '{}'
+                        ELSE sereno.handed_on(known.params_from, jsonb_object_agg(
+                                 u.upstream, jsonb_build_object('params', u.params, 'result', u.result))) END
+              FROM known, used u GROUP BY known.params_from) AS params
+      FROM used HAVING count(*) > 0
 )
-INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context)
-SELECT $1, 'chain', coalesce((SELECT sereno.priority(policies) FROM known), 0), '{}',
-       jsonb_object_agg(upstream, result), (SELECT policies ->> 'concurrency_key' FROM known),
-       'runs ' || string_agg(run_id::text, ', ' ORDER BY run_id),
-       string_agg(trace_context, ' ' ORDER BY upstream <> $2, upstream)
-  FROM used HAVING count(*) > 0
+INSERT INTO sereno.run (job, cause, priority, params, upstream, concurrency_key, requested_by, trace_context, start_by)
+SELECT $1, 'chain', coalesce(sereno.priority(known.policies), 0), whole.params, whole.upstream,
+       CASE WHEN whole.params = '{}' THEN known.policies ->> 'concurrency_key'
+            ELSE (sereno.concurrency_keys(known.policies ->> 'concurrency_key', ARRAY[whole.params]))[1] END,
+       whole.asker, whole.trace, sereno.begin_by(clock_timestamp(), known.policies)
+  FROM whole, known
 RETURNING id;
 
 -- name: trace_keep
@@ -372,6 +598,15 @@ UPDATE sereno.job_stat j SET warnings = least(j.warnings, 1::bigint << 62) + c.n
 -- run alone). What the job writes in that transaction is therefore committed while the run is its own, or not at all.
 SELECT id FROM sereno.run WHERE id = $1 AND attempt = $2 AND node = $3 AND token = $4 AND state = 'running' FOR SHARE;
 
+-- name: fan_out
+-- $1 run, $2 job, $3 a JSON array of params as text, $4 the job once all are over, $5 its params as text, $6 on_failure,
+-- $7 key, $8 priority, $9 trace_context; in a transaction that has fenced the run. Its id, how many they are, and whether it
+-- is new, as one array: a caller's own connection reads the first column.
+SELECT ARRAY[f.id, f.total, f.is_new::integer] FROM sereno.fan_out(
+       $1::bigint, $2::text, ARRAY(SELECT e.value FROM jsonb_array_elements($3::text::jsonb) WITH ORDINALITY AS e (value, n)
+                                    ORDER BY e.n),
+       $4::text, $5::text::jsonb, $6::text, $7::text, $8::integer, $9::text) AS f;
+
 -- name: cancel_request
 -- $1 run, $2 by, $3 reason. A queued run ends at once, and a slot that waited for it was skipped; a running one is asked
 -- to. Returns its state, or no row. (One that is claimed at this moment is asked.)
@@ -425,7 +660,7 @@ SELECT n.id, n.label, (SELECT count(*) FROM pg_stat_activity a WHERE a.applicati
 
 -- name: runs_of
 -- $1 node. Its running runs.
-SELECT id, token, job, attempt, losses, policies, started_at FROM sereno.run WHERE state = 'running' AND node = $1;
+SELECT id, token, job, attempt, losses, policies, started_at, place_id AS place FROM sereno.run WHERE state = 'running' AND node = $1;
 
 -- name: runs_lose
 -- $1 term, $2 node that is gone, $3 runs, $4 attempts, $5 tokens (null: claimed by a replica that knew of none), $6 again

@@ -13,3 +13,7 @@ SELECT EXISTS (SELECT 1 FROM unnest($1::text[], $2::text[]) AS s (name, value)
     OR EXISTS (SELECT 1 FROM pg_settings s
                 WHERE (s.name = 'statement_timeout' AND s.setting::bigint BETWEEN 1 AND $3::bigint - 1)
                    OR (s.name = 'lock_timeout' AND s.setting::bigint NOT BETWEEN $4::bigint / 2 AND $4));
+
+-- name: plans_discard
+-- Has each statement of this session planned anew when it is used next.
+DISCARD PLANS;

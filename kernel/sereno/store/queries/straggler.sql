@@ -22,15 +22,16 @@ DELETE FROM sereno.straggler g
                                                             WHERE datname = current_database()))));
 
 -- name: stragglers
--- $1 class. Those that keep a place: their node is there.
+-- $1 class, $2 whether also those whose node is not there. Those that keep a place.
 SELECT g.token, g.run_id, g.job, g.attempt, g.schedule_id, g.concurrency_key, g.executor, g.node, n.label, g.since,
-       clock_timestamp() AS now
+       clock_timestamp() AS now, p.present
   FROM sereno.straggler g JOIN sereno.node n ON n.id = g.node
- WHERE g.kind = 'overstays' AND n.left_at IS NULL
-   AND EXISTS (SELECT 1 FROM pg_locks l
-                WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
-                  AND l.objsubid = 2 AND l.granted
-                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+ CROSS JOIN LATERAL (
+       SELECT EXISTS (SELECT 1 FROM pg_locks l
+                       WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = n.key::oid
+                         AND l.objsubid = 2 AND l.granted
+                         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS present) AS p
+ WHERE g.kind = 'overstays' AND n.left_at IS NULL AND (p.present OR $2)
  ORDER BY g.since, g.run_id;
 
 -- name: straggler_blocks

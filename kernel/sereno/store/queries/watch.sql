@@ -11,16 +11,19 @@ WITH policy AS (
       FROM sereno.job j WHERE j.present
 ), queued AS (
     SELECT job, count(*) AS runs, min(slot) FILTER (WHERE attempt = 0 AND cause = 'slot') AS first_slot
-      FROM sereno.run WHERE state = 'queued' GROUP BY job
+      FROM sereno.run WHERE state = 'queued' AND place_id IS DISTINCT FROM '*' GROUP BY job
 ), running AS (
     SELECT job, count(*) AS runs, min(started_at) AS since
-      FROM sereno.run WHERE state = 'running' GROUP BY job
+      FROM sereno.run WHERE state = 'running' AND place_id IS DISTINCT FROM '*' GROUP BY job
+), stalled AS (
+    SELECT r.job, count(*) AS runs, min(t.since) AS since, (array_agg(r.id ORDER BY t.since, r.id))[1] AS run
+      FROM sereno.stall t JOIN sereno.run r ON r.id = t.run_id AND r.token = t.token AND r.state = 'running' GROUP BY r.job
 ), known AS MATERIALIZED (
     SELECT j.name, j.plugin, j.description, j.severity, j.after, j.overdue_after, p.grace, p.timeout,
            greatest(t.last_success_at, j.registered_at) AS fresh_at,
            date_part('epoch', greatest(t.last_success_at, j.registered_at)) + date_part('epoch', j.overdue_after)
                <= date_part('epoch', statement_timestamp()) AS old,
-           t.succeeded, t.failed, t.timed_out, t.cancelled, t.lost, t.retried, t.late, t.coalesced, t.skipped, t.missed, t.warnings,
+           t.succeeded, t.failed, t.timed_out, t.cancelled, t.lost, t.retried, t.expired, t.late, t.coalesced, t.skipped, t.missed, t.warnings,
            t.last_success_at, t.last_end_at, t.last_state, t.last_run, t.last_duration,
            (SELECT coalesce(s.resumed_at, s.created_at) FROM sereno.schedule s WHERE s.job = j.name AND s.state = 'active'
              ORDER BY coalesce(s.resumed_at, s.created_at) LIMIT 1) AS active_since,
@@ -34,7 +37,7 @@ WITH policy AS (
         j.name, j.plugin, j.severity, j.after, date_part('epoch', j.overdue_after), date_part('epoch', j.grace),
         date_part('epoch', j.timeout), date_part('epoch', j.fresh_at),
         coalesce(j.succeeded, 0), coalesce(j.failed, 0), coalesce(j.timed_out, 0), coalesce(j.cancelled, 0),
-        coalesce(j.lost, 0), coalesce(j.retried, 0), coalesce(j.late, 0), coalesce(j.coalesced, 0),
+        coalesce(j.lost, 0), coalesce(j.retried, 0), coalesce(j.expired, 0), coalesce(j.late, 0), coalesce(j.coalesced, 0),
         coalesce(j.skipped, 0), coalesce(j.missed, 0), coalesce(j.warnings, 0),
         date_part('epoch', j.last_success_at), date_part('epoch', j.last_end_at), j.last_state, j.last_run,
         date_part('epoch', j.last_duration),
@@ -56,12 +59,13 @@ WITH policy AS (
                             AND (y.verdict <> 'skipped' OR y.reason LIKE 'overlap%'))))
                FROM sereno.watermark w JOIN sereno.schedule a ON a.id = w.schedule_id AND a.state = 'active'
               WHERE w.job = j.name AND w.settled_to > j.fresh_at))
-        END) AS cells
+        END, coalesce(s.runs, 0), date_part('epoch', s.since), s.run) AS cells
       FROM known j
       LEFT JOIN queued q ON q.job = j.name
       LEFT JOIN running r ON r.job = j.name
+      LEFT JOIN stalled s ON s.job = j.name
 )
-SELECT l.term, l.node, n.label, l.acquired_at, l.beat_at, statement_timestamp() AS now,
+SELECT l.term, l.node, n.label, l.acquired_at, l.beat_at, clock_timestamp() AS now,
        EXISTS (SELECT 1 FROM pg_locks k JOIN pg_locks p ON p.pid = k.pid   -- a node's session has a presence lock too
                 WHERE k.locktype = 'advisory' AND k.classid = $1::int::oid AND k.objid = $2::int::oid
                   AND k.objsubid = 2 AND k.granted
