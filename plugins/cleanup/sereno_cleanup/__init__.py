@@ -1,3 +1,3 @@
 """Sereno plugin: deletes what has expired (sessions, log files, the kernel's own history)."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -5,19 +5,22 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import msgspec
 
-from sereno import RunContext, cron, job, retry
+from sereno import Message, RunContext, cron, job, retry
 from sereno_cleanup.database import connected
+from sereno_cleanup.expiry.pace import Pace
 from sereno_cleanup.expiry.rows import ExpiredRows
 from sereno_cleanup.expiry.shape import ShapeError, shape_of
+from sereno_cleanup.fault import STOPPED, sentence
 from sereno_cleanup.hits import statistics
-from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.query import filled
 from sereno_cleanup.settings import CacheRule, Settings
 from sereno_cleanup.tally import SweepCount, add
+
+_TITLE = 200
+_NO_FIGURES = ("table", "warnings")
 
 
 class CacheCleared(msgspec.Struct):
@@ -39,6 +42,7 @@ class Sizes:
     """Adds up what the rows that go have taken."""
 
     columns = "pg_column_size(expired.*)"
+    durable = False
 
     def __init__(self) -> None:
         self.total_bytes = 0
@@ -46,6 +50,9 @@ class Sizes:
     async def keep(self, rows: list[Any]) -> None:
         """Count `rows`."""
         self.total_bytes += sum(row[0] for row in rows)
+
+    async def settle(self) -> None:
+        """Do nothing: what is counted is counted."""
 
 
 @job(
@@ -59,8 +66,8 @@ class Sizes:
 async def caches(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
     """Delete expired entries of each cache table.
 
-    Warnings (too full, too few hits) are logged and stand in the result. Raises CleanupFailedError,
-    after every cache had its turn, when one could not be cleared.
+    Warnings (too full, too few hits) are logged, stand in the result, and are told to people once a
+    day. Raises CleanupFailedError, after every cache had its turn, when one could not be cleared.
     """
     settings: Settings = run.settings
     cleared: list[CacheCleared] = []
@@ -70,10 +77,10 @@ async def caches(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
         try:
             async with connected(url, "cleanup.caches") as database:
                 cleared.append(await _clear(run, database, rule))
-        except (ShapeError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            failures.append(f"{rule.table}: {error}")
-        except OSError as error:
-            failures.append(f"{rule.table}: {error.strerror or error}")
+        except STOPPED:
+            raise
+        except Exception as error:  # a cache's fault is its own
+            failures.append(f"{rule.table}: {sentence(error)}")
     counts = [
         SweepCount(one.table, "deleted", one.entries_removed, 1024 * one.memory_freed_kb)
         for one in cleared
@@ -92,13 +99,14 @@ async def _clear(run: RunContext[dict[str, Any]], database: Any, rule: CacheRule
     count = filled("count_rows", table=shape.table)
     before = await database.fetchval(count)
     removed, sizes, refused = 0, Sizes(), list[str]()
+    pace = Pace(run, database)
     for leaf in shape.leaves:
         rows = ExpiredRows(database, shape, leaf.name, "true", rule.batch)
         async with aclosing(rows.delete(sizes)) as batches:
             async for gone in batches:
                 removed += gone
                 run.progress(removed, note=rule.table)
-                if out_of_time(run):
+                if not await pace.pause():
                     break
         refused += rows.refused
     after = await database.fetchval(count)
@@ -118,7 +126,21 @@ async def _clear(run: RunContext[dict[str, Any]], database: Any, rule: CacheRule
     run.log.info("cache cleared", extra=msgspec.to_builtins(cleared))
     for warning in cleared.warnings:
         run.log.warning("cache needs a look", extra={"table": rule.table, "warning": warning})
+    if cleared.warnings:
+        run.notify(_warning_message(cleared), key=f"{rule.table} {cleared.timestamp[:10]}")
     return cleared
+
+
+def _warning_message(cleared: CacheCleared) -> Message:
+    """Return what people are told of a cache, with all that is known of it."""
+    figures = {k: v for k, v in msgspec.to_builtins(cleared).items() if k not in _NO_FIGURES}
+    lines = [f"{name}: {'unknown' if v is None else v}" for name, v in figures.items()]
+    title = " ".join(f"cache {cleared.table}: {cleared.warnings[0]}".split())
+    return Message(
+        title if len(title) <= _TITLE else f"{title[: _TITLE - 1]}…",
+        "\n".join([*cleared.warnings, "", *lines]),
+        severity="warning",
+    )
 
 
 def _warnings(rule: CacheRule, entries: int, hit_rate: float | None) -> list[str]:

@@ -21,9 +21,10 @@ def cleanup() -> None:
 @_archive
 def verify(archive: Path) -> None:
     """Read every copy of ARCHIVE again; exit 1 when one is missing or broken."""
-    reading = Verification(archive, UTC, datetime.now(UTC), None, lambda: None, lambda: False)  # noqa: TID251
-    found = reading.run()
-    (archive / ".verified").unlink(missing_ok=True)  # the job's place is its own
+    _check_begun(archive)
+    now = datetime.now(UTC)  # noqa: TID251
+    # Nothing is written: who may only read it may verify it, and the job's place is its own.
+    found = Verification(archive, UTC, now, None, lambda: None, lambda: False, marks=False).run()
     click.echo(f"{found.verified} copies are what they were")
     for what, names in (("missing", found.missing), ("broken", found.broken)):
         for name in names:
@@ -51,6 +52,7 @@ def put_back(archive: Path, pattern: str, into: Path) -> None:
 
     Nothing is replaced. Rows come as CSV, with the command that loads them.
     """
+    _check_begun(archive)
     found = matching(archive, pattern)
     if not found:
         kept = len(manifest.read(archive).kept)
@@ -68,4 +70,14 @@ def put_back(archive: Path, pattern: str, into: Path) -> None:
         if one.table is not None:
             click.echo(f"  \\copy {one.table} FROM '{target}' CSV HEADER")
     if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _check_begun(archive: Path) -> None:
+    """End the command where there is no manifest: nothing that is missing could be told."""
+    if not (archive / manifest.NAME).exists():
+        click.echo(
+            f"{archive} is no archive: it has no {manifest.NAME}; look whether its disk is mounted",
+            err=True,
+        )
         raise click.exceptions.Exit(1)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,6 +18,9 @@ from sereno_cleanup.query import query
 
 _PREFIX = "sereno-demo-"
 DIRECTORY = Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getpid()}" / "logs"
+ARCHIVE = DIRECTORY.parent / f"archive-{secrets.token_hex(4)}"
+"""A name of its own: process ids come again, and an archive that was there once is remembered."""
+
 EVERY_SECONDS = 4.0
 SETTINGS = {
     "sessions_schedule": "every 10s",
@@ -31,7 +35,7 @@ SETTINGS = {
         {
             "path": f"{DIRECTORY}/audit-*.log",
             "category": "audit",
-            "archive": str(DIRECTORY.parent / "archive"),
+            "archive": str(ARCHIVE),
         },
     ],
 }

@@ -3,8 +3,9 @@
 from sereno import RunCancelled, RunSuperseded
 from sereno_cleanup.names import readable
 
-STOPPED = (RunCancelled, RunSuperseded, TimeoutError)
-"""What ends the run and not only a file's turn."""
+STOPPED = (RunCancelled, RunSuperseded)
+"""What ends the run and not only a file's turn. A TimeoutError does not: a statement's own limit
+raises one, and a disk elsewhere that does not answer (ETIMEDOUT)."""
 
 
 def sentence(error: Exception) -> str:

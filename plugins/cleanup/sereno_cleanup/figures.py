@@ -14,8 +14,18 @@ from sereno_cleanup.table import quoted
 ENTRIES = Metric("cleanup_cache_entries", "gauge", "Entries of the cache, expired ones too.")
 CAPACITY = Metric("cleanup_cache_capacity", "gauge", "How many entries the cache is made for.")
 
+FULL_ABOVE = Metric(
+    "cleanup_cache_full_above_ratio",
+    "gauge",
+    "Share of the capacity above which the cache is full.",
+)
 HITS = Metric(
     "cleanup_cache_hit_ratio", "gauge", "Share of what is asked of the cache that is there."
+)
+HITS_BELOW = Metric(
+    "cleanup_cache_hit_below_ratio",
+    "gauge",
+    "Share of hits below which the cache serves too little.",
 )
 
 
@@ -28,7 +38,7 @@ class CacheSizes(Collector):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Return the families."""
-        return ENTRIES, CAPACITY, HITS
+        return ENTRIES, CAPACITY, FULL_ABOVE, HITS, HITS_BELOW
 
     async def collect(self, database_url: str) -> list[Sample]:
         """Return the samples of each cache."""
@@ -44,8 +54,10 @@ class CacheSizes(Collector):
                     rate, _ = await statistics(database, rule)
                 if rate is not None:
                     samples.append(Sample(HITS, rate / 100, labels))
+                    samples.append(Sample(HITS_BELOW, rule.hit_rate_below, labels))
             if rule.capacity is not None:
                 samples.append(Sample(CAPACITY, rule.capacity, labels))
+                samples.append(Sample(FULL_ABOVE, rule.full_above, labels))
         return samples
 
 

@@ -33,7 +33,7 @@ async def history(run: RunContext[dict[str, Any]]) -> dict[str, Any]:
     complete = False
     async with connected(run.database_url, "cleanup.history") as database:
         while not complete and not out_of_time(run):
-            async with short_transaction(database):
+            async with short_transaction(database, durable=False):
                 count = await database.fetchval(query(block), *what)
             complete = count == 0
             deleted, batches = deleted + count, batches + (count > 0)

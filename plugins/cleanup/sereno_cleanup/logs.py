@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from sereno import RunContext, cron, job
+from sereno_cleanup.archives.known import known_from_thread, remember_from_thread
 from sereno_cleanup.settings import Settings
 from sereno_cleanup.sweep import Sweep, Swept
 from sereno_cleanup.tally import SweepCount, add_from_thread
@@ -26,6 +27,7 @@ class CleanupFailedError(Exception):
     "cleanup.logs",
     schedule=cron("0 2 * * *"),
     params=LogsParams,
+    scope="host",
     timeout="1h",
     overdue_after="25h",
     severity="warning",
@@ -37,8 +39,11 @@ def logs(run: RunContext[LogsParams]) -> dict[str, Any]:
     """
     settings: Settings = run.settings
     dry = run.params.dry_run or settings.logs_dry_run
-    sweep = Sweep(run, settings, dry, run.params.confirm)
+    archives = {rule.archive for rule in settings.logs if rule.archive is not None}
+    known = known_from_thread(run.database_url if archives else "")
+    sweep = Sweep(run, settings, dry, run.params.confirm, known)
     swept = [sweep.rule(rule) for rule in settings.logs]
+    remember_from_thread(run.database_url, known, archives)
     add_from_thread(run.database_url, run.job, [c for one in swept for c in _counted(one)])
     failures = [one.failure for one in swept if one.failure is not None]
     if failures:

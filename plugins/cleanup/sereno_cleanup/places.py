@@ -17,13 +17,13 @@ def find_places(settings: Settings) -> Iterator[Finding]:
         return
     host = socket.gethostname()
     yield Finding(
-        "files are local and slots are not: until each machine has its own run, the leader's host "
-        "sweeps, and its own files alone; give every machine that has log files a replica with a "
-        "database of its own, or let them come to one place."
+        "each machine that has a replica sweeps its own files, once, however many replicas it has; "
+        "one without a replica is not swept: give every machine that has log files one, or let "
+        "them come to one place."
     )
     for glob, root in globs:
         yield Finding(
-            f"were '{host}' the leader's host, the rule {glob} would sweep its files in {root}"
+            f"a replica on '{host}' has the rule {glob} sweep the files of that machine in {root}"
         )
     for root in dict.fromkeys(root for _, root in globs):
         yield from _root(root, host, [glob for glob, around in globs if around == root])

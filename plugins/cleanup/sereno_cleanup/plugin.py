@@ -6,6 +6,7 @@ from typing import Any
 from sereno import Check, Collector, Demo, Job, cron, hookimpl, lazy, parse
 from sereno_cleanup.caches import caches
 from sereno_cleanup.checks.record import CheckResults
+from sereno_cleanup.disk_watch import disks
 from sereno_cleanup.disks import Disks
 from sereno_cleanup.figures import CacheSizes
 from sereno_cleanup.history import history
@@ -41,6 +42,7 @@ def sereno_register_jobs(settings: Settings) -> list[Job]:
             weekly,
             settings.verify_archive_schedule,
         ),
+        (settings.disks_enabled and settings.has_places, disks, settings.disks_schedule),
         (settings.caches_enabled and bool(settings.caches), caches, settings.caches_schedule),
         (settings.checks_enabled and bool(settings.checks), integrity, settings.checks_schedule),
         (settings.history_enabled, history, settings.history_schedule),
@@ -57,7 +59,7 @@ def sereno_register_collectors(settings: Settings) -> list[Collector]:
     """Return what counts, and what reads disks, checks and caches where there are any."""
     chosen: tuple[tuple[bool, Collector], ...] = (
         (True, CleanupTally()),
-        (bool(settings.logs_roots or settings.archives()), Disks(settings)),
+        (settings.has_places, Disks(settings)),
         (bool(settings.checks), CheckResults(settings)),
         (bool(settings.caches), CacheSizes(settings)),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from sereno import RunContext, cron, job, retry
 from sereno_cleanup.database import connected
+from sereno_cleanup.expiry.pace import Pace
 from sereno_cleanup.expiry.rows import ExpiredRows
 from sereno_cleanup.expiry.shape import Shape, shape_of
 from sereno_cleanup.limit import out_of_time
@@ -50,17 +51,22 @@ async def _delete(
 ) -> dict[str, Any]:
     deleted = batches = 0
     complete = True
+    pace, refused = Pace(run, database), list[str]()
     for leaf in shape.leaves:
         if out_of_time(run):
             complete = False
             break
-        rows = ExpiredRows(database, shape, leaf.name, "true", batch)
+        rows = ExpiredRows(database, shape, leaf.name, "true", batch, refused)
         async with aclosing(rows.delete()) as gone:
             async for count in gone:
                 deleted, batches = deleted + count, batches + (count > 0)
                 run.progress(deleted, note=f"{deleted} sessions deleted")
-                if out_of_time(run):
+                if not await pace.pause():
                     complete = False
                     break
     run.log.info("expired sessions deleted", extra={"deleted": deleted, "complete": complete})
-    return {"deleted": deleted, "batches": batches, "complete": complete}
+    result: dict[str, Any] = {"deleted": deleted, "batches": batches, "complete": complete}
+    if refused:
+        run.log.warning("sessions were refused", extra={"refused": len(refused)})
+        result |= {"refused": len(refused), "failure": refused[0]}
+    return result

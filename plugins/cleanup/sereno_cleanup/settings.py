@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from importlib.util import find_spec
+from math import isnan
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -14,6 +15,13 @@ from sereno_cleanup.table import quoted
 Category = Literal["application", "access", "audit"]
 KEEP_DAYS: dict[Category, int] = {"application": 30, "access": 90, "audit": 730}
 
+REST = 1.0
+MAX_LAG = timedelta(seconds=30)
+FILLS_WITHIN = timedelta(days=4)
+LONGEST_NAME = 200
+LONGEST_KEEP = timedelta(days=36_500)
+
+Kept = Annotated[timedelta, Meta(extra={"needs_unit": True})]
 Batch = Annotated[int, Meta(ge=1, le=100_000)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 
@@ -32,7 +40,7 @@ class LogRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     category: Category = "application"
     keep_days: Days | None = None
     min_keep: Annotated[int, Meta(ge=0)] = 1
-    min_age: timedelta = timedelta(hours=1)
+    min_age: Kept = timedelta(hours=1)
     archive: str | None = None
     archive_keep_days: Days | None = None
     dry_run: bool = False
@@ -58,7 +66,7 @@ class RotationRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     path: str
     max_bytes: Annotated[int, Meta(ge=1)] | None = None
-    max_age: timedelta | None = None
+    max_age: Kept | None = None
     method: Literal["rename", "copy"] = "rename"
     compress: Literal["gzip", "zstd", "none"] = "gzip"
     reopen_pid_file: str | None = None
@@ -92,14 +100,14 @@ class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     table: str
     column: str
-    keep: timedelta
+    keep: Kept
     where: str = "true"
     archive: str | None = None
     archive_keep_days: Days | None = None
     cascade: bool = False
     batch: Batch = 2000
-    rest: Annotated[float, Meta(ge=0, le=100)] = 1.0
-    max_lag: timedelta = timedelta(seconds=30)
+    rest: Annotated[float, Meta(ge=0, le=100)] = REST
+    max_lag: timedelta = MAX_LAG
     database_url: str | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +115,11 @@ class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         _check_urls(self)
         if self.keep <= timedelta(0):
             raise ValueError(f"table '{self.table}': keep must be longer than nothing, as '30d'")
+        if self.keep > LONGEST_KEEP:
+            raise ValueError(
+                f"table '{self.table}': keep is {self.keep.days} days, it must be "
+                f"{LONGEST_KEEP.days} at most"
+            )
         if self.archive is not None and not _is_plain(self.archive):
             raise ValueError(f"archive is '{self.archive}', it must be absolute and without '..'")
 
@@ -168,13 +181,26 @@ class CheckRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                     f"check '{self.name}': one of kind '{self.kind}' needs {', '.join(wanted)}; "
                     f"'{name}' is missing"
                 )
-        if self.kind == "count" and self.at_least is None and self.at_most is None:
-            raise ValueError(f"check '{self.name}': at_least, at_most or both must be set")
-        if not self.name.strip():
-            raise ValueError("a check must have a name")
+        if self.kind == "count":
+            self._check_bounds()
+        if self.limit <= timedelta(0):
+            raise ValueError(f"check '{self.name}': limit must be longer than nothing, as '5m'")
+        if not self.name.strip() or not self.name.isprintable() or len(self.name) > LONGEST_NAME:
+            raise ValueError(
+                f"a check must have a name, of {LONGEST_NAME} letters at most that can be seen"
+            )
         for name in ("table", "column", "other_table", "other_column"):
             if getattr(self, name) is not None:
                 self.quoted(name)
+
+    def _check_bounds(self) -> None:
+        low, high = self.at_least, self.at_most
+        if low is None and high is None:
+            raise ValueError(f"check '{self.name}': at_least, at_most or both must be set")
+        if low is not None and high is not None and not low <= high:
+            raise ValueError(f"check '{self.name}': at_least is {low}, above at_most, {high}")
+        if any(bound is not None and isnan(bound) for bound in (low, high, self.tolerance)):
+            raise ValueError(f"check '{self.name}': a bound is no number")
 
     def quoted(self, field: str) -> str:
         """Return the name in `field` as an identifier; raises ValueError."""
@@ -195,7 +221,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `database_url`: where the sessions are; the kernel's own database when None. Schedules are texts
     that `sereno.parse` reads. Above `logs_max_files`, `logs_max_bytes` or, from 20 files on,
-    `logs_max_ratio` of what a rule matches, the rule deletes nothing until a person confirms.
+    `logs_max_ratio` of what a rule matches, the rule deletes nothing until a person confirms. A
+    disk that fills within `disk_fills_within`, as its last hours went on, is told of.
     """
 
     database_url: str | None = None
@@ -212,6 +239,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     logs_max_files: Annotated[int, Meta(ge=1)] = 10_000
     logs_max_bytes: Annotated[int, Meta(ge=1)] = 100 * 2**30
     logs_max_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    disks_enabled: bool = True
+    disks_schedule: str | None = None
+    disk_fills_within: Kept = FILLS_WITHIN
     rotate_enabled: bool = True
     rotate_schedule: str | None = None
     rotations: tuple[RotationRule, ...] = ()
@@ -226,7 +256,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     checks_enabled: bool = True
     checks_schedule: str | None = None
     checks: tuple[CheckRule, ...] = ()
-    checks_keep: timedelta = timedelta(days=730)
+    checks_keep: Kept = timedelta(days=730)
     history_enabled: bool = True
     history_schedule: str | None = None
     history_days: Days = 30
@@ -244,6 +274,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             find_zone(self.logs_zone)
         except TriggerError as error:
             raise ValueError(f"logs_zone: {error}") from error
+        if self.disk_fills_within <= timedelta(0):
+            raise ValueError("disk_fills_within must be longer than nothing, as '4d'")
         for rule in self.logs:
             self.root_of(rule)
         for rotation in self.rotations:
@@ -264,10 +296,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             found[rule.archive] = None if mine is None or others is None else max(mine, others)
         return found
 
+    @property
+    def has_places(self) -> bool:
+        """Return whether a rule names a directory of log files or an archive."""
+        return bool(self.logs_roots or self.archives())
+
     def _schedules(self) -> tuple[str | None, ...]:
         return (
             self.sessions_schedule,
             self.logs_schedule,
+            self.disks_schedule,
             self.rotate_schedule,
             self.tables_schedule,
             self.verify_archive_schedule,

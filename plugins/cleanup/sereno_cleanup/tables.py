@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from sereno import RunContext, cron, job, retry
+from sereno_cleanup.archives.known import KnownArchives, known_archives, remember
 from sereno_cleanup.database import connected
-from sereno_cleanup.expiry.shape import ShapeError
-from sereno_cleanup.expiry.vault import VaultError
+from sereno_cleanup.fault import STOPPED, sentence
 from sereno_cleanup.limit import out_of_time
 from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.retention import Cleared, TableRetention
@@ -39,6 +38,8 @@ async def tables(run: RunContext[TablesParams]) -> dict[str, Any]:
     """
     settings: Settings = run.settings
     chosen = [r for r in settings.tables if run.params.table in (None, r.table)]
+    archives = {rule.archive for rule in chosen if rule.archive is not None}
+    known = await known_archives(run.database_url if archives else "")
     cleared: list[Cleared] = []
     failures: list[str] = []
     for rule in chosen:
@@ -46,16 +47,18 @@ async def tables(run: RunContext[TablesParams]) -> dict[str, Any]:
             cleared.append(Cleared(table=rule.table, complete=False))
             continue
         try:
-            cleared.append(await _rule(run, settings, rule))
-        except (ShapeError, VaultError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            failures.append(f"{rule.table}: {error}")
-        except OSError as error:
-            failures.append(f"{rule.table}: {error.strerror or error}")
+            cleared.append(await _rule(run, settings, rule, known))
+        except STOPPED:
+            raise
+        except Exception as error:  # a rule's fault is its own
+            failures.append(f"{rule.table}: {sentence(error)}")
+    await remember(run.database_url, known, archives)
     failures += [
         f"{one.table}: {one.refused} rows were refused, first: {one.failure}"
         for one in cleared
         if one.failure is not None
     ]
+    failures += [f"{one.table}: {fault}" for one in cleared for fault in one.faults]
     deleted = sum(one.deleted for one in cleared)
     counts = [SweepCount(one.table, "deleted", one.deleted) for one in cleared]
     counts += [SweepCount(one.table, "refused", one.refused) for one in cleared]
@@ -70,10 +73,12 @@ async def tables(run: RunContext[TablesParams]) -> dict[str, Any]:
     }
 
 
-async def _rule(run: RunContext[TablesParams], settings: Settings, rule: TableRule) -> Cleared:
+async def _rule(
+    run: RunContext[TablesParams], settings: Settings, rule: TableRule, known: KnownArchives
+) -> Cleared:
     url = rule.database_url or settings.database_url or run.database_url
     async with connected(url, "cleanup.tables") as database:
-        retention = TableRetention(run, database, settings.logs_zone, run.params.dry_run)
+        retention = TableRetention(run, database, settings.logs_zone, run.params.dry_run, known)
         found = await retention.rule(rule)
     run.log.info(
         "expired rows deleted",

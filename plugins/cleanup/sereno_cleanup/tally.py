@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from sereno import Collector, Metric, Sample
-from sereno_cleanup.database import connected
+from sereno_cleanup.database import connected, make_table
 from sereno_cleanup.query import query
 
 log = logging.getLogger("sereno_cleanup")
@@ -42,9 +42,7 @@ async def add(database_url: str, job: str, counts: Iterable[SweepCount]) -> None
 
 async def _add(database_url: str, job: str, found: list[SweepCount]) -> None:
     async with connected(database_url, "cleanup tally") as database:
-        if not await database.fetchval(query("tally_exists")):
-            for statement in query("tally_schema").split(";"):
-                await database.execute(statement)
+        await make_table(database, "tally")
         await database.execute(
             query("tally_add"),
             job,

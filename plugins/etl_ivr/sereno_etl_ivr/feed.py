@@ -16,6 +16,8 @@ CALLS = "calls"
 """The name of the feed that `source_table` makes; others have the names of their settings."""
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
+_ASTERISKS = ("cdr", "cel", "queue_log")
+"""Tables that have their names in every exchange; they are kinds of their own."""
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -77,7 +79,8 @@ def _feed(name: str, chosen: TableSettings, settings: Settings) -> Feed:
         table = msgspec.structs.replace(table, time_format=chosen.time_format)
     zone = ZoneInfo(chosen.timezone) if chosen.timezone else settings.zone
     source = chosen.source or settings.source
-    return Feed(name, source, chosen.source_table or name, table, zone, chosen.keep)
+    named = chosen.source_table or (chosen.kind if chosen.kind in _ASTERISKS else name)
+    return Feed(name, source, named, table, zone, chosen.keep)
 
 
 def _other(name: str, chosen: TableSettings) -> MovedTable:

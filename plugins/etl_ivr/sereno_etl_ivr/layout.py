@@ -6,7 +6,8 @@ from typing import Literal
 import msgspec
 
 from sereno import RunError
-from sereno_etl_ivr.table import KNOWN, Kind, MovedColumn, MovedTable
+from sereno_etl_ivr.table import FOUND_OUT, KNOWN, Kind, MovedColumn, MovedTable
+from sereno_etl_ivr.time_format import PER_SECOND
 
 Family = Literal["text", "binary", "hex", "bits", "number", "moment", "instant", "shape", "other"]
 """How a source's type is read. `hex`: bytes that the target takes as digits. `shape`: a geometry.
@@ -20,6 +21,7 @@ class SourceColumn(msgspec.Struct, frozen=True):
 
     `fine`: a time with fractions of a second. `fractions`: a number that may have some.
     `reading`: the SQL that makes a time of it. `ordered`: by its own order it is in that of time.
+    `per_second`: how many there are of what a number counts.
     """
 
     name: str
@@ -31,6 +33,7 @@ class SourceColumn(msgspec.Struct, frozen=True):
     fractions: bool = False
     reading: str = ""
     ordered: bool = False
+    per_second: int = 1
 
 
 class SourceTable(msgspec.Struct, frozen=True):
@@ -75,6 +78,11 @@ class Layout(msgspec.Struct, frozen=True):
         """Return the cell that holds a second which is not after the row's own time."""
         name = self.table.begun or self.table.epoch
         return next((cell for cell in self.cells if cell.name == name), None)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Return the numbers of the cells by which calls and channels are known."""
+        return tuple(n for n, cell in enumerate(self.cells) if cell.name in self.table.ids)
 
     @property
     def mapped(self) -> tuple[LayoutCell, ...]:
@@ -137,8 +145,8 @@ def _timed(column: SourceColumn, time_format: str | None, as_time: AsTime) -> So
     if time_format is None or column.family in {"moment", "instant"}:
         return column
     if column.family == "number":
-        return as_time(column, "epoch")
-    return as_time(column, "iso" if time_format == "epoch" else time_format)
+        return as_time(column, time_format if time_format in PER_SECOND else "epoch")
+    return as_time(column, "iso" if time_format == FOUND_OUT else time_format)
 
 
 def _holds(column: MovedColumn, source: SourceColumn, table: MovedTable) -> bool:

@@ -15,6 +15,12 @@ DELIMITER = "\x1f"
 LONGEST_CELL = 8 * 2**20
 """A longer cell is no call record's: its row is rejected, and the cell never leaves the source."""
 
+LONGEST_ID = 1000
+"""Bytes: no call, channel or agent is known by more, and no index of the target holds much more."""
+
+LONGEST_NAME = 200
+"""Letters: a longer name of an agent or queue is cut, as it stands in each table of a report."""
+
 GIANT = "sereno: a cell of "
 """What stands for a longer cell, with its size, U+0000 and its beginning."""
 
@@ -77,6 +83,16 @@ class SourcePage(msgspec.Struct, frozen=True):
     def is_whole(self) -> bool:
         """Tell whether there is a line for each row; if not, it must be read in another way."""
         return len(self.lines) == self.rows
+
+    def has_longer_than(self, most: int, cells: Sequence[int]) -> bool:
+        """Tell whether one of the `cells` (numbers in a row) of some row may have more bytes."""
+        before = 2 if self.place.start else 1
+        for line in self.lines:
+            if len(line) > most:
+                found = line.split(DELIMITER.encode())[before:]
+                if any(len(found[n]) > most for n in cells if n < len(found)):
+                    return True
+        return False
 
     def cut(self, rows: int) -> Iterator["SourcePage"]:
         """Yield pages of about `rows`, in order, which together are this one: `OLDEST` or younger.

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from sereno import RunContext, job, retry
+from sereno import RunCancelled, RunContext, RunError, RunSuperseded, job, retry
 from sereno_etl_ivr import position
+from sereno_etl_ivr.errors import SourceAwayError, TargetAwayError
 from sereno_etl_ivr.feed import Feed, chosen_feed, feeds
 from sereno_etl_ivr.instants import local_position
 from sereno_etl_ivr.layout import Layout
@@ -65,7 +66,18 @@ async def reconcile(run: RunContext[ReconcileParams]) -> Result:
         chosen = [chosen_feed(run.settings, run.params.table)]
     else:
         chosen = list(feeds(run.settings).values())
-    found = [await patiently(run, lambda feed=feed: _attempted(run, feed)) for feed in chosen]  # type: ignore[misc]
+    found: list[Result] = []
+    faults: list[str] = []
+    for feed in chosen:
+        try:
+            found.append(await patiently(run, lambda feed=feed: _attempted(run, feed)))  # type: ignore[misc]
+        except (SourceAwayError, TargetAwayError, RunSuperseded, RunCancelled):
+            raise
+        except RunError as error:  # a table's fault is its own
+            faults.append(str(error))
+    if faults:
+        others = f" ({len(found)} other tables were compared)" if len(chosen) > 1 else ""
+        raise RunError(f"{'; '.join(faults)}{others}")
     first = found[0] if len(found) == 1 else {"tables": found}
     return {**first, "duration": round(time.monotonic() - begun, 3)}
 

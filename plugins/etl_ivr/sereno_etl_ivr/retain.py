@@ -1,7 +1,8 @@
 """The job `etl_ivr.retain`: deletes what is older than it is to be kept, in small batches by key.
 
 Figures of quarter hours outlive their calls: what calls are to go is counted first, and then their
-quarter hours are frozen. Rows without a real time are kept: the source would give them again.
+quarter hours are frozen, and the facts of each call while these stay. Rows without a real time are
+kept: the source would give them again.
 """
 
 import asyncio
@@ -55,6 +56,7 @@ async def _attempted(run: RunContext[RetainParams]) -> dict[str, Any]:
         if settings.keep_figures:
             before = now - settings.keep_figures
             sources = {feed.source for feed in moved.values()}
+            await retention.forget_figures(sorted(sources), before)
             counts = [
                 await _all(run, lambda s=source: retention.quarters(s, before, _ROWS))  # type: ignore[misc]
                 for source in sorted(sources)
@@ -84,13 +86,15 @@ async def _table(
         else:
             if feed.name == CALLS and counted:
                 await retention.freeze(feed.source, instant)
-                found["facts"], late = await _all(
-                    run, lambda: retention.facts(feed.source, instant, _ROWS)
-                )
+                found["facts"], late = await _facts(run, retention, feed, now)
                 found["partial"] |= late
             rows = retention.rows(feed, cutoff, _ROWS)
             found["rows"], late = await _all(run, rows)
             found["partial"] |= late
+            if feed.name == CALLS and counted and settings.facts_kept:
+                old, _ = floor(now, settings.facts_kept, feed.zone)
+                _, late = await _all(run, lambda: retention.holds(feed.source, old, _ROWS))
+                found["partial"] |= late
     for name, kept in (("rejects", settings.keep_rejects), ("deleted", settings.keep_deleted)):
         if kept:
             before = now - kept
@@ -100,6 +104,18 @@ async def _table(
             )
             found["partial"] |= late
     return found
+
+
+async def _facts(
+    run: RunContext[RetainParams], retention: Retention, feed: Feed, now: datetime
+) -> tuple[int, bool]:
+    """Delete what is old of the facts of calls, which outlive them; return calls, and if late."""
+    keep: timedelta = run.settings.facts_kept
+    if not keep:
+        return 0, False
+    _, instant = floor(now, keep, feed.zone)
+    await retention.forget_facts(feed.source, instant)
+    return await _all(run, lambda: retention.facts(feed.source, instant, _ROWS))
 
 
 async def _all(

@@ -12,13 +12,48 @@ from typing import Any
 from sereno_etl_ivr import position
 from sereno_etl_ivr.layout import SourceColumn
 from sereno_etl_ivr.page import Range
-
-ORDERED = ("iso", "epoch")
-"""The formats whose order is that of time."""
+from sereno_etl_ivr.time_format import PER_SECOND
 
 _LAST = 9999_12_31_23_59_59
 _BEHIND = "a"  # behind each digit
 _ROUNDED = timedelta(seconds=1)  # a fraction of an epoch may be
+
+
+def is_ordered(time_format: str, *, is_text: bool) -> bool:
+    """Tell whether texts or numbers of a format are in the order of time."""
+    return time_format == "iso" if is_text else time_format in PER_SECOND
+
+
+def within_index(
+    cursor: SourceColumn, name: str, within: Range, highest: int, *, joined: bool = False
+) -> str:
+    """Write which part of the index of `cursor` may hold a range, as ``AND ...``.
+
+    `name`: of the column, quoted. `highest`: the last second since 1970 that is a time there.
+    """
+    if not cursor.ordered:
+        return ""
+    if _is_epoch(cursor):
+        if within.is_null:
+            return f" AND {no_time(cursor, name, highest)}"
+        return f" AND {seconds(name, within, highest, cursor.per_second)}"
+    return "" if within.is_null else f" AND {texts(name, within, joined=joined)}"
+
+
+def some_time(cursor: SourceColumn, name: str, highest: int) -> str:
+    """Write where rows with a time are, for an index of the text or the number."""
+    if not cursor.ordered:
+        return "true"
+    if _is_epoch(cursor):
+        return f"({name} >= 0 AND {name} <= {highest * cursor.per_second})"
+    return digits(name)
+
+
+def no_time(cursor: SourceColumn, name: str, highest: int) -> str:
+    """Write where rows without a time may be, for an index of a number."""
+    if not (cursor.ordered and _is_epoch(cursor)):
+        return "true"
+    return f"({name} IS NULL OR {name} < 0 OR {name} > {highest * cursor.per_second})"
 
 
 def texts(name: str, within: Range, *, joined: bool = False) -> str:
@@ -38,16 +73,12 @@ def digits(name: str) -> str:
     return f"({name} >= '0' AND {name} < '{_BEHIND}')"
 
 
-def seconds(name: str, within: Range, highest: int) -> str:
-    """Write where seconds since 1970 in a range are. `highest`: the last that is a time."""
+def seconds(name: str, within: Range, highest: int, many: int) -> str:
+    """Write where times since 1970 in a range are. `highest`: the last second that is a time;
+    `many`: how many there are of what is counted in a second."""
     first = max(_second(within.start, -_ROUNDED), 0)
     last = highest if within.end > _LAST else min(_second(within.end, _ROUNDED), highest)
-    return f"({name} >= {first} AND {name} <= {last})"
-
-
-def no_seconds(name: str, highest: int) -> str:
-    """Write where numbers that are no time are."""
-    return f"({name} IS NULL OR {name} < 0 OR {name} > {highest})"
+    return f"({name} >= {first * many} AND {name} <= {last * many})"
 
 
 def ends(cursor: SourceColumn, first: Any, last: Any) -> tuple[int | None, int | None]:
@@ -58,6 +89,10 @@ def ends(cursor: SourceColumn, first: Any, last: Any) -> tuple[int | None, int |
     if not cursor.ordered or cursor.family == "instant":
         return int(first), int(last)
     return int(first) // 1_000_000 * 1_000_000, int(last) // 1_000_000 * 1_000_000 + 235959
+
+
+def _is_epoch(cursor: SourceColumn) -> bool:
+    return cursor.family == "instant"
 
 
 def _second(at: int, by: timedelta) -> int:

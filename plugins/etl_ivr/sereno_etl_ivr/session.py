@@ -20,15 +20,18 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from sereno import RunContext
+from sereno import RunContext, RunError
+from sereno_etl_ivr import position
 from sereno_etl_ivr.errors import RejectsError, SourceAwayError, TargetAwayError
 from sereno_etl_ivr.feed import Feed
-from sereno_etl_ivr.layout import Layout, match
+from sereno_etl_ivr.layout import Layout, SourceTable, match
 from sereno_etl_ivr.page import Copy, PageDamaged, SourcePage
 from sereno_etl_ivr.pager import ahead, each
+from sereno_etl_ivr.plan import Extent
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import Source, open_source
 from sereno_etl_ivr.source.careful import careful_rows
+from sereno_etl_ivr.table import FORMS, FOUND_OUT
 from sereno_etl_ivr.tally import RowTally
 from sereno_etl_ivr.target import AGGREGATED, Batch, Target, WatermarkPlace
 
@@ -70,11 +73,28 @@ class Session(msgspec.Struct):
 
     async def describe(self) -> tuple[Layout, ZoneInfo]:
         """Return how the source's table is laid out today, and the zone of its cursor."""
-        source = self.source
-        found = await source.describe()
-        layout = match(self.feed.table, found, self.feed.source_table, source.as_time)
+        found = await self.source.describe()
+        layout = self._match(found)
+        if layout.cursor.source.reading and self.feed.table.time_format == FOUND_OUT:
+            layout = await self._of_its_form(found, layout)
         is_utc = layout.cursor.source.family == "instant"  # a column with a zone shows UTC
         return layout, ZoneInfo("UTC") if is_utc else self.feed.zone
+
+    def _match(self, found: SourceTable, form: str | None = None) -> Layout:
+        feed, table = self.feed, self.feed.table
+        if form is not None:
+            table = msgspec.structs.replace(table, time_format=form)
+        return match(table, found, feed.source_table, self.source.as_time)
+
+    async def _of_its_form(self, found: SourceTable, first: Layout) -> Layout:
+        """Return the layout of the first form in which some row has a time, be it of the likeliest
+        where there is none, or no row."""
+        for form in FORMS:
+            layout = self._match(found, form)
+            extent = await self.source.extent(layout)
+            if extent.last is not None and extent.last >= position.OLDEST:
+                return layout
+        return first
 
     async def move(
         self,
@@ -172,6 +192,16 @@ class Session(msgspec.Struct):
         self.slowest = max(self.slowest, timedelta(seconds=spent))
         self._report()
         self._check_rejects()
+
+    def check_times(self, layout: Layout, extent: Extent) -> None:
+        """Raise RunError where the source has rows, and none has a time in its form: each would be
+        loaded without one, and no figure be made of it."""
+        source = layout.cursor.source
+        if source.reading and extent.nulls and extent.first is None:
+            raise RunError(
+                f"source table '{self.feed.source_table}': what '{source.name}' holds is in no row "
+                "a time; let its time_format say in which form it is, as %d/%m/%Y %H:%M:%S"
+            )
 
     def check_loaded(self) -> None:
         """Raise RejectsError when nothing of what was read could be loaded, be it one row."""

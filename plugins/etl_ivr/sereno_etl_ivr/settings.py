@@ -24,16 +24,20 @@ SourceUrl = Annotated[
 TargetUrl = Annotated[
     str, Meta(pattern=r"^postgres(ql)?://", description="a URL that begins with postgresql://")
 ]
+SourceName = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
 AGENT_CHANNEL = r"^(PJSIP|SIP|IAX2|SCCP|Local|Agent)/[0-9]{2,8}([-@/]|$)"
 OUTBOUND_CONTEXT = r"^(from-internal|outbound|outrt|macro-dialout)"
 FOR_EVER = timedelta(0)
 LEAST_KEPT = timedelta(days=2)
+FACTS_KEPT = timedelta(days=62)
+"""A month and the one after it, in which its report may be made again."""
 N = TypeVar("N", int, float)
 _MYSQL = {"mysql", "mariadb"}
 _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
 # What the sessions of either end are set to, whatever a URL says.
 _OF_SESSIONS = {
     *("application_name", "default_transaction_read_only", "timezone", "datestyle", "jit"),
+    "default_transaction_isolation",
     *("intervalstyle", "extra_float_digits", "bytea_output", "statement_timeout", "lock_timeout"),
     *("idle_in_transaction_session_timeout", "synchronous_commit", "plan_cache_mode"),
     *("enable_seqscan", "enable_nestloop", "tcp_keepalives_idle", "tcp_keepalives_interval"),
@@ -41,6 +45,7 @@ _OF_SESSIONS = {
 }
 _NAME = r"^[a-z_][a-z0-9_]{0,39}$"
 _OWN = {"source", "position", "content", "ordinal", "loaded_at", "extra", "time_note", "aside"}
+Kept = Annotated[timedelta, Meta(extra={"needs_unit": True})]
 Name = Annotated[str, Meta(pattern=_NAME, description="a lower-case name")]
 TargetName = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$")]
 
@@ -51,14 +56,15 @@ class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `kind`: what it is; `other` is described by `columns` (the target's name of each, and
     ``"source_name type"`` of a type of `table.Kind`), `cursor` (one of them, a
     date and time by which rows come) and `key` (which tell what row a changed row was).
-    `time_format`: of a cursor that is a text (`iso`, or as `%d/%m/%Y %H:%M:%S`) or a number
-    (`epoch`); iso and epoch are found out for Asterisk's own tables. `source_table`: its own name
-    when None. `target`: ``schema.table``, made where it is missing.
+    `time_format`: of a cursor that is a text (`iso`, or as `%d/%m/%Y %H:%M:%S`) or counts from 1970
+    (`epoch`, `epoch_ms`); names without a `%` are found out for Asterisk's own tables.
+    `source_table`: when None its kind, and of `other` its own name. `target`: ``schema.table``,
+    made where it is missing.
     """
 
     kind: Literal["cdr", "cel", "queue_log", "other"] = "other"
     source_table: str | None = None
-    source: str | None = None
+    source: SourceName | None = None
     target: TargetName | None = None
     columns: dict[Name, str] = {}
     cursor: str = ""
@@ -66,7 +72,7 @@ class TableSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     timezone: str | None = None
     time_format: str | None = None
     schedule: str | None = None
-    keep: timedelta = FOR_EVER
+    keep: Kept = FOR_EVER
 
     def __post_init__(self) -> None:
         if self.time_format is not None:
@@ -122,13 +128,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     is no abandoned one. `agent_channel`, `outbound_context`: PostgreSQL's regular expressions for
     the channel of an agent, and for the context in which a call from within begins. `names`: of
     agents and queues. `retain`: text of the trigger of `etl_ivr.retain`; `keep_calls` and the
-    next: for how long it lets them stay, zero for ever. `tables`: what is moved beside the
+    next: for how long it lets them stay, zero for ever. `keep_facts`: when None, as long as the
+    calls, and 62 days at least. `tables`: what is moved beside the
     calls.
     """
 
     source_url: SourceUrl | None = None
     source_table: Annotated[str, Meta(min_length=1)] = "cdr"
-    source: Annotated[str, Meta(min_length=1, max_length=60)] = "pbx"
+    source: SourceName = "pbx"
     source_timezone: str = "UTC"
     source_tls: TlsSettings | None = None
     target_url: TargetUrl | None = None
@@ -156,10 +163,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     outbound_context: str = OUTBOUND_CONTEXT
     names: NamesSettings = NamesSettings()
     retain: str = "15 4 * * *"
-    keep_calls: timedelta = FOR_EVER
-    keep_rejects: timedelta = timedelta(days=365)
-    keep_deleted: timedelta = timedelta(days=365)
-    keep_figures: timedelta = FOR_EVER
+    keep_calls: Kept = FOR_EVER
+    keep_facts: Kept | None = None
+    keep_rejects: Kept = timedelta(days=365)
+    keep_deleted: Kept = timedelta(days=365)
+    keep_figures: Kept = FOR_EVER
     tables: dict[Name, TableSettings] = {}
 
     def __post_init__(self) -> None:
@@ -175,13 +183,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 re.compile(getattr(self, name))
             except re.error as error:
                 raise ValueError(f"{name} is no regular expression: {error}") from error
+        if self.source_url is not None:
+            _check_url("source_url", self.source_url)
         parts = urlsplit(self.source_url or "")
         if parts.scheme in _MYSQL and not parts.path.strip("/") and "." not in self.source_table:
             raise ValueError("source_url names no database, as in mysql://user@host/asteriskcdrdb")
         if parts.scheme in _MYSQL:
             mysql_tls(self.source_url or "", self.source_tls)
         elif self.source_url is not None:
-            _check_url("source_url", self.source_url)
             check_postgres("source_url", self.source_url, self.source_tls, _OF_SESSIONS)
         if self.target_url is not None:
             _check_url("target_url", self.target_url)
@@ -202,6 +211,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                     f"{name} is {keep}, and what has not settled yet would go: {most} at least"
                 )
 
+        if self.keep_facts is not None and not _outlives(self.keep_facts, self.keep_calls):
+            raise ValueError(
+                f"keep_facts is {self.keep_facts}, and facts of calls that are still there would "
+                f"be made again: as long as keep_calls ({self.keep_calls or 'for ever'}) at least"
+            )
+
+    @property
+    def facts_kept(self) -> timedelta:
+        """Return for how long the facts of calls stay, zero for ever."""
+        if self.keep_facts is not None:
+            return self.keep_facts
+        return max(self.keep_calls, FACTS_KEPT) if self.keep_calls else FOR_EVER
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{n}={_shown(getattr(self, n))!r}" for n in self.__struct_fields__)
         return f"Settings({shown})"
@@ -210,6 +232,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def zone(self) -> ZoneInfo:
         """Return the zone of the source's local times."""
         return ZoneInfo(self.source_timezone)
+
+
+def _outlives(mine: timedelta, others: timedelta) -> bool:
+    """Tell whether what is kept for `mine` stays as long as what is kept for `others`."""
+    return not mine or (bool(others) and mine >= others)
 
 
 def _of_environment(name: str, kind: Callable[[str], N], default: N, most: N) -> N:
@@ -227,6 +254,11 @@ def _of_environment(name: str, kind: Callable[[str], N], default: N, most: N) ->
 
 
 def _check_url(name: str, url: str) -> None:
+    scheme, mark, rest = url.partition("://")
+    if scheme in _MYSQL:  # whose password may hold a ':' as it is
+        login, at, place = rest.rpartition("@")
+        user, colon, password = login.partition(":")
+        url = f"{scheme}{mark}{user}{colon}{password.replace(':', '%3A')}{at}{place}"
     try:
         check_database_url(url)
     except ValueError as error:  # a sentence without any part of it

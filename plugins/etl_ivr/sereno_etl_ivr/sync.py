@@ -81,6 +81,7 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
     settings, target = session.settings, session.target
     layout, zone = await session.describe()
     extent = await session.source.extent(layout)
+    session.check_times(layout, extent)
     before = await target.hold(zone)
     if not await target.widen(layout, session.is_late):
         session.run.log.info("ivr.calls gets columns with fractions; the next run goes on")

@@ -9,6 +9,10 @@ Kind = Literal[
 ]
 """What a column of the target is; each is PostgreSQL's type of that name, but json is jsonb."""
 
+FOUND_OUT = "found out"
+FORMS = ("iso", "epoch", "epoch_ms")
+"""Forms of a time that is a text or a number, the likeliest first."""
+
 
 class MovedColumn(msgspec.Struct, frozen=True):
     """A column of the target, and the names under which sources have it, the likeliest first."""
@@ -29,10 +33,11 @@ class MovedTable(msgspec.Struct, frozen=True):
     `cursor`: the column by whose local time rows are paged. `instant`: the column that gets the
     cursor as an instant. `keys`: sets of columns that tell which row a changed row was, the best
     first, for sources without a primary key. `required`: a source without these is refused.
-    `time_format`: of a cursor that is no time by its type, None to refuse it.
+    `time_format`: of a cursor that is no time by its type, None to refuse it; FOUND_OUT: one of
+    FORMS.
     `epoch`: the column whose text begins with the second in UTC at which the channel began: the
     row's own time. `begun`: the same where rows come later than it, which only settles a repeated
-    hour.
+    hour. `ids`: columns by which calls and channels are known, which indexes hold.
     """
 
     name: str
@@ -44,7 +49,8 @@ class MovedTable(msgspec.Struct, frozen=True):
     required: tuple[str, ...]
     epoch: str | None = None
     begun: str | None = None
-    time_format: str | None = "iso"
+    time_format: str | None = FOUND_OUT
+    ids: tuple[str, ...] = ()
 
 
 CDR = MovedTable(
@@ -67,6 +73,7 @@ CDR = MovedTable(
     keys=(("uniqueid", "linkedid", "sequence"), ("uniqueid", "linkedid"), ("uniqueid",)),
     required=("calldate", "uniqueid"),
     epoch="uniqueid",
+    ids=("uniqueid", "linkedid", "channel", "dstchannel"),
 )
 
 CEL = MovedTable(
@@ -86,6 +93,7 @@ CEL = MovedTable(
     keys=(("id",),),
     required=("eventtime", "uniqueid"),
     begun="uniqueid",
+    ids=("uniqueid", "linkedid", "channame"),
 )
 
 QUEUE_LOG = MovedTable(
@@ -102,6 +110,7 @@ QUEUE_LOG = MovedTable(
     keys=(("id",),),
     required=("time", "callid", "event"),
     begun="callid",
+    ids=("callid", "agent"),
 )
 
 KNOWN = {table.name: table for table in (CDR, CEL, QUEUE_LOG)}

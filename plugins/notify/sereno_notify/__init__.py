@@ -1,3 +1,3 @@
 """Sereno plugin: tells people by webhook and mail, and a watchdog elsewhere by pings."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -5,7 +5,7 @@ They tell when a ping does not come: also when the whole cluster is gone.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid5
@@ -33,22 +33,27 @@ class _Call:
 
 
 class Pinger:
-    """Sends the pings of each job in order, beside the runs. `waits`: seconds between tries."""
+    """Sends the pings of each job in order, beside the runs. `waits`: seconds between tries.
+
+    `parted`: jobs that work at each host or node. Their pings are of the run as a whole: one host's
+    success does not hide another's failure.
+    """
 
     def __init__(self, pings: Mapping[str, Ping], waits: tuple[float, ...] = _WAITS) -> None:
         self._pings = pings
+        self.parted: Collection[str] = ()
         self._waits = waits
         self._queues: dict[str, asyncio.Queue[_Call]] = {}
 
     def started(self, event: RunStarted) -> None:
         """Tell that a run begins."""
         ping = self._pings.get(event.job)
-        if ping is not None and ping.start:
+        if ping is not None and ping.start and event.job not in self.parted:
             self._put(event.job, _Call("/start", event.run_id, event.attempt, ""))
 
     def finished(self, event: RunFinished) -> None:
         """Tell how a run ended; one that will be tried again, or was cancelled, has not."""
-        if event.job not in self._pings:
+        if event.job not in self._pings or (event.job in self.parted and not event.parts):
             return
         if event.state == "succeeded":
             self._put(event.job, _Call("", event.run_id, event.attempt, ""))

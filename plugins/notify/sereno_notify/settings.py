@@ -7,9 +7,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from sereno import NotificationKind, Retry, Severity
+from sereno_notify.quiet_hours import parse_quiet
+
 Timeout = Annotated[
     timedelta, Meta(extra={"min": timedelta(milliseconds=100), "max": timedelta(seconds=25)})
 ]
+Repeat = Annotated[timedelta, Meta(extra={"min": timedelta(minutes=1), "max": timedelta(days=30)})]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 _ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
@@ -87,12 +91,45 @@ class Ping(_Hidden, frozen=True, kw_only=True):
         check_url(self.url)
 
 
+class NotifyRoute(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[plugins.notify.routes.<name>]``: which notifications go to which notifiers, and when.
+
+    `to`: names of notifiers, none for all. `severity`: from which on. `jobs`: patterns as
+    ``etl_ivr.*``; what concerns no job goes to routes with ``*`` alone. `kinds`: none for all.
+    `resolved`: tell also when it is over. `quiet`: hours in which all but critical ones wait.
+    """
+
+    to: tuple[str, ...] = ()
+    severity: Severity = "warning"
+    jobs: tuple[str, ...] = ("*",)
+    kinds: tuple[NotificationKind, ...] = ()
+    resolved: bool = True
+    quiet: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.quiet is not None:
+            parse_quiet(self.quiet)
+
+
 class Settings(_Hidden, frozen=True, kw_only=True):
-    """Notifiers by name, and pings by the name of the job."""
+    """Notifiers by name, and pings by the name of the job; who is told of what goes wrong: without
+    a route every notifier hears of warnings and worse.
+
+    `repeat_every`: what goes on is told again after so long. `keep`: how long the record of what
+    was told is kept. `retry`: of a notification that does not arrive. `delivery`: of one of which
+    nobody knows whether it arrived: told again, or left, as ``unknown``.
+    """
 
     webhooks: dict[str, Webhook] = {}
     emails: dict[str, Email] = {}
     pings: dict[str, Ping] = {}
+    routes: dict[str, NotifyRoute] = {}
+    repeat_every: Repeat = timedelta(hours=4)
+    keep: timedelta = timedelta(days=30)
+    retry: Retry = Retry(
+        attempts=10, delay=timedelta(seconds=5), max_delay=timedelta(minutes=10), jitter=0.2
+    )
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
 
     def __post_init__(self) -> None:
         for name in (*self.webhooks, *self.emails):

@@ -1,3 +1,3 @@
 """Sereno plugin: the daily report of the calls, as HTML with a chart, CSV and figures."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -15,8 +15,10 @@ from sereno_reports.reader import FiguresMissingError
 from sereno_reports.settings import Settings
 from sereno_reports.shelf import Kept, prepare
 
+FIRST_DAY = date(1970, 1, 1)
 
-async def made(run: RunContext[Any], folder: Folder) -> dict[str, Any]:
+
+async def made(run: RunContext[Any], folder: Folder, params: Any) -> dict[str, Any]:
     """Make the reports of the last period that is over, or of the one that the params name.
 
     A slot that runs late still reports its own period. Made again, a report is kept only where its
@@ -25,7 +27,7 @@ async def made(run: RunContext[Any], folder: Folder) -> dict[str, Any]:
     """
     settings: Settings = run.settings
     now = run.now()
-    period = chosen_period(run.params, settings, folder, run.slot or now)
+    period = chosen_period(params, settings, folder, run.slot or now)
     if period.start > now:
         raise ValueError(f"day is {period.first}, it has not begun in {period.zone}")
     async with _maker(run, folder, now) as maker:
@@ -35,7 +37,7 @@ async def made(run: RunContext[Any], folder: Folder) -> dict[str, Any]:
             if settings.calls_required:
                 raise
             return {"day": period.first.isoformat(), "revision": None, "note": str(error)}
-        revised = [] if run.params.day else await _revised(run, maker, period)
+        revised = [] if params.day else await _revised(run, maker, period)
     changed = sum(kept.changed for _, kept in reports)
     run.log.info(
         "report made",
@@ -49,9 +51,12 @@ def chosen_period(params: Any, settings: Settings, folder: Folder, at: datetime)
     kind = folder.report.period
     if params.day is not None:
         try:
-            return containing(kind, date.fromisoformat(params.day), settings.zone)
+            day = date.fromisoformat(params.day)
         except ValueError as error:
             raise ValueError(f"day is '{params.day}', it must be like 2026-01-31") from error
+        if day < FIRST_DAY:
+            raise ValueError(f"day is {params.day}, it must be {FIRST_DAY} at the earliest")
+        return containing(kind, day, settings.zone)
     if params.include_today or settings.include_today:
         return at_instant(kind, at, settings.zone)
     return previous(kind, at, settings.zone, settings.business_days)
@@ -67,7 +72,7 @@ async def _maker(run: RunContext[Any], folder: Folder, now: datetime) -> AsyncIt
     async def none(connection: Any) -> None:
         return None
 
-    async with connected(kept_url) as kept, connected(read_url) as read:
+    async with connected(kept_url) as kept, connected(read_url, any_time=True) as read:
         await prepare(kept)
         # A run's fence holds in the kernel's own database alone.
         fence = run.fence if is_own else none
@@ -83,7 +88,10 @@ async def _revised(run: RunContext[Any], maker: Maker, period: Period) -> list[s
         earlier = _before(period, back)
         if period.kind == "day" and not is_reported(earlier.first, settings.business_days):
             continue
-        reports = await maker.make(earlier, only_known=True)
+        try:
+            reports = await maker.make(earlier, only_known=True)
+        except FiguresMissingError:  # they are kept no more: what was reported stays
+            continue
         run.progress(count - back + 1, count)
         if any(kept.changed for _, kept in reports):
             found.append(earlier.first.isoformat())
@@ -114,6 +122,7 @@ def _result(folder: Folder, period: Period, reports: list[tuple[Figures, Kept]])
         "changed": kept.changed,
         "partial": figures.partial,
         "provisional": figures.provisional,
+        **({"gone": figures.context.gone} if figures.context.gone else {}),
         **{_key(card): value(card, head) for card in folder.report.cards},
     }
 

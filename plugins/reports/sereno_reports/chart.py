@@ -71,7 +71,7 @@ def draw(view: TableView, number: Callable[[float], str], size: Size = WIDE) -> 
     at = {name: names.index(name) for name in (chart.label, *chart.series)}
     counts = [
         [(tone, float(row[at[name]].raw or 0)) for name, tone in chart.series.items()]
-        for row in view.rows
+        for row in view.rows[: view.shown]
     ]
     most = max(sum(count for _, count in layers) for layers in counts)
     if not most:

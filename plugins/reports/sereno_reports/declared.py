@@ -149,11 +149,14 @@ class Folder(msgspec.Struct, frozen=True, dict=True):
     def sql(self, name: str) -> str:
         """Return the SQL in the file `name`; raise DeclaredError."""
         try:
-            return (self.path / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = (self.path / name).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:  # of a path, and of UTF-8
             raise DeclaredError(
                 f"report '{self.name}': '{name}' cannot be read: {error}"
             ) from error
+        if "\0" in text:
+            raise DeclaredError(f"report '{self.name}': '{name}' holds U+0000: it is no SQL")
+        return text
 
 
 def opened(path: Path, name: str) -> Folder:
@@ -163,7 +166,7 @@ def opened(path: Path, name: str) -> Folder:
         rule = "it must be small letters, digits and _, begin with a letter, and not be 'deliver'"
         return Folder(f"report_{spoken}"[:63], path, fault=f"report '{name}': {rule}: {path}")
     try:
-        text = (path / FILE).read_text(encoding="utf-8")
+        text = (path / FILE).read_text(encoding="utf-8-sig")  # editors of Windows leave a mark
         raw = lazy("tomllib").loads(text)
         declared = msgspec.convert(raw, Declared)
         _check(declared)

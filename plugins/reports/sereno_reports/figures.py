@@ -26,11 +26,12 @@ class Context(msgspec.Struct, kw_only=True):
     """What stands beside the figures of a period, of others: no revision comes of it.
 
     `earlier`: the head's row of each period before that has a report, the nearest first. `tables`:
-    those that cover more than the period.
+    those that cover more than the period. `gone`: tables of the period whose rows are kept no more.
     """
 
     earlier: list[Row] = []
     tables: dict[str, Grid] = {}
+    gone: list[str] = []
 
 
 class Figures(msgspec.Struct, kw_only=True):

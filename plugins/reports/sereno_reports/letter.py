@@ -8,6 +8,7 @@ from sereno_reports.page import templates
 from sereno_reports.view import TableView, View
 
 MOST = 12  # rows of a table: all of them are attached
+MOST_BARS = 100  # of a chart: more are nothing that one reads in a mail
 
 
 class BarRow(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ def to_letter(figures: Figures, look: Look) -> str:
 def lying(table: TableView, view: View) -> Bars | None:
     """Return the chart of `table` from its first bar to its last; None where there is none."""
     chart = table.table.chart
-    if chart is None:
+    if chart is None or len(table.raw) > MOST_BARS:
         return None
     counts = [[float(row.get(name) or 0) for name in chart.series] for row in table.raw]
     filled = [n for n, row in enumerate(counts) if sum(row)]

@@ -1,9 +1,11 @@
 """What the kernel finds: settings, jobs, commands and the demonstration of `reports`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
-from sereno import Demo, Job, Migrations, hookimpl, lazy
+from sereno import App, Demo, Job, Migrations, hookimpl, lazy
 from sereno_reports.deliver import deliver
 from sereno_reports.folders import check_names, found
 from sereno_reports.report_job import job_of
@@ -38,6 +40,14 @@ def sereno_register_migrations(settings: Settings) -> Migrations | None:
 
 
 @hookimpl
+def sereno_register_apps(settings: Settings) -> Mapping[str, App]:
+    """Return the app in which people read the reports, where there is what serves apps."""
+    if not settings.enabled or find_spec("uvicorn") is None:
+        return {}
+    return {"/reports": App("Reports", partial(_site, settings))}
+
+
+@hookimpl
 def sereno_register_commands() -> list[Any]:
     """Return ``sereno reports``."""
     return [lazy("sereno_reports.commands").reports]  # loaded by the command line alone
@@ -48,3 +58,8 @@ def sereno_register_demo() -> Demo:
     """Return quick settings: a report of the day so far, every few seconds."""
     demo: Demo = lazy("sereno_reports.demo").DEMO  # loaded by `sereno demo` alone
     return demo
+
+
+def _site(settings: Settings, client: Any) -> Any:
+    """Make the app, in the process that serves apps: only there is it loaded."""
+    return lazy("sereno_reports.site").ReportSite(client, settings)

@@ -2,22 +2,18 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 
+from sereno_reports.answer import answer, snapshot
+from sereno_reports.cells import kept_cell
 from sereno_reports.declared import Card, DeclaredError, Folder, ReportTable
 from sereno_reports.figures import Context, Figures, Grid
 from sereno_reports.period import Period, at_instant
 from sereno_reports.query import query
 from sereno_reports.settings import Settings
-from sereno_reports.statement import StatementError, bound
-
-MOST_ROWS = 20_000
-"""A table with more is no report."""
 
 
 class FiguresMissingError(Exception):
@@ -42,13 +38,13 @@ async def read_figures(connection: Any, asked: Question) -> Figures:
     where its SQL is at fault.
     """
     declared, period = asked.folder.report, asked.period
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        await connection.execute(query("zone"), period.zone)
+    async with snapshot(connection, period.zone):
         await _check_needs(connection, asked)
         sources = await _sources(connection, asked)
+        _check_kept(asked, sources)
         end = min(period.end, max(asked.now, period.start))
         names = [row["source"] for row in sources] or list(asked.settings.sources)
-        tables = await _tables(connection, asked, declared.tables, names)
+        tables, gone = await _tables(connection, asked, declared.tables, names)
         beside = {table.name for table in declared.tables if table.window is not None}
         return Figures(
             name=asked.folder.name,
@@ -65,7 +61,10 @@ async def read_figures(connection: Any, asked: Question) -> Figures:
                 if sources
             },
             tables={name: grid for name, grid in tables.items() if name not in beside},
-            context=Context(tables={name: grid for name, grid in tables.items() if name in beside}),
+            context=Context(
+                tables={name: grid for name, grid in tables.items() if name in beside},
+                gone=[name for name in gone if name not in beside],
+            ),
         )
 
 
@@ -93,37 +92,43 @@ async def _sources(connection: Any, asked: Question) -> list[Any]:
     return list(found)
 
 
+def _check_kept(asked: Question, sources: list[Any]) -> None:
+    """Raise FiguresMissingError where figures of the period have gone by retention."""
+    for row in sources:
+        since = row["figures_from"]
+        if since is not None and since > asked.period.start:
+            raise FiguresMissingError(
+                f"report '{asked.folder.name}' of {asked.period.first}: the figures of "
+                f"'{row['source']}' are kept from {since.isoformat()} on (keep_figures); "
+                "what was reported of it stays as it is"
+            )
+
+
 async def _tables(
     connection: Any, asked: Question, tables: tuple[ReportTable, ...], sources: list[str]
-) -> dict[str, Grid]:
+) -> tuple[dict[str, Grid], list[str]]:
+    """Return each table, and the names of those whose SQL says that what they count is `gone`."""
     answers: dict[tuple[Any, ...], Grid] = {}  # several tables may be parts of one answer
-    found = {}
+    found, gone = {}, []
     for table in tables:
         key = (table.sql, table.buckets, table.window)
         if key not in answers:
             answers[key] = await _answer(connection, asked, table, sources)
         cards = asked.folder.report.cards if table.name == asked.folder.report.head else ()
-        found[table.name] = _part(answers[key], table, cards)
-    return found
+        try:
+            found[table.name] = _part(answers[key], table, cards)
+        except DeclaredError as error:
+            raise DeclaredError(f"report '{asked.folder.name}', {error}") from error
+        if any(row.get("gone") for row in answers[key].mappings()):
+            gone.append(table.name)
+    return found, gone
 
 
 async def _answer(connection: Any, asked: Question, table: ReportTable, sources: list[str]) -> Grid:
-    subject = f"report '{asked.folder.name}', table '{table.name}': {table.sql}"
-    try:
-        statement, values = bound(asked.folder.sql(table.sql), _values(asked, table, sources))
-        prepared = await connection.prepare(statement)
-        columns = [attribute.name for attribute in prepared.get_attributes()]
-        rows = await prepared.fetch(*values)
-    except StatementError as error:
-        raise DeclaredError(f"{subject}: {error}") from error
-    except asyncpg.PostgresConnectionError:
-        raise
-    except asyncpg.PostgresError as error:
-        raise DeclaredError(f"{subject}: {error}") from error
-    if len(rows) > MOST_ROWS:
-        raise DeclaredError(f"{subject}: {len(rows):,} rows; a table may have {MOST_ROWS:,}")
+    values = _values(asked, table, sources)
+    found = await answer(connection, asked.folder, table.sql, values, table.name)
     return await asyncio.to_thread(
-        lambda: Grid(columns, [[_cell(cell) for cell in row] for row in rows])
+        lambda: Grid(found.columns, [[kept_cell(cell) for cell in row] for row in found.rows])
     )
 
 
@@ -170,21 +175,6 @@ def _part(answer: Grid, table: ReportTable, cards: tuple[Card, ...]) -> Grid:
         [answer.columns[n] for n in kept],
         [[row[n] for n in kept] for row in answer.rows if row[at] == table.part],
     )
-
-
-def _cell(cell: Any) -> Any:
-    """Return `cell` as what JSON keeps."""
-    if isinstance(cell, Decimal):
-        cell = float(cell)
-    if isinstance(cell, float):
-        if cell != cell or cell in (float("inf"), float("-inf")):
-            return None
-        return int(cell) if cell.is_integer() else round(cell, 4)
-    if cell is None or isinstance(cell, bool | int | str):
-        return cell
-    if isinstance(cell, datetime):
-        return cell.astimezone(UTC).isoformat() if cell.tzinfo else cell.isoformat()
-    return cell.isoformat() if isinstance(cell, date) else str(cell)
 
 
 def _has_reached(reached: datetime | None, end: datetime) -> bool:

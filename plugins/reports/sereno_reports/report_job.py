@@ -1,4 +1,8 @@
-"""The jobs that make reports: one for each folder that declares one."""
+"""The jobs that make reports: one for each folder that declares one.
+
+Each run has a process of its own: what makes a report (templates, tables, paper) takes time in
+which nothing else of its process can work, and memory that a process keeps until it ends.
+"""
 
 from typing import Any
 
@@ -7,8 +11,10 @@ import msgspec
 from sereno import Job, RunContext, Trigger, cron, job, lazy, parse
 from sereno import retry as retried
 from sereno_reports.declared import Folder, trigger_of
+from sereno_reports.folders import found
 from sereno_reports.settings import WEEK, Settings
 
+_PREFIX = "reports."
 _OVERDUE = {"day": "25h", "week": "170h", "month": "746h"}
 
 
@@ -22,16 +28,24 @@ class ReportParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     include_today: bool = False
 
 
+async def make(run: RunContext[Any]) -> dict[str, Any]:
+    """Make the reports of the folder that gave the run's job its name."""
+    name = run.job.removeprefix(_PREFIX)
+    folder = found(run.settings.reports_dirs).get(name)
+    if folder is None:
+        raise ValueError(f"the folder of the report '{name}' is gone since this node started")
+    params = run.params
+    if not isinstance(params, ReportParams):  # in a process of its own they are as written
+        params = msgspec.convert(params, ReportParams)
+    # Loaded by the run alone: a node that waits carries none of what makes a report.
+    told: dict[str, Any] = await lazy("sereno_reports.attempt").made(run, folder, params)
+    return told
+
+
 def job_of(folder: Folder, settings: Settings) -> Job:
     """Return the job that makes the reports of `folder`, on its schedule in the business's zone."""
-
-    async def making(run: RunContext[ReportParams]) -> dict[str, Any]:
-        # Loaded by the first report: a node that waits carries none of what makes one.
-        told: dict[str, Any] = await lazy("sereno_reports.attempt").made(run, folder)
-        return told
-
     declared: Job = job(
-        f"reports.{folder.name}",
+        f"{_PREFIX}{folder.name}",
         params=ReportParams,
         description=_description(folder),
         timeout="15m",
@@ -39,7 +53,8 @@ def job_of(folder: Folder, settings: Settings) -> Job:
         catch_up="all",
         max_catch_up=7,
         severity="warning",
-    )(making)
+        executor="process",
+    )(make)
     trigger = _trigger(folder, settings)
     if trigger is None:
         return declared

@@ -1,6 +1,7 @@
 """The settings under ``[plugins.reports]``, checked before anything starts."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,8 @@ DeliveredForm = Literal["html", "pdf", "xlsx", "csv"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEK: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
+ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
+"""What mail goes to: one address, and nothing that could be a second or a header."""
 _MOVED = {
     "calls_table": "etl_ivr.aggregate reads ivr.calls",
     "service_level_seconds": "set plugins.etl_ivr.level_seconds",
@@ -33,8 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     looked at again. `calls_required`: false makes missing figures no failure. `sources`: exchanges
     that count; all when empty. `targets`: by column, as ``{service_level = 0.8}``. `recipients`,
     `formats`, `severities`: by report, in place of what it declares. `routed`: reports that go to
-    whom ``[notify.routes]`` name. `delivery`, `delivery_attempts`: of the folder; of messages the
-    kernel's own.
+    whom ``[plugins.notify.routes]`` name. `delivery`, `delivery_attempts`: of the folder; messages
+    have their own.
     """
 
     database_url: str | None = None
@@ -65,17 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mail: Any = None
 
     def __post_init__(self) -> None:
-        for name, remedy in _MOVED.items():
-            if getattr(self, name) is not None:
-                raise ValueError(
-                    f"{name} is set, and reports show the figures that etl_ivr.aggregate counts "
-                    f"now: take it out, and {remedy}"
-                )
-        if self.mail is not None:
-            raise ValueError(
-                "mail is set, and reports go out by the kernel's notifications now: take it out, "
-                "and set the same server in [plugins.notify.emails.<name>] (docs/reports.md)"
-            )
+        self._check_moved()
         try:
             check_database_url(self.database_url or "")
         except ValueError as error:  # a sentence without any part of it
@@ -91,6 +84,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             find_zone(self.zone)
         except TriggerError as error:
             raise ValueError(f"zone: {error}") from error
+        self._check_addresses()
+
+    def _check_moved(self) -> None:
+        for name, remedy in _MOVED.items():
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name} is set, and reports show the figures that etl_ivr.aggregate counts "
+                    f"now: take it out, and {remedy}"
+                )
+        if self.mail is not None:
+            raise ValueError(
+                "mail is set, and reports go out by the kernel's notifications now: take it out, "
+                "and set the same server in [plugins.notify.emails.<name>] (docs/reports.md)"
+            )
+
+    def _check_addresses(self) -> None:
+        for address in (one for some in self.recipients.values() for one in some):
+            if not ADDRESS.fullmatch(address):
+                raise ValueError(
+                    f"recipients: {address!r} is no mail address, write it like ceo@example.com"
+                )
 
     def digest(self, recipient: str = "") -> str:
         """Return what tells a report that counts with these choices from one with others.

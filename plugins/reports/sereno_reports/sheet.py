@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,12 @@ from sereno_reports.words import Words
 MARK = "\ufeff"
 """A byte-order mark: without it a spreadsheet takes accents for something else."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SIGN = "[=+\\-@＝＋－＠]"
+_TAKEN_AWAY = '[\\s"\ufeff\u200b]*'
+_FRONT = re.compile(rf"{_TAKEN_AWAY}{_SIGN}|[\t\r\n]")
+_BEHIND = re.compile(rf"([;,|\t\r\n]{_TAKEN_AWAY})({_SIGN})")
+"""Where a formula would begin: at the front of a cell, and behind what a spreadsheet of another
+locale takes for its end. Spaces and quotes between are taken away there."""
 
 
 def to_csv(figures: Figures, look: Look, table: str | None = None) -> str:
@@ -53,7 +59,7 @@ def plain(cell: Cell, words: Words) -> str:
     """Return what a spreadsheet reads as a number: seconds, and percent of a share."""
     raw = cell.raw
     if raw is None:
-        return cell.text
+        return neutral(cell.text)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return neutral(cell.text if cell.column.values else str(raw))
     number = round(100 * raw, 2) if cell.column.unit == "share" else round(raw, 1)
@@ -62,7 +68,8 @@ def plain(cell: Cell, words: Words) -> str:
 
 def neutral(cell: str) -> str:
     """Return `cell` so that no spreadsheet takes it for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    found = _BEHIND.sub(r"\1'\2", cell)
+    return f"'{found}" if _FRONT.match(cell) else found
 
 
 def _lines(view: TableView, words: Words) -> Iterator[list[Any]]:

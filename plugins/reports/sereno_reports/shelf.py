@@ -8,11 +8,11 @@ until it is over.
 
 from collections.abc import Awaitable, Callable
 from datetime import date
-from importlib.resources import files
 from typing import Any
 
 import msgspec
 
+from sereno import Migrations, apply_migrations
 from sereno_reports.addressee import Addressee
 from sereno_reports.figures import Figures
 from sereno_reports.forms import FormError
@@ -22,11 +22,9 @@ from sereno_reports.settings import Settings
 
 TABLE = "sereno_reports.report"
 _DELIVERIES = "sereno_reports.delivery"  # what earlier versions lack
-_FILES = files("sereno_reports").joinpath("migrations")
-_MADE_BY = {
-    _DELIVERIES: "0001_pre_report.sql",
-    "sereno_reports.delivery_queued": "0002_pre_handed.sql",
-}
+_NOTIFICATIONS = "sereno_notify.notification"  # where what carries messages is installed
+_TABLES = Migrations(schema="sereno_reports", package="sereno_reports")
+_MADE = (_DELIVERIES, "sereno_reports.delivery_queued")
 """What each migration makes: where it is missing, so is the migration."""
 
 
@@ -59,12 +57,9 @@ async def prepare(connection: Any) -> None:
 
     Safe when several do it at once.
     """
-    for made, file in _MADE_BY.items():
-        if await connection.fetchval(query("exists"), made) is None:
-            async with connection.transaction():
-                await connection.execute(query("lock_shelf"), "table")
-                await connection.execute(query("create_schema"))
-                await connection.execute(_FILES.joinpath(file).read_text("utf-8"))
+    missing = [made for made in _MADE if await connection.fetchval(query("exists"), made) is None]
+    if missing:  # never in the kernel's database, where a start has made them
+        await apply_migrations(connection, _TABLES)
     zones = [row["zone"] for row in await connection.fetch(query("old_zones"))]
     if zones:
         hashes = [Settings(zone=zone).digest() for zone in zones]
@@ -163,7 +158,9 @@ async def deliveries(connection: Any, kernel: Any, limit: int) -> list[dict[str,
     handed = [row["message_id"] for row in rows if row["state"] == "handed"]
     became: dict[str, list[dict[str, Any]]] = {}
     if handed and await kernel.fetchval(query("exists"), "sereno.message") is not None:
-        for outcome in await kernel.fetch(query("message_outcomes"), handed):
+        carried = await kernel.fetchval(query("exists"), _NOTIFICATIONS) is not None
+        asked = query("message_outcomes" if carried else "messages_kept")
+        for outcome in await kernel.fetch(asked, handed):
             became.setdefault(outcome["message_id"], []).append(dict(outcome))
     return [one for row in rows for one in _outcomes(row, became.get(row["message_id"], []))]
 

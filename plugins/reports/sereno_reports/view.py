@@ -11,6 +11,10 @@ from sereno_reports.figures import Figures, Row, total, usual, value
 from sereno_reports.look import Look
 from sereno_reports.words import Words, words_in
 
+MOST_SHOWN = 1000
+"""Rows of a table on a page: more are for a spreadsheet, and would take paper minutes and a
+gigabyte."""
+
 SMALL = 30  # below so many calls offered, a percentage says little
 
 Verdict = Literal["", "met", "missed"]
@@ -58,6 +62,11 @@ class TableView(msgspec.Struct, frozen=True):
     rows: list[list[Cell]]
     total: list[Cell] | None
     raw: list[Row]
+
+    @property
+    def shown(self) -> int:
+        """Return how many rows a page shows at most."""
+        return min(self.table.top or MOST_SHOWN, MOST_SHOWN)
 
     @property
     def named(self) -> dict[str, str]:
@@ -109,7 +118,7 @@ class View(msgspec.Struct, frozen=True, dict=True):
                 below=self.worded(card.below).format(**texts),
                 target=self._target(card, cells[card.name].raw),
                 against=self._against(card, cells[card.name].raw),
-                tone=card.tone,
+                tone=card.tone if cells[card.name].raw and not cells[card.name].verdict else "",
             )
             for card in declared.cards
             if not card.hidden
@@ -132,6 +141,12 @@ class View(msgspec.Struct, frozen=True, dict=True):
             found.append(self.words.phrase("partial"))
         if self.figures.provisional:
             found.append(self.words.phrase("provisional", sources=", ".join(self.figures.behind)))
+        for table in self.look.declared.tables:
+            if table.name in self.figures.context.gone:
+                cells = [cell for row in self.figures.rows(table.name) for cell in row.values()]
+                known = any(cell is not None for cell in cells)
+                key = "gone_known" if known else "gone"
+                found.append(self.words.phrase(key, table=self.worded(table.title)))
         row = self.figures.head(self.look.declared.head)
         offered = row.get("offered")
         if row.get("calls") == 0:
@@ -141,11 +156,12 @@ class View(msgspec.Struct, frozen=True, dict=True):
         return found
 
     def judged(self, column: ReportColumn, found: Any) -> Verdict:
-        """Return whether `found` meets the target of `column`."""
+        """Return whether `found` meets the target of `column`: what is written alike does."""
         target = self.look.targets.get(column.name)
         if target is None or column.good is None or not isinstance(found, int | float):
             return ""
         met = found >= target if column.good == "high" else found <= target
+        met = met or self._written(column, found) == self._written(column, target)
         return "met" if met else "missed"
 
     def _table(self, table: ReportTable) -> TableView:
@@ -184,10 +200,13 @@ class View(msgspec.Struct, frozen=True, dict=True):
 
     def _cell(self, column: ReportColumn, found: Any) -> Cell:
         name = self.look.name_of(column.names, found)
-        text = self.words.cell(column.unit, found, self.figures.zone)
+        text = self._written(column, found)
         if isinstance(found, str) and found in column.values:
             text = self.worded(column.values[found])
         return Cell(text, found, column, self.judged(column, found), name)
+
+    def _written(self, column: ReportColumn, found: Any) -> str:
+        return self.words.cell(column.unit, found, self.figures.zone)
 
     def _target(self, card: Card, found: Any) -> str:
         """Return the target in words, with its sign and by how much it was missed."""

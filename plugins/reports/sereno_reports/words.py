@@ -2,7 +2,7 @@
 
 import datetime
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +31,7 @@ class Words(msgspec.Struct, frozen=True):
         if unit in ("date", "instant"):
             return self._moment(unit, str(value), zone)
         if isinstance(value, str | bool) or unit == "text":
-            return str(value)
+            return _seen(str(value))
         if unit == "share":
             return self.share(value)
         if unit == "duration":
@@ -117,18 +117,24 @@ class Words(msgspec.Struct, frozen=True):
     def _moment(self, unit: Unit, value: str, zone: str) -> str:
         try:
             found = datetime.datetime.fromisoformat(value)
-        except ValueError:
+            if found.tzinfo is not None and unit != "date":
+                found = found.astimezone(ZoneInfo(zone))
+        except (ValueError, OverflowError):  # the zone's year may be beyond the calendar
             return value  # a text of the SQL's own
         if unit == "date":
             return self.short_date(found.date())
-        if found.tzinfo is not None:
-            found = found.astimezone(ZoneInfo(zone))
         return f"{self.short_date(found.date())} {found:%H:%M}"
+
+
+def _seen(text: str) -> str:
+    """Return `text`; one of blanks alone in quotation marks, as else it would look like none."""
+    blank = not any(letter.isprintable() and not letter.isspace() for letter in text)
+    return f"«{text}»" if text and blank else text
 
 
 @cache
 def words_in(language: Language) -> Words:
     """Return the words of `language`."""
-    source = files("sereno_reports") / "texts" / f"{language}.toml"
+    source = Path(__file__).with_name("texts") / f"{language}.toml"
     read = lazy("tomllib").loads  # the first report loads it
     return Words(language, read(source.read_text(encoding="utf-8")))

@@ -12,6 +12,9 @@ from sereno_reports.look import Look
 from sereno_reports.view import Cell, TableView, View
 
 _LONGEST = 32_767  # letters in a cell
+_EXACT = 10**15
+"""From here on a spreadsheet would keep other digits: such a number is written as text."""
+
 _FORMATS = {
     "count": "#,##0",
     "number": "#,##0.0",
@@ -42,7 +45,7 @@ class _Book:
         )
         made = datetime.fromisoformat(view.figures.day)
         self._book.set_properties({"title": view.title, "created": made})
-        self._names: set[str] = set()
+        self._names = {"history"}  # which spreadsheets keep for themselves
         colours = {"met": "#1f7a72", "missed": "#b3341c"}
         self._formats = {
             (unit, verdict, bold): self._book.add_format(
@@ -122,7 +125,7 @@ class _Book:
             self._moment(sheet, row, column, str(raw), written)
         elif unit == "duration" and isinstance(raw, int | float):
             sheet.write_number(row, column, raw / timedelta(days=1).total_seconds(), written)
-        elif isinstance(raw, int | float):
+        elif isinstance(raw, float) or (isinstance(raw, int) and abs(raw) < _EXACT):
             sheet.write_number(row, column, raw, written)
         else:
             sheet.write_string(row, column, str(raw)[:_LONGEST], written)
@@ -130,11 +133,11 @@ class _Book:
     def _moment(self, sheet: Any, row: int, column: int, raw: str, written: Any) -> None:
         try:
             found = datetime.fromisoformat(raw)
-        except ValueError:
+            if found.tzinfo is not None:
+                found = found.astimezone(ZoneInfo(self._view.figures.zone)).replace(tzinfo=None)
+        except (ValueError, OverflowError):  # the zone's year may be beyond the calendar
             sheet.write_string(row, column, raw[:_LONGEST], written)
             return
-        if found.tzinfo is not None:
-            found = found.astimezone(ZoneInfo(self._view.figures.zone)).replace(tzinfo=None)
         if found.year < date(1900, 1, 1).year:  # before a spreadsheet's time
             sheet.write_string(row, column, raw[:_LONGEST], written)
         else:

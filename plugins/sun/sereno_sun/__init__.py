@@ -2,6 +2,6 @@
 
 from sereno_sun.trigger import Sun, sun
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["Sun", "sun"]

@@ -1,6 +1,7 @@
 """Reads and appends to the manifest of an archive."""
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from sereno_cleanup.age import day_of
 from sereno_cleanup.names import readable
 
 NAME = "manifest.jsonl"
+_LONGEST_LINE = 1 << 20
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".zip")
 
 
@@ -102,10 +104,30 @@ def read(directory: Path) -> Manifest:
                 kept.pop(said["copy"], None)
             else:
                 found = msgspec.convert(said, KeptArchive)
+                _check_inside(found.file(Path()))
                 kept[found.copy] = found
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        except (msgspec.DecodeError, ValueError, KeyError, TypeError):
             torn += 1
     return Manifest(tuple(kept.values()), torn)
+
+
+def identity(directory: Path) -> str | None:
+    """Return what tells this archive from any other, None where nobody has begun one.
+
+    It is the digest of the manifest's first line, which no later one changes.
+    """
+    try:
+        with open(directory / NAME, "rb") as manifest:
+            first = manifest.readline(_LONGEST_LINE)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return hashlib.sha256(first).hexdigest() if first.endswith(b"\n") else None
+
+
+def _check_inside(copy: Path) -> None:
+    """Raise ValueError for a copy that is none below its archive: others' files are not ours."""
+    if copy.is_absolute() or ".." in copy.parts or "\0" in str(copy) or not copy.name:
+        raise ValueError(f"'{copy}' leads out of the archive")
 
 
 def copies(directory: Path) -> list[Path]:
@@ -114,4 +136,4 @@ def copies(directory: Path) -> list[Path]:
     return sorted(path for path in found if not _OURS.search(path.name))
 
 
-_OURS = re.compile(r"^manifest\.jsonl$|^\.verified$|\.part$")
+_OURS = re.compile(r"^manifest\.jsonl$|^\.verified$|^\.lock$|\.part$")

@@ -1,5 +1,6 @@
 """Puts originals back from their copies, verified on the way."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -12,6 +13,7 @@ from sereno_cleanup.names import readable
 from sereno_cleanup.packed import gzip, unreadable
 
 _CHUNK = 1 << 20
+_LONGEST_NAME = 255
 
 
 class RestoreError(Exception):
@@ -38,6 +40,8 @@ def restore(directory: Path, one: KeptArchive, into: Path) -> Path:
         raise RestoreError(f"'{place}' would leave {into}; look at the manifest")
     target = into / place
     part = target.with_name(target.name + ".part")
+    if len(os.fsencode(part.name)) > _LONGEST_NAME:
+        part = target.with_name(f"{one.sha256[:16]}.part")
     for name in (target, part):
         if os.path.lexists(name):  # a link that leads nowhere is somebody's, too
             raise RestoreError(f"{name} is there already; move it away, or choose another --to")
@@ -58,7 +62,8 @@ def restore(directory: Path, one: KeptArchive, into: Path) -> Path:
         why = error.strerror or error
         raise RestoreError(f"'{one.copy}' cannot be put back: {readable(str(why))}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return target
 
 

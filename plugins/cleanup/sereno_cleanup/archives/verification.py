@@ -1,5 +1,6 @@
 """Reads each copy of an archive again, says which are not what they were, and lets old ones go."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, tzinfo
@@ -22,10 +23,12 @@ class Verified(msgspec.Struct, omit_defaults=True):
     """What was found. `complete` is false when the time limit came first: the next run goes on.
 
     `missing`, `broken`: copies that are not there, or not what they were. `unlisted`: files that no
-    line of the manifest names. Each with the first few names.
+    line of the manifest names. Each with the first few names. `failure`: why nothing was read.
     """
 
     archive: str
+    failure: str | None = None
+    note: str | None = None
     verified: int = 0
     deleted: int = 0
     missing: list[str] = []
@@ -37,6 +40,8 @@ class Verified(msgspec.Struct, omit_defaults=True):
     @property
     def faults(self) -> str | None:
         """Say what a person has to look at, None when all is well."""
+        if self.failure is not None:
+            return self.failure
         told = [
             f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
             for what, names in (("missing", self.missing), ("broken", self.broken))
@@ -48,7 +53,8 @@ class Verified(msgspec.Struct, omit_defaults=True):
 class Verification(msgspec.Struct, frozen=True):
     """The reading of one archive. `keep`: how long copies are kept, None for ever.
 
-    `check` may raise and `out_of_time` ends the reading; the next one goes on behind it.
+    `check` may raise and `out_of_time` ends the reading; the next one goes on behind it, unless it
+    `marks` nothing.
     """
 
     directory: Path
@@ -57,17 +63,20 @@ class Verification(msgspec.Struct, frozen=True):
     keep: timedelta | None
     check: Callable[[], None]
     out_of_time: Callable[[], bool]
+    marks: bool = True
 
     def run(self) -> Verified:
         """Verify from where the last reading ended, once round."""
         found = manifest.read(self.directory)
         verified = Verified(archive=readable(str(self.directory)), torn_lines=found.torn)
+        gone: list[KeptArchive] = []
         for one in self._resumed(found.kept):
             if self.out_of_time():
                 verified.complete = False
                 break
-            self._verify(one, verified)
+            self._verify(one, verified, gone)
             self._mark(one.copy)
+        self._settle(gone, verified)
         listed = {one.file(self.directory) for one in found.kept}
         verified.unlisted = [
             readable(str(path.relative_to(self.directory)))
@@ -76,13 +85,14 @@ class Verification(msgspec.Struct, frozen=True):
         ][:SHOWN]
         return verified
 
-    def _verify(self, one: KeptArchive, verified: Verified) -> None:
+    def _verify(self, one: KeptArchive, verified: Verified, gone: list[KeptArchive]) -> None:
         file = one.file(self.directory)
         try:
+            whole = self._is_inside(file)  # a link may have taken the place of a directory
             with file.open("rb") as copy:
-                whole = digest_of(copy, one.packed, self.check) == one.sha256
+                whole = whole and digest_of(copy, one.packed, self.check) == one.sha256
         except FileNotFoundError:
-            verified.missing.append(one.copy)
+            gone.append(one)
             return
         except OSError:  # a disk that cannot be read
             whole = False
@@ -90,10 +100,34 @@ class Verification(msgspec.Struct, frozen=True):
             verified.broken.append(one.copy)
             return
         verified.verified += 1
-        if self.keep is not None and self._today() - one.day(self.zone) > self.keep:
-            file.unlink()  # only what could still be read: of a broken one somebody may save a part
-            manifest.append(self.directory, {"deleted_at": self.now.isoformat(), "copy": one.copy})
-            verified.deleted += 1
+        if self._is_over(one):
+            # Only what could still be read: of a broken one somebody may save a part.
+            file.unlink(missing_ok=True)  # another machine may have the same archive
+            self._let_go(one, verified)
+
+    def _settle(self, gone: list[KeptArchive], verified: Verified) -> None:
+        """Tell what is missing, which another run has not let go meanwhile.
+
+        One past its time was deleted by a run that was killed before it said so. More than one
+        cannot be: a part of the archive is not where it was.
+        """
+        still = {one.copy for one in manifest.read(self.directory).kept} if gone else set()
+        missing = [one for one in gone if one.copy in still]
+        over = [one for one in missing if self._is_over(one)]
+        if len(over) == 1:
+            self._let_go(over[0], verified)
+            missing.remove(over[0])
+        verified.missing = [one.copy for one in missing]
+
+    def _is_over(self, one: KeptArchive) -> bool:
+        return self.keep is not None and self._today() - one.day(self.zone) > self.keep
+
+    def _let_go(self, one: KeptArchive, verified: Verified) -> None:
+        manifest.append(self.directory, {"deleted_at": self.now.isoformat(), "copy": one.copy})
+        verified.deleted += 1
+
+    def _is_inside(self, file: Path) -> bool:
+        return file.resolve().is_relative_to(self.directory.resolve())
 
     def _today(self) -> date:
         return self.now.astimezone(self.zone).date()
@@ -109,7 +143,9 @@ class Verification(msgspec.Struct, frozen=True):
         return kept
 
     def _mark(self, copy: str) -> None:
-        (self.directory / _MARK).write_text(copy, encoding="utf-8")
+        if self.marks:
+            with contextlib.suppress(OSError):  # a full disk: the next reading begins elsewhere
+                (self.directory / _MARK).write_text(copy, encoding="utf-8")
 
 
 def digest_of(copy: BinaryIO, packed: bool, check: Callable[[], None]) -> str:

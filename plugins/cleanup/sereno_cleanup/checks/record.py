@@ -8,7 +8,7 @@ import msgspec
 
 from sereno import Collector, Metric, Sample
 from sereno_cleanup.checks.check import Found
-from sereno_cleanup.database import connected
+from sereno_cleanup.database import connected, make_table
 from sereno_cleanup.query import query
 from sereno_cleanup.settings import CheckRule, Settings
 
@@ -22,9 +22,7 @@ MADE = Metric(
 
 async def add(database: Any, found: Sequence[Found], run_id: int, keep: timedelta) -> None:
     """Add what was found in one run, and forget what is older than `keep`."""
-    if not await database.fetchval(query("check_exists")):
-        for statement in query("check_schema").split(";"):
-            await database.execute(statement)
+    await make_table(database, "check")
     await database.execute(
         query("check_add"),
         [one.check for one in found],

@@ -1,6 +1,6 @@
 """Keeps rows as compressed CSV before they go.
 
-A file is one run's share of one table. Each batch is a gzip member of its own, synced before the
+A file is one run's share of one table. Each batch is gzip members of its own, synced before the
 transaction that deletes its rows commits; so a crash leaves whole members, the last of which may
 hold rows that are still in the table, and a torn one, whose rows certainly are. The next run cuts
 the torn one off and enters the file in ``manifest.jsonl``: nothing is lost, and a few rows may
@@ -11,14 +11,16 @@ An empty cell that is not quoted is NULL, as PostgreSQL's ``COPY ... FROM ... CS
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import os
 import socket
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sereno_cleanup.archives import manifest
 from sereno_cleanup.directory import sync_directory
@@ -37,6 +39,8 @@ class VaultError(Exception):
 class Vault:
     """A directory with files of rows. `columns` of the table: name and type of each, in order."""
 
+    durable = True
+
     def __init__(
         self, directory: Path, table: str, columns: Sequence[tuple[str, str]], now: datetime
     ) -> None:
@@ -45,14 +49,23 @@ class Vault:
         self._names = [name for name, _ in columns]
         self._types = [kind for _, kind in columns]
         self._now = now
-        self._open: tuple[Path, BinaryIO] | None = None
+        self._open: tuple[Path, FileIO] | None = None
+        self._settled = 0
         self.columns = ", ".join(f'expired."{_escaped(n)}"::text' for n in self._names)
 
     async def keep(self, rows: list[Any]) -> None:
-        """Append `rows` and return once they are on the disk; raises VaultError."""
+        """Append `rows`; raises VaultError."""
+        await self._tried(self._append, rows)
+
+    async def settle(self) -> None:
+        """Return once what was appended is on the disk; raises VaultError."""
+        await self._tried(self._sync)
+
+    async def _tried(self, act: Callable[..., None], *arguments: Any) -> None:
         try:
-            await asyncio.to_thread(self._append, rows)
+            await asyncio.to_thread(act, *arguments)
         except OSError as error:
+            self._cut()
             raise VaultError(
                 f"rows of {self._table} cannot be archived in {self._directory}, so they stay: "
                 f"{error.strerror or error}"
@@ -63,8 +76,8 @@ class Vault:
         if self._open is None:
             return None
         (part, file), self._open = self._open, None
-        file.close()
-        return await asyncio.to_thread(self._finish, part, False)
+        with file:  # it is ours until it has its name
+            return await asyncio.to_thread(self._finish, part, False)
 
     async def recover(self) -> list[str]:
         """Finish what runs that were killed have left; return the files' names."""
@@ -75,34 +88,52 @@ class Vault:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._open = self._new_part()
         file = self._open[1]
-        place = file.tell()
-        text = "" if place else _line(self._names)
+        text = "" if file.tell() else _line(self._names)
         text += "".join(_line(list(row)) for row in rows)
-        try:
-            file.write(gzip().compress(text.encode(), mtime=0))
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            with contextlib.suppress(OSError):  # else the next recovery cuts it off
-                file.seek(place)
-                file.truncate()
-            raise
+        rest = memoryview(gzip().compress(text.encode(), mtime=0))
+        while rest:
+            rest = rest[file.write(rest) :]
 
-    def _new_part(self) -> tuple[Path, BinaryIO]:
+    def _sync(self) -> None:
+        if self._open is not None:
+            os.fsync(self._open[1].fileno())
+            self._settled = self._open[1].tell()
+
+    def _cut(self) -> None:
+        """Take back what of a batch did not fit; where that fails the next recovery cuts it off."""
+        if self._open is not None:
+            with contextlib.suppress(OSError):
+                self._open[1].seek(self._settled)
+                self._open[1].truncate()
+
+    def _new_part(self) -> tuple[Path, FileIO]:
         stem = f"{_plain(self._table)}-{plain(self._now)}-{socket.gethostname()}-{os.getpid()}"
         for n in range(1000):
             part = self._directory / f"{stem}{f'-{n}' if n else ''}{_PART}"
             if part.with_suffix("").exists():
                 continue
             with contextlib.suppress(FileExistsError):
-                return part, open(os.open(part, _CREATE, 0o640), "wb")
+                file = FileIO(os.open(part, _CREATE, 0o640), "wb")
+                fcntl.flock(file, fcntl.LOCK_EX)  # whose part is locked is at work
+                if os.fstat(file.fileno()).st_nlink:
+                    return part, file
+                file.close()  # another run has taken it for one that was left, and empty
         raise VaultError(f"{self._directory} has a thousand files of this instant already")
 
     def _recover(self) -> list[str]:
         if not self._directory.is_dir():
             return []
         found = sorted(self._directory.glob(f"{_plain(self._table)}-*{_PART}"))
-        return [name for part in found if (name := self._finish(part, True)) is not None]
+        return [name for part in found if (name := self._recovered(part)) is not None]
+
+    def _recovered(self, part: Path) -> str | None:
+        """Finish `part` unless a run is at work on it, which may be another machine's."""
+        try:
+            with part.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return self._finish(part, True)
+        except (BlockingIOError, FileNotFoundError):
+            return None
 
     def _finish(self, part: Path, recovered: bool) -> str | None:
         """Check that the file can be read to its end, rename it, and enter it in the manifest."""

@@ -4,17 +4,19 @@ A crash at any step leaves the original or a verified copy: a copy is written to
 read again and compared, renamed, and entered in ``manifest.jsonl``; only then may the original go.
 Doing it again finds the copy and makes no second one.
 
-Files are kept in batches, each step for the whole batch before the next: so many syncs at once cost
-the disk little more than one, directories and manifest are synced once a batch, and no step of
-a file comes before the one that it relies on.
+Files are kept in batches, each step for the whole batch before the next: the disk is told of all
+before the first is waited for, so that one commit of its journal holds them and the syncs of the
+others find nothing left to do; directories and manifest are synced once a batch; and no step of a
+file comes before the one that it relies on.
 """
 
 import hashlib
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +30,9 @@ from sereno_cleanup.names import readable
 from sereno_cleanup.packed import gzip, unreadable
 
 _CHUNK = 1 << 20
+_LONGEST = 255 - len(".0123456789abcdef.gz.part")
+"""Bytes of a name to which all that a copy is called may be added."""
+
 _SYNCS = 8
 """Syncs at once: a journal commits those that wait for it together."""
 
@@ -58,7 +63,7 @@ class Archive(msgspec.Struct, frozen=True):
     """A directory of verified copies of files below `root`; several roots may share it.
 
     `check` is called between chunks, and may raise. `pending`: where copies that are kept and not
-    settled yet are to be.
+    settled yet are to be. `identity`: of the archive that it was at first, None for a new one.
     """
 
     directory: Path
@@ -66,6 +71,15 @@ class Archive(msgspec.Struct, frozen=True):
     now: Callable[[], datetime]
     check: Callable[[], None]
     pending: set[Path] = msgspec.field(default_factory=set)
+    identity: str | None = None
+
+    def confirm(self) -> None:
+        """Raise ArchiveError where the directory is not the archive any more that it was."""
+        if self.identity is not None and manifest.identity(self.directory) != self.identity:
+            raise ArchiveError(
+                f"{readable(str(self.directory))} is not the archive any more that it was as this "
+                "run began: look whether its disk is mounted"
+            )
 
     def keep(self, entry: LogFile, source: BinaryIO) -> ArchiveCopy:
         """Copy the content of `source`; the copy is durable once it is settled.
@@ -105,12 +119,12 @@ class Archive(msgspec.Struct, frozen=True):
         for copy in copies:
             self.pending.discard(copy.target)
             if copy.file is not None:
-                copy.file.close()
-                copy.part.unlink(missing_ok=True)
+                _forget(copy.file, copy.part)
 
     def _synced(
         self, copies: list[ArchiveCopy], faults: dict[LogFile, Exception]
     ) -> list[ArchiveCopy]:
+        _begin(copy.file for copy in copies if copy.file is not None)
         with ThreadPoolExecutor(_SYNCS) as threads:
             errors = list(threads.map(_sync, copies))
         for copy, error in zip(copies, errors, strict=True):
@@ -145,10 +159,12 @@ class Archive(msgspec.Struct, frozen=True):
     def _target(self, entry: LogFile, digest: str, packed: bool) -> Path:
         """Return where the copy belongs; with the digest in its name if another copy is there."""
         suffix = ".gz" if packed else ""
-        target = self.directory.joinpath(*entry.parts[:-1], entry.name + suffix)
-        taken = target in self.pending
+        name = os.fsencode(entry.name)
+        short = os.fsdecode(name[:_LONGEST])
+        target = self.directory.joinpath(*entry.parts[:-1], short + suffix)
+        taken = target in self.pending or short != entry.name
         if taken or (target.exists() and self._copied(target, packed) != digest):
-            return target.with_name(f"{entry.name}.{digest[:16]}{suffix}")
+            return target.with_name(f"{short}.{digest[:16]}{suffix}")
         return target
 
     def _write(self, target: Path, source: BinaryIO, packed: bool) -> BinaryIO:
@@ -164,8 +180,7 @@ class Archive(msgspec.Struct, frozen=True):
                 self._copy(source, file)
             file.flush()
         except BaseException:
-            file.close()
-            part.unlink(missing_ok=True)
+            _forget(file, part)
             raise
         return file
 
@@ -206,6 +221,21 @@ class Archive(msgspec.Struct, frozen=True):
                 for copy in copies
             ),
         )
+
+
+def _begin(files: Iterable[BinaryIO]) -> None:
+    """Let the disk begin to write, where the system can be told so; nothing waits for it."""
+    if sys.platform != "linux":
+        return
+    for file in files:
+        with suppress(OSError):  # the sync tells what is the matter
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _forget(file: BinaryIO, part: Path) -> None:
+    with suppress(OSError):  # what did not fit on the disk is tried again by the close
+        file.close()
+    part.unlink(missing_ok=True)
 
 
 def _sync(copy: ArchiveCopy) -> OSError | None:

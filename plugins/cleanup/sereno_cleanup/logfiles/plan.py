@@ -1,7 +1,7 @@
 """Decides, before anything is touched, which files go and why the others stay: a pure function."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Literal
 
@@ -20,6 +20,7 @@ Reason = Literal[
     "newest",
     "recent",
     "too_young",
+    "other_rule",
 ]
 FEW = 20  # up to so many files the ratio says nothing
 
@@ -83,9 +84,11 @@ def make_plan(
     now: datetime,
     zone: tzinfo,
     opened: frozenset[tuple[int, int]],
+    of_another: Callable[[LogFile], bool] = lambda _: False,
 ) -> Plan:
     """Judge each entry as of `now`. A file goes when its day is more than `keep_days` before the
-    day in `zone`, and its last change at least `min_age` ago."""
+    day in `zone`, and its last change at least `min_age` ago; one that is `of_another` rule is left
+    to that."""
     judged = []
     today, young = now.astimezone(zone).date(), now - min_age
     for entry in entries:
@@ -93,6 +96,8 @@ def make_plan(
         reason = _reason(entry, day, keep_days, today, opened)
         if reason == "expired" and entry.modified > young:
             reason = "too_young"
+        if reason == "expired" and of_another(entry):
+            reason = "other_rule"
         judged.append(Judged(entry, day, reason))
     dated = [one for one in judged if one.reason in _DATED]
     dated.sort(key=lambda one: (one.day, one.entry.mtime_ns, one.entry.parts), reverse=True)

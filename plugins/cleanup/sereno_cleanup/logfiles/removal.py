@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+from sereno_cleanup.archives.alone import alone
 from sereno_cleanup.fault import STOPPED
 from sereno_cleanup.logfiles.archive import Archive, ArchiveCopy
 from sereno_cleanup.logfiles.entry import LogFile
@@ -32,7 +33,9 @@ def remove(
             yield entry, _unlinked(root, entry)
         return
     for batch in _batches(entries):
-        yield from _archived(root, batch, archive, report)
+        with alone(archive.directory, archive.check):  # the open lock keeps its disk mounted
+            archive.confirm()
+            yield from _archived(root, batch, archive, report)
 
 
 def _batches(entries: Iterable[LogFile]) -> Iterator[list[LogFile]]:

@@ -12,26 +12,32 @@ from typing import Any, BinaryIO
 import msgspec
 
 from sereno import RunContext
+from sereno_cleanup.archives.apart import kept_apart
 from sereno_cleanup.fault import STOPPED, sentence
 from sereno_cleanup.logfiles.entry import LogFile
 from sereno_cleanup.logfiles.opened import opened_files
 from sereno_cleanup.logfiles.root import Root, open_root
 from sereno_cleanup.logfiles.scan import scan
 from sereno_cleanup.names import readable
+from sereno_cleanup.rotation.beside import Beside, half_name
 from sereno_cleanup.rotation.compression import compress
-from sereno_cleanup.rotation.rotated import is_packed, is_rotated, rotated_at, rotated_name
+from sereno_cleanup.rotation.rotated import aside_of, is_rotated, rotated_name
 from sereno_cleanup.settings import RotationRule, Settings
 
+SHOWN = 200
 _COMMAND_SECONDS = 30
+_MOST_PID = 1 << 31
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Rotated(msgspec.Struct, omit_defaults=True):
-    """What became of one rule's files. `lost_bytes`: seen to come between a copy and the cut."""
+    """What became of one rule's files. `rotated`: the first SHOWN of `files`. `lost_bytes`: seen to
+    come between a copy and the cut."""
 
     path: str
     rotated: list[str] = []
+    files: int = 0
     compressed: int = 0
     saved_bytes: int = 0
     lost_bytes: int = 0
@@ -51,14 +57,21 @@ class Rotation(msgspec.Struct, frozen=True):
         try:
             with open_root(root_path) as root:
                 pattern = PurePosixPath(rule.path).relative_to(root_path).parts
-                found = scan(root, pattern, frozenset(), self.run.check)
+                found = scan(root, pattern, kept_apart(self.settings), self.run.check)
                 live = [e for e in found if e.kind == "file" and not is_rotated(e.name)]
-                for entry in live:
-                    self._each(done, entry, lambda e=entry: self._rotate(rule, root, e, done))
-                if done.rotated and rule.method == "rename":
-                    self._each(done, None, lambda: _reopen(rule))
+                just = self._put_aside(rule, root, live, done)
+                asides = self._asides(root, pattern)
+                if rule.method == "rename":
+                    # A program that was not told, or has not heard, still writes to what was put
+                    # aside before, and what it writes would never be put aside again.
+                    written = opened_files(for_writing=True) if asides else frozenset()
+                    deaf = [one for one in asides if one.identity in written]
+                    self._each(done, None, lambda: self._begin_anew(root, live, deaf))
+                    if just or deaf:
+                        self._each(done, None, lambda: _reopen(rule))
+                    asides = [one for one in asides if one.parts not in just]
                 if rule.compress != "none":
-                    self._compress(rule, root, live, done)
+                    self._compress(rule, root, asides, done)
         except FileNotFoundError:
             return done  # nothing is logged there yet
         except STOPPED:
@@ -76,77 +89,129 @@ class Rotation(msgspec.Struct, frozen=True):
             subject = entry.path if entry is not None else done.path
             done.failures.append(f"{subject}: {sentence(error)}")
 
-    def _rotate(self, rule: RotationRule, root: Root, entry: LogFile, done: Rotated) -> None:
+    def _put_aside(
+        self, rule: RotationRule, root: Root, live: list[LogFile], done: Rotated
+    ) -> set[tuple[str, ...]]:
+        """Put aside what is due of `live`; return what it is called now."""
+        beside: dict[tuple[str, ...], Beside] = {}
+        just: set[tuple[str, ...]] = set()
+        for entry in live:
+
+            def rotate(entry: LogFile = entry) -> None:
+                target = self._rotate(rule, root, entry, beside, done)
+                if target is not None:
+                    just.add((*entry.parts[:-1], target))
+
+            self._each(done, entry, rotate)
+        return just
+
+    def _rotate(
+        self,
+        rule: RotationRule,
+        root: Root,
+        entry: LogFile,
+        beside: dict[tuple[str, ...], Beside],
+        done: Rotated,
+    ) -> str | None:
+        if entry.size == 0 or not (self._is_large(rule, entry) or rule.max_age is not None):
+            return None
         with root.directory(entry.parts[:-1]) as directory:
+            if entry.parts[:-1] not in beside:
+                beside[entry.parts[:-1]] = Beside(directory)
+            others = beside[entry.parts[:-1]]
             now = self.run.now()
-            at = now.replace(microsecond=0)
-            if entry.size == 0 or not self._is_due(rule, directory, entry, now):
-                return
+            if not (self._is_large(rule, entry) or _is_old(rule, others.last(entry.name), now)):
+                return None
+            if others.has(entry.name, now.replace(microsecond=0)):
+                return None  # it was put aside within this very second
             target = rotated_name(entry.name, now)
-            if any(rotated_at(name, entry.name) == at for name in os.listdir(directory)):
-                return  # it was put aside within this very second
             if rule.method == "rename":
                 _rename(directory, entry.name, target)
             else:
+                others.forget_halves(directory, entry.name)
                 done.lost_bytes += _copy_and_cut(directory, entry.name, target, self.run.check)
+        done.files += 1
+        if done.files <= SHOWN:
             done.rotated.append(readable(target))
-            self.run.log.info("log file rotated", extra={"file": entry.path, "size": entry.size})
+        self.run.log.info("log file rotated", extra={"file": entry.path, "size": entry.size})
+        return target
 
-    def _is_due(self, rule: RotationRule, directory: int, entry: LogFile, now: datetime) -> bool:
-        if rule.max_bytes is not None and entry.size >= rule.max_bytes:
-            return True
-        if rule.max_age is None:
-            return False
-        before = [at for name in os.listdir(directory) if (at := rotated_at(name, entry.name))]
-        # Without one before it, how old the file is cannot be known: it begins to count now.
-        return not before or now - max(before) >= rule.max_age
+    def _is_large(self, rule: RotationRule, entry: LogFile) -> bool:
+        return rule.max_bytes is not None and entry.size >= rule.max_bytes
 
-    def _compress(self, rule: RotationRule, root: Root, live: list[LogFile], done: Rotated) -> None:
-        """Compress what was put aside and is held open by nobody, beside the `live` files."""
-        opened = opened_files()
-        just = set(done.rotated) if rule.method == "rename" else set()
-        for where, names in _grouped(live).items():
-            with root.directory(where) as directory:
-                for found in sorted(os.listdir(directory)):
-                    aside = any(rotated_at(found, name) for name in names)
-                    if not aside or is_packed(found) or readable(found) in just:
-                        continue
-                    status = os.stat(found, dir_fd=directory, follow_symlinks=False)
-                    entry = LogFile.of((*where, found), status)
-                    if entry.kind != "file" or entry.links != 1 or entry.identity in opened:
-                        continue
+    def _asides(self, root: Root, pattern: tuple[str, ...]) -> list[LogFile]:
+        """Return what was put aside of files that match `pattern` and is not compressed.
 
-                    def pack(directory: int = directory, found: str = found) -> None:
-                        done.saved_bytes += compress(
-                            directory, found, rule.compress, self.run.check
-                        )
-                        done.compressed += 1
+        The file itself need not be there: who is killed between the two steps of a rename leaves
+        what was put aside alone.
+        """
+        last = pattern[-1]
+        glob = pattern if last == "**" else (*pattern[:-1], f"{last}-*Z")
+        found = []
+        for entry in scan(root, glob, kept_apart(self.settings), self.run.check):
+            aside = aside_of(entry.name)
+            if aside is not None and not aside.is_packed and entry.kind == "file":
+                found.append(entry)
+        return found
 
-                    self._each(done, entry, pack)
+    def _begin_anew(self, root: Root, live: list[LogFile], asides: list[LogFile]) -> None:
+        """Make files anew that a killed run has put aside and not come to.
+
+        `asides`: those that a program still writes to.
+        """
+        there = {entry.parts for entry in live}
+        for entry in asides:
+            aside = aside_of(entry.name)
+            if aside is None or (*entry.parts[:-1], aside.name) in there:
+                continue
+            with root.directory(entry.parts[:-1]) as directory:
+                status = os.stat(entry.name, dir_fd=directory, follow_symlinks=False)
+                _begin(directory, aside.name, status)
+
+    def _compress(
+        self, rule: RotationRule, root: Root, asides: list[LogFile], done: Rotated
+    ) -> None:
+        """Compress what was put aside and is held open by nobody."""
+        opened = opened_files() if asides else frozenset()
+        for entry in asides:
+            if entry.links != 1 or entry.identity in opened:
+                continue
+
+            def pack(entry: LogFile = entry) -> None:
+                with root.directory(entry.parts[:-1]) as directory:
+                    saved = compress(directory, entry.name, rule.compress, self.run.check)
+                done.saved_bytes += saved
+                done.compressed += 1
+
+            self._each(done, entry, pack)
 
 
-def _grouped(live: list[LogFile]) -> dict[tuple[str, ...], set[str]]:
-    found: dict[tuple[str, ...], set[str]] = {}
-    for entry in live:
-        found.setdefault(entry.parts[:-1], set()).add(entry.name)
-    return found
+def _is_old(rule: RotationRule, last: datetime | None, now: datetime) -> bool:
+    # Without one before it, how old the file is cannot be known: it begins to count now.
+    return rule.max_age is not None and (last is None or now - last >= rule.max_age)
 
 
 def _rename(directory: int, name: str, target: str) -> None:
     """Put the file aside, and an empty one with its rights in its place."""
     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     os.rename(name, target, src_dir_fd=directory, dst_dir_fd=directory)
+    _begin(directory, name, found)
+
+
+def _begin(directory: int, name: str, before: os.stat_result) -> bool:
+    """Make an empty file with the rights of the one before; False where one is there."""
     try:
-        new = os.open(name, _CREATE, found.st_mode & 0o777, dir_fd=directory)
+        new = os.open(name, _CREATE, before.st_mode & 0o777, dir_fd=directory)
     except FileExistsError:
-        return  # the program was faster
+        return False  # the program was faster
     try:
-        os.fchmod(new, found.st_mode & 0o777)
-        os.fchown(new, found.st_uid, found.st_gid)
+        os.fchmod(new, before.st_mode & 0o777)
+        os.fchown(new, before.st_uid, before.st_gid)
     except PermissionError:
         pass  # not root's: it is ours, as the old one was not
     finally:
         os.close(new)
+    return True
 
 
 def _copy_and_cut(directory: int, name: str, target: str, check: Any) -> int:
@@ -160,8 +225,7 @@ def _copy_and_cut(directory: int, name: str, target: str, check: Any) -> int:
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             # Cut, it would be empty under its other name, too, which may be nobody's log.
             raise OSError(0, "it has a second name, or is no file, and is not cut")
-        part = _part(target)
-        _forget_parts(directory, name)
+        part = half_name(target)
         try:
             copy = os.open(part, _CREATE, found.st_mode & 0o777, dir_fd=directory)
             with open(copy, "wb") as aside:
@@ -189,22 +253,9 @@ def _copied(source: BinaryIO, target: BinaryIO, check: Any) -> int:
     return count
 
 
-def _part(target: str) -> str:
-    """Return what a copy is called until it is whole: hidden, so that no glob finds it."""
-    return f".{target}.part"
-
-
-def _forget_parts(directory: int, name: str) -> None:
-    """Delete what a killed run has left of copies of `name`: each may be as large as a log."""
-    for found in os.listdir(directory):
-        if found.startswith(".") and found.endswith(".part") and rotated_at(found[1:-5], name):
-            os.unlink(found, dir_fd=directory)
-
-
 def _reopen(rule: RotationRule) -> None:
     if rule.reopen_pid_file is not None:
-        pid = int(Path(rule.reopen_pid_file).read_text(encoding="utf-8").split()[0])
-        os.kill(pid, getattr(signal, f"SIG{rule.reopen_signal}"))
+        os.kill(_pid(rule.reopen_pid_file), getattr(signal, f"SIG{rule.reopen_signal}"))
     if rule.reopen_command:
         done = subprocess.run(  # noqa: S603 - the operator's own, without a shell
             rule.reopen_command,
@@ -218,3 +269,12 @@ def _reopen(rule: RotationRule) -> None:
             raise OSError(
                 0, f"reopen_command ended with {done.returncode}{': ' + said if said else ''}"
             )
+
+
+def _pid(path: str) -> int:
+    """Read the number of one process; 0 and less would name many, and 1 is the system's."""
+    text = Path(path).read_bytes()[:40].decode("ascii", "replace").strip()
+    first = text.split()[0] if text else ""
+    if not (first.isdecimal() and 1 < int(first) < _MOST_PID) or int(first) == os.getpid():
+        raise OSError(0, f"reopen_pid_file {path} has '{first}', which is no number of a program")
+    return int(first)

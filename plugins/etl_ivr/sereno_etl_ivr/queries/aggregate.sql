@@ -207,11 +207,23 @@ UNION
 SELECT source, call FROM pg_temp.affected
 ON CONFLICT DO NOTHING;
 
+INSERT INTO pg_temp.root (place, call)
+SELECT found.place, root.uniqueid
+FROM pg_temp.local_roots(ARRAY (
+  SELECT c.place FROM pg_temp.own AS i CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM ivr.calls AS c
+    WHERE c.source = i.source AND c.uniqueid = i.callid AND coalesce(c.linkedid, '') = ''
+      AND c.uniqueid IS DISTINCT FROM c.linkedid AND c.channel LIKE 'Local/%' OFFSET 0
+  ) AS c
+)) AS found CROSS JOIN LATERAL (SELECT uniqueid FROM ivr.calls AS r WHERE r.ctid = found.root OFFSET 0) AS root;
+
+ANALYZE pg_temp.root;
+
 -- A caller whose channel stands in several calls belongs to one of them.
 INSERT INTO pg_temp.caller (source, callid, call)
 SELECT i.source, i.callid, coalesce(least(
   (SELECT min(CASE WHEN coalesce(c.linkedid, '') <> '' THEN c.linkedid
-                   WHEN c.channel LIKE 'Local/%' THEN pg_temp.local_call(c.ctid)
+                   WHEN c.channel LIKE 'Local/%' THEN (SELECT call FROM pg_temp.root WHERE root.place = c.ctid)
                    ELSE c.uniqueid END) FROM ivr.calls AS c
    WHERE c.source = i.source AND c.uniqueid = i.callid AND c.uniqueid IS DISTINCT FROM c.linkedid),
   (SELECT i.callid WHERE EXISTS (
@@ -374,6 +386,22 @@ SELECT (SELECT count(*) FROM pg_temp.affected) AS calls, (SELECT count(*) FROM p
 -- {column}: a text that should be a number of seconds; what stands behind a bar belongs to the next.
 CASE WHEN split_part({column}, '|', 1) ~ '^[0-9]{{1,8}}(\.[0-9]{{1,6}})?$' THEN split_part({column}, '|', 1)::numeric END;
 
+-- name: aggregate_frozen
+-- Calls of quarter hours that are frozen stay as they were told: of their rows some or all are gone.
+CREATE TEMP TABLE frozen ON COMMIT DROP AS
+SELECT a.source, a.call
+FROM ivr.aggregated AS kept
+JOIN pg_temp.affected AS a USING (source)
+LEFT JOIN (SELECT source, call, min(started_at) AS started_at FROM pg_temp.leg GROUP BY 1, 2) AS whole USING (source, call)
+LEFT JOIN LATERAL (
+  SELECT quarter FROM ivr.call_facts AS f WHERE f.source = a.source AND f.call = a.call OFFSET 0
+) AS fact ON true
+WHERE kept.frozen_before IS NOT NULL AND coalesce(fact.quarter, whole.started_at) < kept.frozen_before;
+
+DELETE FROM pg_temp.affected AS a USING pg_temp.frozen AS f WHERE a.source = f.source AND a.call = f.call;
+DELETE FROM pg_temp.caller AS a USING pg_temp.frozen AS f WHERE a.source = f.source AND a.call = f.call;
+DELETE FROM pg_temp.leg AS a USING pg_temp.frozen AS f WHERE a.source = f.source AND a.call = f.call;
+
 -- name: aggregate_gaps
 -- How many changes of rows were not noted. $1: the sources. $2: the names of tables.
 SELECT source, table_name, inserted + updated + deleted - noted AS gap FROM ivr.watermarks
@@ -467,11 +495,11 @@ WITH RECURSIVE down AS (
   UNION
   SELECT child.place FROM down CROSS JOIN LATERAL pg_temp.local_children(down.place) AS child (place)
 )
-SELECT c.source, root.uniqueid, down.place, root.channel LIKE 'Local/%;2'
-FROM down CROSS JOIN LATERAL (
-  SELECT source, uniqueid FROM ivr.calls AS c WHERE c.ctid = down.place AND c.channel LIKE 'Local/%' OFFSET 0
+SELECT c.source, root.uniqueid, found.place, root.channel LIKE 'Local/%;2'
+FROM pg_temp.local_roots(ARRAY (SELECT place FROM down)) AS found CROSS JOIN LATERAL (
+  SELECT source, uniqueid FROM ivr.calls AS c WHERE c.ctid = found.place AND c.channel LIKE 'Local/%' OFFSET 0
 ) AS c CROSS JOIN LATERAL (
-  SELECT uniqueid, coalesce(channel, '') AS channel FROM ivr.calls AS r WHERE r.ctid = pg_temp.local_root(down.place) OFFSET 0
+  SELECT uniqueid, coalesce(channel, '') AS channel FROM ivr.calls AS r WHERE r.ctid = found.root OFFSET 0
 ) AS root
 WHERE root.uniqueid <> c.uniqueid;
 
@@ -827,6 +855,7 @@ CREATE TEMP TABLE own (source text, callid text, PRIMARY KEY (source, callid)) O
 CREATE TEMP TABLE caller (source text, callid text, call text, PRIMARY KEY (source, callid))
   ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE unlinked (source text) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE root (place tid PRIMARY KEY, call text) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE joined (source text, call text, place tid, half boolean) ON COMMIT DELETE ROWS;
 CREATE INDEX ON pg_temp.joined (place);
 CREATE TEMP TABLE quarter (source text, quarter timestamptz) ON COMMIT DELETE ROWS;
@@ -886,20 +915,17 @@ CREATE FUNCTION pg_temp.local_children(leg tid) RETURNS SETOF tid LANGUAGE sql S
     AND c.started_at <= p.started_at + (least(greatest(coalesce(p.duration, 0), 0), 14400) + 2) * interval '1 second'
 $$;
 
--- The leg that a leg hangs on in the end; Local channels that ring Local channels are followed for eight steps.
-CREATE FUNCTION pg_temp.local_root(leg tid) RETURNS tid LANGUAGE sql STABLE AS $$
+-- The leg that each of some legs hangs on in the end; Local channels that ring Local channels are followed for eight steps.
+-- Asked once for all: one that is asked for each leg plans what it asks of others anew each time.
+CREATE FUNCTION pg_temp.local_roots(legs tid[]) RETURNS TABLE (place tid, root tid) LANGUAGE sql STABLE AS $$
   WITH RECURSIVE walk AS (
-    SELECT leg AS place, 0 AS n
+    SELECT seed.leg, seed.leg AS place, 0 AS n FROM unnest(legs) AS seed (leg)
     UNION ALL
-    SELECT parent.place, n + 1 FROM walk CROSS JOIN LATERAL (
-      SELECT place FROM pg_temp.local_parents(walk.place) AS found (place) LIMIT 1
+    SELECT walk.leg, parent.place, n + 1 FROM walk CROSS JOIN LATERAL (
+      SELECT found.place FROM pg_temp.local_parents(walk.place) AS found (place) LIMIT 1
     ) AS parent WHERE n < 8
   )
-  SELECT place FROM walk ORDER BY n DESC LIMIT 1
-$$;
-
-CREATE FUNCTION pg_temp.local_call(leg tid) RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT uniqueid FROM ivr.calls WHERE ctid = pg_temp.local_root(leg)
+  SELECT DISTINCT ON (leg) leg, walk.place FROM walk ORDER BY leg, n DESC
 $$;
 
 -- name: aggregate_visits

@@ -19,15 +19,37 @@ visits AS (
 agents AS (
   DELETE FROM ivr.agent_calls AS f USING expired WHERE f.source = $1 AND f.call = expired.call
 ),
+holds AS (
+  DELETE FROM ivr.call_holds AS f USING expired WHERE f.source = $1 AND f.call = expired.call
+),
 calls AS (
   DELETE FROM ivr.call_facts AS f USING expired WHERE f.source = $1 AND f.call = expired.call RETURNING 1
 )
 SELECT count(*) FROM calls;
 
+-- name: retention_forget_facts
+-- What is asked of facts before $2 cannot be known any more. $1: the source.
+UPDATE ivr.aggregated SET facts_from = greatest(facts_from, $2) WHERE source = $1;
+
+-- name: retention_forget_figures
+-- What is asked of quarter hours before $2 cannot be known any more. $1: the sources.
+UPDATE ivr.aggregated SET figures_from = greatest(figures_from, $2) WHERE source = ANY ($1);
+
 -- name: retention_freeze
 -- Figures before $2 are made of nothing anew: their calls are kept no more. $1: the source.
 INSERT INTO ivr.aggregated AS kept (source, frozen_before) VALUES ($1, $2)
 ON CONFLICT (source) DO UPDATE SET frozen_before = greatest(kept.frozen_before, excluded.frozen_before);
+
+-- name: retention_holds
+-- Channels that tell of holds may belong to no call that cdr has. $1: the source. $2: the position.
+-- $3: at most so many calls. Returns how many rows.
+WITH expired AS MATERIALIZED (
+  SELECT call FROM ivr.call_holds WHERE source = $1 AND last_position < $2 ORDER BY last_position LIMIT $3
+),
+gone AS (
+  DELETE FROM ivr.call_holds AS f USING expired WHERE f.source = $1 AND f.call = expired.call RETURNING 1
+)
+SELECT count(*) FROM gone;
 
 -- name: retention_is_counted
 -- Whether the figures of a source are made of all rows before a position. $1: the source. $2: the position.

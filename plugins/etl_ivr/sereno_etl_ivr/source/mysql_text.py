@@ -14,7 +14,7 @@ import msgspec
 from sereno_etl_ivr import position, sargable
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
 from sereno_etl_ivr.page import GIANT, LONGEST_CELL, Range
-from sereno_etl_ivr.time_format import MYSQL_HIGHEST, mysql_time
+from sereno_etl_ivr.time_format import MYSQL_HIGHEST, PER_SECOND, mysql_time
 
 _NULL = "x'1a'"
 _DELIMITER = "x'1f'"
@@ -46,11 +46,14 @@ def order_of(column: SourceColumn) -> str:
 
 def as_time(column: SourceColumn, time_format: str) -> SourceColumn:
     """Return a text or a number as a time; an epoch's is UTC's."""
+    is_text = column.family != "number"
+    reading = mysql_time(quoted(column.name), time_format, is_text=is_text)
     return msgspec.structs.replace(
         column,
-        family="instant" if time_format == "epoch" else "moment",
-        reading=mysql_time(quoted(column.name), time_format),
-        ordered=time_format in sargable.ORDERED,
+        family="instant" if time_format in PER_SECOND else "moment",
+        reading=reading,
+        ordered=sargable.is_ordered(time_format, is_text=is_text),
+        per_second=PER_SECOND.get(time_format, 1),
         nullable=True,
         fine=True,
     )
@@ -137,7 +140,8 @@ def where(layout: Layout, within: Range) -> str:
         condition = f"{name} >= '{position.text(within.start)}'"
         if within.end <= _LAST:
             condition += f" AND {name} < '{position.text(within.end)}'"
-    condition += _of_index(layout.cursor.source, within)
+    cursor = layout.cursor.source
+    condition += sargable.within_index(cursor, quoted(cursor.name), within, MYSQL_HIGHEST)
     if within.parts > 1:
         condition += f" AND CRC32({_part_key(layout)}) % {within.parts} = {within.part}"
     return condition
@@ -160,30 +164,11 @@ def _part_key(layout: Layout) -> str:
     return f"CONCAT_WS({_DELIMITER},{_cells(layout.key or layout.cells)})"
 
 
-def _of_index(cursor: SourceColumn, within: Range) -> str:
-    """Write which part of the index of a text or a number may hold the range, as `AND ...`."""
-    name = quoted(cursor.name)
-    if not cursor.ordered:
-        return ""
-    if cursor.family == "instant":  # of an epoch
-        if within.is_null:
-            return f" AND {sargable.no_seconds(name, MYSQL_HIGHEST)}"
-        return f" AND {sargable.seconds(name, within, MYSQL_HIGHEST)}"
-    return "" if within.is_null else f" AND {sargable.texts(name, within)}"
-
-
 def some_time(cursor: LayoutCell) -> str:
     """Write where rows with a time are, for an index of the text or the number."""
-    name = quoted(cursor.source.name)
-    if not cursor.source.ordered:
-        return "true"
-    if cursor.source.family == "instant":
-        return f"({name} >= 0 AND {name} <= {MYSQL_HIGHEST})"
-    return sargable.digits(name)
+    return sargable.some_time(cursor.source, quoted(cursor.source.name), MYSQL_HIGHEST)
 
 
 def no_time(cursor: LayoutCell) -> str:
     """Write where rows without a time may be, for an index of a number."""
-    if cursor.source.ordered and cursor.source.family == "instant":
-        return sargable.no_seconds(quoted(cursor.source.name), MYSQL_HIGHEST)
-    return "true"
+    return sargable.no_time(cursor.source, quoted(cursor.source.name), MYSQL_HIGHEST)

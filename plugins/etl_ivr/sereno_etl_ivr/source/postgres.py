@@ -25,6 +25,7 @@ _ROWS_AT_ONCE = 100
 _SESSION = {
     "application_name": "sereno etl_ivr source",
     "default_transaction_read_only": "on",
+    "default_transaction_isolation": "read committed",
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
     "intervalstyle": "iso_8601",

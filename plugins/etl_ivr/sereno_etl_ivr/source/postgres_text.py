@@ -7,7 +7,7 @@ import msgspec
 from sereno_etl_ivr import position, sargable
 from sereno_etl_ivr.layout import Layout, LayoutCell, SourceColumn
 from sereno_etl_ivr.page import Range
-from sereno_etl_ivr.time_format import POSTGRES_HIGHEST, postgres_time
+from sereno_etl_ivr.time_format import PER_SECOND, POSTGRES_HIGHEST, postgres_time
 
 NULL_TEXT = "\\N"
 POSITION = slice(33, 47)
@@ -38,11 +38,14 @@ def order_of(column: SourceColumn) -> str:
 
 def as_time(column: SourceColumn, time_format: str) -> SourceColumn:
     """Return a text or a number as a time; an epoch's is UTC's."""
+    is_text = column.family != "number"
+    reading = f"({postgres_time(quoted(column.name), time_format, is_text=is_text)})"
     return msgspec.structs.replace(
         column,
-        family="instant" if time_format == "epoch" else "moment",
-        reading=f"({postgres_time(quoted(column.name), time_format)})",
-        ordered=time_format in sargable.ORDERED,
+        family="instant" if time_format in PER_SECOND else "moment",
+        reading=reading,
+        ordered=sargable.is_ordered(time_format, is_text=is_text),
+        per_second=PER_SECOND.get(time_format, 1),
         nullable=True,
     )
 
@@ -101,7 +104,10 @@ def where(layout: Layout, within: Range, *, in_order: bool = False) -> str:
         condition = f"{name} >= '{position.moment(within.start)}'"
         last = "10000-01-01" if within.end > _LAST else position.moment(within.end)
         condition += f" AND {name} < '{last}'"
-    condition += _of_index(layout.cursor.source, within, in_order=in_order)
+    cursor = layout.cursor.source
+    condition += sargable.within_index(
+        cursor, quoted(cursor.name), within, POSTGRES_HIGHEST, joined=in_order
+    )
     if within.parts > 1:
         keys = layout.key or layout.cells
         row = f"ROW({','.join(cell(c.source) for c in keys)})::text"
@@ -111,30 +117,11 @@ def where(layout: Layout, within: Range, *, in_order: bool = False) -> str:
     return condition
 
 
-def _of_index(cursor: SourceColumn, within: Range, *, in_order: bool) -> str:
-    """Write which part of the index of a text or a number may hold the range, as `AND ...`."""
-    name = quoted(cursor.name)
-    if not cursor.ordered:
-        return ""
-    if cursor.family == "instant":  # of an epoch
-        if within.is_null:
-            return f" AND {sargable.no_seconds(name, POSTGRES_HIGHEST)}"
-        return f" AND {sargable.seconds(name, within, POSTGRES_HIGHEST)}"
-    return "" if within.is_null else f" AND {sargable.texts(name, within, joined=in_order)}"
-
-
 def some_time(cursor: LayoutCell) -> str:
     """Write where rows with a time are, for an index of the text or the number."""
-    name = quoted(cursor.source.name)
-    if not cursor.source.ordered:
-        return "true"
-    if cursor.source.family == "instant":
-        return f"({name} >= 0 AND {name} <= {POSTGRES_HIGHEST})"
-    return sargable.digits(name)
+    return sargable.some_time(cursor.source, quoted(cursor.source.name), POSTGRES_HIGHEST)
 
 
 def no_time(cursor: LayoutCell) -> str:
     """Write where rows without a time may be, for an index of a number."""
-    if cursor.source.ordered and cursor.source.family == "instant":
-        return sargable.no_seconds(quoted(cursor.source.name), POSTGRES_HIGHEST)
-    return "true"
+    return sargable.no_time(cursor.source, quoted(cursor.source.name), POSTGRES_HIGHEST)

@@ -26,6 +26,7 @@ _STEPS = (
     "callers",
     "joined",
     "legs",
+    "frozen",
     "old",
     "visits",
     "visits_of_calls",

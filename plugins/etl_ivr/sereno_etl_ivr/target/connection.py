@@ -12,8 +12,15 @@ from sereno_etl_ivr.errors import TargetAwayError, TargetError
 _CONNECT_SECONDS = 10
 _CALL_SECONDS = 90
 _CLOSE_SECONDS = 5
-BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
-"""A row that does not fit: its values are none of the column's, or the target's constraints."""
+BAD_ROW = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.WithCheckOptionViolationError,
+    asyncpg.PLPGSQLError,
+    asyncpg.ProgramLimitExceededError,
+)
+"""A row that does not fit: its values are none of the column's; or the target's constraints, a
+trigger of it, or the length of an index's row are against it."""
 
 _SESSION = {
     "application_name": "sereno etl_ivr target",
@@ -24,6 +31,7 @@ _SESSION = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "default_transaction_isolation": "read committed",
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
     "jit": "off",
@@ -60,14 +68,12 @@ async def _close(connection: Any) -> None:
 
 
 @contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Turn the driver's errors into ours; those of rows (SQLSTATE 22 and 23) are let through."""
+def translated(url: str, *, of_rows: bool = False) -> Iterator[None]:
+    """Turn the driver's errors into ours; `of_rows`: but for those of BAD_ROW."""
     parts = urlsplit(url)
     place = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
     try:
         yield
-    except BAD_ROW:
-        raise
     except (
         OSError,
         TimeoutError,
@@ -80,4 +86,6 @@ def translated(url: str) -> Iterator[None]:
     ) as error:
         raise TargetAwayError(f"target {place}: {error or type(error).__name__}") from error
     except asyncpg.PostgresError as error:
+        if of_rows and isinstance(error, BAD_ROW):
+            raise
         raise TargetError(f"target {place}: {error}") from error

@@ -49,10 +49,7 @@ async def read_today(url: str, sources: Iterable[str], zone: ZoneInfo) -> Today:
     """Return the calls that came in since midnight in `zone`; none where nothing is aggregated."""
     async with connected(url) as connection:
         with translated(url):
-            if not await connection.fetchval(query("steps_exist")):
-                return Today()
-            done = {row["name"] for row in await connection.fetch(query("steps_done"))}
-            if "aggregates" not in done:
+            if not await connection.fetchval(query("aggregates_exist")):
                 return Today()
             named = list(sources)
             rows = await connection.fetch(query("calls_today"), named, zone.key)

@@ -44,9 +44,21 @@ class Retention:
         """Let the figures before an instant stay as they are."""
         await self._value("freeze", source, before)
 
+    async def forget_facts(self, source: str, before: datetime) -> None:
+        """Say that the facts of calls before an instant are kept no more."""
+        await self._value("forget_facts", source, before)
+
+    async def forget_figures(self, sources: list[str], before: datetime) -> None:
+        """Say that the figures before an instant are kept no more."""
+        await self._value("forget_figures", sources, before)
+
     async def facts(self, source: str, before: datetime, rows: int) -> int:
         """Delete some facts of calls; return how many."""
         return int(await self._value("facts", source, before, rows))
+
+    async def holds(self, source: str, before: int, rows: int) -> int:
+        """Delete holds of some calls that have no facts, up to a position; return how many rows."""
+        return int(await self._value("holds", source, before, rows))
 
     async def quarters(self, source: str, before: datetime, rows: int) -> int:
         """Delete some figures; return how many."""

@@ -1,49 +1,49 @@
-"""Makes the tables of the target, once for each step of them.
+"""Makes the tables of the target, by the kernel's migrator, wherever the target is.
 
-Version 3 and what the block `schema` says are frozen: a replica of the version before asks for
-just that number, and would make those tables again. Whatever came later is a step of its own.
+Tables that a version before it made, one step of them after the other, are listed where they stand.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
+
+from sereno import Migrations, StoreError, StoreUnavailableError, apply_migrations
+from sereno_etl_ivr.errors import TargetAwayError, TargetError
 from sereno_etl_ivr.query import query
 
-VERSION = 3
-STEPS = ("fractions", "aggregates", "last_sync", "names", "retention", "holds", "callee", "locals")
+TABLES = Migrations(schema="ivr", package="sereno_etl_ivr")
+_STEPS = ["fractions", "aggregates", "last_sync", "names", "retention", "holds", "callee", "locals"]
+"""What the version before made, and noted by these names: all of the first migration."""
 
 
 async def ensure_schema(connection: Any) -> None:
-    """Make what is missing. Two runs that begin at once wait for each other."""
-    if await _is_complete(connection):
-        return
-    async with connection.transaction():
-        await connection.execute(query("schema_lock"))
-        if await _version(connection) != VERSION:
-            await connection.execute(query("schema"))
-            await connection.execute(query("schema_mark"), VERSION)
-        await connection.execute(query("steps"))
-        done = await _done(connection)
-        for step in STEPS:
-            if step not in done:
-                text = query(f"step_{step}").replace("{whole_calls}", query("whole_calls"))
-                await connection.execute(text)
-                await connection.execute(query("step_mark"), step)
+    """Make what is missing. Two runs that begin at once wait for each other.
+
+    Raises TargetAwayError when somebody is in the way, TargetError when it cannot be made.
+    """
+    if await connection.fetchval(query("tables_listed")):
+        return await _apply(connection)
+    await connection.fetchval(query("tables_begin"))
+    try:
+        await _apply(connection, [1] if await _stand(connection) else [])
+    finally:
+        if not connection.is_closed():
+            await connection.fetchval(query("tables_end"))
 
 
-async def _is_complete(connection: Any) -> bool:
-    if await _version(connection) != VERSION:
+async def _apply(connection: Any, standing: Sequence[int] = ()) -> None:
+    try:
+        await apply_migrations(connection, TABLES, standing=standing)
+    except StoreUnavailableError as error:
+        is_refused = isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError)
+        raise (TargetError if is_refused else TargetAwayError)(f"target: {error}") from error
+    except StoreError as error:
+        raise TargetError(f"target: {error}") from error
+
+
+async def _stand(connection: Any) -> bool:
+    """Tell whether a version that listed nothing has made all of the first migration."""
+    if not await connection.fetchval(query("tables_marked")):
         return False
-    return await _done(connection) >= set(STEPS)
-
-
-async def _version(connection: Any) -> int | None:
-    if not await connection.fetchval(query("schema_exists")):
-        return None
-    found = await connection.fetchval(query("schema_version"))
-    return None if found is None else int(found)
-
-
-async def _done(connection: Any) -> set[str]:
-    if not await connection.fetchval(query("steps_exist")):
-        return set()
-    return {row["name"] for row in await connection.fetch(query("steps_done"))}
+    return bool(await connection.fetchval(query("tables_stand"), _STEPS))

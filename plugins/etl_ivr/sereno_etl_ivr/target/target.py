@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sereno_etl_ivr import position
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.layout import Layout
-from sereno_etl_ivr.page import Copy, PageDamaged, Range, Row, SourcePage
+from sereno_etl_ivr.page import LONGEST_ID, LONGEST_NAME, Copy, PageDamaged, Range, Row, SourcePage
 from sereno_etl_ivr.plan import Digest
 from sereno_etl_ivr.query import query
 from sereno_etl_ivr.shifts import Shift, shifts
@@ -21,6 +21,7 @@ from sereno_etl_ivr.target.connection import BAD_ROW, connected, translated
 from sereno_etl_ivr.target.copying import copy_page
 from sereno_etl_ivr.target.counts import merge_tally
 from sereno_etl_ivr.target.direct import columns, ending, is_direct
+from sereno_etl_ivr.target.letters import fitting
 from sereno_etl_ivr.target.repair import Reject, Repair
 from sereno_etl_ivr.target.schema import ensure_schema
 from sereno_etl_ivr.target.statements import Statements, statements
@@ -99,7 +100,8 @@ class Target:
         written = statements(layout, held)
         self._layout = layout
         self._written = written
-        self._repair = Repair(layout, written)
+        encoding = self._connection.get_settings().server_encoding
+        self._repair = Repair(layout, written, utf8=encoding == "UTF8")
         self._zone = zone
         with translated(self._url):
             await self._connection.execute("DROP TABLE IF EXISTS pg_temp.page")
@@ -116,8 +118,10 @@ class Target:
         `wait` is awaited before what the target holds is read. A page that is only filled in
         need not wait so long: its rows stand beside those of the page before, and commit after.
         """
+        if page.has_longer_than(LONGEST_ID, self._layout.ids):
+            raise PageDamaged("an id is longer than an index holds")
         try:
-            with translated(self._url):
+            with translated(self._url, of_rows=True):
                 async with self._connection.transaction():
                     filled = None
                     if self._is_free(batch.range):
@@ -203,8 +207,13 @@ class Target:
 
     async def put_names(self, kind: str, names: Mapping[str, str], origin: str) -> None:
         """Keep how agents or queues are called; what `origin` gives no more is forgotten."""
-        clean = {k: v.replace("\0", "").strip() for k, v in names.items() if "\0" not in k}
+        clean = {
+            k: v.replace("\0", "").strip()[:LONGEST_NAME]
+            for k, v in names.items()
+            if "\0" not in k and len(k.encode()) <= LONGEST_ID
+        }
         with translated(self._url):
+            clean = await fitting(self._connection, clean)
             async with self._connection.transaction():
                 ids = list(clean)
                 await self._connection.execute(query("names_drop"), self._source, kind, ids, origin)

@@ -48,13 +48,20 @@ UPDATE sereno_reports.delivery
 SET state = 'unknown', changed_at = clock_timestamp(), error = 'its sender ended while it was sent'
 WHERE state = 'sending' AND next_at <= clock_timestamp();
 
+-- name: messages_kept
+-- $1: what messages are known by, in the kernel's database, where no plugin carries them.
+SELECT m.token::text AS message_id, NULL AS notifier, 0 AS attempts, NULL AS error,
+  CASE WHEN m.routed_at IS NULL THEN 'waiting' ELSE 'unheard' END AS state, coalesce(m.routed_at, m.said_at) AS changed_at
+FROM sereno.message m WHERE m.token = ANY ($1::text[]::uuid[])
+ORDER BY m.id;
+
 -- name: message_outcomes
--- $1: what messages are known by, in the kernel's database. What became of each, by who carries it; notifier NULL:
--- nobody does, or it is not known yet who.
+-- $1: as before, where sereno-notify carries them. What became of each, by who does; notifier NULL: nobody does, or it is
+-- not known yet who.
 SELECT m.token::text AS message_id, n.notifier, n.attempts, n.error,
   CASE WHEN m.routed_at IS NULL OR n.state = 'queued' THEN 'waiting' ELSE coalesce(n.state, 'unheard') END AS state,
   coalesce(n.sent_at, m.routed_at, m.said_at) AS changed_at
-FROM sereno.message m LEFT JOIN sereno.notification n ON n.message_id = m.id
+FROM sereno.message m LEFT JOIN sereno_notify.notification n ON n.message_id = m.id
 WHERE m.token = ANY ($1::text[]::uuid[])
 ORDER BY m.id, n.notifier;
 

@@ -14,12 +14,12 @@ GROUP BY kind, id;
 
 -- name: sources
 -- $1: the exchanges that count, all when empty. How far each is counted, and by which seconds.
-SELECT source, reached, (rules::jsonb ->> 0)::float8 AS level_seconds, (rules::jsonb ->> 1)::float8 AS short_seconds
-FROM ivr.aggregated
+SELECT source, reached, (to_jsonb(a) ->> 'figures_from')::timestamptz AS figures_from, (rules::jsonb ->> 0)::float8 AS level_seconds, (rules::jsonb ->> 1)::float8 AS short_seconds
+FROM ivr.aggregated AS a
 WHERE cardinality($1::text[]) = 0 OR source = ANY ($1)
 ORDER BY source;
 
 -- name: zone
--- $1: the business's zone, in which SQL of reports sees days and hours.
-SELECT set_config('TimeZone', $1, true), set_config('statement_timeout', '5min', true),
+-- $1: the business's zone, in which SQL of reports sees days and hours. $2: how long a statement may take.
+SELECT set_config('TimeZone', $1, true), set_config('statement_timeout', $2, true),
        set_config('jit', 'off', true);

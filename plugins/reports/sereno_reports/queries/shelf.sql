@@ -26,9 +26,6 @@ FROM (
 ) AS placed
 WHERE kept.id = placed.id;
 
--- name: create_schema
-CREATE SCHEMA IF NOT EXISTS sereno_reports;
-
 -- name: exists
 -- $1: the name of a table.
 SELECT to_regclass($1);

@@ -1,0 +1,1 @@
+"""The console as one ASGI application: what is asked of each request, and in which order."""

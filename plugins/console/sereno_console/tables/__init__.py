@@ -1,0 +1,1 @@
+"""The console's own tables: accounts, tokens, sessions, what they did, and answers to repeat."""

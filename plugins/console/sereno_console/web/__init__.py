@@ -1,0 +1,1 @@
+"""Requests, addresses and answers, as pages and the API have them."""

@@ -1,0 +1,3 @@
+"""Sereno plugin: jobs on the workers of a Dask cluster."""
+
+__version__ = "0.2.0"

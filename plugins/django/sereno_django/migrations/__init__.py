@@ -1,0 +1,1 @@
+"""The migration of the permissions: Sereno makes its own tables."""
