@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ LATE = """
 SELECT extract(epoch FROM slot)::float8, (result->>'late')::float8 FROM sereno.run
  WHERE job = 'bench.tick' AND state = 'succeeded' AND slot >= to_timestamp(%s) AND slot < to_timestamp(%s)
 """  # noqa: E501
+OTHERS = ["etl_ivr", "cleanup", "reports", "notify", "sun", "console", "django"]
 PATIENCE = 5.0
 REQUEST = b"GET /computing/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
@@ -70,12 +71,17 @@ def measure(
 
 
 @contextlib.contextmanager
-def replica(dsn: str, place: Path) -> Iterator[Path]:
-    """Run a replica with the bench's plugin and no other; give its log."""
+def replica(
+    dsn: str,
+    place: Path,
+    module: str = "benchmarks.apps_plugin",
+    without: Sequence[str] = OTHERS,
+) -> Iterator[Path]:
+    """Run a replica with the bench's plugin, and no other of those `without`; give its log."""
     info = place / "sereno_bench_apps-1.dist-info"
-    info.mkdir()
+    info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sereno-bench-apps\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[sereno]\nbench_apps = benchmarks.apps_plugin\n")
+    (info / "entry_points.txt").write_text(f"[sereno]\nbench_apps = {module}\n")
     log = place / "replica.log"
     bare = {k: v for k, v in os.environ.items() if not k.startswith(("SERENO_", "PYTHON"))}
     own = {
@@ -84,11 +90,12 @@ def replica(dsn: str, place: Path) -> Iterator[Path]:
         "SERENO_HTTP__PORT": "0",
         "SERENO_APPS__PORT": "0",
         "SERENO_LOG__FORMAT": "json",
-        "SERENO_DISABLED_PLUGINS": '["etl_ivr", "cleanup", "reports", "notify", "sun"]',
+        "SERENO_DISABLED_PLUGINS": json.dumps(list(without)),
     }
     with log.open("wb") as out:
         command = [sys.executable, "-m", "sereno", "run"]
         process = subprocess.Popen(command, stdout=out, stderr=out, cwd=place, env=bare | own)
+        (place / "pid").write_text(str(process.pid))
     try:
         yield log
     finally:

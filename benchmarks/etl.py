@@ -1,6 +1,7 @@
 """What it takes to move calls from MariaDB to PostgreSQL: ours, pgloader, dlt, and a bare pipe.
 
     .venv/bin/python benchmarks/etl.py [--rows 1000000] [--only ours,floor] [--repeat 1] [--again]
+        [--beside TREE]
 
 Side by side in one run, on throw-away servers: FreePBX's `cdr` with 26 columns. The floor is
 ``mariadb --quick -B | psql -c 'COPY'`` into a table of the source's columns without an index; it
@@ -11,7 +12,8 @@ calls, then with nothing new. Each round takes the four in turn. Prints medians 
 least and the most, their ratio to the floor, the most memory of the program that moves (not of the
 servers), and for ours how long the event loop was held at a time. Processor seconds are told too:
 unlike the others they hardly depend on what else the machine does. Every round is a JSON line in
-``.cache/etl.jsonl``; with `--again` the rounds that stand there already count too.
+``.cache/etl.jsonl``; with `--again` the rounds that stand there already count too. `--beside`: the
+first sync of another checkout as well, in turn with ours, by this environment's packages.
 """
 
 import argparse
@@ -152,6 +154,7 @@ class Scene:
     source: str
     rows: int
     place: Path
+    other: Path | None = None
     figures: list[Figure] = field(default_factory=list)
 
     @contextmanager
@@ -194,6 +197,17 @@ class Scene:
                 self.keep("ours: nothing new", out, cost)
             finally:
                 self.execute(f"DELETE FROM cdr WHERE sequence > {self.rows}")
+
+    def beside(self) -> None:
+        """Sync all by the code of another checkout."""
+        if self.other is None:
+            raise SystemExit("--beside names another checkout")
+        trees = [f"{self.other}/kernel", f"{self.other}/plugins/etl_ivr"]
+        with self.target() as target:
+            command = [sys.executable, "-c", OURS, self.source, target]
+            _, cost, out = self.measured(command, {"PYTHONPATH": os.pathsep.join(trees)})
+            self.check(target, "ivr.calls")
+            self.keep(f"{self.other.name}: first sync", out, cost)
 
     def pgloader(self) -> None:
         """Copy with pgloader, without indexes, as fast as it goes."""
@@ -362,6 +376,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--only", default="floor,ours,pgloader,dlt")
     options.add_argument("--repeat", type=int, default=1, help="rounds")
+    options.add_argument("--beside", type=Path, help="another checkout")
     options.add_argument("--again", action="store_true", help="count the rounds before, too")
     chosen = options.parse_args()
     if not chosen.again:
@@ -375,12 +390,13 @@ def main() -> None:
         stack.callback(postgres.remove)
         source = stack.enter_context(maria.database())
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        scene = Scene(maria, postgres, source, chosen.rows, place)
+        scene = Scene(maria, postgres, source, chosen.rows, place, chosen.beside)
         scene.execute(TABLE)
         scene.fill(1, chosen.rows, f"{START} + seq * 25")
         scene.execute("ANALYZE TABLE cdr")
-        for _ in range(chosen.repeat):
-            for name in chosen.only.split(","):
+        names = [*chosen.only.split(","), *(["beside"] if chosen.beside else [])]
+        for turn in range(chosen.repeat):
+            for name in names if turn % 2 == 0 else names[::-1]:  # who is first finds all cold
                 measure: Callable[[], None] = getattr(scene, name)
                 measure()
             keep(chosen.rows, [asdict(figure) for figure in scene.figures])

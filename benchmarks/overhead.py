@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/overhead.py [--seconds 30] [--repeat 3]
 
 Runs side by side, in turn, on a throw-away PostgreSQL: a process that only runs an asyncio loop; a
-leader without plugins; a leader with the three plugins; a standby beside that one. Prints
-medians and spread, and a JSON line.
+leader without plugins; a leader with the three plugins, idle, after a scrape of its metrics and
+after its first report; a standby beside that one. Prints medians and spread, and a JSON line.
 
 Bytecode is compiled beforehand, into a directory of the bench: a process that compiles its modules
 itself is some MB larger, and whether it must is the environment's doing.
@@ -17,7 +17,6 @@ import os
 import platform
 import re
 import shlex
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,12 +26,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import asyncpg
 
 from sereno.embedded import EmbeddedPostgres
+from sereno.testing import free_port
+from sereno_etl_ivr.target.schema import ensure_schema
 
 BARE = "import asyncio; asyncio.run(asyncio.sleep(10_000))"
 PLUGINS = {"etl_ivr", "cleanup", "reports"}
@@ -42,41 +44,62 @@ that touch no table, as a standby's, it is not told until the session touches on
 
 LOGGING = ("ALTER SYSTEM SET log_statement = 'all'", "ALTER SYSTEM SET log_line_prefix = '%a|'")
 SETTLE_SECONDS = 2.0
+PRIVATE = ("Private_Clean:", "Private_Dirty:")
 COLUMNS = (
     ("RSS MB", "rss_mb", True),
     ("PSS MB", "pss_mb", True),
+    ("USS MB", "uss_mb", True),
     ("CPU %", "cpu_percent", False),
     ("statements/s", "statements_s", False),
 )
 VERSIONS = ("sereno", "asyncpg", "uvloop", "h11", "croniter", "pluggy", "msgspec")
+
+COUNTED = """
+    INSERT INTO ivr.aggregated (source, rules, reached, aggregated_at)
+    VALUES ('pbx', '[20, 5]', now(), now())
+"""
+"""What `etl_ivr.aggregate` leaves of an exchange without calls."""
 
 Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Started:
-    """A process. `node`: its id, None for a bare one."""
+    """A process. `node`: its id, None for a bare one. `port`: of its pages."""
 
     pid: int
     node: str | None
+    port: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Bench:
     """Where the nodes work, and how long each is watched. `cache`: the directory of bytecode."""
 
     server: EmbeddedPostgres
     cache: str
     seconds: float
+    days: int = 1
 
     def warm_up(self) -> None:
         """Compile all modules, bring both databases up to date, and log statements from now on."""
         for database in ("no_plugin", "plugins"):
             self.execute(f"CREATE DATABASE {database}")
             with self.started(database, "leader"):
-                pass
+                if database == "plugins":
+                    asyncio.run(self.make_figures())
+                    self.report()
         for statement in (*LOGGING, "SELECT pg_reload_conf()"):
             self.execute(statement)
+
+    async def make_figures(self) -> None:
+        """Make the tables that reports read; a report of no calls is a page like any."""
+        connection = await asyncpg.connect(self.dsn("plugins"))
+        try:
+            await ensure_schema(connection)
+            await connection.execute(COUNTED)
+        finally:
+            await connection.close()
 
     def round(self, found: dict[str, list[Figures]]) -> None:
         """Measure each kind of process once, and keep its figures under its name."""
@@ -88,6 +111,25 @@ class Bench:
             found.setdefault("leader, 3 plugins", []).append(self.watched(leader))
             with self.started("plugins", "standby") as standby:
                 found.setdefault("standby, 3 plugins", []).append(self.watched(standby))
+            urllib.request.urlopen(f"http://127.0.0.1:{leader.port}/metrics", timeout=10).read()
+            found.setdefault("the leader, after a scrape", []).append(self.watched(leader))
+            self.report()
+            found.setdefault("and after a report", []).append(self.watched(leader))
+
+    def report(self) -> None:
+        """Let the leader make a report, and wait until it has; raises where it made no page."""
+        day = (datetime.now(UTC).date() - timedelta(days=self.days)).isoformat()
+        self.days += 1  # a day that is reported already is no first report
+        asked = ["trigger", "reports.daily", "-p", f"day={day}", "--wait", "--json"]
+        told = subprocess.run(
+            [sys.executable, "-m", "sereno", *asked],
+            env=self.environment("plugins", free_port()),
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        if not json.loads(told.stdout)["result"].get("revision"):
+            raise SystemExit(f"no report was made: {told.stdout.decode()[:2000]}")
 
     @contextmanager
     def started(self, database: str, role: str | None) -> Iterator[Started]:
@@ -105,13 +147,14 @@ class Bench:
             stack.callback(process.terminate)
             node = None if role is None else wait_for_role(process, port, role)
             time.sleep(SETTLE_SECONDS)
-            yield Started(process.pid, node)
+            yield Started(process.pid, node, port)
 
     def environment(self, database: str, port: int) -> dict[str, str]:
         """Return a clean environment for a node."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("SERENO_", "PYTHON"))}
         kept |= {"SERENO_DATABASE_URL": self.dsn(database), "SERENO_HTTP__PORT": str(port)}
         kept |= {"PYTHONPYCACHEPREFIX": self.cache}
+        kept |= {"SERENO_PLUGINS__REPORTS__CALLS_REQUIRED": "false"}  # a report of no calls is one
         installed = {found.name for found in entry_points(group="sereno")}
         wanted = set() if database == "no_plugin" else PLUGINS
         return kept | {"SERENO_DISABLED_PLUGINS": ",".join(sorted(installed - wanted))}
@@ -125,6 +168,7 @@ class Bench:
         return {
             "rss_mb": status_kb(pid, "status", "VmRSS:") / 1024,
             "pss_mb": status_kb(pid, "smaps_rollup", "Pss:") / 1024,
+            "uss_mb": sum(status_kb(pid, "smaps_rollup", key) for key in PRIVATE) / 1024,
             "cpu_percent": 100 * (cpu_seconds(pid) - spent) / passed,
             "statements_s": (self.statements(started) - asked) / passed,
         }
@@ -194,12 +238,6 @@ def setting() -> str:
         f"Python {platform.python_version()}, {platform.system()} {platform.release()} "
         f"{platform.machine()}, {os.cpu_count()} processors; {libraries}"
     )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def wait_for_role(process: "subprocess.Popen[bytes]", port: int, role: str) -> str:

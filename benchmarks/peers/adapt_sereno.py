@@ -15,7 +15,7 @@ from wire import Latency, Tally, command, hear, heard, later, listen, main, say,
 
 from sereno import Job, RunContext, cron, hookimpl, job, schedule
 from sereno.app import serve
-from sereno.cli.loop import new_event_loop
+from sereno.engine.event_loop import new_event_loop
 from sereno.settings import load_settings
 
 Options = dict[str, Any]
@@ -36,8 +36,13 @@ def node(
     options: Options,
     jobs: list[Job],
     beside: Callable[[], Awaitable[None]] | None = None,
+    *,
+    last: bool = True,
 ) -> None:
-    """Run a replica with `jobs` until SIGTERM; `beside` runs in its loop from the start."""
+    """Run a replica with `jobs` until SIGTERM; `beside` runs in its loop from the start.
+
+    `last`: nothing else comes after it in this process, which ends soon after the node.
+    """
 
     @hookimpl
     def sereno_register_jobs() -> list[Job]:
@@ -70,7 +75,8 @@ def node(
         environment["SERENO_LEASE"] = options["lease"]
     settings = load_settings(file=None, environ=environment, flags={})
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(serve(settings, extra=[("bench", plugin)], entry_points=False))
+        served = serve(settings, extra=[("bench", plugin)], entry_points=False, ends_process=last)
+        runner.run(served)
 
 
 async def registered(dsn: str, schedules: int = 0) -> None:
@@ -150,7 +156,7 @@ def register(options: Options, noop: Job) -> None:
         await registered(options["dsn"])
         leave()
 
-    node(options, [noop], beside)
+    node(options, [noop], beside, last=False)
 
 
 async def bulk(dsn: str, n: int) -> float:

@@ -1,0 +1,14 @@
+"""Django's command line for this project."""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+from sereno import ConfigurationError
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "callcenter.settings")
+try:
+    execute_from_command_line(sys.argv)
+except ConfigurationError as fault:  # a variable that cannot be read
+    sys.exit(str(fault))

@@ -1,0 +1,1 @@
+"""Students, their accounts and their ingests."""

@@ -1,0 +1,1 @@
+"""Telemetry of PanAccess: what was watched, by whom, for how long."""
