@@ -5,7 +5,8 @@ Markers:
 ``every_postgres``  the test runs on each PostgreSQL that is installed, not on the newest alone
 ``every_loop``      an async test that uses a server runs on asyncio and on uvloop, not on one alone
 
-``SERENO_TEST_POSTGRES=15`` runs everything on that version.
+``SERENO_TEST_POSTGRES=15`` runs everything on that version; ``SERENO_TEST_PROGRAMS=/opt/pg16/bin``
+brings one that is not installed.
 
 ``make test`` runs the tests on several workers of pytest-xdist. Each has its own servers; tests
 that share what is costly to start, or would hurt one another, are one ``xdist_group``, and so run
@@ -13,18 +14,25 @@ on one of them, one after another.
 """
 
 import asyncio
+import gc
+import logging
 import os
 import signal
-import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from zlib import crc32
 
+import certifi
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from sereno.embedded import PostgresPrograms
-from sereno.store.migrator import migrate
 
+from .servers.filling import SERENO
 from .servers.mariadb import MariaDb
 from .servers.postgres import PostgresServer, installed_programs
 from .servers.supervised import ServerError, Supervised, memory
@@ -38,15 +46,43 @@ def pytest_configure(config: pytest.Config) -> None:
         # ignore it too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     Supervised.within = memory()  # what they store is gone in seconds: no disk need see it
+    _trust_one_authority(config)
+    # No server of the suite has TLS but those of its own tests, whose addresses say how: drivers
+    # would make what TLS needs for each of some ten thousand connections, to be refused.
+    os.environ["PGSSLMODE"] = "disable"
+
+
+def _trust_one_authority(config: pytest.Config) -> None:
+    """Have TLS know one authority by default in place of 150, which take 40 ms to load: each HTTP
+    client loads them, and none of ours asks one on the internet."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # what is started by a process that has done so
+    end = "-----END CERTIFICATE-----\n"
+    with NamedTemporaryFile("w", prefix="sereno-", suffix=".pem", delete=False) as file:
+        file.write(certifi.contents().partition(end)[0] + end)
+    os.environ["SSL_CERT_FILE"] = file.name
+    config.add_cleanup(Path(file.name).unlink)
+
+
+class _UvLoop(uvloop.Loop):
+    """Closes though a test that failed has left a connection open: where warnings are errors,
+    uvloop leaves such a handle as it is, and waits for it for ever."""
+
+    def close(self) -> None:
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            super().close()
+        for one in found:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run async tests on both loops; those that use a server on uvloop alone, unless marked."""
-    factories = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    factories = {"asyncio": asyncio.new_event_loop, "uvloop": _UvLoop}
     fixtures = getattr(item, "fixturenames", ())
-    uses_server = not {"postgres_server", "private_postgres", "mariadb"}.isdisjoint(fixtures)
+    uses_server = not {"postgres_servers", "mariadb"}.isdisjoint(fixtures)
     if uses_server and item.get_closest_marker("every_loop") is None:
         del factories["asyncio"]
     return factories
@@ -61,15 +97,38 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("postgres_version", versions, ids=hidden, scope="session")
 
 
+# How long a case takes is the affair of the machine, which may be at other work.
+settings.register_profile("sereno", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sereno")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start what waits most first; faults beside other tests, but not beside each other."""
-    items.sort(key=lambda item: item.get_closest_marker("fault") is None)
+    """Start first what takes longest as a group: faults, which mostly wait and of which no more
+    than two are to be at work at once, and what shares MariaDB."""
+    items.sort(key=lambda item: (item.get_closest_marker("fault") is None, not _uses_mariadb(item)))
     for item in items:
-        if "mariadb" in getattr(item, "fixturenames", ()):
+        if _uses_mariadb(item):
             item.add_marker(pytest.mark.xdist_group("mariadb"))
         elif item.get_closest_marker("fault") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("faults"))
+            half = crc32(str(item.path.name).encode()) % 2
+            item.add_marker(pytest.mark.xdist_group(f"faults {half}"))
+
+
+def _uses_mariadb(item: pytest.Item) -> bool:
+    return "mariadb" in getattr(item, "fixturenames", ())
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the collector of garbage what stays; refuse to run a group on several workers at once:
+    its tests would hurt one another."""
+    gc.collect()
+    gc.freeze()  # thousands of tests, which each full collection would go through
+    if not session.config.getoption("loadgroup", default=False):
+        return
+    for item in session.items:
+        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid.rpartition("]")[2]:
+            raise pytest.UsageError("this pytest-xdist forms no groups with this pytest")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,6 +154,14 @@ def _programs(version: int) -> PostgresPrograms:
     if version not in found:
         pytest.fail(f"PostgreSQL {version} is not installed: found {list(found)}", pytrace=False)
     return found[version]
+
+
+@pytest.fixture(autouse=True)
+def warnings_as_before() -> Iterator[None]:
+    """End the capture of warnings that a test began: while one lasts, another is not begun, and
+    pytest takes its place without a word, so that a later test's warnings would reach no log."""
+    yield
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +206,7 @@ def private_postgres(
 @pytest.fixture
 def database(postgres_server: PostgresServer) -> Iterator[str]:
     """Give the DSN of a database of this test's own, with the kernel's schema in it."""
-    with postgres_server.database("sereno_template", _migrate) as dsn:
+    with postgres_server.database("sereno_template", SERENO) as dsn:
         yield dsn
 
 
@@ -166,20 +233,3 @@ def mariadb(mariadb_server: MariaDb) -> Iterator[str]:
     """Give the URL of a new MariaDB database: ``mysql://user:password@host:port/name``."""
     with mariadb_server.database() as url:
         yield url
-
-
-def _migrate(dsn: str) -> None:
-    """Fill the template, on a loop and in a thread of its own: the test's loop is not ours."""
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(migrate(dsn))
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]

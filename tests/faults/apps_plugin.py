@@ -1,6 +1,7 @@
 """A plugin with apps of every kind: sound ones, and each fault that one may have."""
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -35,6 +36,7 @@ def sound(client: Any) -> Any:
             "client": scope["client"][0],
             "begun": scope["state"].get("begun"),
             "pid": os.getpid(),
+            "spared": gc.get_freeze_count() > 0,
         }
         await whole(send, json.dumps(facts).encode())
 

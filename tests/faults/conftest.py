@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .asking import let_go
+from ..servers.connections import let_go
 
 
 @pytest.fixture(autouse=True)

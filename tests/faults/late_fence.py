@@ -10,8 +10,9 @@ from sereno import RunContext, RunSuperseded, hookimpl, job
 
 @job("faults.late")
 async def late(run: RunContext[dict[str, Any]]) -> None:
-    """Work for a second, then write."""
-    await asyncio.sleep(1)
+    """Work for a while, in which its node can be frozen however slow the machine; then write."""
+    run.log.warning("at work")
+    await asyncio.sleep(3 if run.attempt == 1 else 0.1)
     connection = await asyncpg.connect(run.database_url)
     try:
         async with connection.transaction():

@@ -42,8 +42,10 @@ async def stay(run: Run) -> int:
 
 again = job("noting.again", on_lost="retry")(stay)
 gone = job("noting.gone", on_lost="fail")(stay)
+at_hosts = job("noting.hosts", scope="host")(stay)
+at_nodes = job("noting.nodes", scope="node")(stay)
 
 
 @hookimpl
 def sereno_register_jobs() -> list[Any]:
-    return [tick, again, gone]
+    return [tick, again, gone, at_hosts, at_nodes]

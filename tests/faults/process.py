@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from ..servers.waiting import wait_until
+from ..servers.warm_python import PATH, python_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,27 +34,28 @@ class Process:
         python: str = sys.executable,
         **environment: str,
     ) -> None:
-        path = [str(ROOT / "kernel"), str(ROOT), *([] if site is None else [str(site)])]
+        path = [PATH, *([] if site is None else [str(site)])]
         chaos = site is None and command == "run"
         words = ["-m", "tests.faults.chaos.node"] if chaos else ["-m", "sereno", command]
         self.log = place / f"replica-{len(list(place.glob('replica-*')))}.log"
+        env = {
+            **os.environ,
+            "PYTHONPATH": ":".join(path),
+            "CHAOS_PLUGIN": plugin,
+            "SERENO_DATABASE_URL": dsn,
+            "SERENO_LEASE": "2s",
+            "SERENO_HTTP__PORT": "0",
+            "SERENO_LOG__FORMAT": "json",
+            **environment,
+        }
         with self.log.open("wb") as log:
-            self.popen = subprocess.Popen(
+            self.popen = python_process(
                 [python, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=place,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": ":".join(path),
-                    "CHAOS_PLUGIN": plugin,
-                    "SERENO_DATABASE_URL": dsn,
-                    "SERENO_LEASE": "2s",
-                    "SERENO_HTTP__PORT": "0",
-                    "SERENO_LOG__FORMAT": "json",
-                    **environment,
-                },
+                env=env,
             )
 
     def lines(self, event: str) -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ class Process:
                     found.append(line)
         return found
 
-    def said(self, event: str, times: int = 1, seconds: float = 20) -> dict[str, Any]:
+    def said(self, event: str, times: int = 1, seconds: float = 60) -> dict[str, Any]:
         """Return the latest line under this text, once there are so many."""
 
         def enough() -> bool:
@@ -83,7 +85,7 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
 
-    def end(self, seconds: float = 20) -> int:
+    def end(self, seconds: float = 60) -> int:
         """Wait for its end, and return its exit code."""
         return self.popen.wait(seconds)
 

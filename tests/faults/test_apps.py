@@ -57,6 +57,7 @@ def test_an_app_answers_below_its_mount_in_a_process_of_its_own(replica: Process
     assert facts["query"] == "x=1"
     assert facts["begun"] == "yes"
     assert facts["pid"] != replica.popen.pid
+    assert facts["spared"]  # from the garbage collector: each look at all modules held up a page
     assert asked(f"{base}/console/deep/er").json()["root_path"] == "/console/deep"
     assert asked(f"{base}/consoles").status_code == 404
     moved = asked(f"{base}/console?x=1")
@@ -182,6 +183,8 @@ def test_of_two_replicas_on_one_machine_one_serves_and_the_other_takes_over(
             health = second.page("/health").json()
             assert health["apps"] == {"url": None, "why": why, "restarts": 0}
             assert not [p for p in health["problems"] if "apps" in p]
+            started = Path(f"/proc/{second.popen.pid}/task/{second.popen.pid}/children")
+            assert not started.read_text()  # no process imports all plugins to find the port taken
             first.signal(signal.SIGKILL)
             first.end()
             assert address(second) == f"http://127.0.0.1:{port}"

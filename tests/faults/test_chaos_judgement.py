@@ -113,7 +113,7 @@ def test_a_run_with_the_result_of_another_attempt_or_slot_is_found() -> None:
 
     lines = [line(1, "a", 1), line(2, "b", 2), line(3, "c", 3)]
     rows = [row(1, "a", "a", 1), row(2, "b", "a", 2), row(3, "c", "c", 4), row(4, "d", None, 5)]
-    found = [(f.kind, f.at.second) for f in account._of_results(rows, lines)]
+    found = [(f.kind, f.at.second) for f in account.of_results(rows, lines)]
     assert found == [("another's result", n) for n in (2, 4, 5)]
 
 
@@ -152,10 +152,12 @@ def test_the_section_on_promotions_takes_the_place_of_the_one_before(tmp_path: P
     assert page.read_text() == f"# A\n\n{SECTION}\nnew\n\n## B\nb\n"
     _write(page, "", f"{SECTION}\nnewer", only_promotions=True)
     assert page.read_text() == f"# A\n\n{SECTION}\nnewer\n\n## B\nb\n"
+    _write(new := tmp_path / "new.md", "", f"{SECTION}\nfirst", only_promotions=True)
+    assert new.read_text() == f"{SECTION}\nfirst\n"
 
 
 @pytest.mark.fault
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_what_is_planted_in_a_real_run_ends_it_with_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ UNSETTLED = """
                         WHERE s.slot = due.slot AND r.state = 'succeeded')
 """
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
 
 def ready(replica: Process) -> bool:

@@ -86,6 +86,7 @@ async def test_a_function_is_not_called_once_its_node_may_have_lost_the_run(
             leading = True
             outcome_written = leader.outcome_written
             place_freed = leader.place_freed
+            attempt_over = leader.attempt_over
 
             @property
             def trusted_until(self) -> float | None:
@@ -154,6 +155,7 @@ async def test_a_leader_that_lives_but_lost_its_lock_is_given_time_to_hear_of_it
         pool = Database(database, application=f"sereno {OLD}")
         await pool.open()
         try:
+            await pool.fetchval("fence", 1)  # a pool connects as it is used
             assert await new.predecessor_unaware(me)
             async with _session(database, OLD) as again:  # it came back, so it has heard
                 assert await again.claim_presence(NodeIdentity(OLD, key))

@@ -15,7 +15,7 @@ from .process import process
 
 JOBS = "tests.faults.jobs"
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
 
 def test_connections_that_ask_nothing_leave_the_jobs_their_descriptors(

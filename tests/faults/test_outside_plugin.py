@@ -50,7 +50,7 @@ mark = "from outside"
 priority = 1
 """
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
 
 def done(*command: str, cwd: Path, env: Mapping[str, str] | None = None) -> str:
@@ -158,7 +158,8 @@ def test_it_is_installed_by_pip_works_on_two_replicas_and_is_uninstalled(
             goes_on(dsn)
             end(second)
         for one in (first, second):
-            assert one.lines("a plugin failed, apps of the others are served") == []
+            failed = one.lines("a plugin failed, apps of the others are served")
+            assert failed == [], failed[0]["reason"]
 
     with replica() as first, replica() as second:
         gone = "jobs that were declared until now are declared no longer: nothing fires them"
@@ -169,7 +170,7 @@ def test_it_is_installed_by_pip_works_on_two_replicas_and_is_uninstalled(
             assert one.page("/health/readiness").status_code == 200
             assert noted(one) is None
             assert [line["warning"] for line in one.lines("configuration")] != []
-            assert one.lines("apps are served") == []
+            assert all("/keeper" not in line["apps"] for line in one.lines("apps are served"))
         said = place.check(dsn)
         for sentence in (
             "no plugin 'keeper' is installed: what is set for it is orphaned",

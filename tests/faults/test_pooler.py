@@ -21,7 +21,7 @@ DATABASE = "postgres"
 LEASE = 2
 """Seconds: of `process`."""
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

@@ -76,6 +76,14 @@ def test_it_says_that_it_is_ready_alive_and_stopping(
 
 
 @pytest.mark.fault
+def test_a_standby_says_who_leads(database: str, tmp_path: Path, manager: Manager) -> None:
+    with process(database, tmp_path, JOBS, SERENO_NODE_NAME="first") as leader:
+        leader.said("leading")
+        with service(database, tmp_path, manager):
+            wait_until(lambda: manager.heard("STATUS=standby, first leads"), "whom it follows")
+
+
+@pytest.mark.fault
 def test_a_replica_whose_loop_hangs_does_not_feed_the_watchdog(
     database: str, tmp_path: Path, manager: Manager
 ) -> None:
@@ -158,8 +166,8 @@ def test_the_unit_starts_it_again_however_it_ended() -> None:
     assert re.search(r"(?m)^Restart=(.*)$", UNIT.read_text()).group(1) == "always"  # type: ignore[union-attr]
 
 
-def verified(unit: Path) -> "subprocess.CompletedProcess[str]":
-    """Ask systemd-analyze about `unit`: the installed one, or what `make test` has unpacked."""
+def analyzed(*args: str) -> "subprocess.CompletedProcess[str]":
+    """Call systemd-analyze: the installed one, or what `make test` has unpacked."""
     path = os.pathsep.join([os.environ["PATH"], str(UNPACKED / "usr" / "bin")])
     analyze, environment = shutil.which("systemd-analyze", path=path), dict(os.environ)
     if analyze is None:
@@ -172,13 +180,22 @@ def verified(unit: Path) -> "subprocess.CompletedProcess[str]":
         environment["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))
         units = UNPACKED.glob("**/lib/systemd/system")
         environment["SYSTEMD_UNIT_PATH"] = os.pathsep.join(map(str, units))
-    command = [analyze, "verify", str(unit)]
+    command = [analyze, *args]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
 
 
+EXPOSURE = 16
+"""Tenths of what systemd calls the exposure of a service, from 0 to 100."""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no systemd but on Linux")
-def test_the_unit_file_is_one_that_systemd_takes(tmp_path: Path) -> None:
-    copy = tmp_path / UNIT.name
-    copy.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text()))
-    ended = verified(copy)
+@pytest.mark.parametrize("name", ["sereno.service", "sereno@.service", "sereno-apps.service"])
+def test_the_unit_file_is_one_that_systemd_takes_and_calls_safe(name: str, tmp_path: Path) -> None:
+    unit = UNIT.with_name(name)
+    copy = tmp_path / name
+    copy.write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", unit.read_text()))
+    named = str(tmp_path / name.replace("@", "@8765"))
+    ended = analyzed("verify", named)
     assert (ended.returncode, ended.stderr) == (0, "")
+    ended = analyzed("security", "--offline=true", f"--threshold={EXPOSURE}", named)
+    assert ended.returncode == 0, ended.stdout

@@ -18,7 +18,7 @@ KEPT = (
 LOGGERS = "SELECT array_agg(DISTINCT logger) FROM sereno.run_log WHERE run_id = %s"
 SAID = ["by its own logger", "by a library's logger"]
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
 
 def ended(dsn: str, job: str, **params: str) -> int:

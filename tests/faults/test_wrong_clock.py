@@ -24,7 +24,7 @@ GAPS = """
      WHERE step <> interval '1 s'
 """
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
 
 class Misdated:

@@ -24,7 +24,9 @@ from sereno.plugins import load_plugins
 from sereno.settings import Settings
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 
+from ..servers.connections import kept, let_go
 from ..servers.waiting import wait_until
+from ..servers.warm_python import python_process
 
 
 class Params(msgspec.Struct):
@@ -74,7 +76,7 @@ class Scene:
     @contextmanager
     def started(self, *args: str) -> Iterator[subprocess.Popen[str]]:
         """Start ``sereno`` as a process, and leave none behind."""
-        with subprocess.Popen(
+        with python_process(
             self.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
@@ -83,9 +85,8 @@ class Scene:
                 process.kill()
 
     def sql(self, statement: str, *args: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            cursor = connection.execute(statement, args)
-            return cursor.fetchall() if cursor.description else []
+        cursor = kept(self.dsn).execute(statement.encode(), args)
+        return cursor.fetchall() if cursor.description else []
 
     def job(self, name: str = "etl.sync", *, present: bool = True, **stat: Any) -> None:
         """Declare a job, as a leader does."""
@@ -221,11 +222,12 @@ class Scene:
 
 
 @pytest.fixture
-def scene(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def scene(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """Give a database of this test's own, with this machine's settings kept out."""
     for name in [name for name in os.environ if name.startswith("SERENO_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.chdir(tmp_path)
-    return Scene(database)
+    yield Scene(database)
+    let_go()

@@ -15,12 +15,13 @@ from sereno.app.node import Node
 from sereno.app.plugin_tables import tables_made
 from sereno.hookspecs import hookimpl
 from sereno.model.errors import StoreError
-from sereno.model.events import LeaderChanged, RunFinished, RunStarted, SlotSettled
+from sereno.model.events import LeaderChanged, RunFinished, RunStalled, RunStarted, SlotSettled
 from sereno.model.job import Job
 from sereno.plugins import HookDispatcher, collect, load_plugins
 from sereno.settings import HttpSettings, LogSettings, Settings
 from sereno.testing import Signals
 
+from ..servers.waiting import pauses
 from .scene import connected
 
 LEASE = timedelta(seconds=2)
@@ -71,7 +72,7 @@ class LiveNode:
         """Join the cluster and stand for the lead."""
         dispatcher = HookDispatcher(self.registry)
         bus = Bus(dispatcher)
-        bus.observe(self._hear, RunStarted, RunFinished, SlotSettled, LeaderChanged)
+        bus.observe(self._hear, RunStarted, RunStalled, RunFinished, SlotSettled, LeaderChanged)
         dsn = self.settings.database_url
         self.kernel = Node(self.settings, self.registry, dsn, self.status, bus)
         self._stack.push_async_callback(self.kernel.close)
@@ -119,12 +120,12 @@ class LiveNode:
         task = self._task
         return task.exception() if task is not None and task.done() else None
 
-    async def leads(self, limit: float = 10.0) -> int:
+    async def leads(self, limit: float = 45.0) -> int:
         """Return its term, once it leads."""
         await self.heard.wait("LeaderChanged", leading=True, limit=limit)
         return self.status.term
 
-    async def finished(self, job: str, limit: float = 10.0, **facts: Any) -> dict[str, Any]:
+    async def finished(self, job: str, limit: float = 45.0, **facts: Any) -> dict[str, Any]:
         """Return the next attempt of `job` that it says has finished."""
         return dict(await self.heard.wait("RunFinished", job=job, limit=limit, **facts))
 
@@ -156,22 +157,27 @@ class Eye:
         """Return a query's rows as tuples."""
         return [tuple(r) for r in await self.connection.fetch(query, *args)]
 
-    async def until(self, query: str, *args: Any, limit: float = 15.0) -> Any:
+    async def until(self, query: str, *args: Any, limit: float = 45.0) -> Any:
         """Return the query's first value as soon as it is true."""
+        waiting = pauses(limit)
         try:
             async with asyncio.timeout(limit):
                 while not (found := await self.value(query, *args)):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
+                    await asyncio.sleep(next(waiting))
+        except (TimeoutError, StopIteration):
             raise AssertionError(f"waited {limit:g} s in vain for: {query} {args}") from None
         return found
 
+    async def known(self, job: str) -> None:
+        """Wait until a leader has made the job known: it says that it leads a moment before."""
+        await self.until("SELECT present FROM sereno.job WHERE name = $1", job)
+
     async def enqueue(self, job: str, params: str = "{}") -> int:
         """Queue a run, as any program would, once a leader has made the job known."""
-        await self.until("SELECT present FROM sereno.job WHERE name = $1", job)
+        await self.known(job)
         return int(await self.value("SELECT sereno.enqueue($1, $2::text::jsonb)", job, params))
 
-    async def over(self, run_id: int, limit: float = 15.0) -> asyncpg.Record:
+    async def over(self, run_id: int, limit: float = 45.0) -> asyncpg.Record:
         """Return the row of a run once it is over."""
         await self.until(
             "SELECT state = ANY ($2) FROM sereno.run WHERE id = $1",
@@ -181,7 +187,7 @@ class Eye:
         )
         return await self.connection.fetchrow("SELECT * FROM sereno.run WHERE id = $1", run_id)
 
-    async def ran(self, job: str, limit: float = 15.0) -> asyncpg.Record:
+    async def ran(self, job: str, limit: float = 45.0) -> asyncpg.Record:
         """Queue a run of `job`, and return its row once it is over."""
         return await self.over(await self.enqueue(job), limit)
 

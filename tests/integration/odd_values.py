@@ -104,6 +104,7 @@ _ALONE = (
        VALUES ('t.odd', 'u' || $1, 1)""",
     """INSERT INTO sereno.notification (key, notifier, kind, severity, open, message, due_at, job)
        VALUES ('job_overdue ' || $1, 't', 'job_overdue', 'info', true, '{}', now(), 't.odd')""",
+    "INSERT INTO sereno.overdue (job, severity) VALUES ('t.gone' || $1, 'info')",
     """INSERT INTO sereno.change (by, subject, action, before, after)
        VALUES ('me', 'x' || $1, 'drift', '[]', '[]')""",
     """INSERT INTO sereno.node (id, label, pid, version)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from sereno.engine.verification import verify
 from sereno.model.schedule_spec import ScheduleSpec
-from sereno.store import schedules
+from sereno.store import blackouts, schedules
 from sereno.store.catalogue import NamedSchedule
 from sereno.store.pool import Database
 from sereno.testing.databases import make_template
@@ -350,3 +350,26 @@ async def test_what_nothing_is_due_of_any_more_drops_nothing_in_silence(world: W
     assert tuple(row) == ("skipped", "paused")
     assert await tenant_of(world, slot) is None
     assert (await world.check(whole=True)).holds
+
+
+async def test_slots_of_a_blackout_do_not_run_however_late_they_are_settled(world: World) -> None:
+    trigger = f"within (every 1h) start={START:%FT%TZ} end={START + 7 * HOUR:%FT%TZ}"
+    await begin(world, trigger, catch_up="all", overlap="allow")
+    first, last = START + 2 * HOUR, START + 5 * HOUR
+    span: dict[str, Any] = {"starts_at": first, "ends_at": last}
+    await blackouts.make(world.db, "*", plugin=None, reason="quiet", by="ana", **span)
+    await world.resign()
+    await world.pass_time(timedelta(days=60))
+    await world.crown()
+    await world.tick()
+    assert await verdicts(world) == {"late": 1, "waiting": 3, "skipped": 3}
+
+
+async def test_a_key_is_free_from_the_instant_on_at_which_its_span_ends(world: World) -> None:
+    await begin(world, "every 1d")
+    for wait, new in ((HOUR - timedelta(microseconds=1), 1), (timedelta(microseconds=1), 2)):
+        await world.keys.ask(JOBS[0], "key", 0, HOUR, world.clock.now())
+        await world.eye.execute("UPDATE sereno.run SET state = 'succeeded', attempt = 1")
+        await world.pass_time(wait)
+        await world.keys.ask(JOBS[0], "key", 0, HOUR, world.clock.now())
+        assert world.keys.counts["new"] == new

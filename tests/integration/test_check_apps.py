@@ -1,6 +1,8 @@
 """What `sereno check` says of apps that this environment cannot serve."""
 
+import importlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,3 +62,38 @@ def test_check_says_nothing_of_uvicorn_where_no_plugin_brings_an_app(database: s
 
 def test_check_says_nothing_of_uvicorn_where_it_is_installed(database: str) -> None:
     assert "uvicorn" not in check(database, "check", console=Console).output
+
+
+DYING = """
+import os
+from sereno import App, hookimpl
+
+@hookimpl
+def sereno_register_apps():
+    return {"/dying": App("It dies", FACTORY)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("factory", "code", "sentence"),
+    [
+        ("lambda client: os._exit(3)", 1, "it exited with code 3"),
+        ("lambda client: os.abort()", 1, "it was ended by SIGABRT"),
+        ("lambda client: 1 / 0", 0, None),  # it answers 503, and says why
+    ],
+)
+def test_check_tells_of_an_app_that_dies_at_once(
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    factory: str,
+    code: int,
+    sentence: str | None,
+) -> None:
+    name = f"dying_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(DYING.replace("FACTORY", factory))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told = check(database, "check", dying=importlib.import_module(name))
+    assert told.exit_code == code, told.stderr
+    found = f"the process of the apps at /dying cannot be kept: {sentence}"
+    assert (found in told.stderr) == (sentence is not None)

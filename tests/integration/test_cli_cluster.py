@@ -3,6 +3,8 @@ import subprocess
 
 import pytest
 
+from sereno.store.migration import migrations
+
 from ..servers.postgres import PostgresServer
 from .cli_scene import Scene, scene
 from .terminal import on_a_terminal
@@ -29,6 +31,23 @@ def test_cluster_names_the_leader_and_who_is_there(scene: Scene) -> None:
     assert found["leader"]["held"] is True
     assert found["leader"]["node"] == node
     assert [n["present"] for n in found["nodes"]] == [True]
+
+
+def test_cluster_tells_what_each_replica_has_ended(scene: Scene) -> None:
+    scene.job()
+    with scene.leading("blue-1") as node:
+        other, _ = scene.node("green-2")
+        for state in ("succeeded", "succeeded", "failed", "lost", "cancelled"):
+            scene.run(state=state, node=node)
+        scene.run(node=other)
+        scene.run(state="running", node=node)
+        told = scene.call("cluster", "--totals").stdout.splitlines()
+        assert told[-1].split() == ["blue-1", "etl.sync", "2", "2", "1", "3.2s"]
+        (found,) = scene.json("cluster", "--totals")["nodes"]
+        assert "totals" not in scene.json("cluster")["nodes"][0]
+    (total,) = found["totals"]
+    assert (total["node"], total["job"], total["succeeded"]) == ("blue-1", "etl.sync", 2)
+    assert (total["failed"], total["cancelled"], total["mean_seconds"]) == (2, 1, 3.2)
 
 
 def test_cluster_says_that_nobody_leads(scene: Scene) -> None:
@@ -125,12 +144,16 @@ def test_migrate_brings_the_schema_once(empty_database: str, scene: Scene) -> No
     scene.dsn = empty_database
     result = scene.call("jobs")
     assert (result.exit_code, result.stdout) == (1, "")
+    assert "no schema 'sereno' yet" in result.stderr
     assert "run 'sereno migrate'" in result.stderr
-    first = scene.json("migrate")["applied"]
-    assert first[0] == "0001_pre_house.sql"
-    nothing = {"applied": [], "waiting": [], "newer": []}
+    assert "embedded/demo" in result.stderr
+    first = scene.json("migrate")
+    assert (first["made"], first["applied"][0]) == (True, "0001_pre_house.sql")
+    waiting = [m.name for m in migrations() if m.post]
+    nothing = {"made": False, "applied": [], "waiting": waiting, "newer": []}
     tables = {"plugins": {}, "faults": [], "orphans": []}
     assert scene.json("migrate") == nothing | tables
+    assert scene.json("migrate", "--post")["applied"] == waiting
     assert "nothing was to be done" in scene.call("migrate").stdout
     assert scene.json("jobs") == []
 

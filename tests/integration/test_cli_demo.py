@@ -33,10 +33,13 @@ def line_with(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(f"the log ended without {words!r}")
 
 
-def test_the_banner_begins_with_the_page_and_what_it_names_works(scene: Scene) -> None:
+def test_the_banner_begins_with_the_console_and_the_page_and_what_it_names_works(
+    scene: Scene,
+) -> None:
     with scene.started(*DEMO, "--node-name", "blue-1") as process:
         said = banner(process)
-        assert re.match(r"page +http://127.0.0.1:\d+/$", said[0])
+        assert re.match(r"console +http://127.0.0.1:\d+/console/$", said[0])
+        assert any(re.match(r"page +http://127.0.0.1:\d+/$", line) for line in said)
         assert any(f"kill -9 {process.pid}" in line for line in said)
         line_with(process, "leading")
         wait_until(lambda: scene.json("jobs"), "the jobs")

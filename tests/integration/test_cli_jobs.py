@@ -74,6 +74,16 @@ def test_what_no_plugin_declares_any_more_is_shown_on_demand(scene: Scene) -> No
     assert "etl (gone)" in scene.call("jobs", "--all").stdout
 
 
+def test_jobs_are_chosen_by_name_or_pattern(scene: Scene) -> None:
+    for name in ("etl.sync", "etl.load", "shop.mail"):
+        scene.job(name)
+    assert [job["name"] for job in scene.json("jobs", "etl.*")] == ["etl.load", "etl.sync"]
+    assert [job["name"] for job in scene.json("jobs", "shop.mail")] == ["shop.mail"]
+    refused = scene.call("jobs", "etl.sink")
+    assert refused.exit_code == 2
+    assert "no job is 'etl.sink', did you mean 'etl.sync'?" in refused.stderr
+
+
 def test_jobs_as_json_holds_the_schedules(scene: Scene) -> None:
     scene.job(last_duration=timedelta(seconds=3.2))
     scene.schedule(trigger="every 5m")
@@ -90,6 +100,15 @@ def test_an_empty_database_says_what_brings_jobs(scene: Scene) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
     assert "`sereno run` brings them" in result.stderr
     assert scene.json("jobs") == []
+
+
+def test_next_names_a_calendar_and_not_all_of_its_days(scene: Scene) -> None:
+    scene.job()
+    scene.json("calendar", "set", "madrid", "easter", "12-25")
+    added = scene.call("schedule", "add", "etl.sync", "0 8 * * * UTC", "--except-on", "madrid")
+    assert added.exit_code == 0, added.output
+    first = scene.call("next", "etl.sync").stdout.splitlines()[0]
+    assert first == "except_on (cron 0 8 * * * UTC) calendar=madrid tz=UTC"
 
 
 def test_next_follows_what_people_changed_in_the_database(scene: Scene) -> None:

@@ -65,6 +65,8 @@ def test_a_trigger_needs_no_quotes_and_a_label_is_optional(scene: Scene) -> None
         (["every 6h", "--start", LATER, "--end", SOON], "the window is empty"),
         (["once", SOON, "--start", LATER], "has no slot to come within its window"),
         (["evry 6h"], "unknown kind 'evry', did you mean 'every'?"),
+        (["every 0s"], "interval 0s: it must be at least 10ms"),
+        (["every -5m"], "duration '-5m': it is negative"),
         (["0 8 31 2 *"], "never"),
         (["every 6h", "-p", "tims=1"], "job 'etl.sync': unknown param 'tims', did you mean"),
         (["every 6h", "-p", "times=0"], "job 'etl.sync': params do not fit"),

@@ -191,6 +191,36 @@ def test_why_a_slot_did_or_did_not_run_is_told_in_sentences(
         assert sentence in result.stdout
 
 
+def test_a_slot_may_be_asked_for_by_the_name_of_its_schedule(history: Scene) -> None:
+    for label in ("x", "y"):
+        other = history.schedule(f"etl.sync@{label}", trigger="every 1h")
+        history.slot(other, "2026-02-01T10:00:00Z", "missed", f"as {label}")
+    history.sql("""UPDATE sereno.schedule_version SET policies = '{"start_by": "PT600S"}'""")
+    shown = history.call("show", "etl.sync@x", "--at", "2026-02-01T10:00Z").stdout
+    assert "of schedule 'etl.sync@x' was missed: as x." in shown
+    assert "with start_by = 10m." in shown
+    assert "ran late" not in shown
+    assert "as y" not in shown
+    of_job = history.call("show", "etl.sync", "--at", "2026-02-01T10:00Z").stdout
+    assert "ran late" in of_job
+    assert "as y" in of_job
+    for wrong in ("etl.sync@z", "etl.*"):
+        assert history.call("show", wrong, "--at", "2026-02-01T10:00Z").exit_code == 2
+
+
+def test_of_many_attempts_the_last_are_shown_and_json_has_all(history: Scene) -> None:
+    run = history.json("runs")[0]["run"]
+    history.sql(
+        "INSERT INTO sereno.attempt (run_id, attempt, state, started_at, finished_at)"
+        " SELECT %s, n, 'snoozed', '2026-02-01T10:00Z', '2026-02-01T10:00Z'"
+        " FROM generate_series(2, 40) n",
+        run,
+    )
+    shown = history.call("show", str(run)).output
+    assert "20 before these, --json has them\n21  snoozed" in shown
+    assert len(history.json("show", str(run))["ended_attempts"]) == 40
+
+
 def test_a_window_that_is_closed_is_the_answer(scene: Scene) -> None:
     scene.job()
     scene.schedule(starts_at="2026-02-01T00:00Z", ends_at="2026-02-02T00:00Z")

@@ -57,7 +57,7 @@ def test_nothing_is_written_into_a_connection_that_took_a_closed_descriptor(scen
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure_to_be_told(history: Scene) -> None:
-    for args in (("jobs",), ("runs", "--json"), ("show", "1"), ("check",), ("--help",)):
+    for args in (("jobs",), ("runs", "--json"), ("show", "1"), ("plugins",), ("--help",)):
         done = shell(history, *args, then="| head -c 1")
         assert done.stderr == ""
         assert len(done.stdout) == 1

@@ -1,6 +1,7 @@
 """What there is, who leads, what was changed and how much there was: read by programs."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -93,6 +94,60 @@ async def test_changes_are_read_page_by_page_both_ways(scene: Scene) -> None:
     assert found == [f"n{n}" for n in range(20, 0, -1) if n % 2 == 0]
     assert [c.reason for page in reversed(back) for c in page.items] == found
     assert len(subject.items) == 20
+
+
+async def test_a_page_of_rare_changes_goes_on_where_enough_was_looked_at(scene: Scene) -> None:
+    scene.job()
+    scene.sql(
+        "INSERT INTO sereno.change (at, by, subject, action, reason)"
+        " SELECT now() - (5000 - n) * interval '1 min',"
+        " CASE n WHEN 7 THEN 'ana@blue' ELSE 'ci' END, 'etl.sync', 'pause', 'n' || n"
+        " FROM generate_series(1, 5000) n"
+    )
+    async with Client.open(scene.dsn) as client:
+        pages = [await client.changes(subject="etl.sync", by="ana")]
+        while (older := pages[-1].older) is not None:
+            pages.append(await client.changes(subject="etl.sync", by="ana", cursor=older))
+        back = [pages[-1]]
+        while (newer := back[-1].newer) is not None:
+            back.append(await client.changes(subject="etl.sync", by="ana", cursor=newer))
+        young = await client.changes(since="90m", limit=1_000)
+        nobody = await client.changes(by="nobody", since="1h")
+    assert [page.whole for page in pages] == [False, False, True]
+    for way in (pages, back):
+        assert [c.reason for page in way for c in page.items] == ["n7"]
+    assert [len(young.items), young.whole] == [90, True]
+    assert (nobody.items, nobody.older) == ((), None)
+
+
+async def test_jobs_and_blackouts_are_read_page_by_page_both_ways(scene: Scene) -> None:
+    names = sorted(f"etl.{n}" for n in range(7))
+    for name in names:
+        scene.job(name)
+    scene.job("shop.other")
+    async with Client.open(scene.dsn) as client:
+        end = datetime(2099, 1, 1, tzinfo=UTC)
+        for n in range(5):
+            start = end - timedelta(days=1 + n // 2)  # of one instant, by their number
+            await client.add_blackout("etl.*", reason=f"r{n}", start=start, end=end)
+        for ask, key, wanted in (
+            (partial(client.job_page, text="ETL.", limit=3), "name", names),
+            (partial(client.blackout_page, limit=2), "reason", ["r4", "r2", "r3", "r0", "r1"]),
+        ):
+            pages = [await ask()]
+            while (older := pages[-1].older) is not None:
+                pages.append(await ask(cursor=older))
+            back = [pages[-1]]
+            while (newer := back[-1].newer) is not None:
+                back.append(await ask(cursor=newer))
+            assert [getattr(one, key) for page in pages for one in page.items] == wanted
+            assert [getattr(one, key) for page in reversed(back) for one in page.items] == wanted
+            assert len(pages) == 3
+        with pytest.raises(ParamsError, match="cursor"):
+            await client.job_page(text="shop", cursor=pages[0].older)
+        assert (await client.job_page(text="no\N{OWL}")).items == ()
+        with pytest.raises(ParamsError):
+            await client.job_page(text="\0")
 
 
 async def test_what_a_leader_found_to_have_moved_is_read(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""What the page of the client shows works, against a demonstration as `make run` starts one."""
+"""What the pages show that name the client works, against a demonstration as `make run` does it."""
 
 import os
 import re
@@ -13,12 +13,16 @@ from .cli_scene import Scene, scene
 
 __all__ = ["scene"]
 
-PAGE = (Path(__file__).parents[2] / "docs/client.md").read_text()
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("client.md", "backfill.md")]
+EXAMPLES = [
+    example
+    for page in PAGES
+    for example in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+]
 
 
 @pytest.mark.timeout(180)
-def test_every_example_of_the_page_does_what_it_says(scene: Scene) -> None:
+def test_every_example_of_the_pages_does_what_it_says(scene: Scene) -> None:
     assert len(EXAMPLES[0].strip().splitlines()) == 10
     assert len(EXAMPLES) > 2
     environment = {**os.environ, "SERENO_DATABASE_URL": scene.dsn}

@@ -500,8 +500,9 @@ def verbs(of: type) -> set[str]:
 
 
 def test_each_verb_is_there_without_a_loop_and_says_the_same() -> None:
-    assert verbs(SyncClient) == verbs(Client)
-    for name in verbs(Client) - {"open"}:
+    made = {"of_loop"}  # from a client whose loop another thread runs
+    assert verbs(SyncClient) - made == verbs(Client) - {"database"}  # its connection needs a loop
+    for name in verbs(SyncClient) - {"open", *made}:
         assert getattr(SyncClient, name).__doc__ == getattr(Client, name).__doc__
 
 

@@ -264,3 +264,22 @@ async def test_a_slot_is_explained_by_its_rule_its_verdict_and_its_run(told: Tol
     assert [(s.verdict, s.reason) for s in skipped.slots] == [("skipped", "paused")]
     assert nothing.due == {"etl.sync": None}
     assert [s.first_slot for s in both.slots] == [ten, eleven] == [s.first_slot for s in verdicts]
+
+
+async def test_what_comes_of_all_schedules_comes_in_its_order(database: str) -> None:
+    async with house(database) as (client, _):
+        await client.pause("etl.load", reason="away")
+        coming = await client.coming_slots(count=60)
+        slots = [slot.slot for slot in coming]
+        until = await client.coming_slots(until=slots[4])
+
+    assert slots == sorted(slots)
+    assert len(coming) == 60
+    assert {s.schedule for s in coming} == {"etl.sync", "shop.mail", "shop.mail@late"}
+    assert [s.slot for s in until] == slots[:5] or slots[4] == slots[5]
+    assert await opened_jobs_without_schedules(database) == [[], [], []]
+
+
+async def opened_jobs_without_schedules(database: str) -> list[Any]:
+    async with house(database) as (client, _):
+        return [job.schedules for job in await client.jobs(schedules=False)]

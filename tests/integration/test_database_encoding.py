@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sereno import RunContext, every, job
+from sereno import Client, ParamsError, RunContext, every, job
 from sereno.store.encoding import Encoding
 from sereno.store.migrator import migrate
 
@@ -78,6 +78,22 @@ async def test_jobs_run_and_their_words_are_kept(
     assert notes == [(kept,)]
     assert description == f"An odd one: {kept}"
     assert len([r for r in caplog.records if "encoding has not every" in r.getMessage()]) == 1
+
+
+async def test_params_that_it_cannot_keep_are_refused_with_a_sentence(
+    narrow: tuple[str, Encoding],
+) -> None:
+    dsn, encoding = narrow
+    await migrate(dsn)
+    async with running(dsn, odd), looking(dsn) as eye, Client.open(dsn) as client:
+        await eye.known("t.odd")
+        if encoding.fitted(ODD) == ODD:
+            run = await client.enqueue("t.odd", {"x": ODD})
+            assert (await client.run(run)).params == {"x": ODD}
+        else:
+            with pytest.raises(ParamsError, match="the database cannot keep") as refused:
+                await client.enqueue("t.odd", {"x": ODD})
+            assert "\n" not in str(refused.value)
 
 
 def test_the_cluster_command_tells_of_it(narrow: tuple[str, Encoding]) -> None:

@@ -28,6 +28,7 @@ async def test_a_claim_whose_answer_was_lost_is_given_back_with_the_next_session
 
     async with looking(database) as eye, running(database, quick) as node:
         await node.leads()
+        await eye.known("t.quick")
         run_id = await eye.value(UNKNOWN, "t.quick", node.id)
         await eye.value(CUT)
         row = await eye.over(run_id, limit=10)
@@ -86,6 +87,7 @@ async def test_one_that_may_not_run_twice_is_lost_when_nobody_knows_of_it(
 
     async with looking(database) as eye, running(database, once) as node:
         await node.leads()
+        await eye.known("t.once")
         run_id = await eye.value(UNKNOWN, "t.once", node.id)
         await eye.value(CUT)
         row = await eye.over(run_id, limit=10)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sereno import RunContext, cron, every, job, once, schedule
-from sereno.engine import scheduler
+from sereno.engine import agenda, scheduler
 from sereno.model.errors import StoreUnavailableError
 from sereno.store import ledger, runs, schedules
 from sereno.triggers.occurrences import next_slot
@@ -281,7 +281,7 @@ async def test_what_follows_a_slot_is_computed_before_the_slot_is_due(
         await eye.until(SUCCEEDED, "t.soon", 1)
     slots = {slot for (slot,) in await eye.connection.fetch("SELECT slot FROM sereno.slot")}
     (asked,) = {slot for _, slot in foreseen} & slots
-    assert min(when for when, slot in foreseen if slot == asked) < asked - scheduler.LOOKAHEAD
+    assert min(when for when, slot in foreseen if slot == asked) < asked - agenda.LOOKAHEAD
     assert all(slot - when < scheduler.FORESIGHT for when, slot in foreseen)
 
 
@@ -387,7 +387,7 @@ async def test_a_long_outage_of_many_schedules_does_not_cost_the_lead(
         term = await node.leads()
         await eye.until(
             "SELECT min(settled_to) > clock_timestamp() - interval '5 s' FROM sereno.watermark",
-            limit=30,
+            limit=90,
         )
         assert await eye.value("SELECT term FROM sereno.leadership") == term
     held = "SELECT sum(slots) FROM sereno.slot_range WHERE verdict = 'coalesced'"

@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from sereno import RunContext, every, job, schedule
+from sereno.engine.dispatcher import FEWEST
 from sereno.store import runs
 from sereno.testing import Signals
 
@@ -62,6 +63,30 @@ async def test_no_more_runs_than_the_kernel_s_limit(database: str, eye: Eye) -> 
         for run_id in ids:
             await eye.over(run_id)
     assert gauge.most == 3
+
+
+async def test_who_waits_behind_many_that_their_own_policies_hold_back_begins(
+    database: str, eye: Eye
+) -> None:
+    gauge = Gauge()
+    held, behind = job("t.held")(gauge.work), job("t.behind")(nothing)
+    async with running(database, held, behind):
+        await eye.enqueue("t.held")
+        await gauge.said.wait("began")
+        async with eye.connection.transaction():  # the leader reads all of them at once
+            await eye.value(
+                "WITH made AS MATERIALIZED ("
+                "SELECT sereno.enqueue('t.held') AS id FROM generate_series(1, $1))"
+                " SELECT count(*) FROM made",
+                2 * FEWEST,
+            )
+            await eye.rows(
+                "UPDATE sereno.run SET policies = '{\"max_running\": 1}' WHERE state = 'queued'"
+            )
+            last = await eye.enqueue("t.behind")
+        assert (await eye.over(last))["state"] == "succeeded"
+        assert gauge.most == 1
+        gauge.go.set()
 
 
 async def test_runs_of_one_concurrency_key_go_one_after_another(database: str, eye: Eye) -> None:

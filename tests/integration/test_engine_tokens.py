@@ -38,7 +38,7 @@ async def test_a_number_that_comes_again_while_its_run_still_works_is_another_ru
         await node.heard.wait("RunStarted", run_id=new, limit=10)
         assert begun["old"].token != begun["new"].token
         assert len(node.kernel.runner.attempts) == 2
-        node.kernel.runner.superseded([begun["new"].token])
+        node.kernel.runner.superseded([begun["old"].token])
         assert (begun["old"].cancelled, begun["new"].cancelled) == (True, False)
         going["old"].set()
         async with asyncio.timeout(10):

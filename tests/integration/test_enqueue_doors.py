@@ -17,6 +17,7 @@ from sereno.model.errors import DeclarationError, ParamsError
 from sereno.model.params_rule import is_same, params_rule
 from sereno.store import queue, schedules
 from sereno.store.migration import migrations
+from sereno.store.run_request import run_request
 
 from .scene import NODE, Scene, connected, declared_job, job_named, named, opened
 
@@ -107,7 +108,7 @@ async def test_the_deepest_and_largest_params_are_taken_and_can_be_read(scene: S
     taken = [nested(100), '{"a": 1.7976931348623157e308}', '{"a": "' + "x" * 999_990 + '"}']
     for params in taken:
         await scene.value("SELECT sereno.enqueue('shop.mail', $1::text::jsonb)", params)
-    rows = await scene.db.fetch("runs_claim", scene.term, NODE, [1, 2, 3])
+    rows = await scene.db.fetch("runs_claim", scene.term, NODE, [1, 2, 3], False)
     assert [set(r["params"]) for r in rows] == [{"a"}] * 3
 
 
@@ -171,10 +172,12 @@ LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 )
 async def test_python_is_told_the_same(scene: Scene, said: dict[str, Any], sentence: str) -> None:
     params = said.pop("params", {})
-    for call in (queue.enqueue, queue.request):
-        with pytest.raises(ParamsError) as error:
-            await call(scene.db, "shop.mail", params, requested_by="me", cause="person", **said)
-        assert sentence in str(error.value)
+    with pytest.raises(ParamsError) as error:
+        await queue.enqueue(scene.db, "shop.mail", params, requested_by="me", **said)
+    assert sentence in str(error.value)
+    with pytest.raises(ParamsError) as error:
+        run_request("shop.mail", params, requested_by="me", **said)
+    assert sentence in str(error.value)
     assert await scene.value("SELECT count(*) FROM sereno.run") == 0
 
 
@@ -428,14 +431,24 @@ async def test_a_caller_of_any_isolation_queues_or_is_told_to_try_again(
 async def test_who_could_queue_runs_before_the_functions_had_rights_of_their_own_goes_on(
     scene: Scene, database: str
 ) -> None:
-    """The migration is applied again, over functions that anybody may execute."""
-    (doors,) = [m.text for m in migrations() if m.number == 5]
-    begin = doors.index("-- Who reads the schema is no caller")
+    """The migrations are applied again, over functions that anybody may execute."""
+    # Each text, and what the functions are called since that it gives to others or has from them.
+    parts = (
+        ("-- Who reads the schema is no caller", "-- Delete history", "_without_start_by"),
+        ("-- Who could call those of before", "-- Where the table", "_without_unique_for"),
+        ("-- Who could queue runs may go on", "-- As before; of a run", ""),
+    )
+    texts = [m.text for m in migrations()]
     grants = "GRANT USAGE ON SCHEMA sereno TO {role}; GRANT INSERT ON sereno.run TO {role};"
     async with calling(scene, database, grants) as caller:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await caller.fetchval("SELECT sereno.enqueue('shop.mail')")
-        await scene.eye.execute(doors[begin : doors.index("-- Delete history", begin)])
+        for begin, end, suffix in parts:
+            (text,) = [text for text in texts if begin in text]
+            granted = text[text.index(begin) : text.index(end, text.index(begin))]
+            for function in ("enqueue", "enqueue_many"):
+                granted = granted.replace(f"sereno.{function}(", f"sereno.{function}{suffix}(")
+            await scene.eye.execute(granted)
         assert await caller.fetchval("SELECT sereno.enqueue('shop.mail', requested_by => 'ann')")
 
 

@@ -53,6 +53,21 @@ async def test_the_front_page_leads_to_the_others_and_shows_the_tasks(database: 
     assert "$" not in page
 
 
+async def test_without_its_database_tasks_are_told_as_they_were_and_why(database: str) -> None:
+    waiting = "it waits for the database (postgresql://ana:hunter2@db/app)"
+    async with served(database, fresh_status(store_error=waiting)) as (client, db):
+        await add_job(db)
+        assert (await client.get("/health/tasks")).status_code == 200
+        await db.close()
+        tasks = await client.get("/health/tasks")
+        health = await client.get("/health")
+    told = waiting.replace("hunter2", "***")
+    assert (tasks.status_code, tasks.json()["error"]) == (503, told)
+    assert [task["name"] for task in tasks.json()["tasks"]] == ["etl.sync"]
+    assert health.json()["problems"] == [told]
+    assert health.json()["store"]["error"] == told
+
+
 async def test_readiness_says_why_not(database: str) -> None:
     async with served(database, fresh_status(leaving=True)) as (client, _):
         answer = await client.get("/health/readiness")

@@ -1,13 +1,12 @@
 """What `sereno.testing.Kernel` promises to who tests jobs, plugins and applications."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import asyncpg
 import pytest
 
 from sereno import (
@@ -24,23 +23,13 @@ from sereno import (
 )
 from sereno.model.errors import PluginError
 from sereno.testing import Databases, Kernel, enqueued
+from sereno_notify import plugin as notify_plugin
+
+from .scene import connected
 
 pytestmark = pytest.mark.every_loop
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="session")
-def sereno_template() -> Callable[[str], object]:
-    def fill(database_url: str) -> None:
-        async def make() -> None:
-            connection = await asyncpg.connect(database_url)
-            await connection.execute("CREATE TABLE orders (id integer PRIMARY KEY)")
-            await connection.close()
-
-        asyncio.run(make())
-
-    return fill
 
 
 @pytest.mark.timeout(240)  # 288 instants, each a dozen statements: a busy machine takes its time
@@ -111,8 +100,10 @@ async def test_what_an_application_commits_is_run_and_what_it_rolls_back_is_not(
     async def mail(run: RunContext) -> None:
         mailed.append(run.params["to"])
 
-    async with Kernel(mail, database=sereno_database) as kernel:
-        application = await asyncpg.connect(sereno_database)
+    async with (
+        connected(sereno_database) as application,
+        Kernel(mail, database=sereno_database) as kernel,
+    ):
         for name, commit in (("ann", True), ("bob", False)):
             transaction = application.transaction()
             await transaction.start()
@@ -132,7 +123,6 @@ async def test_what_an_application_commits_is_run_and_what_it_rolls_back_is_not(
         await kernel.advance("1d")
         assert mailed == ["ann"]
         (late,) = await kernel.advance("1d")
-        await application.close()
     assert mailed == ["ann", "eve"]
     assert late.state == "succeeded"
 
@@ -208,7 +198,7 @@ def shop(carrier: Carrier, said: list[str]) -> Any:
 async def test_lifespans_hooks_and_messages_of_plugins_work_in_it(sereno_database: str) -> None:
     carrier = Carrier()
     said: list[str] = []
-    plugins = {"shop": shop(carrier, said)}
+    plugins = {"shop": shop(carrier, said), "notify": notify_plugin}
     async with Kernel(plugins=plugins, database=sereno_database) as kernel:
         await kernel.advance("3h")
     assert said == [
@@ -218,6 +208,7 @@ async def test_lifespans_hooks_and_messages_of_plugins_work_in_it(sereno_databas
     titles = [one.title for one in carrier.sent]
     assert titles.count("looked") == 3
     assert any("failed" in title for title in titles)
+    assert not any("overdue" in title for title in titles)
 
 
 @pytest.mark.parametrize("executor", ["async", "thread"])
@@ -305,16 +296,14 @@ async def test_databases_of_a_named_server_are_gone_at_the_end(empty_database: s
         assert one.rpartition("_")[2] == "1"
         async with Kernel(database=one) as kernel:
             await kernel.drain()
-    connection = await asyncpg.connect(empty_database)
-    names = await connection.fetch("SELECT datname FROM pg_database")
-    await connection.close()
+    async with connected(empty_database) as connection:
+        names = await connection.fetch("SELECT datname FROM pg_database")
     assert not [n[0] for n in names if n[0].startswith("sereno_test_")]
 
 
 async def test_a_role_that_may_not_own_the_time_is_told_so(empty_database: str) -> None:
-    connection = await asyncpg.connect(empty_database)
-    await connection.execute("DROP ROLE IF EXISTS maker; CREATE ROLE maker LOGIN CREATEDB")
-    await connection.close()
+    async with connected(empty_database) as connection:
+        await connection.execute("DROP ROLE IF EXISTS maker; CREATE ROLE maker LOGIN CREATEDB")
     named = empty_database.replace("postgresql://postgres@", "postgresql://maker@").replace(
         "postgresql://sereno@", "postgresql://maker@"
     )

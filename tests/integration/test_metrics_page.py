@@ -5,16 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from msgspec import structs
 from prometheus_client import REGISTRY, Counter
 from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from sereno import Collector, Metric, Sample
-from sereno.engine.status import Status
+from sereno.engine.status import Dependency, Status
 from sereno.model.events import RunFinished, RunStarted
+from sereno.model.message_counts import MessageCounts
 from sereno.model.run import RunState
-from sereno.notify.tally import Tally
 from sereno.observe.job_watch import JobWatch
 from sereno.observe.metrics import Metrics
 from sereno.observe.plugin_metrics import Collected
@@ -34,7 +35,10 @@ PLUGINS = [
 
 def metrics(database: Database, **options: Any) -> Metrics:
     status = Status(node=uuid4(), label="blue-1", version="1.2.3", leading=True, term=4)
-    known = {"notified": Tally(["chat"]), "unscheduled": lambda: ["etl.sync"], **options}
+    away = Dependency(plugin="etl", name="source", up=False, why="it is away", since=SLOT)
+    status.dependencies[away.plugin, away.name] = away
+    status.without_node = {"etl.sync": 2}
+    known = {"notified": MessageCounts(["chat"]), "unscheduled": lambda: ["etl.sync"], **options}
     return Metrics(status, JobWatch(database), lambda: PLUGINS, **known)
 
 
@@ -81,6 +85,7 @@ async def test_every_series_of_a_job_is_there_before_its_first_run(database: str
         assert value(found, "sereno_runs_total", state=state, **job) == 0
     for verdict in ("late", "coalesced", "skipped", "missed"):
         assert value(found, "sereno_slots_total", verdict=verdict, **job) == 0
+    assert value(found, "sereno_runs_without_node", **job) == 2
     for name in ("runs_running", "runs_queued", "run_oldest_seconds", "job_paused"):
         assert value(found, f"sereno_{name}", **job) == 0
     for name in ("run_retries_total", "run_warnings_total", "slots_missed_total"):
@@ -105,6 +110,7 @@ async def test_counts_come_from_the_database_and_measurements_from_this_node(dat
         shown.run_started(started())
         shown.run_started(started(run_id=2, attempt=2))
         shown.run_started(started(run_id=3, slot=None, cause="person"))
+        shown.run_started(started(run_id=4, cause="part"))  # of a run that was asked for again
         shown.run_finished(finished(seconds=2))
         shown.run_finished(finished(state="timed_out", seconds=600))
         found = await families(shown)
@@ -124,6 +130,22 @@ async def test_counts_come_from_the_database_and_measurements_from_this_node(dat
     assert value(found, "sereno_leader") == 1
     assert value(found, "sereno_leader_term") == 4
     assert value(found, "sereno_store_up") == 1
+
+
+async def test_parts_of_a_slots_run_are_late_or_not_and_the_whole_is_no_attempt(
+    database: str,
+) -> None:
+    async with opened(database) as db:
+        await add_job(db)
+        shown = metrics(db)
+        shown.run_started(started(cause="part", part_of_slot=True))
+        shown.run_finished(finished(seconds=2))
+        shown.run_finished(structs.replace(finished(seconds=600), parts=2))
+        found = await families(shown)
+
+    job = {"job": "etl.sync"}
+    assert value(found, "sereno_slot_lateness_seconds_count", **job) == 1
+    assert value(found, "sereno_run_duration_seconds_sum", **job) == 2
 
 
 async def test_only_declared_jobs_become_labels(database: str) -> None:

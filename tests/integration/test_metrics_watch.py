@@ -70,6 +70,7 @@ async def test_each_fact_of_a_job_stands_in_its_place(database: str) -> None:
             cancelled="4",
             lost="5",
             retried="6",
+            expired="12",
             late="7",
             warnings="11",
             coalesced="8",
@@ -110,6 +111,7 @@ async def test_each_fact_of_a_job_stands_in_its_place(database: str) -> None:
         cancelled=4,
         lost=5,
         retried=6,
+        expired=12,
         late=7,
         coalesced=8,
         skipped=9,
@@ -249,7 +251,9 @@ async def test_the_query_does_not_read_the_runs_that_are_kept(database: str) -> 
     scans = tables_read(json.loads(row[0])[0]["Plan"], [])
 
     assert {path for table, path in scans if table == "run"} <= {
-        "run_queue",
+        "run_free",
+        "run_child",
+        "run_turn",
         "run_later",
         "run_owned",
         "run_unique",

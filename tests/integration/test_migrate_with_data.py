@@ -1,13 +1,11 @@
 """A database of the first schema, with data in it, comes up to the newest and goes on."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from sereno.engine.verification import verify
@@ -17,7 +15,7 @@ from sereno.store.migration import migrations
 from sereno.store.migrator import migrate
 from sereno.store.sql import sql
 
-from .scene import NODE, OTHER, Scene, declared_job, named, opened, settlement
+from .scene import NODE, OTHER, Scene, connected, declared_job, named, opened, settlement
 
 pytestmark = pytest.mark.every_postgres
 
@@ -26,18 +24,9 @@ SINCE_THEN = timedelta(days=365 * 50)
 TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
-@asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        connection.terminate()
-
-
 async def _first_schema(dsn: str) -> None:
     """Bring an empty database to the first migration alone, as its own version did."""
-    async with _connected(dsn) as connection:
+    async with connected(dsn) as connection:
         first = migrations()[0]
         await connection.execute(sql("migration_schema"))
         await connection.execute(sql("migration_table"))
@@ -48,7 +37,7 @@ async def _first_schema(dsn: str) -> None:
 
 async def _rows(dsn: str) -> dict[str, list[Any]]:
     """Return all rows of the schema's tables, by table."""
-    async with _connected(dsn) as connection:
+    async with connected(dsn) as connection:
         tables = await connection.fetch(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'sereno'"
             " AND table_name <> 'migration' ORDER BY 1"

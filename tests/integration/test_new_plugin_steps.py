@@ -24,12 +24,12 @@ def steps(readme: Path) -> list[str]:
 
 def environment(place: Path) -> dict[str, str]:
     """Make an environment that has what ours has, and installs without a network."""
-    venv.create(place, with_pip=True)
+    venv.create(place, symlinks=True)
     site = next((place / "lib").glob("python3*")) / "site-packages"
     (site / "ours.pth").write_text(
         f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
     )
-    for program in ("sereno", "pytest"):
+    for program in ("pip", "sereno", "pytest"):
         path = place / "bin" / program
         path.write_text(f'#!/bin/sh\nexec {place}/bin/python -m {program} "$@"\n')
         path.chmod(0o755)

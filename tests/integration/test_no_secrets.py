@@ -2,6 +2,7 @@
 
 import signal
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_no_secret_is_shown(
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer hunter2hunter2")
         with scene.started("run", "--config", str(file)) as replica:
-            known = "SELECT to_regclass('sereno.notification') IS NOT NULL"
+            known = "SELECT to_regclass('sereno.plugin_schema') IS NOT NULL"
             wait_until(lambda: scene.sql(known) == [(True,)], "the schema")
             known = "SELECT 1 FROM sereno.job WHERE name = 'planted.blurts'"
             wait_until(lambda: scene.sql(known), "a leader that has registered its jobs")
@@ -87,6 +88,10 @@ def test_no_secret_is_shown(
         shown[table] = str(scene.sql(f"SELECT t::text FROM sereno.{table} t"))
     shown["show"] = "".join(scene.call("show", str(run)).output for run in runs)
     shown["check"] = scene.call("check").output
+    scene.call("--config", str(file), "support", "--out", str(tmp_path / "support.zip"))
+    with zipfile.ZipFile(tmp_path / "support.zip") as bundle:
+        shown |= {f"support {n}": bundle.read(n).decode() for n in bundle.namelist()}
+    assert "no answer from" in shown["support runs.json"]
     assert "no answer from" in shown["spans"]
     assert "no answer from" in shown["messages"]
     assert [name for name, text in shown.items() if "hunter2" in text] == []

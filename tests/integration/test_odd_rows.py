@@ -1,6 +1,7 @@
 """What PostgreSQL holds and Python cannot costs its own row alone: the cluster goes on."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -263,7 +264,8 @@ async def test_a_deep_result_is_kept_shown_and_handed_on(
             found = await client.get(
                 f"/runs/{row['id']}", headers={"Authorization": f"Bearer {'t' * 20}"}
             )
-            assert (found.status_code, found.text.count("[")) == (200, levels)
+            told = re.sub(r'"tags":\s*\[\]', "", found.text)
+            assert (found.status_code, told.count("[")) == (200, levels)
 
 
 async def test_a_result_that_no_reader_could_hold_is_not_kept_and_says_so(
@@ -371,7 +373,8 @@ async def _goes_on(
             scene = CliScene(database)
             for command in await _commands(eye):
                 result = await asyncio.to_thread(scene.call, *command)
-                assert result.exit_code == 0, (command, result.output)
+                over = command[0] == "cancel" and "is over already" in result.output  # it has begun
+                assert result.exit_code == 0 or over, (command, result.output)
             await _pages(database)
         async with running(database, healthy, odd, nothing) as node:  # and it can be led anew
             await _works_on(eye)

@@ -113,6 +113,20 @@ async def test_a_schema_that_somebody_has_dropped_is_made_anew(
     assert await eye.value("SELECT to_regclass('notes.note')") is not None
 
 
+async def test_tables_that_are_made_are_one_line_and_what_comes_later_is_told_by_name(
+    database: str, planted: Planted, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "sereno.kernel")
+    files = {"m0001_pre_note": NOTE, "m0002_pre_more": "SELECT 1"}
+    await tables_made(database, registry(("notes", planted("notes", **files))))
+    assert [r.message for r in caplog.records] == ["a plugin's tables are made"]
+    assert vars(caplog.records[0])["migrations"] == 2
+    later = planted("notes", **files, m0003_pre_later="SELECT 1")
+    await tables_made(database, registry(("notes", later)))
+    told = [vars(r).get("migration") for r in caplog.records]
+    assert told == [None, "0003_pre_later.sql"]
+
+
 async def test_a_file_that_ends_its_transaction_is_told_by_name(
     database: str, planted: Planted
 ) -> None:
@@ -260,6 +274,32 @@ def test_check_names_what_failed_and_what_uninstalled_plugins_left(
     told = sereno(database, "check", "--json", good=moved)
     (sentence,) = json.loads(told.stdout)["database"]["orphans"]
     assert "plugin 'good' has its tables in 'better' by now" in sentence
+
+
+async def test_check_names_queued_runs_whose_job_no_plugin_declares(
+    database: str, eye: Eye, planted: Planted
+) -> None:
+    good = planted("good", m0001_pre_note=NOTE)
+    async with connected(database) as connection:
+        await connection.execute(
+            "INSERT INTO sereno.job (name, plugin, policies) VALUES ('gone.work', 'gone', '{}');"
+            " INSERT INTO sereno.run (job, cause, state) SELECT j, 'program', s FROM unnest("
+            "'{gone.work,gone.work,gone.work,gone.more,good.work}'::text[],"
+            "'{queued,queued,queued,queued,queued}'::text[]) AS u(j, s);"
+            " INSERT INTO sereno.run (job, cause, state, finished_at)"
+            " VALUES ('gone.work', 'program', 'succeeded', now())"
+        )
+    told = await asyncio.to_thread(sereno, database, "check", good=good)
+    assert told.exit_code == 0
+    assert "3 queued runs of 'gone.work': no plugin declares it" in told.stderr
+    assert "1 queued run of 'gone.more': no plugin declares it" in told.stderr
+    assert "good.work" not in told.stderr
+    await eye.rows(
+        "INSERT INTO sereno.run (job, cause, state) SELECT 'gone.many', 'program', 'queued'"
+        " FROM generate_series(1, 12000) RETURNING id"
+    )
+    told = await asyncio.to_thread(sereno, database, "check", good=good)
+    assert re.search(r"at least \d{4} queued runs of 'gone.many': no plugin", told.stderr)
 
 
 def test_check_does_without_a_database_and_says_that_it_was_not_asked(

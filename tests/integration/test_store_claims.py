@@ -52,14 +52,29 @@ async def test_ready_are_those_whose_instant_has_come_and_whose_job_and_key_have
     )
 
     async def found(**limits: Any) -> set[int]:
-        chosen = {"jobs": ["a", "b"], "keys": [], "excluded": [], **limits}
-        return {q.run_id for q in await queue.ready(scene.db, 10, **chosen)}
+        chosen = {"jobs": ["a", "b"], "keys": [], "excluded": [], "last": {}, **limits}
+        with_key = await queue.ready_keyed(scene.db, 10, **chosen)
+        free = await queue.ready(scene.db, 10, chosen["jobs"], chosen["excluded"])
+        assert all(q.turn is not None for q in with_key)
+        return {q.run_id for q in [*free, *with_key]}
 
     assert await found() == {a, b, keyed}
     assert await found(keys=["k"]) == {a, b}
     assert await found(jobs=["b"]) == {b}
     await scene.eye.execute("UPDATE sereno.run SET schedule_id = 3 WHERE id = $1", a)
     assert await found(excluded=[3]) == {b, keyed}
+
+
+async def test_of_several_with_keys_none_is_claimed_before_it_is_seen_whose_turn_it_is(
+    scene: Scene,
+) -> None:
+    first, second, free = [await scene.enqueue(job) for job in ("a", "a", "b")]
+    await scene.eye.execute(
+        "UPDATE sereno.run SET concurrency_key = 'k' || id WHERE id = ANY($1)", [first, second]
+    )
+    assert await first_claimed(scene) is None
+    await scene.eye.execute("UPDATE sereno.run SET state = 'running' WHERE id = $1", second)
+    assert [await first_claimed(scene) for _ in range(2)] == [first, free]
 
 
 async def first_claimed(scene: Scene, **limits: Any) -> int | None:

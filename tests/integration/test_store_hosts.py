@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -129,3 +130,33 @@ async def test_a_fault_that_time_does_not_mend_is_told_before_an_absent_host(
     hosts = f"127.0.0.1:{free_port()},127.0.0.1:{postgres_server.port}"
     with pytest.raises(StoreError, match='database "nowhere" does not exist'):
         await is_standby(f"postgresql://postgres@{hosts}/nowhere")
+
+
+async def test_a_socket_that_nobody_serves_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailableError, match=f"no server listens at a socket in {tmp_path}"):
+        await is_standby(f"postgresql://postgres@/postgres?host={tmp_path}")
+
+
+async def test_a_pool_whose_server_ends_logs_nothing_by_itself(
+    private_postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(private_postgres.dsn())
+    await database.open()
+    try:
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+        await asyncio.to_thread(private_postgres.kill)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError):
+                async with database.connection() as connection:
+                    await connection.fetchval("SELECT 1")
+    finally:
+        await database.close()
+    assert [record.name for record in caplog.records if "asyncpg" in record.name] == []
+
+
+@pytest.mark.every_loop
+async def test_a_port_where_nothing_answers_is_told_with_what_to_do() -> None:
+    for host in ("127.0.0.1", "localhost"):
+        with pytest.raises(StoreUnavailableError, match="start PostgreSQL, or correct the address"):
+            await is_standby(f"postgresql://postgres@{host}:{free_port()}/postgres")

@@ -137,6 +137,7 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself_and_those_before_
 async def test_post_migrations_are_applied_when_asked_for_alone_and_after_all_pre_ones(
     database: str, code: Code
 ) -> None:
+    await migrate(database, post=True)  # our own
     post, pre = _files(
         ("post_narrower", "ALTER TABLE sereno.extra DROP COLUMN old"),
         ("pre_extra", "CREATE TABLE sereno.extra (old int, new int)"),
@@ -154,6 +155,7 @@ async def test_post_migrations_are_applied_when_asked_for_alone_and_after_all_pr
 async def test_a_post_migration_is_refused_while_a_node_that_does_not_know_it_is_present(
     migration: int | None, database: str, code: Code
 ) -> None:
+    await migrate(database, post=True)  # our own
     pre, post = _files(("pre_x", "SELECT 1"), ("post_x", "SELECT 1"))
     code.knows([pre, post])
     async with connected(database) as node:
@@ -174,6 +176,7 @@ async def test_a_post_migration_is_refused_while_a_node_that_does_not_know_it_is
 async def test_a_node_without_its_lock_counts_while_it_has_a_session_and_has_not_left(
     database: str, code: Code
 ) -> None:
+    await migrate(database, post=True)  # our own
     code.knows(_files(("post_x", "SELECT 1")))
     await _execute(
         database,
@@ -191,6 +194,7 @@ async def test_a_node_without_its_lock_counts_while_it_has_a_session_and_has_not
 async def test_one_that_joins_while_a_post_migration_is_applied_hears_of_it(
     database: str, code: Code, eye: Eye
 ) -> None:
+    await migrate(database, post=True)  # our own
     code.knows(_files(("post_x", "SELECT pg_advisory_xact_lock(1)")))
     db = Database(database, size=1)
     await db.open()

@@ -9,9 +9,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from sereno.store import pool
 from sereno.store.pool import Database, prepare_connection
 from sereno.store.sql import blocks, sql
 
+from ..servers.plans import explained
 from .scene import connected
 
 pytestmark = pytest.mark.every_postgres
@@ -81,9 +83,19 @@ WALKED = LARGE | {"schedule", "schedule_version"}
 HOT: dict[str, tuple[Any, ...]] = {
     "agenda": (NOW + timedelta(minutes=2), 500),
     "agenda_of": ([1, 2, 3],),
-    "queue_ready": (100, ["j1", "j2"], [], [1]),
+    "queue_ready": (100, ["j1", "j2"], [1]),
+    "queue_ready_keyed": (100, ["j1", "j2"], [], [1], [0], [7], 10),
+    "queue_ready_children": (100, ["j1", "j2"], [], -1),
     "queue_next": (),
-    "runs_claim": (1, uuid4(), [1, 2, 3]),
+    "runs_claim": (1, uuid4(), [1, 2, 3], False),
+    "runs_hand_over": (1, [1, 2, 3], [uuid4()] * 3, "sereno ", None, None, [None, None, "dask"]),
+    "parts_make": (1, 1, ["host:a"], ["a"], [None], False),
+    "parts_open": (),
+    "parts_begun": ([1, 2, 3],),
+    "parts_end": (1, [1, 2], ["gone", "gone"]),
+    "wholes_end": (1, [1, 2]),
+    "runs_hand_back": (1, None),
+    "node_withdraw": (uuid4(), "sereno "),
     "queue_claim_first": (1, uuid4(), ["j1", "j2"], []),
     "runs_expire": (1, [1, 2, 3]),
     "cancel_request": (1, "x", None),
@@ -129,13 +141,59 @@ async def test_statements_are_not_compiled_first(database: str) -> None:
         await db.close()
 
 
+PLANNED = "SELECT statement, custom_plans FROM pg_prepared_statements"
+
+
+@pytest.fixture
+async def keeping(database: str) -> AsyncIterator[Database]:
+    db = Database(database, size=2, keeping=1)
+    await db.open()
+    yield db
+    await db.close()
+
+
+async def test_a_plan_that_was_made_for_empty_tables_does_not_last(
+    keeping: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_KEPT_FOR", 0.0)
+    states, way = sql("runs_states"), "EXPLAIN EXECUTE states('{1}')"
+    async with keeping.connection_for(1) as kept:
+        await kept.execute("VACUUM ANALYZE sereno.run")
+        await kept.execute(f"PREPARE states AS {states}")
+        assert "run_pkey" not in str(await kept.fetch(way))
+        await kept.execute(
+            "INSERT INTO sereno.run (job, cause)"
+            " SELECT 'x', 'program' FROM generate_series(1, 9999)"
+        )
+        assert "run_pkey" not in str(await kept.fetch(way))
+    async with keeping.connection_for(1) as kept:
+        assert "run_pkey" in str(await kept.fetch(way))
+
+
+async def test_a_statement_about_few_rows_is_planned_once(keeping: Database) -> None:
+    for _ in range(20):
+        async with keeping.connection_for(1) as kept:
+            await kept.fetch(sql("runs_claim"), *HOT["runs_claim"])
+            await kept.fetch(sql("outcomes_write"), *HOT["outcomes_write"])
+            counts = dict(await kept.fetch(PLANNED))
+    for name in ("runs_claim", "outcomes_write"):
+        assert counts[sql(name)] == 0
+
+
+async def test_a_statement_about_many_rows_is_planned_for_them(keeping: Database) -> None:
+    async with keeping.connection_for(1_000) as pooled:
+        assert await pooled.fetchval("SHOW plan_cache_mode") == "auto"
+        assert await pooled.fetchval("SHOW enable_seqscan") == "on"
+
+
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 async def test_a_look_ahead_reads_the_schedules_of_its_step_alone(
     crowded: asyncpg.Connection, mode: str
 ) -> None:
     await crowded.execute(f"SET plan_cache_mode = {mode}")
     for instant in (NOW, None):
-        plan = await _plan(crowded, "drift_walk", "rules", instant, 1, 250, 10, False)
+        asked = ("rules", instant, 1, 250, 10, False)
+        plan = "\n".join(await explained(crowded, sql("drift_walk"), *asked))
         assert plan.count("watermark_wake") == 2, plan
         assert set(re.findall(r"Seq Scan on (\w+)", plan)) & WALKED == set(), plan
 
@@ -147,10 +205,9 @@ async def test_runs_that_ended_badly_are_found_among_many_that_succeeded(
     await crowded.execute(f"SET plan_cache_mode = {mode}")
     for states in (["failed"], ["failed", "timed_out", "lost"], ["cancelled"]):
         for job in (None, "j1"):
-            prepared = await crowded.prepare(f"EXPLAIN ANALYZE {sql('runs_walk')}")
             jobs = None if job is None else [job]
-            asked = (True, 0, 2**63 - 1, jobs, states, 500, 20, *[None] * 10, "over")
-            plan = "\n".join(row[0] for row in await prepared.fetch(*asked))
+            asked = (True, 0, 2**63 - 1, jobs, states, 500, 20, *[None] * 10, "over", None, None)
+            plan = "\n".join(await explained(crowded, sql("runs_walk"), *asked, options="ANALYZE"))
             read = [line for line in plan.splitlines() if " on run " in line and "loops" in line]
             ways = [line for line in read if "run_pkey" not in line]
             assert len(ways) == 1, plan

@@ -1,6 +1,5 @@
 """What is not due costs nothing: ten times the schedules and the runs, and no more is read."""
 
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,17 +11,20 @@ import pytest
 from sereno.store.pool import prepare_connection
 from sereno.store.sql import sql
 
+from ..servers.plans import blocks_read
 from .scene import connected
 
 NODE = UUID(int=1)
 THEN = datetime(2026, 3, 1, tzinfo=UTC)
 SINCE = timedelta(days=36_500)
 FEW = 2_000
+HOURS = [THEN + n * timedelta(hours=1) for n in range(25)]
 JOBS = """
 INSERT INTO sereno.job (name, plugin, policies, overdue_after, registered_at)
 VALUES ('kept', 'p', '{}', '1h', '2026-01-01'), ('idle', 'p', '{}', NULL, '2026-01-01');
 INSERT INTO sereno.job_stat (job, last_success_at) SELECT name, '2026-03-01' FROM sereno.job;
-INSERT INTO sereno.change (by, subject, action) VALUES ('ana', 'kept', 'pause');
+INSERT INTO sereno.change (by, subject, action) VALUES ('ana@far', 'idle', 'pause'),
+       ('bo', 'idle@x', 'drift');
 """
 MORE = """
 WITH s AS (
@@ -52,6 +54,9 @@ INSERT INTO sereno.run_log (run_id, attempt, line, at, level, logger, message)
 SELECT id, 1, 0, queued_at, 'INFO', 'kept', 'said' FROM sereno.run WHERE schedule_id >= %(first)s;
 INSERT INTO sereno.bulk (action, filter, reason, requested_by, place, state, finished_at)
 SELECT 'retry', '{}', 'x', 'ana', n, 'done', now() FROM generate_series(%(first)s, %(last)s) n;
+INSERT INTO sereno.change (at, by, subject, action)
+SELECT timestamptz '2026-01-01' + n * interval '1 m', 'ci@h' || n, 'kept@' || n, 'change'
+  FROM generate_series(%(first)s, %(last)s) n, generate_series(1, 5);
 """
 
 OLD = datetime(2026, 1, 2, tzinfo=UTC)
@@ -68,7 +73,7 @@ def walked(
     names = ("causes", "schedules", "nodes", "asker", "since", "until", "params", "error")
     names += ("all_of", "none_of")
     bounds = (older, 0 if older else 10, 2**63 - 1, jobs, states, 500, 21)
-    return "runs_walk", (*bounds, *(rest.get(name) for name in names), way)
+    return "runs_walk", (*bounds, *(rest.get(name) for name in names), way, None, None)
 
 
 def said(older: bool, at: datetime, **rest: Any) -> tuple[str, tuple[Any, ...]]:
@@ -77,20 +82,33 @@ def said(older: bool, at: datetime, **rest: Any) -> tuple[str, tuple[Any, ...]]:
     return "lines_walk", (*bounds, rest.get("levels"), rest.get("jobs"), rest.get("text"))
 
 
+def changed(
+    way: str = "any", subject: str | None = None, by: str | None = None, *, older: bool = True
+) -> tuple[str, tuple[Any, ...]]:
+    """Return how changes are looked for: 500 at most for 20."""
+    low, high = (0, 2**63 - 1) if older else (10, 2**63 - 1)
+    return "changes_walk", (older, low, high, way, 500, 21, subject, by, None)
+
+
 QUESTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "what monitors ask": ("watch_jobs", (1, 1)),
     "what the leader is to look at": ("agenda", (THEN, 20_000)),
-    "what waits": ("queue_ready", (100, ["kept"], [], [])),
+    "what waits": ("queue_ready", (100, ["kept"], [])),
+    "what waits in turn": ("queue_ready_keyed", (100, ["kept"], [], [], [], [], 10)),
+    "what waits of fan-outs": ("queue_ready_children", (26, ["kept"], [], -1)),
     "when the next run is ready": ("queue_next", ()),
     "what a new leader takes over": ("runs_active", ()),
     "whose owner is gone": ("absent_owners", (1,)),
     "the runs of a node": ("runs_of", (NODE,)),
     "what is to stop": ("cancel_requests", (NODE,)),
     "the replicas": ("nodes_present", (1,)),
-    "the jobs": ("view_jobs", ()),
-    "one schedule": ("view_schedules", ("kept@7",)),
+    "the jobs": ("view_jobs", (None,)),
+    "one schedule by its name": ("schedules_named", ("kept@7",)),
+    "schedules as they stand": ("view_schedules_of", (list(range(1, 21)),)),
     "the newest runs": walked(),
     "the runs after an old one": walked(older=False),
+    "runs by what no run has": walked(params={"site": 12}),
+    "runs by what no run has, after": walked(older=False, params={"site": 12}),
     "the newest runs of a job": walked(jobs=["kept"]),
     "the newest runs of two jobs": walked(jobs=["kept", "idle"]),
     "the runs of a job after an old one": walked(older=False, jobs=["kept"]),
@@ -109,7 +127,7 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "the number at an instant": ("run_number_at", (OLD,)),
     "whether few wait": ("runs_queued_few", (10_000,)),
     "runs as they are listed": ("view_runs_of", (list(range(1, 21)),)),
-    "what followed a run": ("chain_below", (3, 500)),
+    "what followed a run": ("chain_after", ([3], 500)),
     "the newest log lines": said(True, OLD + SINCE),
     "log lines after an old one": said(False, OLD),
     "log lines by what none has": said(True, OLD + SINCE, levels=["ERROR"], text="x"),
@@ -117,6 +135,8 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "the log lines of a run": ("view_lines_after", (3, 1, -1, 100)),
     "one run": ("view_run", (3,)),
     "the slots of a day": ("view_slots", ("kept", THEN, THEN + timedelta(days=1), 100)),
+    "the slots of a day by its hours": ("count_slots", ("kept", HOURS, 4_000)),
+    "what ended in each hour": ("count_ended", (HOURS[:-1], HOURS[1:], None, 1_000)),
     "declared schedules": ("schedules_declared", ()),
     "schedules that a deploy concerns": ("schedules_astray", (["kept", "idle"],)),
     "names that are taken": ("schedules_taken", (["kept@7", "idle"],)),
@@ -124,8 +144,19 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "the look ahead": ("drift_walk", ("rules", THEN, 1, 250, 10, False)),
     "which bulk is to be carried out": ("bulk_next", ()),
     "the newest bulks": ("view_bulks", (20, None)),
+    "the newest changes": changed(),
+    "the changes after an old one": changed(older=False),
+    "the changes of a schedule": changed("subject", "idle@x"),
+    "the changes of a job": changed("job", "idle"),
+    "the changes of a job after an old one": changed("job", "kept", older=False),
+    "what somebody changed": changed("asker", by="bo"),
+    "what somebody changed of a job": changed("job", "kept", "bo"),
+    "what somebody changed, after": changed("asker", by="ci", older=False),
+    "whether there are changes of a name": ("view_subjects", ("nobody",)),
+    "the number of changes at an instant": ("change_number_before", (OLD,)),
+    "changes as they are listed": ("view_changes_of", (list(range(1, 21)),)),
+    "schedules that have moved": ("view_drift", (20,)),
     "runs for a chunk of a bulk": walked(jobs=["kept"], until=OLD, states=["failed"], way="over"),
-    "open notifications": ("notification_open", (["job_overdue"],)),
 }
 
 
@@ -146,11 +177,8 @@ async def pages_read(connection: asyncpg.Connection) -> dict[str, int]:
     """Return for each question how many pages of the database its answer takes."""
     found = {}
     for question, (name, args) in QUESTIONS.items():
-        async with connection.transaction():
-            plan = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql(name)}"
-            await connection.fetchval(plan, *args)  # the first reads the catalogue as well
-            top = json.loads(await connection.fetchval(plan, *args))[0]["Plan"]
-        found[question] = top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+        await blocks_read(connection, sql(name), *args)  # the first reads the catalogue as well
+        found[question] = await blocks_read(connection, sql(name), *args)
     return found
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from sereno.engine.verification import verify
 from sereno.model.errors import LeaseLostError
 from sereno.model.ledger import Claim
-from sereno.store import ledger, queue, runs, views
+from sereno.store import ledger, queue, runs, slot_views, views
 
 from .run_scene import NOW, outcome, taken, write
 from .scene import NODE, OTHER, Scene, named, opened, settlement, slots_after
@@ -206,8 +206,11 @@ async def test_beyond_the_instant_to_begin_by_it_is_not_claimed_and_ends_missed(
     scene: Scene,
 ) -> None:
     slot, run_id = await settled(scene, grace=timedelta(seconds=2))
-    await scene.eye.execute("UPDATE sereno.run SET start_by = slot + interval '2 s'")
-    assert await queue.ready(scene.db, 10, ["a"], [], []) == []
+    await scene.eye.execute(
+        "UPDATE sereno.run SET start_by = slot + interval '2 s',"
+        " policies = jsonb_build_object('catch_up', 'none')"
+    )
+    assert await queue.ready(scene.db, 10, ["a"], []) == []
     assert await runs.claim_first(scene.db, scene.term, NODE, ["a"], []) is None
     assert await runs.claim(scene.db, scene.term, NODE, [run_id]) == []
     assert await told(scene) == [("waiting", None)]
@@ -321,11 +324,11 @@ async def test_what_it_settled_as_ran_while_it_waits_is_shown_as_waiting(scene: 
     slot, run_id = await settled(scene)
     await scene.eye.execute("UPDATE sereno.run SET on_time_until = NULL")
     await scene.eye.execute("UPDATE sereno.slot SET verdict = 'ran'")
-    (shown,) = await views.slots(scene.db, "a", slot, slot)
+    (shown,) = await slot_views.slots(scene.db, "a", slot, slot)
     assert shown.verdict == "waiting"
     assert (await views.run(scene.db, run_id)).verdict == "waiting"
     assert await holds(scene)
     found = await claim(scene, run_id)
     assert found.verdict is None
-    (shown,) = await views.slots(scene.db, "a", slot, slot)
+    (shown,) = await slot_views.slots(scene.db, "a", slot, slot)
     assert shown.verdict == "ran"

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import pytest
 from sereno import ConfigurationError, ParamsError, RunContext, job, retry
 from sereno.testing import Enqueued, assert_enqueued, enqueued, run_job
 
-from .scene import opened
+from .scene import connected, opened
 
 PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text()
-RETRIED, QUEUED, ADVANCED, DRAINED = re.findall(
+RETRIED, QUEUED, ADVANCED, DRAINED, SERVED, STARTED = re.findall(
     r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE
 )
 
@@ -30,13 +30,23 @@ def examples_in(example: str) -> dict[str, Any]:
     return tests
 
 
+@pytest.fixture(scope="session")
+def sereno_template() -> Callable[[str], object]:
+    """Give this page's databases a table that those of its folder have not, which has another."""
+
+    def fill(database_url: str) -> None:
+        with psycopg.connect(database_url) as own:
+            own.execute("CREATE TABLE customer (name text)")
+
+    return fill
+
+
 @pytest.fixture
 async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
     async with opened(database) as scene:
         await scene.declare("shop.mail")
-    found = await asyncpg.connect(database)
-    yield found
-    await found.close()
+    async with connected(database) as found:
+        yield found
 
 
 async def test_the_page_s_example_of_a_job_with_retries_holds() -> None:
@@ -55,12 +65,20 @@ async def test_the_page_s_example_of_a_day_holds(sereno_database: str) -> None:
         await test(sereno_database)
 
 
+def test_the_page_s_example_of_a_service_outside_holds() -> None:
+    for test in examples_in(SERVED).values():
+        test()
+
+
+def test_the_page_s_example_of_a_server_of_one_s_own_holds(tmp_path: Path) -> None:
+    for test in examples_in(STARTED).values():
+        test(tmp_path)
+
+
 async def test_the_page_s_example_of_what_is_drained_holds(sereno_database: str) -> None:
-    own = await asyncpg.connect(sereno_database)
-    await own.execute("CREATE TABLE customer (name text)")
-    for test in examples_in(DRAINED).values():
-        await test(sereno_database, own)
-    await own.close()
+    async with connected(sereno_database) as own:
+        for test in examples_in(DRAINED).values():
+            await test(sereno_database, own)
 
 
 async def test_what_is_not_enqueued_is_told_with_what_is(connection: asyncpg.Connection) -> None:

@@ -24,7 +24,16 @@ from .told_commands import told
 __all__ = ["scene"]
 
 APP = """
-from sereno import App, hookimpl
+from sereno import App, hookimpl, job
+
+
+async def nothing(run):
+    pass
+
+
+@job("told.fails")
+async def fails(run):
+    raise ValueError("as it is told")
 
 
 def empty(client):
@@ -38,9 +47,29 @@ def empty(client):
 @hookimpl
 def sereno_register_apps():
     return {"/empty": App("Nothing", empty)}
+
+
+@hookimpl
+def sereno_register_jobs():
+    at_places = {"shop.sweep_spool": "node"}
+    return [fails, *(job(n, scope=at_places.get(n, "cluster"))(nothing) for n in JOBS)]
 """
+JOBS = [
+    "telemetry.sync",
+    "telemetry.merge",
+    "site.all",
+    "shop.export",
+    "shop.newsletter",
+    "shop.report",
+    "shop.train",
+    "shop.sync",
+    "shop.sweep_spool",
+]
+"""What pages call the jobs of their examples."""
+
 SETTINGS = """
 modules = ["told_app"]
+node_name = "web-1"
 
 [http]
 port = 0
@@ -80,9 +109,12 @@ sql = "SELECT 1 WHERE false"
 """
 _LASTING = ("run", "demo", "apps")
 _NAMED_ALONE = (
-    *("missing argument", "requires an argument", "nothing to change is named"),
+    *("missing argument", "missing option", "requires an argument", "nothing to change is named"),
     "name a run, or say by a filter which runs",
+    *("name all of its days", "say which: a name or pattern"),
+    "name a job, a schedule or a pattern",
 )
+_IN_SPANISH = {"TRABAJO": "JOB", "EJECUCIÓN": "RUN", "NODO": "NODE"}
 _ISO = re.compile(r"(?<=--until )\S+|(?<=--at )(?!TIME)\S+")
 
 
@@ -95,12 +127,19 @@ class Stage:
         self.names = iter(range(1000))
 
     def call(self, *args: str) -> Result:
-        return CliRunner().invoke(main, args, env={"SERENO_DATABASE_URL": self.scene.dsn})
+        environment = {"SERENO_DATABASE_URL": self.scene.dsn}
+        return CliRunner().invoke(main, args, env=environment, input=2 * "a long password\n")
 
     def run(self, *args: str) -> str:
         """Queue a run and return its number."""
         result = self.call("trigger", "etl_ivr.sync", "--json", *args)
         assert result.exit_code == 0, result.output
+        return str(json.loads(result.stdout)["run"])
+
+    def failed(self) -> str:
+        """Return the number of a run that has failed, and was not tried again."""
+        result = self.call("trigger", "told.fails", "--json", "--wait")
+        assert result.exit_code == 1, result.output
         return str(json.loads(result.stdout)["run"])
 
     def schedule(self) -> str:
@@ -110,6 +149,29 @@ class Stage:
         assert result.exit_code == 0, result.output
         return f"etl_ivr.sync@{label}"
 
+    def calendar(self) -> str:
+        """Return the name of a calendar that a person has made."""
+        name = f"told_{next(self.names)}"
+        assert self.call("calendar", "set", name, "12-25").exit_code == 0
+        return name
+
+    def _of_days(self, word: str) -> str:
+        if word == "DAY...":
+            return "12-25"
+        return self.calendar() if word == "CALENDAR" else self.blackout()
+
+    def leads_again(self) -> None:
+        """Undo what keeps its replica from leading."""
+        self.call("maintenance", "off")
+        self.call("drain", "blue-1", "--undo")
+        result = self.call("lead", "--to", "blue-1")
+        assert result.exit_code == 0, result.output
+
+    def blackout(self) -> str:
+        """Return the number of a blackout that is on."""
+        result = self.call("blackout", "add", "none.*", "--for", "1h", "--reason", "x", "--json")
+        return str(json.loads(result.stdout)["id"])
+
     def bulk(self) -> str:
         """Return the number of a bulk that nobody has begun."""
         made = (
@@ -118,14 +180,31 @@ class Stage:
         )
         return str(self.scene.sql(made)[0][0])
 
+    def backfill(self) -> str:
+        """Return the number of a back-fill that nobody has begun."""
+        made = (
+            "INSERT INTO sereno.backfill (schedule_id, schedule, job, span_start, span_end,"
+            " expected, requested_by, place)"
+            " VALUES (0, 'none', 'none', now(), now(), 1, 'ana', now())"
+            " RETURNING id"
+        )
+        return str(self.scene.sql(made)[0][0])
+
     def filled(self, words: str) -> list[str]:
         """Return a told command as a person would type it here."""
         command = words.split()[0]
+        if command == "backfill":  # nothing is to be done: who follows one waits for a leader
+            words = re.sub(r"--since (?!TIME)\S+( --until \S+)?", "--since -1ms", words)
+        elif command == "backfills":
+            words = re.sub(r"\{order\.id\}|(?<=--cancel )7", "BACKFILL", words)
+        elif command == "new-cluster":  # a replica is at work: it only says what it would do
+            words = words.replace(" --yes", "")
         words = _ISO.sub("-1m" if command == "show" else "+1h", words)
         words = re.sub(
             r"\{\{ ?\$labels\.job ?\}\}|\$name\.greet|\{(self\.)?job[^}]*\}", "JOB", words
         )
         words = re.sub(r"\{name\}", "JOB", words)
+        words = re.sub(r" --database-url postgresql://\S+", "", words)
         words = re.sub(r"\{[^}]*run[^}]*\}|\b1234\b", "RUN", words)
         words = re.sub(r"\{bulk[^}]*\}|(?<=--cancel )7", "BULK", words)
         words = re.sub(r"\betl\.sync\b", "etl_ivr.sync", words)
@@ -133,23 +212,29 @@ class Stage:
         words = words.replace("check='NAME'", "check='calls have a length'")
         words = words.replace("/srv/archive/ivr-audit", str(Path.cwd() / "archive"))
         words = re.sub(r"^schedule add JOB (?=')", "schedule add etl_ivr.retry_rejects ", words)
+        words = words.replace("schedule change ...", "schedule change SCHEDULE")
         words = words.replace(" times=5", " dry_run=true").replace(" ...", " jobs")
         return [word for part in shlex.split(words) for word in self._word(command, part)]
 
     def _word(self, command: str, word: str) -> Iterator[str]:
+        word = "CALENDAR" if (command, word) == ("calendar", "NAME") else word
+        word = _IN_SPANISH.get(word, word)
+        word = "blue-1" if word == "NODE" else word
         word = re.split(r"(?<=[A-Z])\|(?=[A-Z])|(?<=[a-z])\|(?=[a-z])", word)[0]
         match word:
             case "JOB":
                 yield "etl_ivr.sync"
             case "RUN":
-                yield self.run("--at", "+1h") if command == "cancel" else self.ended
+                yield self.of_runs(command)
             case "SCHEDULE":
                 yield self.schedule()
-            case "BULK":
-                yield self.bulk()
+            case "BACKFILL" | "BULK":
+                yield self.bulk() if word == "BULK" else self.backfill()
             case "TRIGGER":
                 yield "every 6h"
                 yield from ("--label", f"told_{next(self.names)}")
+            case "CALENDAR" | "DAY..." | "BLACKOUT":
+                yield self._of_days(word)
             case "NAME":
                 yield f"told-{next(self.names)}"
             case "TIME":
@@ -158,6 +243,16 @@ class Stage:
                 yield f"month_end_{next(self.names)}"
             case _:
                 yield word
+
+    def of_runs(self, command: str) -> str:
+        """Return the number of a run with which `command` has something to do."""
+        match command:
+            case "cancel":
+                return self.run("--at", "+1h")
+            case "retry":
+                return self.failed()
+            case _:
+                return self.ended
 
     @property
     def ended(self) -> str:
@@ -171,7 +266,8 @@ def stage(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     _old_logs(tmp_path / "logs")
     settings = SETTINGS.format(dsn=scene.dsn, place=tmp_path)
     (tmp_path / "sereno.toml").write_text(settings)
-    (tmp_path / "told_app.py").write_text(APP)
+    (tmp_path / "change.toml").write_text('threads = 8\n[jobs."etl_ivr.sync"]\nusual = "10s"\n')
+    (tmp_path / "told_app.py").write_text(f"{APP}\nJOBS = {JOBS}\n")
     monkeypatch.setenv("SERENO_DATABASE_URL", scene.dsn)
 
     async def calls() -> None:
@@ -217,15 +313,25 @@ def lasting(stage: Stage, args: list[str]) -> str:
     return "" if said and process.returncode == 0 else f"it ended with {process.returncode}"
 
 
+def of_an_example(stage: Stage, name: str) -> bool:
+    """Tell whether there is an example of that name; tests/examples start each of them."""
+    listed = stage.call("demo", "--list")
+    return listed.exit_code == 0 and (name.isupper() or name == "--list" or name in listed.stdout)
+
+
 @pytest.mark.timeout(180)
 def test_every_command_that_people_are_told_to_type_runs(stage: Stage) -> None:
     commands = {words: place for place, words in told() if not words.startswith("COMMAND")}
     failed = []
     for words, place in commands.items():
         args = stage.filled(words)
+        if words == "maintenance off":
+            stage.call("maintenance", "on", "--reason", "x")
         if "=..." in words:  # a value that nobody else may know
             args = [*args[:1], "--help"]
-        if args[0] in _LASTING and "--help" not in args:
+        if args[0] == "demo" and len(args) > 1:
+            fault = "" if of_an_example(stage, words.split()[1]) else "there is no such example"
+        elif args[0] in _LASTING and "--help" not in args:
             fault = lasting(stage, args)
         else:
             result = stage.call(*args)
@@ -237,6 +343,8 @@ def test_every_command_that_people_are_told_to_type_runs(stage: Stage) -> None:
             failed.append(f"{place}: sereno {words}\n    ({shlex.join(args)}) {fault.strip()}")
         if args[0] == "pause":
             stage.call("resume", *args[1:2])
+        elif args[0] in ("drain", "maintenance"):
+            stage.leads_again()
     assert len(commands) > 60
     assert not failed, "\n".join(failed)
 

@@ -116,8 +116,8 @@ class Replica:
 @contextmanager
 def traced(scene: Scene, *options: str) -> Iterator[Replica]:
     with scene.started("run", "--http-port", "0", *options) as process:
-        known = "SELECT 1 FROM pg_tables WHERE schemaname = 'sereno' AND tablename = 'notification'"
-        wait_until(lambda: scene.sql(known), "the schema")
+        known = "SELECT to_regclass('sereno.plugin_schema') IS NOT NULL"
+        wait_until(lambda: scene.sql(known) == [(True,)], "the schema")
         known = "SELECT 1 FROM sereno.job WHERE name = 'planted.loop'"
         wait_until(lambda: scene.sql(known), "a leader that has registered its jobs")
         yield Replica(scene, process)

@@ -87,8 +87,27 @@ def test_each_alert_says_what_it_is_how_bad_and_what_to_do(alert: str, text: str
     assert severity[1] in ("the", "critical", "warning", "info")  # "the job's own"
     assert "summary:" in text
     assert "description:" in text
-    assert f"runbook: docs/alerts.md#{alert.lower()}\n" in text
+    place = "{{ $externalLabels.runbooks }}docs/alerts.md"
+    assert f'runbook: "{place}#{alert.lower()}"\n' in text
     assert f"### {alert}\n" in documented
+
+
+def test_the_address_of_runbooks_is_a_setting_of_prometheus(tmp_path: Path) -> None:
+    played = (Path(__file__).parent / "rules" / "cluster.yml").read_text("utf-8")
+    text = played.replace("../../../conf/prometheus/", "").replace(
+        "runbook: docs/", "runbook: https://wiki/docs/"
+    )
+    text = re.sub(
+        r"^( +)interval: (\w+)$",
+        r"\1interval: \2\n\1external_labels: { runbooks: https://wiki/ }",
+        text,
+        flags=re.M,
+    )
+    (tmp_path / RULES.name).write_bytes(RULES.read_bytes())
+    (tmp_path / "played.yml").write_text(
+        re.sub(r"rule_files: .*", f"rule_files: [{RULES.name}]", text)
+    )
+    promtool("test", "rules", tmp_path / "played.yml")
 
 
 def test_no_alert_is_documented_that_there_is_not() -> None:

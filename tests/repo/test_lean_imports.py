@@ -6,12 +6,15 @@ import sys
 
 import pytest
 
+from sereno.model.installed import installed_points
+
 NODE = """
-import importlib.metadata, json, sys
-import sereno.app, sereno.cli, sereno.cli.run, sereno.cli.loop
-for name in ("etl_ivr", "cleanup", "reports"):
-    (found,) = importlib.metadata.entry_points(group="sereno", name=name)
-    found.load()
+import json, sys
+import sereno.app.replica
+from sereno.model.installed import PluginPoint
+for name, value in json.loads(sys.argv[1]):
+    if name in ("etl_ivr", "cleanup", "reports"):
+        PluginPoint("sereno", name, value, "", "").load()
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -21,8 +24,14 @@ LATER = {
     "xlsxwriter": "the first workbook loads it",
     "weasyprint": "the first PDF loads it",
     "smtplib": "nothing of ours needs it",
+    "click": "a command loads it, and the replica begins anew after it",
+    "importlib.metadata": "`sereno run` reads what is installed, and hands it over",
+    "email": "nothing of ours needs it: what reads the metadata of packages does",
+    "zipfile": "nothing of ours needs it",
+    "sereno.cli": "a command loads it, and the replica begins anew after it",
     "sereno_reports.attempt": "the first report loads it",
     "sereno_reports.sender": "the first delivery loads it",
+    "sereno_reports.site": "the process of apps loads it",
     "sereno_reports.commands": "`sereno reports` loads it",
     "aiomysql": "opening a MySQL source loads it",
     "pymysql": "opening a MySQL source loads it, with aiomysql",
@@ -36,6 +45,7 @@ LATER = {
     "rich": "commands that draw tables load it",
     "sereno.cli.table": "commands that draw tables load it",
     "sereno.engine.executors.child": "the process of an isolated job loads it",
+    "sereno.store.backfills": "the first back-fill loads it, with what looks for slots",
     "sereno.store.bulks": "the first bulk loads it, with what looks for runs",
     "sereno.client": "a program that asks for the client loads it",
     "sereno.embedded": "a node with the embedded PostgreSQL loads it",
@@ -60,7 +70,10 @@ pytestmark = pytest.mark.xdist_group("lean imports")  # they share a process's a
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    found = subprocess.run([sys.executable, "-c", NODE], check=True, capture_output=True, text=True)
+    points = json.dumps([(point.name, point.value) for point in installed_points()])
+    found = subprocess.run(
+        [sys.executable, "-c", NODE, points], check=True, capture_output=True, text=True
+    )
     return set(json.loads(found.stdout))
 
 
@@ -75,6 +88,17 @@ def test_to_import_sereno_loads_neither_driver_nor_event_loop() -> None:
     found = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True)
 
     assert not {"asyncpg", "ssl", "asyncio.base_events"}.intersection(json.loads(found.stdout))
+
+
+def test_a_mounted_console_that_nobody_looks_at_has_loaded_no_framework() -> None:
+    asked = "import sereno_console; sereno_console.app('postgresql://db/app'); print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", f"import sys; {asked}"], check=True, capture_output=True, text=True
+    )
+
+    known = set(found.stdout.split())
+    assert "sereno_console.site.mounted" in known
+    assert not {"starlette", "jinja2", "sereno_console.site.embedded"} & known
 
 
 def test_a_waiting_node_has_loaded_its_plugins(loaded: set[str]) -> None:

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from .wheel import installed_wheel
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 TESTS = """
 import asyncio

@@ -13,7 +13,11 @@ NO_NOUNS = {"utils", "util", "common", "helpers", "helper", "base", "misc", "too
 SECOND_LOOK = 400
 """A longer file wants to be two, or a line here with the reason."""
 
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {
+    "kernel/sereno/engine/leader.py": "one session's two trusts: to lead, and to work",
+    "kernel/sereno/engine/dispatcher.py": "one queue, whose runs stay or are handed over",
+    "kernel/sereno/engine/scheduler.py": "one settlement, whose runs stay or are handed over",
+}
 
 
 def committed(*suffixes: str) -> list[Path]:
@@ -119,15 +123,19 @@ def test_functions_log_publish_observe_and_poll() -> None:
     loose = {
         f"{file}: {name}"
         for file, name in definitions((ast.FunctionDef, ast.AsyncFunctionDef))
-        if "/notify/" not in file and LOOSE_VERBS & set(name.split("_"))
+        if LOOSE_VERBS & set(name.split("_"))
     }
 
     assert loose == ELSEWHERE
 
 
+SHARED = {"Settings", "Media", "Meta", "Migration"}
+
+
 def test_no_two_classes_have_one_name() -> None:
-    # `Settings` is what each plugin calls its own, as the plugin that `new-plugin` writes does.
-    names = Counter(name for _, name in definitions(ast.ClassDef) if name != "Settings")
+    # `Settings` is what each plugin calls its own, as the plugin that `new-plugin` writes does; the
+    # others are names that Django looks for.
+    names = Counter(name for _, name in definitions(ast.ClassDef) if name not in SHARED)
 
     assert {name for name, count in names.items() if count > 1} == set()
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from .test_tree import ROOT
@@ -20,4 +21,18 @@ def installed_wheel(place: Path) -> Path:
     (wheel,) = place.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
         files.extractall(site)
+    return site
+
+
+def unpacked_wheels(projects: Sequence[Path], site: Path) -> Path:
+    """Build the wheels of `projects` and unpack them into `site`, which is returned."""
+    for project in projects:
+        built = site.parent / f"wheel of {project.name}"
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)],
+            cwd=project, check=True, capture_output=True,
+        )  # fmt: skip
+        (wheel,) = built.glob("*.whl")
+        with zipfile.ZipFile(wheel) as files:
+            files.extractall(site)
     return site

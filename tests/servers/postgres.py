@@ -34,6 +34,7 @@ _OPTIONS = {
     "full_page_writes": "off",
     "max_connections": "200",
     "shared_buffers": "64MB",
+    "dynamic_shared_memory_type": "mmap",  # goes with the data of a server that is killed
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
@@ -43,7 +44,8 @@ _OPTIONS = {
 
 @functools.cache
 def installed_programs() -> dict[int, PostgresPrograms]:
-    """Return the PostgreSQL versions of this machine, the embedded one included, newest first."""
+    """Return the PostgreSQL versions of this machine, the embedded one included, newest first;
+    also those in the folders, parted by colons, that SERENO_TEST_PROGRAMS names."""
     found: dict[int, PostgresPrograms] = {}
     account = SystemAccount.to_serve(Path("/nonexistent"))
     for place in itertools.chain.from_iterable(glob.glob(pattern) for pattern in _INSTALLED):
@@ -54,6 +56,11 @@ def installed_programs() -> dict[int, PostgresPrograms]:
         # Where root's account cannot reach the virtual environment, a copy is left there.
         embedded = find_programs(Path("/var/lib/sereno"))
         found[embedded.major] = embedded
+    for folder in filter(None, os.environ.get("SERENO_TEST_PROGRAMS", "").split(":")):
+        asked = [Path(folder, "postgres"), "--version"]
+        told = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+        version = int(told.split()[-1].partition(".")[0])
+        found[version] = PostgresPrograms(Path(folder), version, account)
     return dict(sorted(found.items(), reverse=True))
 
 
@@ -93,6 +100,26 @@ class PostgresServer:
     @property
     def log(self) -> Path:
         return self._supervised.log
+
+    @property
+    def data(self) -> Path:
+        """Where its files are."""
+        return self._data
+
+    @property
+    def place(self) -> Path:
+        """A directory that is this server's, and goes with it."""
+        return self._supervised.place
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What it is started with, beside its own port and place; for its next start."""
+        return self._options
+
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """Run a program of PostgreSQL's, or of the system, as the server's account."""
+        own = self.programs.bin / program
+        self._supervised.run(own if own.exists() else program, *arguments)
 
     @property
     def stopped(self) -> bool:

@@ -2,13 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 90) -> None:
     """Return as soon as `condition()` is true; fail with `what` was awaited after `seconds`."""
-    deadline = time.monotonic() + seconds
+    waiting = pauses(seconds)
     while not condition():
-        if time.monotonic() > deadline:
+        if (pause := next(waiting, None)) is None:
             raise AssertionError(f"waited {seconds:g} s in vain for: {what}")
-        threading.Event().wait(0.01)
+        threading.Event().wait(pause)
+
+
+def pauses(seconds: float) -> Iterator[float]:
+    """Yield the seconds until one looks again, for so many seconds.
+
+    Who waits for long looks less often, and so does who looks for long: other tests that wait
+    beside it need the processor, and what is waited for.
+    """
+    began = looking = time.monotonic()
+    while (now := time.monotonic()) - began < seconds:
+        yield max(0.01, min((now - began) / 10, 0.05), min(4 * (now - looking), 0.2))
+        looking = time.monotonic()

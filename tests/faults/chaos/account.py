@@ -42,11 +42,12 @@ Kind = Literal[
     "run doubled",
     "another's result",
     "begun twice",
+    "at work twice",
     "two leaders",
 ]
 
 _BAD_SLOTS = """
-    SELECT c.name, s.slot, s.verdict, s.reason, r.id, r.state FROM sereno.slot s
+    SELECT c.name, s.slot, s.verdict, s.reason, r.id, r.state, r.error FROM sereno.slot s
       JOIN sereno.schedule c ON c.id = s.schedule_id LEFT JOIN sereno.run r ON r.id = s.run_id
      WHERE s.slot <= %s AND c.job <> 'chaos.once'
        AND (s.verdict NOT IN ('ran', 'late') OR r.state IS DISTINCT FROM 'succeeded')
@@ -134,9 +135,9 @@ def balance(
     cutoff = eye.now()
     wait_until(lambda: eye.value("SELECT min(settled_to) FROM sereno.watermark") > cutoff, "slots")
     wait_until(lambda: eye.value(_OPEN, [cutoff]) == 0, "all runs to end", 60)
-    account = asyncio.run(_verified(dsn, eye.now() - since))
+    account = asyncio.run(verified(dsn, eye.now() - since))
     findings = [
-        *_of_verify(account),
+        *of_verify(account),
         *_of_slots(eye, cutoff),
         *_of_chains(eye, cutoff),
         *of_deposed(eye),
@@ -152,7 +153,7 @@ def balance(
             findings.append(finding)
     findings += _of_runs(runs, lines)
     findings += _of_attempts(lines, harms, {r[0]: r[4] for r in runs})
-    findings += _of_results(eye.rows(_RESULTS, [since, cutoff]), lines)
+    findings += of_results(eye.rows(_RESULTS, [since, cutoff]), lines)
     findings += _of_beginnings(lines)
     began = sum(1 for line in lines if line["word"] == "began")
     known = {r[0] for r in eye.rows("SELECT id FROM sereno.run")}
@@ -197,7 +198,7 @@ def _of_once(
     return doubtful
 
 
-def _of_results(
+def of_results(
     rows: Sequence[tuple[Any, ...]], lines: Sequence[Mapping[str, Any]]
 ) -> Iterable[Finding]:
     """Find runs that carry what another attempt brought, by the tokens that jobs wrote and
@@ -228,7 +229,8 @@ def _of_beginnings(lines: Sequence[Mapping[str, Any]]) -> Iterable[Finding]:
             yield Finding("begun twice", datetime.fromisoformat(slot), f"{ONCE}: {twice}")
 
 
-async def _verified(dsn: str, since: timedelta) -> Account:
+async def verified(dsn: str, since: timedelta) -> Account:
+    """Return what ``sereno verify`` finds."""
     db = Database(dsn)
     await db.open()
     try:
@@ -237,15 +239,16 @@ async def _verified(dsn: str, since: timedelta) -> Account:
         await db.close()
 
 
-def _of_verify(account: Account) -> Iterable[Finding]:
+def of_verify(account: Account) -> Iterable[Finding]:
+    """Find what ``sereno verify`` tells of."""
     for fault in account.faults:
         kind: Kind = "slot doubled" if fault.kind in ("doubled", "unexpected") else "slot lost"
         yield Finding(kind, fault.slot, f"verify: {fault.schedule} {fault.kind}: {fault.detail}")
 
 
 def _of_slots(eye: Eye, cutoff: datetime) -> Iterable[Finding]:
-    for name, slot, verdict, reason, run, state in eye.rows(_BAD_SLOTS, [cutoff]):
-        detail = f"{name} at {slot}: {verdict} ({reason}), run {run} is {state}"
+    for name, slot, verdict, reason, run, state, error in eye.rows(_BAD_SLOTS, [cutoff]):
+        detail = f"{name} at {slot}: {verdict} ({reason}), run {run} is {state}: {error}"
         yield Finding("slot lost", slot, detail)
     for name, first, _, slots, verdict, job, _ in eye.rows(_BAD_RANGES):
         if job != ONCE:

@@ -30,7 +30,7 @@ _STEADY = f"""
            NOT EXISTS (SELECT 1 FROM sereno.run WHERE state = 'queued'
                           AND run_at < clock_timestamp() - interval '1 s'),
            NOT EXISTS (SELECT 1 FROM sereno.run WHERE state = 'running'
-                          AND started_at < clock_timestamp() - interval '6 s')
+                          AND started_at < clock_timestamp() - %s * interval '1 s')
 """
 
 
@@ -69,10 +69,10 @@ class Eye:
         """Return the process id of the backend that holds the leader's lock."""
         return next((pid for (pid,) in self.rows(_HELD)), None)
 
-    def unsteady(self, labels: Sequence[str]) -> str | None:
-        """Say what is not as it should be, None when all is well."""
+    def unsteady(self, labels: Sequence[str], longest: float = 6) -> str | None:
+        """Say what is not as it should be, None when all is well. `longest`: seconds of a run."""
         try:
-            present, held, fired, taken, ended = self.rows(_STEADY, [list(labels)])[0]
+            present, held, fired, taken, ended = self.rows(_STEADY, [list(labels), longest])[0]
         except psycopg.Error as error:
             return f"the database is away: {error}"
         if present != len(labels):

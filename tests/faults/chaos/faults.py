@@ -97,6 +97,19 @@ def _cut(how: Cut) -> Strike:
     return strike
 
 
+def _of_a_worker(strike: Strike) -> Strike:
+    """Return the same, of a replica that works and does not lead: the lead stays where it is."""
+
+    def struck(stage: Stage, leader: Replica, dice: random.Random) -> Generator[Struck, None, None]:
+        worker = dice.choice([r for r in stage.replicas if r is not leader and r.running])
+        under_way = strike(stage, worker, dice)
+        yield Struck(next(under_way).at, "must not")
+        for _ in under_way:
+            pass
+
+    return struck
+
+
 def _restart(stage: Stage, leader: Replica, dice: random.Random) -> Generator[Struck, None, None]:
     stage.eye.close()
     stage.postgres.kill(signal.SIGQUIT)
@@ -210,5 +223,9 @@ def all_faults(lease: float) -> list[Fault]:
         Fault("lock session terminated", _end_session, crash, ends_sessions=True),
         Fault("a backend killed with -9", _kill_backend, crash, ends_sessions=True),
         Fault("PgBouncer restarted", _restart_pooler, silence, _no_pooler),
+        Fault("kill -9 of a worker", _of_a_worker(_kill), None),
+        Fault("SIGTERM of a worker", _of_a_worker(_terminate), None),
+        Fault("a worker frozen", _of_a_worker(_freeze), None),
+        Fault("a worker cut off", _of_a_worker(_cut("both ways")), None, _no_network),
         Fault("wall clock set wrong", _shift_clock, None, _no_clock),
     ]

@@ -32,12 +32,13 @@ def why_not() -> str | None:
 
 
 class Network:
-    """The namespace of one replica. `here`: this machine's address on the cable."""
+    """The namespace of one process. `here`: this machine's address on the cable, `there`: its
+    own."""
 
     def __init__(self, number: int) -> None:
         self.name = f"srn{os.getpid()}n{number}"
         net = f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"
-        self.here, self._there = f"{net}.{4 * number + 1}", f"{net}.{4 * number + 2}"
+        self.here, self.there = f"{net}.{4 * number + 1}", f"{net}.{4 * number + 2}"
         self._outside, self._inside = f"{self.name[3:]}o"[-15:], f"{self.name[3:]}i"[-15:]
 
     def open(self) -> None:
@@ -46,9 +47,13 @@ class Network:
         _ip("link", "set", self._inside, "netns", self.name)
         _ip("addr", "add", f"{self.here}/30", "dev", self._outside)
         _ip("link", "set", self._outside, "up")
-        self._within("addr", "add", f"{self._there}/30", "dev", self._inside)
+        self._within("addr", "add", f"{self.there}/30", "dev", self._inside)
         self._within("link", "set", self._inside, "up")
         self._within("link", "set", "lo", "up")
+
+    def reach_all(self) -> None:
+        """Let it reach every address of this machine, over its cable."""
+        self._within("route", "add", "default", "via", self.here)
 
     def close(self) -> None:
         for command in (("link", "del", self._outside), ("netns", "del", self.name)):
@@ -61,13 +66,13 @@ class Network:
         if how in ("both ways", "to the server"):
             self._within(*_astray(self.here, self._inside))
         if how in ("both ways", "from the server"):
-            _ip(*_astray(self._there, self._outside))
+            _ip(*_astray(self.there, self._outside))
 
     def heal(self) -> None:
         self._within("link", "set", self._inside, "up")
         for place, address, device in (
             (self._within, self.here, self._inside),
-            (_ip, self._there, self._outside),
+            (_ip, self.there, self._outside),
         ):
             with contextlib.suppress(subprocess.CalledProcessError):
                 place("neigh", "del", address, "dev", device)

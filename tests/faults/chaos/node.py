@@ -9,16 +9,13 @@ import sys
 from importlib import import_module
 
 from sereno.app import serve
-from sereno.cli.loop import new_event_loop
+from sereno.engine.event_loop import new_event_loop
+from sereno.engine.loop_guard import goes_on
 from sereno.settings import load_settings
 
 
 def _plain() -> asyncio.AbstractEventLoop:
-    # By name, here: the version before, which this file starts as well, has no such module.
-    loop: asyncio.AbstractEventLoop = import_module("sereno.engine.loop_guard").goes_on(
-        asyncio.new_event_loop()
-    )
-    return loop
+    return goes_on(asyncio.new_event_loop())
 
 
 _LOOPS = {"": new_event_loop, "asyncio": _plain, "uvloop": new_event_loop}

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sereno import RunContext, every, hookimpl, job, retry
+from sereno import Job, RunContext, every, hookimpl, job, retry
 
 WORK_SECONDS = 0.1
 SECONDLY = every("1s")
@@ -68,6 +68,22 @@ def process(run: RunContext[Any]) -> dict[str, str]:
     return result(run)
 
 
+def _works(letter: str) -> Job[Any]:
+    """Return a job that works on one of the replicas, whichever leads."""
+
+    @job(f"chaos.on_{letter}", schedule=SECONDLY, catch_up="all", overlap="allow", runs_on=[letter])
+    async def work(run: RunContext[Any]) -> dict[str, str]:
+        note(run, "began")
+        await asyncio.sleep(WORK_SECONDS)
+        note(run, "ended")
+        return result(run)
+
+    return work
+
+
+everywhere = [_works(letter) for letter in "abc"]
+
+
 @job("chaos.once", schedule=SECONDLY, catch_up="all", overlap="allow", on_lost="fail")
 async def once(run: RunContext[Any]) -> dict[str, str]:
     note(run, "began")
@@ -99,13 +115,13 @@ async def retrying(run: RunContext[Any]) -> dict[str, str]:
     return result(run)
 
 
-EVERY_SECOND = {declared.name for declared in (loop, thread, process, retrying)}
+EVERY_SECOND = {declared.name for declared in (loop, thread, process, retrying, *everywhere)}
 ONCE = once.name
 
 
 @hookimpl
 def sereno_register_jobs() -> list[Any]:
-    return [loop, thread, process, once, chained, retrying]
+    return [loop, thread, process, once, chained, retrying, *everywhere]
 
 
 @hookimpl

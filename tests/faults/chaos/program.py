@@ -22,6 +22,7 @@ from sereno.engine.clock import steady
 from . import account
 from .account import Books
 from .faults import PROMOTION, Fault, all_faults
+from .on_dask import program as dask
 from .report import Row, Trial, fault_before, promotion_table, rows_of, table
 from .stage import Promotion, Stage, stage
 from .trust import Overlap, overlaps, trust_spans
@@ -229,13 +230,53 @@ def promoted(verdict: Verdict, arguments: str) -> str:
 
 
 def _write(page: Path, whole: str, section: str, *, only_promotions: bool) -> None:
-    """Write the page, or put its section on promotions in the place of the one it has."""
-    if not only_promotions:
-        page.write_text(whole)
+    """Write the page but for what it says of Dask, or put its section on promotions in the place of
+    the one it has."""
+    known = page.read_text() if page.exists() else ""
+    if only_promotions:
+        page.write_text(with_section(known, SECTION, section))
         return
-    before, _, rest = page.read_text().partition(SECTION)
-    after = rest.partition("\n## ")[2]
-    page.write_text(f"{before.rstrip()}\n\n{section}\n" + (f"\n## {after}" if after else ""))
+    _, found, rest = known.partition(f"{dask.SECTION}\n")
+    own = f"{found}{rest.partition(_NEXT)[0]}".strip()
+    page.write_text(with_section(whole, dask.SECTION, own) if own else whole)
+
+
+_NEXT = "\n## "
+
+
+def with_section(page: str, heading: str, section: str) -> str:
+    """Return the page with `section` in the place of the one of that heading, or before the last
+    one."""
+    before, found, rest = page.partition(heading)
+    if found:
+        after = rest.partition(_NEXT)[2]
+    elif _NEXT in page:
+        before, _, after = page.rpartition(_NEXT)
+    else:
+        after = ""
+    text = f"{before.rstrip()}\n\n{section}\n" + (f"{_NEXT}{after}" if after else "")
+    return text.lstrip()
+
+
+def _on_dask(given: argparse.Namespace) -> int:
+    seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
+    _say(f"seed {seed}")
+    verdict, section = dask.told(
+        seed=seed,
+        count=60 if given.faults is None else given.faults,
+        lease=given.lease,
+        freeze=given.freeze,
+        cut=given.cut,
+        only=given.only,
+        keep=given.keep,
+    )
+    print(section)
+    for line in [*verdict.wrong, *verdict.slow]:
+        print(f"OUT OF BOUNDS: {line}")
+    if given.write:
+        known = given.write.read_text() if given.write.exists() else ""
+        given.write.write_text(with_section(known, dask.SECTION, section))
+    return 1 if verdict.wrong or verdict.slow else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -254,7 +295,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="what the names of the faults must contain")
     parser.add_argument("--write", type=Path, help="a file for the table, as docs/failover.md")
     parser.add_argument("--keep", type=Path, help="a directory for logs when something is wrong")
+    parser.add_argument(
+        "--dask", action="store_true", help="break a Dask cluster and what it works for [60 faults]"
+    )
     given = parser.parse_args(arguments)
+    if given.dask:
+        return _on_dask(given)
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     count = given.faults if given.faults is not None else 200 if given.promotions is None else 0
     _say(f"seed {seed}")

@@ -99,7 +99,7 @@ class Replica:
                     "PYTHONPATH": f"{ROOT / 'kernel'}:{ROOT}",
                     "SERENO_NODE_NAME": self.label,
                 },
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 start_new_session=True,
             )
 
@@ -162,5 +162,6 @@ class Replica:
         }
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent is gone."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

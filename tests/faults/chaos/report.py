@@ -60,9 +60,9 @@ class Row:
         return [
             self.name,
             str(len(self.trials)),
-            *(_seconds(_quantile(times, q)) for q in (0.5, 0.99, 1.0)),
+            *(seconds(quantile(times, q)) for q in (0.5, 0.99, 1.0)),
             "no change" if self.bound is None else f"{self.bound:g}",
-            _seconds(max((t.waited for t in self.trials), default=None)),
+            seconds(max((t.waited for t in self.trials), default=None)),
             *(
                 str(kinds.count(kind))
                 for kind in ("slot lost", "slot doubled", "run lost", "run doubled")
@@ -95,7 +95,7 @@ def fault_before(trials: Sequence[Trial], overlap: Overlap) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the table as Markdown, aligned."""
-    return _markdown([list(_HEAD), *(row.cells() for row in rows), _total(rows)])
+    return markdown([list(_HEAD), *(row.cells() for row in rows), _total(rows)])
 
 
 def promotion_table(
@@ -106,8 +106,8 @@ def promotion_table(
     times = sorted(t.failover for t in row.trials if t.failover is not None)
     lost = sorted(p.lost for p in promotions)
     forgotten = books.forgotten
-    took = " / ".join(_seconds(_quantile(times, q)) for q in (0.5, 0.99, 1.0))
-    return _markdown(
+    took = " / ".join(seconds(quantile(times, q)) for q in (0.5, 0.99, 1.0))
+    return markdown(
         [
             ["what was seen", "count"],
             ["standbys promoted", str(len(promotions))],
@@ -130,7 +130,8 @@ def _slots(kinds: Sequence[str]) -> int:
     return kinds.count("slot lost") + kinds.count("slot doubled")
 
 
-def _markdown(cells: Sequence[Sequence[str]]) -> str:
+def markdown(cells: Sequence[Sequence[str]]) -> str:
+    """Return a table, its head first, with its columns aligned."""
     widths = [max(len(line[n]) for line in cells) for n in range(len(cells[0]))]
 
     def line(parts: Sequence[str]) -> str:
@@ -148,9 +149,11 @@ def _total(rows: Sequence[Row]) -> list[str]:
     return ["all", *(sums.get(n, "") for n in range(1, len(_HEAD)))]
 
 
-def _quantile(values: Sequence[float], share: float) -> float | None:
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """Return the value below which so large a share of sorted `values` lies."""
     return values[min(len(values) - 1, int(share * len(values)))] if values else None
 
 
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:
+    """Return it as the tables have it."""
     return "-" if value is None else f"{value:.2f}"

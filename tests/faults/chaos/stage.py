@@ -23,9 +23,9 @@ from .eye import Eye
 from .network import networks, why_not
 from .replicas import Replica
 
-_DATABASE = "postgres"
+DATABASE = "postgres"
 
-_SERVER = {
+SERVER = {
     # Durable as in life: neither a restart nor a killed backend may forget or tear anything.
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -78,7 +78,7 @@ class Stage:
 
     @property
     def dsn(self) -> str:
-        return self.postgres.dsn(_DATABASE)
+        return self.postgres.dsn(DATABASE)
 
     @property
     def file(self) -> Path:
@@ -89,7 +89,7 @@ class Stage:
         """Have the standby take the place of the server, which is gone."""
         self.standby.promote()
         self.postgres, self.standby = self.standby, self.postgres
-        self.eye.move(self.postgres.socket_dsn(_DATABASE))
+        self.eye.move(self.postgres.socket_dsn(DATABASE))
         if self.pooler:
             self.pooler.turn_to(self.postgres.port)
 
@@ -139,19 +139,19 @@ def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
         cables = stack.enter_context(networks(3)) if no_network is None else []
         addresses = [c.here for c in cables]
         programs = next(iter(installed_programs().values()))
-        postgres = PostgresServer(programs, _SERVER, addresses)
+        postgres = PostgresServer(programs, SERVER, addresses)
         stack.callback(postgres.remove)
         postgres.start()
-        standby = PostgresServer(programs, _SERVER, addresses)
+        standby = PostgresServer(programs, SERVER, addresses)
         stack.callback(standby.remove)
         standby.port = free_port()
-        asyncio.run(migrate(postgres.dsn(_DATABASE)))
+        asyncio.run(migrate(postgres.dsn(DATABASE)))
         pooler = None
         if pgbouncer_program():
             pooler = PgBouncer(postgres.port, programs.account, addresses=addresses)
             stack.callback(pooler.remove)
             pooler.start()
-        eye = Eye(postgres.socket_dsn(_DATABASE))
+        eye = Eye(postgres.socket_dsn(DATABASE))
         stack.callback(eye.close)
         found = Stage(
             postgres=postgres,
@@ -169,8 +169,8 @@ def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
         for number, letter in enumerate("abc"):
             network = cables[number] if cables else None
             host = network.here if network else "127.0.0.1"
-            direct = postgres.dsn(_DATABASE, f"{host}:{standby.port},{host}")
-            pooled = pooler.dsn(_DATABASE, host) if pooler and number == 1 else direct
+            direct = postgres.dsn(DATABASE, f"{host}:{standby.port},{host}")
+            pooled = pooler.dsn(DATABASE, host) if pooler and number == 1 else direct
             environment = {
                 "SERENO_DATABASE_URL": pooled,
                 "SERENO_LEADER_DATABASE_URL": direct,
@@ -179,6 +179,7 @@ def stage(*, lease: float, freeze: float, cut: float) -> Iterator[Stage]:
                 "SERENO_HTTP__ENABLED": "false",
                 "SERENO_LOG__LEVEL": "debug",
                 "SERENO_LOG__FORMAT": "json",
+                "SERENO_NODE_LABELS": f'["{letter}"]',
                 "CHAOS_FILE": str(found.file),
                 "CHAOS_BLOCK": str(found.block),
             }

@@ -1,11 +1,14 @@
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 
-from sereno.testing import RecordedRun, run_context
+from sereno.model.run import SaidMessage
+from sereno.testing import RecordedRun, RecordingReporter, run_context
 from sereno_cleanup.caches import caches
 from sereno_cleanup.figures import CacheSizes
 from sereno_cleanup.logs import CleanupFailedError
@@ -69,6 +72,11 @@ async def test_expired_entries_go_and_the_figures_are_those_that_are_asked_for(
         ("SELECT 1 AS other", None),
         ("SELECT 1 AS hits, 3 AS misses WHERE false", None),
         ("SELECT 1 AS hits, 3 AS misses", 25.0),
+        ("SELECT '1' AS hits, '3' AS misses", 25.0),  # a store of texts
+        ("SELECT 1.5::numeric AS hits, 4.5::float8 AS misses", 25.0),
+        ("SELECT 'NaN'::float8 AS hits, 3 AS misses, 'NaN'::numeric AS evictions", None),
+        ("SELECT -1 AS hits, 3 AS misses", None),
+        ("SELECT 'many' AS hits, ARRAY[3] AS misses", None),
     ],
 )
 async def test_a_rate_that_cannot_be_known_is_none(
@@ -89,6 +97,25 @@ async def test_a_full_cache_and_few_hits_are_warned_of(
     assert len(warned) == 2
 
 
+async def test_a_warning_of_a_cache_is_told_to_people_once_a_day(
+    empty_database: str, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[SaidMessage] = []
+    monkeypatch.setattr(RecordingReporter, "notify", lambda _, message: said.append(message))
+    full, roomy = (CacheRule(table="cache", capacity=n, statistics=STATISTICS) for n in (120, 130))
+    instants = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, 1, 2, 2)]
+    for rule, at in zip((full, full, full, roomy), instants, strict=True):
+        run = run_on(empty_database, rule)
+        run.clock = partial(at.replace)
+        await caches.function(run)
+    first, again, next_day = said
+    assert first.token == again.token != next_day.token  # of one token the kernel tells once
+    assert first.message.severity == "warning"
+    assert first.message.title.startswith("cache cache: 91.7 % of its capacity is taken")
+    assert "hit_rate: 78.5\nevictions: 23" in first.message.text
+    assert "entries_removed: 150" in first.message.text
+
+
 async def test_a_cache_at_its_bounds_is_not_warned_of(empty_database: str, database: Any) -> None:
     await database.execute("UPDATE seen SET hits = 60, misses = 40")
     found = await clear(empty_database, capacity=123, statistics=STATISTICS)
@@ -105,11 +132,12 @@ async def test_one_cache_that_is_not_there_does_not_stop_the_next(
 
 
 async def test_sizes_are_metrics_on_every_replica(empty_database: str, database: Any) -> None:
-    rules = (CacheRule(table="cache", capacity=500), CacheRule(table="nosuch"))
+    rules = (CacheRule(table="cache", capacity=500, full_above=0.7), CacheRule(table="nosuch"))
     samples = await CacheSizes(Settings(caches=rules)).collect(empty_database)
     assert {(s.metric.name, s.labels["table"]): s.value for s in samples} == {
         ("cleanup_cache_entries", "cache"): 260,
         ("cleanup_cache_capacity", "cache"): 500,
+        ("cleanup_cache_full_above_ratio", "cache"): 0.7,  # the alert's limit, as the setting says
         ("cleanup_cache_entries", "nosuch"): 0,
     }
 
@@ -125,6 +153,7 @@ async def test_few_hits_are_a_metric_and_a_statement_at_fault_hides_no_other(
     samples = await CacheSizes(Settings(caches=rules)).collect(empty_database)
     found = {(s.metric.name, s.labels["table"]): s.value for s in samples}
     assert found["cleanup_cache_hit_ratio", "cache"] == 0.25
+    assert found["cleanup_cache_hit_below_ratio", "cache"] == 0.6
     assert ("cleanup_cache_hit_ratio", "nosuch") not in found
 
 

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -197,6 +198,17 @@ async def test_results_are_kept_for_their_time_and_the_newest_for_ever(
         ({"name": "a", "kind": "count", "sql": "SELECT 1"}, "at_least, at_most or both"),
         ({"name": "a", "kind": "orphans", "table": "t"}, "'column' is missing"),
         ({"name": " ", "sql": "SELECT 1"}, "a check must have a name"),
+        ({"name": "a\0", "sql": "SELECT 1"}, "a check must have a name"),
+        ({"name": "a" * 201, "sql": "SELECT 1"}, "a check must have a name, of 200 letters"),
+        ({"name": "a", "sql": "SELECT 1", "limit": timedelta(0)}, "longer than nothing, as '5m'"),
+        (
+            {"name": "a", "kind": "count", "sql": "SELECT 1", "at_least": 5, "at_most": 3},
+            "at_least is 5.0, above at_most, 3.0",
+        ),
+        (
+            {"name": "a", "kind": "count", "sql": "SELECT 1", "at_least": float("nan")},
+            "a bound is no number",
+        ),
         ({"name": "a", "kind": "amcheck", "table": "t; DROP TABLE t"}, "it must be a name"),
     ],
 )
@@ -219,3 +231,62 @@ def test_job_and_metrics_are_there_where_a_check_is() -> None:
     assert any(isinstance(c, CheckResults) for c in sereno_register_collectors(settings))
     assert "cleanup.integrity" not in {job.name for job in sereno_register_jobs(Settings())}
     assert len(sereno_register_collectors(Settings())) == 1
+
+
+ODD: list[tuple[dict[str, Any], bool, str]] = [
+    ({"sql": "SELECT 1.5::numeric", "other_sql": "SELECT 1.5::float8"}, True, "1.5 here"),
+    ({"sql": "SELECT 10::numeric", "other_sql": "SELECT 11::float8"}, False, "10 here, 11.0 there"),
+    ({"sql": "SELECT 'NaN'::numeric", "other_sql": "SELECT 1"}, False, "NaN here, 1 there"),
+    ({"sql": "SELECT 'x'", "other_sql": "SELECT 3"}, False, "x here, 3 there"),
+    (
+        {"sql": "SELECT '2026-01-01'::date", "other_sql": "SELECT '2026-01-01'::date"},
+        True,
+        "2026-01-01 here, 2026-01-01 there",
+    ),
+    ({"sql": "SELECT max(id) FROM call WHERE id < 0", "other_sql": "SELECT 0"}, False, "None here"),
+    ({"kind": "count", "sql": "SELECT 'many'", "at_least": 1}, False, "it gave 'many'"),
+    ({"kind": "count", "sql": "SELECT 'NaN'::float8", "at_least": 1}, False, "it gave 'nan'"),
+    ({"kind": "count", "sql": "SELECT 'Infinity'::numeric", "at_least": 1}, True, "Infinity is"),
+    ({"kind": "no_rows", "sql": "SELECT '0044-03-15 BC'::date AS d"}, False, "1 rows are wrong"),
+    ({"kind": "no_rows", "sql": "TABLE call; "}, False, "21 rows are wrong"),
+    ({"kind": "no_rows", "sql": "SELECT 1; SELECT 2"}, False, "could not be made"),
+    ({"kind": "no_rows", "sql": "SELECT -- nothing"}, False, "rows are wrong"),
+    ({"kind": "no_rows", "sql": "SELECT 1 AS a, 2 AS a"}, False, "1 rows are wrong"),
+    ({"kind": "no_rows", "sql": "SELECT FROM call WHERE id < 0"}, True, "no row is wrong"),
+    ({"kind": "no_rows", "sql": "SET search_path = nowhere"}, False, "it is no SELECT"),
+    ({"kind": "no_rows", "sql": "DO $$ BEGIN PERFORM 1; END $$"}, False, "it is no SELECT"),
+    ({"kind": "no_rows", "sql": "-- nothing"}, False, "could not be made"),
+    ({"kind": "no_rows", "sql": " "}, False, "could not be made"),
+]
+
+
+@pytest.mark.parametrize(("given", "ok", "sentence"), ODD)
+async def test_whatever_a_statement_gives_is_told_and_the_next_check_is_made(
+    empty_database: str, database: Any, given: dict[str, Any], ok: bool, sentence: str
+) -> None:
+    odd = msgspec.convert({"name": "odd", "kind": "equal", **given}, CheckRule)
+    after = msgspec.convert({"name": "after", "sql": "SELECT 1 WHERE false"}, CheckRule)
+    if ok:
+        await run(empty_database, odd, after)
+    else:
+        with pytest.raises(IntegrityError):
+            await run(empty_database, odd, after)
+    found = await results(database)
+    assert (found["odd"]["ok"], found["after"]["ok"]) == (ok, True)
+    assert sentence in found["odd"]["sentence"]
+
+
+async def test_very_many_wrong_rows_are_not_all_read(empty_database: str, database: Any) -> None:
+    # Read to its end, it fails.
+    many = "SELECT n, 1 / (5000 - n) FROM (SELECT generate_series(1, 9000) AS n) AS wrong"
+    with pytest.raises(IntegrityError, match="more than 1000 rows are wrong"):
+        await run(empty_database, CheckRule(name="many", sql=many))
+    assert (await results(database))["many"]["examples"].count('"n"') == 5
+
+
+async def test_a_check_may_take_as_long_as_its_limit_says(
+    empty_database: str, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sereno_cleanup.database.COMMAND_SECONDS", 0.2)
+    slow = CheckRule(name="slow", sql="SELECT 1 FROM pg_sleep(0.4) WHERE false")
+    assert await run(empty_database, slow) == {"checks": 1, "failed": 0}

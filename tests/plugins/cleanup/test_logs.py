@@ -1,3 +1,4 @@
+import errno
 import gzip
 import hashlib
 import json
@@ -7,17 +8,22 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sereno import RunCancelled
 from sereno.testing import RecordedRun, run_context
 from sereno_cleanup.archives import manifest
 from sereno_cleanup.logfiles import archive as archive_module
 from sereno_cleanup.logfiles import removal
+from sereno_cleanup.logfiles.root import open_root
+from sereno_cleanup.logfiles.scan import matches, scan
 from sereno_cleanup.logs import CleanupFailedError, logs
-from sereno_cleanup.settings import LogRule, Settings
+from sereno_cleanup.settings import LogRule, Settings, TableRule
 
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="only /proc tells which files are open"
@@ -41,12 +47,18 @@ def write(path: Path, days_old: float, content: str = "a line\n") -> Path:
     return path
 
 
-def run_on(root: Path, *rules: LogRule, params: Any = None, **settings: Any) -> RecordedRun:
+def run_on(
+    root: Path,
+    *rules: LogRule,
+    params: Any = None,
+    roots: tuple[str, ...] | None = None,
+    **settings: Any,
+) -> RecordedRun:
     chosen = rules or (LogRule(path=f"{root}/**/*.log*", min_keep=0),)
     return run_context(
         logs,
         params,
-        settings=Settings(logs_roots=(str(root),), logs=chosen, **settings),
+        settings=Settings(logs_roots=roots or (str(root),), logs=chosen, **settings),
         clock=lambda: NOW,
     )
 
@@ -62,7 +74,8 @@ def unzipped(path: Path) -> bytes:
 
 
 def names(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+    found = (path for path in root.rglob("*") if not path.is_dir() and path.name != ".lock")
+    return {str(path.relative_to(root)) for path in found}
 
 
 def test_each_class_has_its_retention(root: Path) -> None:
@@ -89,6 +102,68 @@ def test_a_rule_that_matches_at_any_depth_leaves_other_files_alone(root: Path) -
     write(root / ".d.log", 99)
     assert sweep(root)["deleted"] == 2
     assert names(root) == {"deep/data.csv", ".hidden/c.log", ".d.log"}
+
+
+def test_a_file_that_several_rules_match_is_left_to_the_most_patient(
+    root: Path, tmp_path: Path
+) -> None:
+    write(root / "app.log", 99)
+    write(root / "audit/kept.log", 99)
+    write(root / "audit/old.log", 999)
+    write(root / "audit/debug.log", 99)
+    (tmp_path / "alias").symlink_to(root)
+    kept = tmp_path / "kept"
+    result = sweep(
+        root,
+        LogRule(path=f"{root}/**/*.log", min_keep=0),
+        LogRule(path=f"{root}/audit/*.log", category="audit", min_keep=0),
+        LogRule(path=f"{tmp_path}/alias/audit/old*", keep_days=730, archive=str(kept), min_keep=0),
+        LogRule(path=f"{root}/audit/debug.log", keep_days=7, min_keep=0),
+        roots=(str(root), f"{tmp_path}/alias"),
+    )
+    assert names(root) == {"audit/kept.log", "audit/debug.log"}
+    assert names(kept) >= {"audit/old.log.gz"}
+    assert [one["kept"] for one in result["rules"]] == [
+        {"other_rule": 3},
+        {"other_rule": 1, "recent": 2},
+        {},
+        {"other_rule": 1},
+    ]
+
+
+def test_no_rule_sweeps_what_another_has_archived(root: Path) -> None:
+    for name in ("rows/old.csv.gz", "files/old.log.gz"):
+        write(root / name, 999)
+    run = run_context(
+        logs,
+        settings=Settings(
+            logs_roots=(str(root),),
+            logs=(
+                LogRule(path=f"{root}/**/*", min_keep=0),
+                LogRule(path=f"{root}/x/*.log", archive=f"{root}/files"),
+            ),
+            tables=(TableRule(table="t", column="at", keep=timedelta(1), archive=f"{root}/rows"),),
+        ),
+        clock=lambda: NOW,
+    )
+    logs.function(run)
+    assert names(root) == {"rows/old.csv.gz", "files/old.log.gz"}
+
+
+@given(
+    parts=st.lists(st.sampled_from(["a", "b", ".a", "ab.log"]), min_size=1, max_size=4),
+    pattern=st.lists(st.sampled_from(["**", "*", "a", "?", ".*", "*.log"]), min_size=1, max_size=4),
+)
+def test_a_path_matches_a_glob_exactly_when_a_sweep_finds_it(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str], pattern: list[str]
+) -> None:
+    with TemporaryDirectory(dir=tmp_path_factory.getbasetemp()) as place:
+        path = Path(place, *parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        with open_root(place) as root:
+            found = scan(root, tuple(pattern), frozenset(), lambda: None)
+        assert bool(found) is matches(tuple(parts), tuple(pattern))
 
 
 def test_a_symlink_leads_nowhere(root: Path, tmp_path: Path) -> None:
@@ -191,8 +266,15 @@ def test_a_name_that_is_no_utf8_stops_no_other_file_and_no_other_rule(
     }
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (ValueError("a fault that nobody foresaw"), "a fault that nobody foresaw"),
+        (OSError(errno.ETIMEDOUT, "Connection timed out"), "Connection timed out"),  # a disk's
+    ],
+)
 def test_a_file_whose_archive_fails_stays_and_the_others_go(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, told: str
 ) -> None:
     for name in ("a.log", "b.log", "c.log"):
         write(root / name, 99)
@@ -200,12 +282,12 @@ def test_a_file_whose_archive_fails_stays_and_the_others_go(
 
     def refuse(self: Any, entry: Any, source: Any) -> str:
         if entry.name == "b.log":
-            raise ValueError("a fault that nobody foresaw")
+            raise fault
         return keep(self, entry, source)
 
     monkeypatch.setattr(archive_module.Archive, "keep", refuse)
     rule = LogRule(path=f"{root}/*.log", min_keep=0, archive=f"{tmp_path}/kept")
-    with pytest.raises(CleanupFailedError, match=r"1 files .* b.log: a fault that nobody foresaw"):
+    with pytest.raises(CleanupFailedError, match=rf"1 files .* b.log: {told}"):
         sweep(root, rule)
     assert names(root) == {"b.log"}
 

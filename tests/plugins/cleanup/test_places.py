@@ -64,9 +64,9 @@ def test_it_says_whose_files_are_swept_host_root_and_rule(tmp_path: Path) -> Non
         rotations=(RotationRule(path=turned, max_bytes=1),),
     )
     assert not faults(said)
-    assert "the leader's host sweeps, and its own files alone" in told(said)
+    assert "each machine that has a replica sweeps its own files, once" in told(said)
     assert (
-        f"were '{HOST}' the leader's host, the rule {logs} would sweep its files in {tmp_path}"
+        f"a replica on '{HOST}' has the rule {logs} sweep the files of that machine in {tmp_path}"
         in (told(said))
     )
     assert turned in told(said)

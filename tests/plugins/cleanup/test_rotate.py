@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.plugin import sereno_register_jobs
 from sereno_cleanup.rotate import rotate
 from sereno_cleanup.rotation import rotation as rotation_module
-from sereno_cleanup.rotation.rotated import rotated_at
-from sereno_cleanup.settings import RotationRule, Settings
+from sereno_cleanup.rotation.rotated import RotatedName, aside_of
+from sereno_cleanup.settings import LogRule, RotationRule, Settings
 
-NOW = datetime(2026, 3, 31, 2, 0, tzinfo=UTC)
+from .rotating import NOW, turn
+
 ASIDE = "app.log-20260331T020000Z"
 
 
@@ -29,15 +30,6 @@ def root(tmp_path: Path) -> Path:
     found = tmp_path / "logs"
     found.mkdir()
     return found
-
-
-def turn(root: Path, at: datetime = NOW, **changes: Any) -> dict[str, Any]:
-    chosen: dict[str, Any] = {"path": f"{root}/*.log", "max_bytes": 100} | changes
-    settings = Settings(logs_roots=(str(root),), rotations=(RotationRule(**chosen),))
-    result: dict[str, Any] = rotate.function(
-        run_context(rotate, settings=settings, clock=lambda: at)
-    )
-    return dict(result["rules"][0])
 
 
 def names(root: Path) -> set[str]:
@@ -129,6 +121,37 @@ def test_a_program_that_is_told_loses_no_line(root: Path, tmp_path: Path) -> Non
     assert path.read_text() == "".join(f"line {n}\n" for n in range(10, 20))
 
 
+def test_a_program_that_was_not_reached_is_told_again_by_the_next_run(
+    root: Path, tmp_path: Path
+) -> None:
+    path, mark = root / "app.log", tmp_path / "told"
+    tell = (sys.executable, "-c", f"open({str(mark)!r}, 'a').write('x')")
+    with path.open("ab") as file:  # a program that writes on where it writes
+        file.write(b"x" * 100)
+        file.flush()
+        with pytest.raises(CleanupFailedError, match="ended with 1"):
+            turn(root, reopen_command=(sys.executable, "-c", "import sys; sys.exit(1)"))
+        turn(root, at=NOW + timedelta(minutes=15), reopen_command=tell)
+        assert mark.read_text() == "x"
+    with (root / ASIDE).open("rb"):  # who only reads it has nothing to open again
+        turn(root, at=NOW + timedelta(minutes=30), reopen_command=tell)
+    turn(root, at=NOW + timedelta(minutes=45), reopen_command=tell)
+    assert mark.read_text() == "x"
+    assert names(root) == {"app.log", f"{ASIDE}.gz"}
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1", "", "12 34", "\xff", "9" * 30, "self"])
+def test_a_pid_file_that_names_no_program_signals_nobody(
+    root: Path, tmp_path: Path, text: str
+) -> None:
+    (root / "app.log").write_bytes(b"x" * 100)
+    pid_file = tmp_path / "app.pid"
+    word = {"self": str(os.getpid()), "12 34": "nobody"}.get(text, text)
+    pid_file.write_bytes(word.encode("latin-1"))
+    with pytest.raises(CleanupFailedError, match=r"no number of a program.*all the same: 1"):
+        turn(root, reopen_pid_file=str(pid_file))
+
+
 def test_a_command_that_fails_is_told_and_the_file_stays_put_aside(root: Path) -> None:
     (root / "app.log").write_bytes(b"x" * 100)
     command = (sys.executable, "-c", "import sys; sys.exit('no such unit')")
@@ -168,6 +191,21 @@ def test_what_comes_between_the_copy_and_the_cut_is_counted(
         os.open(root, os.O_RDONLY), "app.log", "b", lambda: None
     )
     assert (written, path.read_bytes(), (root / "b").read_bytes()) == (5, b"", b"x" * 200)
+
+
+def test_what_is_archived_is_not_put_aside_and_many_faults_are_a_short_text(root: Path) -> None:
+    kept = root / "kept"
+    kept.mkdir()
+    (kept / "manifest.jsonl").write_bytes(b"x" * 200)
+    for n in range(40):
+        (root / f"{n:03}{'x' * 245}").write_bytes(b"x" * 200)  # longer with a date behind it
+    rules = (RotationRule(path=f"{root}/**/*", max_bytes=100),)
+    logs = (LogRule(path=f"{root}/none/*.log", archive=str(kept)),)
+    settings = Settings(logs_roots=(str(root),), rotations=rules, logs=logs)
+    with pytest.raises(CleanupFailedError, match=r"File name too long.*; and 20 more") as caught:
+        rotate.function(run_context(rotate, settings=settings, clock=lambda: NOW))
+    assert str(caught.value).count("File name too long") == 20
+    assert [path.name for path in kept.iterdir()] == ["manifest.jsonl"]
 
 
 def test_age_counts_from_the_last_time(root: Path) -> None:
@@ -247,13 +285,15 @@ def test_a_file_that_is_written_all_the_time_loses_nothing_by_a_rename(root: Pat
     [
         ("app.log-20260331T020000Z", NOW),
         ("app.log-20260331T020000Z.gz", NOW),
+        ("app.log-20260331T020000Z.gz.part", NOW),
         ("app.log-20261331T020000Z", None),
-        ("other.log-20260331T020000Z", None),
+        ("app.log-٢٠٢٦٠٣٣١T020000Z", None),
         ("app.log-2026-03-31", None),
     ],
 )
 def test_the_name_says_when_a_file_was_put_aside(name: str, at: datetime | None) -> None:
-    assert rotated_at(name, "app.log") == at
+    packed = name.endswith((".gz", ".part"))
+    assert aside_of(name) == (None if at is None else RotatedName("app.log", at, packed))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
@@ -54,10 +55,11 @@ async def test_a_huge_table_is_deleted_in_short_transactions(empty_database: str
         run = run_on(empty_database, sessions_batch=2000)
         result = await sessions.function(run)
         left = await connection.fetchval("SELECT count(*) FROM django_session")
-    assert result == {"deleted": 25_000, "batches": 13, "complete": True}
-    assert left == 10
-    steps = [progress.done for progress in run.reporter.progresses]
-    assert steps == [*range(2000, 25_000, 2000), 25_000]
+    assert (result["deleted"], result["complete"], left) == (25_000, True, 10)
+    steps = [0, *(progress.done for progress in run.reporter.progresses)]
+    assert steps[-1] == 25_000
+    assert result["batches"] == len(steps) - 1 >= 13
+    assert max(after - before for before, after in pairwise(steps)) <= 2000
 
 
 async def test_a_session_that_somebody_renews_meanwhile_stays(empty_database: str) -> None:
@@ -109,7 +111,8 @@ async def test_it_stops_before_its_time_limit_and_says_so(empty_database: str) -
 async def test_a_cancelled_run_leaves_whole_batches(empty_database: str) -> None:
     async with table(empty_database) as connection:
         await add(connection, "old", timedelta(days=-1), 20_000)
-        run = asyncio.create_task(sessions.function(run_on(empty_database, sessions_batch=100)))
+        work = run_on(empty_database, sessions_batch=100)
+        run = asyncio.create_task(sessions.function(work))
         while await connection.fetchval("SELECT count(*) FROM django_session") == 20_000:
             pass
         run.cancel()
@@ -117,7 +120,8 @@ async def test_a_cancelled_run_leaves_whole_batches(empty_database: str) -> None
             await run
         left = await connection.fetchval("SELECT count(*) FROM django_session")
     assert 0 < left < 20_000
-    assert left % 100 == 0
+    told = [progress.done for progress in work.reporter.progresses]
+    assert told[-1] <= 20_000 - left <= told[-1] + 100
 
 
 async def test_the_sessions_may_be_in_another_schema_and_database(

@@ -1,3 +1,4 @@
+import asyncio
 import csv
 import gzip
 import io
@@ -15,7 +16,9 @@ import pytest
 
 from sereno import parse_duration
 from sereno.testing import run_context
+from sereno_cleanup import retention
 from sereno_cleanup.expiry import vault as vault_module
+from sereno_cleanup.expiry.pace import Pace, Stride
 from sereno_cleanup.logs import CleanupFailedError
 from sereno_cleanup.plugin import sereno_register_jobs
 from sereno_cleanup.settings import Settings, TableRule
@@ -303,6 +306,63 @@ async def test_a_partition_that_has_expired_as_a_whole_is_dropped(
         assert sorted(map(int, rows_in(tmp_path))) == list(range(1, 502))
 
 
+async def test_a_partition_in_use_is_told_and_the_others_have_their_turn(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(PARTED)
+    monkeypatch.setattr(retention, "DROP_WAITS_SECONDS", (0,))
+    reader = await asyncpg.connect(empty_database)
+    async with reader.transaction():
+        await reader.fetch("SELECT FROM notice_old")
+        told = "notice: notice_old: canceling statement due to lock timeout"
+        with pytest.raises(CleanupFailedError, match=told):
+            await clear(empty_database)
+    await reader.close()
+    rows = await connection.fetch("SELECT tableoid::regclass::text AS name FROM notice")
+    await connection.close()
+    # The other one that had expired as a whole is gone, and of the last what had expired.
+    assert {row["name"] for row in rows} == {"notice_old", "notice_rest"}
+    assert len([row for row in rows if row["name"] == "notice_rest"]) == 1
+
+
+async def test_a_partition_is_dropped_once_who_reads_it_is_done(empty_database: str) -> None:
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(PARTED)
+    reader = await asyncpg.connect(empty_database)
+    reading = reader.transaction()
+    await reading.start()
+    await reader.fetch("SELECT FROM notice")
+    clearing = asyncio.create_task(clear(empty_database))
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    while not await connection.fetchval(waiting):
+        assert not clearing.done()
+    await reading.rollback()
+    await reader.close()
+    result = await clearing
+    await connection.close()
+    assert sorted(result["tables"][0]["dropped"]) == ["notice_2024", "notice_old"]
+
+
+async def test_few_rows_are_held_at_a_time_however_wide(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    true = vault_module.Vault._append
+
+    def counted(vault: vault_module.Vault, rows: list[Any]) -> None:
+        taken.append(len(rows))
+        true(vault, rows)
+
+    monkeypatch.setattr(vault_module.Vault, "_append", counted)
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 730)
+        result = await clear(empty_database, rule(archive=str(tmp_path), batch=500))
+    assert result["tables"][0]["batches"] == 2
+    assert (sum(taken), max(taken)) == (730, 50)
+    assert sorted(rows_in(tmp_path), key=int) == [str(n) for n in range(1, 731)]
+
+
 async def test_a_partition_is_not_dropped_where_a_condition_lets_rows_stay(
     empty_database: str,
 ) -> None:
@@ -313,6 +373,67 @@ async def test_a_partition_is_not_dropped_where_a_condition_lets_rows_stay(
     count = await connection.fetchval("SELECT count(*) FROM notice WHERE id <= 500")
     await connection.close()
     assert count == 250
+
+
+async def test_rows_of_tables_that_inherit_go_by_their_own_time_alone(empty_database: str) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute("CREATE TABLE young () INHERITS (notice)")
+        await connection.execute("CREATE TABLE old () INHERITS (young)")
+        await connection.execute(ADD.format(at=OLD), 1, 250)
+        for table, at in (("young", NEW), ("old", OLD)):  # at the same places as those
+            text = ADD.format(at=at).replace("INTO notice", f"INTO {table}")
+            await connection.execute(text, 1, 250)
+        result = await clear(empty_database)
+        young = await connection.fetchval("SELECT count(*) FROM ONLY young")
+        assert (result["deleted"], young, await left(connection)) == (500, 250, 250)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+async def test_only_rows_that_are_archived_go_by_a_commit_that_waits_as_the_database_says(
+    empty_database: str, tmp_path: Path, archived: bool
+) -> None:
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 3)
+        await connection.execute(f"CREATE TABLE seen (waits text); {WAITS}")
+        name = empty_database.rpartition("/")[2]
+        await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = local")
+        await clear(empty_database, rule(archive=str(tmp_path) if archived else None))
+        waits = await connection.fetchval("SELECT DISTINCT waits FROM seen")
+        assert waits == ("local" if archived else "off")
+
+
+WAITS = """
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN OLD; END $$;
+CREATE TRIGGER see BEFORE DELETE ON notice FOR EACH ROW EXECUTE FUNCTION see();
+"""
+
+
+def test_a_batch_that_takes_long_is_followed_by_a_smaller_one() -> None:
+    stride = Stride(2000)
+    sizes = []
+    for seconds in (0.3, 0.3, 0.3, 0.3, 0.07, 0.01, 0.01, 0.01, 0.01):
+        stride.took(seconds)
+        sizes.append(stride.rows)
+    assert sizes == [1000, 500, 250, 250, 250, 500, 1000, 2000, 2000]
+    one = Stride(1)
+    one.took(9)
+    assert one.rows == 1
+
+
+async def test_a_standby_that_stays_behind_ends_the_work_before_its_time_is_up(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def behind(_: Pace) -> float:
+        return 31.0
+
+    monkeypatch.setattr(Pace, "_lag", behind)
+    async with notices(empty_database) as connection:
+        await connection.execute(ADD.format(at=OLD), 1, 250)
+        run = run_context(tables, settings=Settings(tables=(rule(),)), database_url=empty_database)
+        run.deadline = run.now() + timedelta(seconds=16)
+        result = await tables.function(run)
+        assert (result["complete"], result["deleted"], await left(connection)) == (False, 100, 150)
 
 
 async def test_a_run_without_time_goes_on_next_time(empty_database: str) -> None:
@@ -336,6 +457,23 @@ def test_the_examples_for_a_crm_are_rules_that_can_be() -> None:
         "seller_metrics": 30,
         "chat_sessions": 7,
     }
+
+
+def test_the_example_for_a_call_center_is_one_that_can_be() -> None:
+    text = (Path(__file__).parents[3] / "conf/examples/cleanup-call-center.toml").read_text()
+    given = tomllib.loads(text)["plugins"]["cleanup"]
+    given["disk_fills_within"] = parse_duration(given["disk_fills_within"])
+    for rotation in given["rotations"]:
+        rotation["max_age"] = parse_duration(rotation["max_age"])
+    found = msgspec.convert(given, Settings)
+    assert [(one.category, one.days) for one in found.logs] == [
+        ("application", 30),
+        ("access", 90),
+        ("audit", 30),
+    ]
+    assert found.archives() == {"/srv/archive/callcenter-audit": 730}
+    jobs = {job.name for job in sereno_register_jobs(found)}
+    assert {f"cleanup.{name}" for name in ("sessions", "rotate", "caches", "integrity")} <= jobs
 
 
 def test_the_job_is_there_where_a_rule_is() -> None:

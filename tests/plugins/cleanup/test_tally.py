@@ -1,14 +1,18 @@
 import asyncio
 import os
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from sereno.testing import run_context
 from sereno_cleanup import disks, tally
+from sereno_cleanup.database import make_table
 from sereno_cleanup.disks import Disks
 from sereno_cleanup.logs import logs
+from sereno_cleanup.query import query
 from sereno_cleanup.settings import LogRule, Settings
 from sereno_cleanup.tally import CleanupTally, SweepCount, add
 
@@ -42,6 +46,17 @@ async def test_counts_add_up_over_runs_and_rules(empty_database: str) -> None:
         s.value for s in await CleanupTally().collect(empty_database) if s.metric is tally.FREED
     ]
     assert freed == [150, 0]
+
+
+@pytest.mark.parametrize("name", ["tally", "check", "disk", "archive"])
+async def test_machines_that_make_a_table_at_once_all_have_it(
+    empty_database: str, name: str
+) -> None:
+    sessions = [await asyncpg.connect(empty_database) for _ in range(6)]
+    await asyncio.gather(*(make_table(one, name) for one in sessions))
+    assert await sessions[0].fetchval(query(f"{name}_exists"))
+    for one in sessions:
+        await one.close()
 
 
 def test_a_sweep_counts_what_went_and_what_stayed(empty_database: str, tmp_path: Path) -> None:
@@ -78,3 +93,27 @@ async def test_room_is_shown_for_each_place_that_there_is(tmp_path: Path) -> Non
     assert {s.labels["path"] for s in samples} == {str(tmp_path)}
     free = {s.metric: s.value for s in samples}
     assert 0 < free[disks.FREE] < free[disks.SIZE]
+
+
+async def test_a_disk_that_does_not_answer_holds_one_thread_however_often_it_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, asked = threading.Event(), []
+
+    def statvfs(place: str) -> os.statvfs_result:
+        asked.append(place)
+        answers.wait()
+        raise OSError
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    collector = Disks(Settings(logs_roots=(str(tmp_path),)))
+    for _ in range(5):
+        scrape = asyncio.create_task(collector.collect(""))
+        await asyncio.sleep(0)
+        scrape.cancel()
+        await asyncio.gather(scrape, return_exceptions=True)
+    last = asyncio.create_task(collector.collect(""))
+    await asyncio.sleep(0)
+    answers.set()
+    assert await last == []
+    assert asked == [str(tmp_path)]

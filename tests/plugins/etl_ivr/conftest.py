@@ -7,13 +7,25 @@ import msgspec
 import pytest
 
 from sereno import Job
+from sereno.store.migrator import migrate
 from sereno.testing import RecordedRun, run_context
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.sync import sync
+from sereno_etl_ivr.target.schema import ensure_schema
 
+from ...servers.filling import filling, on_connection
+from ...servers.postgres import PostgresServer
 from .pbx import FREEPBX, Pbx
 
 Sync = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give a database with the kernel's schema, in which an earlier sync has made its tables."""
+    fill = filling(migrate, on_connection(ensure_schema))
+    with postgres_server.database("etl_ivr_template", fill) as dsn:
+        yield dsn
 
 
 @pytest.fixture

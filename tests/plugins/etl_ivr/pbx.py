@@ -5,27 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import pymysql
 
-FREEPBX = """
-CREATE TABLE cdr (
-  calldate datetime NOT NULL DEFAULT '0000-00-00 00:00:00', clid varchar(80) NOT NULL DEFAULT '',
-  src varchar(80) NOT NULL DEFAULT '', dst varchar(80) NOT NULL DEFAULT '',
-  dcontext varchar(80) NOT NULL DEFAULT '', channel varchar(80) NOT NULL DEFAULT '',
-  dstchannel varchar(80) NOT NULL DEFAULT '', lastapp varchar(80) NOT NULL DEFAULT '',
-  lastdata varchar(80) NOT NULL DEFAULT '', duration int NOT NULL DEFAULT 0,
-  billsec int NOT NULL DEFAULT 0, disposition varchar(45) NOT NULL DEFAULT '',
-  amaflags int NOT NULL DEFAULT 0, accountcode varchar(20) NOT NULL DEFAULT '',
-  uniqueid varchar(32) NOT NULL DEFAULT '', userfield varchar(255) NOT NULL DEFAULT '',
-  did varchar(50) NOT NULL DEFAULT '', recordingfile varchar(255) NOT NULL DEFAULT '',
-  linkedid varchar(32) NOT NULL DEFAULT '', peeraccount varchar(80) NOT NULL DEFAULT '',
-  sequence int NOT NULL DEFAULT 0, KEY calldate (calldate)
-) DEFAULT CHARSET = utf8mb4
-"""
+FREEPBX = (Path(__file__).parents[3] / "conf/compose/mariadb/cdr.sql").read_text()
+"""The file that compose.yaml starts its exchange with."""
+
 ISSABEL = """
 CREATE TABLE cdr (
   calldate datetime NOT NULL DEFAULT '0000-00-00 00:00:00', clid varchar(80) NOT NULL DEFAULT '',

@@ -323,6 +323,35 @@ async def test_halves_that_a_version_before_left_apart_are_joined(
     assert (await counting.load())["rebuilt"] == []
 
 
+async def test_no_statement_is_planned_for_each_leg_that_hangs_on_a_local_channel(
+    exchange: Exchange, counting: Counting
+) -> None:
+    for number in range(30):
+        name, caller = f"Local/204@from-queue-{number:08x}", exchange.uniqueid(AT)
+        queued = {"lastapp": "Queue", "lastdata": "400", "dstchannel": f"{name};1"}
+        exchange.leg(AT, caller, 60, 60, linkedid="", **queued)
+        dialled = {"lastapp": "Dial", "channel": f"{name};2", "dstchannel": "SIP/204-1"}
+        exchange.leg(AT, exchange.uniqueid(AT), 60, 50, linkedid="", **dialled)
+    await counting.synced(exchange.pbx, sync)
+    settings = Settings(source_url=exchange.pbx.url)
+    feed = chosen_feed(settings, "calls")
+    async with Aggregates.connected(counting.database, [feed], rules(settings)) as counted:
+        connection = counted._connection
+        await counted.begin(rebuild=True)
+        await connection.execute("SET track_functions = 'all'")
+        async with connection.transaction(isolation="repeatable_read"):
+            while await counted.chunk(20_000):
+                pass
+            called = await connection.fetch(
+                "SELECT funcname, calls FROM pg_stat_xact_user_functions"
+                " WHERE schemaname LIKE 'pg_temp%'"
+            )
+    legs = await fetch(counting.database, "SELECT legs, count(*) FROM ivr.call_facts GROUP BY 1")
+    assert [tuple(row) for row in legs] == [(2, 30)]
+    # A function that PostgreSQL does not take into the statement plans its own anew; two ask once.
+    assert dict(called) == {"local_roots": 2}
+
+
 async def test_a_local_name_that_comes_again_after_its_call_joins_nothing(
     exchange: Exchange, counting: Counting
 ) -> None:

@@ -1,6 +1,7 @@
 # ruff: noqa: DTZ001 - local times have no zone
 """Figures of quarter hours are what they would be from scratch, in whatever order rows come."""
 
+import os
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,6 +17,9 @@ from sereno_etl_ivr.sync import sync, sync_of
 from .conftest import Sync
 from .exchange import CEL, CELS, QUEUES, Exchange
 from .pbx import Pbx, fetch
+
+SEEDS = int(os.environ.get("SERENO_AGGREGATE_SEEDS", "3"))
+"""Histories of each kind; `make test` has time for a few."""
 
 DAY = datetime(2026, 3, 2, 9)
 FACTS = ("call_facts", "queue_visits", "agent_calls", "quarter_hours")
@@ -145,7 +149,7 @@ def change(rng: random.Random, exchange: Exchange) -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_figures_are_those_from_scratch_whatever_is_loaded_changed_and_deleted(
     empty_pbx: Pbx, synced: Sync, database: str, seed: int
 ) -> None:
@@ -181,7 +185,7 @@ async def test_figures_are_those_from_scratch_whatever_is_loaded_changed_and_del
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_halves_of_local_channels_are_joined_as_from_scratch_whichever_comes_or_goes(
     empty_pbx: Pbx, synced: Sync, database: str, seed: int
 ) -> None:

@@ -1,14 +1,17 @@
 """What goes wrong while a sync is under way: the source, the target, and rows made to be lost."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from sereno import RunSuperseded
 from sereno.testing import RecordedRun
+from sereno_etl_ivr.aggregate import aggregate
 from sereno_etl_ivr.layout import match
 from sereno_etl_ivr.page import Range
 from sereno_etl_ivr.reconcile import reconcile
@@ -18,6 +21,7 @@ from sereno_etl_ivr.source.mysql import MysqlSource
 from sereno_etl_ivr.sync import sync_of
 from sereno_etl_ivr.table import CDR
 from sereno_etl_ivr.target import Target, Watermark
+from sereno_etl_ivr.target.connection import connected
 
 from .conftest import Sync
 from .pbx import Pbx, call, fetch, loaded
@@ -256,6 +260,63 @@ async def test_a_row_that_the_target_s_own_constraints_refuse_is_rejected_and_st
     assert again["processed"] == 0
 
 
+SEVEN = """
+CREATE FUNCTION seven() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN IF NEW.number = 7 THEN RAISE EXCEPTION 'no seven'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER seven BEFORE INSERT ON ivr.survey FOR EACH ROW EXECUTE FUNCTION seven()
+"""
+
+
+@pytest.mark.parametrize(
+    ("refusing", "reason"),
+    [
+        (SEVEN, "no seven"),
+        ("CREATE INDEX ON ivr.survey (words)", "index row"),
+        ("ALTER TABLE ivr.survey ADD b numeric GENERATED ALWAYS AS (1/(number-7)) STORED", "divis"),
+        ("ALTER TABLE ivr.survey ALTER words TYPE varchar(100)", "too long"),
+    ],
+)
+async def test_a_row_that_a_trigger_or_an_index_of_the_target_refuses_stops_no_other(
+    empty_pbx: Pbx, synced: Sync, database: str, refusing: str, reason: str
+) -> None:
+    empty_pbx.execute(SURVEY)
+    empty_pbx.execute(
+        "INSERT INTO survey SELECT seq, '2026-07-01' + INTERVAL seq MINUTE, seq % 6, 'fine'"
+        " FROM seq_1_to_50"
+    )
+    empty_pbx.execute("ALTER TABLE survey MODIFY words longtext")
+    empty_pbx.execute("UPDATE survey SET words = %s WHERE n = 7", secrets.token_hex(6000))
+    columns = {"number": "n bigint", "at": "answered_on timestamp", "words": "words"}
+    tables = {"survey": {**MAPPED, "columns": columns}}
+    await synced(empty_pbx, sync_of("survey"), tables=tables, source="none", overlap=ALWAYS)
+    await fetch(database, "TRUNCATE ivr.survey")
+    connection = await asyncpg.connect(database)
+    await connection.execute(refusing)
+    await connection.close()
+
+    result = await synced(empty_pbx, sync_of("survey"), tables=tables)
+
+    assert (result["inserted"], result["rejected"]) == (49, 1)
+    (row,) = await fetch(database, "SELECT reason FROM ivr.rejects")
+    assert reason in row["reason"]
+
+
+async def test_an_id_that_no_index_can_hold_costs_its_row_and_no_figure(
+    pbx: Pbx, synced: Sync, database: str
+) -> None:
+    pbx.execute("ALTER TABLE cdr MODIFY linkedid longtext")
+    pbx.insert(call("2026-03-01 10:00:00", "1.1", linkedid="1.1"))
+    pbx.insert(call("2026-03-01 10:00:00", "1.2", linkedid=secrets.token_hex(6000)))
+    pbx.insert(call("2026-03-01 10:00:00", "1.3", linkedid="1.3", userfield="x" * 250))
+
+    result = await synced(pbx)
+
+    assert (result["inserted"], result["rejected"]) == (2, 1)
+    (row,) = await fetch(database, "SELECT reason FROM ivr.rejects")
+    assert row["reason"].startswith("column 'linkedid' holds 12000 bytes")
+    assert (await synced(pbx, aggregate))["calls"] == 2
+
+
 async def test_a_source_that_is_behind_its_zone_is_told(
     pbx: Pbx, synced: Sync, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -273,3 +334,16 @@ async def test_a_source_that_is_behind_its_zone_is_told(
     await fetch(database, "DELETE FROM ivr.watermarks WHERE source = 'pbx'")
     assert (await synced(pbx, source_timezone="Etc/GMT+5"))["zone_apart_s"] == 0
     assert await loaded(database, *ALL) == pbx.rows(*ALL)
+
+
+async def test_a_sync_names_its_isolation_whatever_the_database_has(
+    pbx: Pbx, synced: Sync, database: str
+) -> None:
+    name = database.rpartition("/")[2]
+    await fetch(
+        database, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"
+    )
+    pbx.fill(50)
+    assert (await synced(pbx))["inserted"] == 50
+    async with connected(database) as session, session.transaction():
+        assert await session.fetchval("SHOW transaction_isolation") == "read committed"

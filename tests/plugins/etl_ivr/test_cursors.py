@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from sereno import RunError
 from sereno_etl_ivr.layout import match
 from sereno_etl_ivr.page import Range
 from sereno_etl_ivr.reconcile import reconcile
@@ -13,7 +14,7 @@ from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.source import open_source
 from sereno_etl_ivr.source.postgres import PostgresSource
 from sereno_etl_ivr.sync import sync_of
-from sereno_etl_ivr.table import QUEUE_LOG
+from sereno_etl_ivr.table import FOUND_OUT, QUEUE_LOG
 
 from .conftest import Sync
 from .pbx import Pbx, fetch
@@ -26,6 +27,11 @@ TIMES = [
     ("varchar(32)", "'01/03/2026 10:00:00.25'", {"time_format": "%d/%m/%Y %H:%M:%S.%f"}),
     ("decimal(16,2)", "1772359200.25", {}),
     ("double", "1772359200.25", {"time_format": "epoch"}),
+    ("bigint", "1772359200250", {}),
+    ("bigint", "1772359200250", {"time_format": "epoch_ms"}),
+    ("varchar(26)", "'1772359200.250000'", {}),
+    ("char(13)", "'1772359200250'", {}),
+    ("varchar(26)", "'1772359200.25'", {"time_format": "epoch"}),
 ]
 
 
@@ -81,12 +87,30 @@ async def test_a_text_that_is_no_time_is_kept_without_one(
 
 
 @pytest.mark.parametrize(
+    ("kind", "settings"), [("varchar(32)", {}), ("bigint", {"time_format": "epoch"})]
+)
+async def test_rows_of_which_none_has_a_time_fail_the_run_and_are_not_loaded(
+    empty_pbx: Pbx, synced: Sync, database: str, kind: str, settings: dict[str, Any]
+) -> None:
+    time = "'01/03/2026 10:00'" if kind != "bigint" else "1772359200250"
+    empty_pbx.execute(f"CREATE TABLE queue_log (time {kind}, callid varchar(40), event text)")
+    empty_pbx.execute(f"INSERT INTO queue_log VALUES ({time}, '1', 'a'), (NULL, '2', 'b')")
+    tables = {"queue_log": {"kind": "queue_log", **settings}}
+
+    with pytest.raises(RunError, match=r"'time' holds is in no row a time.*time_format"):
+        await synced(empty_pbx, sync_of("queue_log"), tables=tables)
+
+
+@pytest.mark.parametrize(
     ("kind", "time", "settings"),
     [
         ("text", "'2026-03-01 10:00:00.25'", {}),
         ("text", "'01.03.26 10:00:00'", {"time_format": "%d.%m.%y %H:%M:%S"}),
         ("numeric", "1772359200.25", {}),
         ("bigint", "1772359200", {"time_format": "epoch"}),
+        ("bigint", "1772359200250", {}),
+        ("text", "'1772359200'", {}),
+        ("text", "'1772359200250'", {"time_format": "epoch_ms"}),
     ],
 )
 async def test_queue_events_of_postgres_are_found_so_too(
@@ -120,7 +144,11 @@ def test_a_format_that_is_not_understood_is_refused(time_format: str) -> None:
 BLANK = "DATE_FORMAT(at, '%Y-%m-%d %H:%i:%s')"
 JOINED = "DATE_FORMAT(at, '%Y-%m-%dT%H:%i:%s.%f')"
 EPOCH = "UNIX_TIMESTAMP(at)"
-INDEXED = [("varchar(26)", BLANK), ("varchar(32)", JOINED), ("bigint", EPOCH), ("double", EPOCH)]
+MILLIS = "1000 * UNIX_TIMESTAMP(at)"
+INDEXED = [
+    *(("varchar(26)", BLANK), ("varchar(32)", JOINED)),
+    *(("bigint", EPOCH), ("double", EPOCH), ("bigint", MILLIS)),
+]
 
 
 def fill_mysql(pbx: Pbx, kind: str, time: str) -> None:
@@ -151,10 +179,12 @@ def listening(source: Any) -> list[str]:
     return asked
 
 
-async def asked_of(source: Any) -> list[str]:
+async def asked_of(source: Any, time: str) -> list[str]:
     """Ask a page, and what belongs to it, of some hours; return the statements."""
     table = await source.describe()
-    layout = match(QUEUE_LOG, table, "queue_log", source.as_time)
+    form = "epoch_ms" if time.startswith("1000 *") else FOUND_OUT
+    moved = msgspec.structs.replace(QUEUE_LOG, time_format=form)
+    layout = match(moved, table, "queue_log", source.as_time)
     assert layout.indexed
     asked = listening(source)
     extent = await source.extent(layout)
@@ -176,7 +206,7 @@ async def test_a_text_or_a_number_is_found_by_its_index(
     fill_mysql(empty_pbx, kind, time)
     settings = Settings(source_url=empty_pbx.url)
     async with open_source(settings, "queue_log") as source:
-        for statement in await asked_of(source):
+        for statement in await asked_of(source, time):
             with empty_pbx.connection.cursor() as cursor:
                 cursor.execute("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
                 cursor.execute(f"EXPLAIN {statement}")
@@ -195,6 +225,7 @@ async def test_a_text_or_a_number_is_found_by_its_index(
         ("text", "to_char(at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"),
         ("bigint", "extract(epoch FROM at)"),
         ("double precision", "extract(epoch FROM at)"),
+        ("bigint", "1000 * extract(epoch FROM at)"),
     ],
 )
 async def test_a_text_or_a_number_of_postgres_is_found_by_its_index(
@@ -209,7 +240,7 @@ async def test_a_text_or_a_number_of_postgres_is_found_by_its_index(
         "CREATE INDEX ON queue_log (time); ANALYZE queue_log",
     )
     async with open_source(Settings(source_url=database), "queue_log") as source:
-        for statement in await asked_of(source):
+        for statement in await asked_of(source, time):
             if "AS nulls" in statement and kind == "text":
                 continue  # which texts are no time, no index tells
             plan = "\n".join(row[0] for row in await fetch(database, f"EXPLAIN {statement}"))

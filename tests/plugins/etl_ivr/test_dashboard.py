@@ -99,7 +99,7 @@ def scraped(tmp_path: Path) -> Iterator[Scraped]:
     found.close()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_every_expression_of_the_dashboard_finds_data(
     empty_pbx: Pbx, synced: Sync, database: str, scraped: Scraped
 ) -> None:

@@ -106,6 +106,7 @@ async def test_the_tables_of_an_earlier_version_get_what_they_lack(
     await fetch(database, "ALTER TABLE ivr.watermarks DROP zone, DROP inserted, DROP rejected")
     await fetch(database, "ALTER TABLE ivr.calls DROP did")
     await fetch(database, "UPDATE ivr.schema_version SET version = 2")
+    await fetch(database, "DROP TABLE ivr.sereno_migration")
     pbx.insert(*(call(datetime.now(UTC).replace(tzinfo=None), str(n)) for n in range(3)))
 
     assert (await synced(pbx))["inserted"] == 3

@@ -2,6 +2,7 @@
 """Agents and queues are called as people do: by settings, a table of the source, the calls."""
 
 import logging
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -73,3 +74,14 @@ async def test_a_table_of_names_that_cannot_be_read_costs_no_call(
     assert result["inserted"] == 4
     assert [r.message for r in caplog.records] == ["names cannot be read"]
     assert await names(database) == set()
+
+
+async def test_a_name_is_cut_and_an_id_that_no_index_can_hold_has_none(
+    exchange: Exchange, synced: Sync, database: str
+) -> None:
+    exchange.pbx.execute("ALTER TABLE users MODIFY extension longtext, MODIFY name longtext")
+    exchange.pbx.execute(
+        "INSERT INTO users VALUES ('206', %s), (%s, 'x')", "é" * 9000, secrets.token_hex(6000)
+    )
+    await synced(exchange.pbx, names={"agents_table": USERS})
+    assert {name for _, _, name, _ in await names(database)} == {"Núria", "é" * 200}

@@ -63,6 +63,10 @@ async def test_a_sync_without_a_source_says_what_to_set() -> None:
         ({"source_url": "mysql://u:p@h"}, "source_url names no database"),
         ({"batch_size": 0}, "batch_size"),
         ({"batchsize": 10}, "batchsize"),
+        ({"source_url": "mysql://u:p/w@h/d"}, "source_url: its user or password holds a '/'"),
+        ({"source_url": "mysql://u:p@h:99999/d"}, "source_url: its port must be a number"),
+        ({"source": "a\0b"}, "source"),
+        ({"tables": {"q": {"kind": "queue_log", "source": "a\nb"}}}, "source"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -32,7 +32,7 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", range(3))
 async def test_p01_any_order_of_writes_edits_and_syncs_ends_in_the_same_rows(
     pbx: Pbx, synced: Sync, database: str, seed: int

@@ -5,20 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sereno import ParamsError
+from sereno import ParamsError, RunError
 from sereno.testing import RecordedRun
 from sereno_etl_ivr.backfill import backfill
 from sereno_etl_ivr.plan import Digest, day_range, differing, is_purge
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.rejects import retry_rejects
-from sereno_etl_ivr.sync import sync
+from sereno_etl_ivr.sync import sync, sync_of
 from sereno_etl_ivr.target import Target, WatermarkPlace
 
 from .conftest import Sync
+from .exchange import CEL
 from .pbx import Pbx, call, fetch, loaded
 
 ALL = ("calldate", "clid", "src", "dst", "duration", "disposition", "uniqueid", "sequence")
 MARCH = {"since": "2026-03-01"}
+DAY = "2026-03-02 10:00:00"
 
 
 def test_days_that_differ_are_found_the_newest_first() -> None:
@@ -52,6 +54,24 @@ async def test_equal_days_are_not_read_again(pbx: Pbx, synced: Sync) -> None:
     # The day with the separator in a cell has a hash that the server does not compute.
     assert (result["days"], result["differing"]) == (11, 1)
     assert (result["inserted"], result["updated"], result["deleted"]) == (0, 0, 0)
+
+
+async def test_a_table_at_fault_does_not_keep_the_others_from_being_compared(
+    pbx: Pbx, synced: Sync, database: str
+) -> None:
+    survey = {"columns": {"number": "n bigint", "at": "at timestamp"}, "cursor": "at"}
+    tables = {"gone": {"source_table": "survey", **survey}, "cel": {"kind": "cel"}}
+    pbx.execute(CEL)
+    pbx.execute("INSERT INTO cel (eventtype, eventtime, uniqueid) VALUES ('HOLD', %s, '1.1')", DAY)
+    await synced(pbx, sync_of("cel"), tables=tables)
+    pbx.execute("UPDATE cel SET eventtype = 'UNHOLD'")
+
+    told = "source table 'survey' is not there.*2 other tables were compared"
+    with pytest.raises(RunError, match=told):
+        await synced(pbx, reconcile, tables=tables, params=MARCH)
+
+    (row,) = await fetch(database, "SELECT eventtype FROM ivr.channel_events")
+    assert row[0] == "UNHOLD"
 
 
 @pytest.mark.every_postgres

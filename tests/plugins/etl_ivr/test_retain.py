@@ -10,6 +10,7 @@ import pytest
 from sereno.testing import RecordedRun
 from sereno_etl_ivr import plugin
 from sereno_etl_ivr.aggregate import aggregate
+from sereno_etl_ivr.backfill import backfill
 from sereno_etl_ivr.plan import floor
 from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.retain import retain
@@ -75,6 +76,62 @@ async def test_old_calls_go_and_their_figures_stay(
     await synced(exchange.pbx, aggregate, params={"rebuild": True}, **KEPT)
     assert await counts(database, "calls", "queue_events", *facts) == after
     assert (await synced(exchange.pbx, retain, **KEPT))["tables"]["calls"]["rows"] == 0
+
+
+async def test_facts_outlive_their_calls_and_nothing_makes_them_anew(
+    exchange: Exchange, synced: Sync, database: str
+) -> None:
+    await load(synced, exchange.pbx, tables=QUEUES)
+    told = "SELECT * FROM ivr.{} ORDER BY call"
+    facts = [told.format(name) for name in ("call_facts", "queue_visits", "agent_calls")]
+    before = [await fetch(database, one) for one in facts]
+    keeps = KEPT | {"keep_facts": "P400D"}
+
+    result = await synced(exchange.pbx, retain, **keeps)
+
+    assert result["tables"]["calls"] == {"rows": 4, "facts": 0}
+    assert await counts(database, "calls") == [4]
+    await synced(exchange.pbx, reconcile, params={"since": "2020-01-01"}, **keeps)
+    for settings in (keeps, keeps | {"level_seconds": 1}):
+        await synced(exchange.pbx, aggregate, params={"rebuild": True}, **settings)
+        assert [await fetch(database, one) for one in facts] == before
+    # The calls are there again for a day; they tell the same, and are not asked.
+    span = {"since": f"{days_ago(310):%Y-%m-%d}", "until": f"{days_ago(90):%Y-%m-%d}"}
+    await synced(exchange.pbx, backfill, params=span, **keeps)
+    assert await counts(database, "calls") == [8]
+    await synced(exchange.pbx, aggregate, **keeps)
+    assert [await fetch(database, one) for one in facts] == before
+
+
+async def test_holds_go_with_their_facts_and_those_of_no_call_too(
+    exchange: Exchange, synced: Sync, database: str
+) -> None:
+    await load(synced, exchange.pbx, tables=QUEUES)
+    at = int(f"{days_ago(300):%Y%m%d%H%M%S}")
+    for held in (
+        "SELECT 'pbx', call, '201', 1, 5, 'cel' FROM ivr.call_facts",
+        f"VALUES ('pbx', 'none', NULL, 0, 0, 'cel', {at}, {at})",
+    ):
+        await fetch(database, f"INSERT INTO ivr.call_holds {held}")
+
+    await synced(exchange.pbx, retain, **KEPT)
+
+    assert await counts(database, "call_facts", "call_holds") == [2, 2]
+
+
+def test_facts_are_kept_for_two_months_at_least_and_never_shorter_than_calls() -> None:
+    def kept(**settings: Any) -> timedelta:
+        chosen = {"source_url": "mysql://h/d", **settings}
+        return msgspec.convert(chosen, Settings).facts_kept
+
+    assert kept() == timedelta(0)
+    assert kept(keep_calls="P30D") == timedelta(days=62)
+    assert kept(keep_calls="P90D") == timedelta(days=90)
+    assert kept(keep_calls="P30D", keep_facts="P30D") == timedelta(days=30)
+    assert kept(keep_calls="P30D", keep_facts="PT0S") == timedelta(0)
+    for keep_calls in ("PT0S", "P30D"):
+        with pytest.raises(msgspec.ValidationError, match="keep_facts is 20 days, 0:00:00, and"):
+            kept(keep_calls=keep_calls, keep_facts="P20D")
 
 
 async def test_a_first_sync_loads_nothing_that_would_go_again(

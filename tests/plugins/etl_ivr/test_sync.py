@@ -25,7 +25,7 @@ KEPT = ("processed", "inserted", "updated", "rejected", "duration")
 
 
 @pytest.mark.every_postgres
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_hundred_thousand_calls_end_in_the_target_once_each(
     pbx: Pbx, synced: Sync, database: str
 ) -> None:
@@ -198,7 +198,7 @@ async def test_a_page_is_the_same_whether_it_is_copied_or_staged(
     pbx.fill(400, start="2026-03-07 00:00:00", seconds=600)
     pbx.fill(200, start="2026-10-31 12:00:00", seconds=300)
     pbx.insert(call("1995-01-01 10:00:00", "1.1"), call("2026-03-07 00:00:00", "1.2", clid="\\n"))
-    odd = 'north\\"\n\x1f'
+    odd = 'north\\"\\n'
     copied = []
 
     def told(*arguments: Any) -> bool:

@@ -154,6 +154,22 @@ def test_each_table_has_a_job_and_its_schedule() -> None:
     ]
 
 
+def test_a_table_of_asterisks_is_read_by_its_own_name_whatever_the_settings_call_it() -> None:
+    chosen: dict[str, Any] = {
+        "waits": {"kind": "queue_log", "source": "a"},
+        "log": {"kind": "queue_log", "source_table": "log_2024", "source": "b"},
+        "survey": MAPPED,
+    }
+    settings = msgspec.convert({"source_url": "mysql://h/d", "tables": chosen}, Settings)
+    found = {name: feed.source_table for name, feed in feeds(settings).items()}
+    assert found == {
+        "calls": "cdr",
+        "waits": "queue_log",
+        "log": "log_2024",
+        "survey": "survey",
+    }
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

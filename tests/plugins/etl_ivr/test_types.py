@@ -10,6 +10,7 @@ import pytest
 from sereno import ConfigurationError
 from sereno_etl_ivr.errors import TargetError
 from sereno_etl_ivr.feed import feeds
+from sereno_etl_ivr.reconcile import reconcile
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.sync import sync_of
 from sereno_etl_ivr.target import widening
@@ -189,6 +190,53 @@ async def test_a_number_that_is_none_by_its_type_stands_in_extra(
     assert await loaded(database, "sequence", "extra ->> 'sequence'") == {
         (None, "123e4567-e89b-12d3-a456-426655440000"): 1
     }
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "value", "shown"),
+    [
+        ("sequence", "bigint unsigned", str(2**64 - 1), None),
+        ("sequence", "bigint unsigned", str(2**63 - 1), 2**63 - 1),
+        ("sequence", "decimal(65,0)", "1" + 60 * "0", None),
+        ("sequence", "decimal(10,2)", "1.50", None),
+        ("sequence", "decimal(10,2)", "7.00", 7),
+        ("sequence", "double", "1e300", None),
+        ("sequence", "varchar(20)", "", None),
+        ("sequence", "varchar(20)", "abc", None),
+        ("sequence", "varchar(20)", "Infinity", None),
+        ("sequence", "varchar(20)", " 12 ", 12),
+        ("duration", "varchar(20)", "", None),
+        ("billsec", "varchar(20)", "  ", None),
+    ],
+)
+async def test_a_number_of_which_no_figure_is_made_costs_no_call(
+    pbx: Pbx, synced: Sync, database: str, column: str, kind: str, value: str, shown: int | None
+) -> None:
+    pbx.execute(f"ALTER TABLE cdr MODIFY {column} {kind} NOT NULL")
+    pbx.insert(call(AT, "1.1", **{column: value}), call(AT, "1.2", **{column: "5"}))
+
+    result = await synced(pbx)
+
+    assert (result["inserted"], result["rejected"]) == (2, 0)
+    rows = await fetch(
+        database, f"SELECT uniqueid, {column}, extra ? '{column}' AS aside FROM ivr.calls"
+    )
+    assert {tuple(row) for row in rows} == {
+        ("1.1", shown, True if shown is None else None),
+        ("1.2", 5, None),
+    }
+    assert (await synced(pbx, reconcile))["differing"] == 0
+    assert (await synced(pbx, overlap="P900D"))["processed"] == 0
+
+
+async def test_a_length_that_cannot_be_read_is_rejected_and_told(
+    pbx: Pbx, synced: Sync, database: str
+) -> None:
+    pbx.execute("ALTER TABLE cdr MODIFY duration varchar(20) NOT NULL")
+    pbx.insert(call(AT, "1.1", duration="1 min"), call(AT, "1.2", duration="5"))
+    assert (await synced(pbx))["rejected"] == 1
+    (row,) = await fetch(database, "SELECT reason FROM ivr.rejects")
+    assert '"1 min"' in row["reason"]
 
 
 MAPPED = {

@@ -53,6 +53,18 @@ async def test_a_retry_and_a_cancelled_run_are_no_failure_and_other_jobs_no_matt
     assert receiver.requests[0].body == b"lost"
 
 
+async def test_a_job_at_each_host_pings_once_by_the_whole(receiver: Receiver) -> None:
+    found = pinger(receiver)
+    found.parted = {"etl.sync"}
+    async with found.at_work():
+        found.started(started(2))
+        found.finished(finished("failed", 2))
+        found.finished(finished("succeeded", 3))
+        found.finished(finished("failed", 1, parts=2, error="1 of its 2 parts"))
+    assert receiver.paths == ["/hunter2/fail"]
+    assert receiver.requests[0].body == b"1 of its 2 parts"
+
+
 async def test_a_ping_that_does_not_arrive_is_tried_again(receiver: Receiver) -> None:
     receiver.answers = [503, 500]
     found = pinger(receiver)

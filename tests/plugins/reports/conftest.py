@@ -1,22 +1,36 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
 
+from sereno.store.migrator import migrate
 from sereno.testing import run_context
+from sereno_etl_ivr.target.schema import ensure_schema
 from sereno_reports.declared import Folder
 from sereno_reports.figures import Figures
 from sereno_reports.folders import found
 from sereno_reports.report_job import job_of
 from sereno_reports.settings import Settings
+from sereno_reports.shelf import prepare
 
+from ...servers.filling import filling, on_connection
+from ...servers.postgres import PostgresServer
 from .exchange import MADRID, Exchange, exchange
 
 NOW = datetime(2024, 11, 20, 7, 0, tzinfo=UTC)  # 08:00 in Madrid, a Wednesday
 
 Make = Callable[..., Any]
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give a database with the kernel's schema and the plugin's tables, and those of etl_ivr."""
+    fill = filling(migrate, on_connection(ensure_schema), on_connection(prepare))
+    with postgres_server.database("reports_template", fill) as dsn:
+        yield dsn
 
 
 @pytest_asyncio.fixture

@@ -10,6 +10,7 @@ import msgspec
 from sereno import Job
 from sereno.testing import run_context
 from sereno_etl_ivr.aggregate import aggregate
+from sereno_etl_ivr.retain import retain
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.sync import sync, sync_of
 
@@ -222,6 +223,10 @@ class Exchange:
         await self.connection.execute(
             "UPDATE ivr.aggregated SET reached = $1 WHERE source = 'pbx'", self.reached
         )
+
+    async def retain(self, **keeps: Any) -> None:
+        """Delete what is old, as etl_ivr's job does."""
+        await self._run(retain, keeps)
 
     async def _run(self, job: Job, settings: dict[str, Any]) -> None:
         tables = {"queues": {"kind": "queue_log", "source_table": "pbx.queue_log"}}

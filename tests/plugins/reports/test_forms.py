@@ -101,6 +101,27 @@ def test_a_target_is_told_by_colour_by_sign_and_in_words(
     assert ("✓" if kind == "met" else "✗") in html
 
 
+@pytest.mark.parametrize(
+    ("waited", "sentence"),
+    [(20.4, "✓ meta: 20 s o menos"), (20.6, "✗ meta: 20 s o menos (+0,6 s)")],
+)
+def test_what_is_written_as_the_target_is_meets_it(waited: float, sentence: str) -> None:
+    html = page(wait_s=waited * 1350, targets={"answer": 20})
+    assert sentence in plain(html)
+
+
+def test_nothing_bad_is_not_coloured_as_bad() -> None:
+    assert '<div class="card bad ">' in page()
+    assert "card bad" not in page(abandoned=0)
+
+
+def test_a_short_table_stands_on_one_sheet() -> None:
+    html = page()
+    assert re.search(r"@media print.*\.short {[^}]*break-inside: avoid", html, re.DOTALL)
+    assert '<section class="table week short">' in html
+    assert '<section class="table hours">' in html
+
+
 def test_a_long_day_is_shown_with_names_of_agents_and_queues() -> None:
     names = {"agent": {"201": "Ana <López>"}, "queue": {"400": "Ventas"}}
     html = page(names=names)
@@ -269,7 +290,7 @@ def test_one_table_alone_is_a_plain_csv() -> None:
     assert [(row["Cola"], row["Nombre"]) for row in rows] == [("400", "Ventas"), ("410", "")]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff20"])
 def test_no_cell_is_taken_for_a_formula(start: str) -> None:
     queue = f"{start}HYPERLINK(1)"
     assert neutral(queue) == f"'{queue}"

@@ -49,6 +49,9 @@ def test_reports_are_delivered_where_there_is_anywhere_to() -> None:
         ({"routed": ["dayly"]}, "routed names 'dayly', and there is no such report; there are "),
         ({"formats": {"dayly": ["pdf"]}}, "formats names 'dayly', and there is no such report"),
         ({"severities": {"dayly": "info"}}, "severities names 'dayly', and there is no such"),
+        ({"recipients": {"dayly": ["a@b.example"]}}, "recipients names 'dayly', and there is no"),
+        ({"targets": {"service_lvel": 0.8}}, "targets names 'service_lvel'.* mean 'service_level'"),
+        ({"targets": {"calls": 10}}, "targets names 'calls', and no report has a column of that"),
         (
             {"routed": ["crm_daily"], "reports_dirs": [EXAMPLES]},
             "routed names 'crm_daily', which is made for each recipient",
@@ -90,6 +93,8 @@ def test_the_demo_s_settings_fit() -> None:
             "database_url: its user or password holds a '/'",
         ),
         ({"business_days": []}, "business_days is empty"),
+        ({"recipients": {"daily": ["a@b\nBcc: x@y"]}}, "is no mail address, write it like"),
+        ({"recipients": {"daily": ["ceo"]}}, "'ceo' is no mail address"),
         ({"business_days": ["lunes"]}, "Invalid enum value 'lunes'"),
         ({"language": "fr"}, "Invalid enum value 'fr'"),
         ({"schedule": "at eight"}, "at"),

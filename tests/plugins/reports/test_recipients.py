@@ -1,5 +1,6 @@
 """A report for each recipient: the example of a CRM, on a real one's tables."""
 
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,64 @@ async def test_without_a_recipient_nothing_is_made_and_a_nameless_one_is_told(
     await crm.execute("UPDATE users SET is_active = true, email = ''")
     with pytest.raises(DeclaredError, match=r"recipients\.sql gives a row without a recipient"):
         await make(report="crm_daily", reports_dirs=[EXAMPLES])
+
+
+async def test_a_row_at_fault_is_told_and_the_others_have_their_reports(
+    crm: Any, make: Make
+) -> None:
+    await crm.execute(
+        "INSERT INTO users (id, tenant_id, name, email, role) VALUES (7, 1, 'Zoe', '', 'ceo')"
+    )
+    with pytest.raises(DeclaredError, match="gives a row without a recipient"):
+        await make(report="crm_daily", reports_dirs=[EXAMPLES])
+    assert set(await kept(crm)) == {"ana@one.example", "bob@two.example"}
+
+
+async def test_an_address_that_is_none_is_told_and_the_others_have_their_reports(
+    crm: Any, make: Make, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(Path(EXAMPLES) / "crm_daily", tmp_path / "crm_daily")
+    sql = "SELECT name AS recipient, email AS address, tenant_id FROM users WHERE role = 'ceo'"
+    (folder / "recipients.sql").write_text(sql)
+    await crm.execute("UPDATE users SET email = E'ana@one.example\\nBcc: all@x' WHERE id = 1")
+    told = r"recipient 'Ana' the address 'ana@one.example\\nBcc: all@x', which is no mail address"
+    with pytest.raises(DeclaredError, match=told):
+        await make(report="crm_daily", reports_dirs=[str(tmp_path)])
+    assert set(await kept(crm)) == {"Bob", "Old"}
+
+
+async def test_two_reports_for_one_name_are_told_and_neither_revises_the_other(
+    crm: Any, make: Make, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(Path(EXAMPLES) / "crm_daily", tmp_path / "crm_daily")
+    named = folder / "recipients.sql"
+    await crm.execute(
+        "INSERT INTO users (id, tenant_id, name, email, role)"
+        " VALUES (7, 3, 'Ana', 'ana@one.example', 'ceo')"
+    )
+    with pytest.raises(DeclaredError, match=r"recipient 'ana@one\.example' more than once"):
+        await make(report="crm_daily", reports_dirs=[str(tmp_path)])
+    assert set(await kept(crm)) == {"bob@two.example"}
+    named.write_text(named.read_text().replace("email AS r", "email || ' of ' || tenant_id AS r"))
+    assert (await make(report="crm_daily", reports_dirs=[str(tmp_path)]))["reports"] == 3
+
+
+@pytest.mark.parametrize(
+    ("sql", "fault"),
+    [
+        ("WITH gone AS (DELETE FROM users RETURNING email) SELECT email AS recipient FROM gone",
+         "read-only"),
+        ("SELECT mail AS recipient FROM users", 'column "mail" does not exist'),
+        ("SELECT 1 / 0 AS recipient", "division by zero"),
+        ("SELECT pg_sleep(60)::text AS recipient", "took over 1 s"),
+    ],
+)  # fmt: skip
+async def test_sql_of_recipients_is_held_as_that_of_tables_is(
+    crm: Any, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str, fault: str
+) -> None:
+    monkeypatch.setattr("sereno_reports.answer.STATEMENT_SECONDS", 1)
+    folder = shutil.copytree(Path(EXAMPLES) / "crm_daily", tmp_path / "crm_daily")
+    (folder / "recipients.sql").write_text(sql)
+    with pytest.raises(DeclaredError, match=fault):
+        await make(report="crm_daily", reports_dirs=[str(tmp_path)])
+    assert await crm.fetchval("SELECT count(*) FROM users") > 0

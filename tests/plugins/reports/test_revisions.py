@@ -93,6 +93,77 @@ async def test_a_day_made_again_after_its_calls_are_gone_is_the_same_bytes(
         assert anew[name] == before[0][name]
 
 
+async def missed_of(pbx: Exchange) -> list[Any]:
+    found = "SELECT figures #> '{tables,missed,rows,0}' FROM sereno_reports.report"
+    rows = await pbx.connection.fetch(f"{found} ORDER BY revision")
+    return [msgspec.json.decode(row[0]) for row in rows]
+
+
+@pytest.mark.parametrize("keep_facts", [None, "P100D"])
+async def test_retention_changes_nothing_of_what_a_past_day_said(
+    pbx: Exchange, make: Make, keep_facts: str | None
+) -> None:
+    await pbx.queued(pbx.at(f"{TUESDAY}T10:00:00"), wait=50, src="+34600111001")
+    await pbx.dialled_out(pbx.at(f"{TUESDAY}T11:00:00"), "9600111001")
+    await call(pbx, f"{TUESDAY}T12:00:00")
+    await make()
+    before = await kept(pbx)
+    assert await missed_of(pbx) == [[1, 1, 0, 0]]
+    await pbx.retain(keep_calls="P100D", keep_facts=keep_facts)
+    assert await pbx.connection.fetchval("SELECT count(*) FROM ivr.call_facts") == 0
+
+    again = await make({"day": TUESDAY}, now=NOW + timedelta(days=700))
+
+    assert (again["revision"], again["changed"], again["gone"]) == (1, False, ["missed"])
+    (after,) = await kept(pbx)
+    assert "la última revisión" in after["csv"]
+    says = [msgspec.json.decode(row["figures"])["tables"] for row in (after, *before)]
+    assert says[0] == says[1]
+    assert "las cifras son las de la última revisión" in after["html"]
+
+
+async def test_what_is_asked_of_facts_that_are_gone_is_unknown_where_nobody_asked_before(
+    pbx: Exchange, make: Make
+) -> None:
+    await pbx.queued(pbx.at(f"{TUESDAY}T10:00:00"), wait=50, src="+34600111001")
+    await call(pbx, f"{TUESDAY}T12:00:00")
+    await pbx.retain(keep_calls="P100D")
+
+    made = await make({"day": TUESDAY}, now=NOW + timedelta(days=700))
+
+    assert (made["answered"], made["abandoned"], made["gone"]) == (1, 1, ["missed"])
+    assert await missed_of(pbx) == [[None, None, None, None]]
+    (row,) = await kept(pbx)
+    assert "y no se puede saber" in row["html"]
+
+
+async def test_facts_that_outlive_their_calls_are_asked_as_before(
+    pbx: Exchange, make: Make
+) -> None:
+    await pbx.queued(pbx.at(f"{TUESDAY}T10:00:00"), wait=50, src="+34600111001")
+    await pbx.dialled_out(pbx.at(f"{TUESDAY}T11:00:00"), "9600111001")
+    await pbx.load()
+    await pbx.retain(keep_calls="P100D", keep_facts="PT0S")
+    assert await pbx.connection.fetchval("SELECT count(*) FROM ivr.calls") == 0
+
+    made = await make({"day": TUESDAY}, now=NOW + timedelta(days=700))
+
+    assert "gone" not in made
+    assert await missed_of(pbx) == [[1, 1, 0, 0]]
+
+
+async def test_figures_that_are_kept_no_more_make_no_report_of_zeros(
+    pbx: Exchange, make: Make
+) -> None:
+    await call(pbx, f"{TUESDAY}T10:00:00")
+    await make()
+    before = await kept(pbx)
+    await pbx.retain(keep_figures="P100D")
+    with pytest.raises(FiguresMissingError, match=r"are kept from .* stays as it is"):
+        await make({"day": TUESDAY}, now=NOW + timedelta(days=700))
+    assert await kept(pbx) == before
+
+
 async def test_late_rows_raise_a_new_revision_and_keep_the_old(pbx: Exchange, make: Make) -> None:
     await call(pbx, f"{TUESDAY}T10:00:00")
     await make()
@@ -169,6 +240,8 @@ async def test_another_day_can_be_asked_for(pbx: Exchange, make: Make) -> None:
         await make({"day": "2.11.2024"})
     with pytest.raises(ValueError, match="day is 2024-11-21, it has not begun in Europe/Madrid"):
         await make({"day": "2024-11-21"})
+    with pytest.raises(ValueError, match="day is 0001-01-01, it must be 1970-01-01 at the earl"):
+        await make({"day": "0001-01-01"}, report="monthly")
 
 
 async def test_today_so_far_is_written_over_until_the_day_is_over(
@@ -226,7 +299,10 @@ async def test_a_run_with_another_owner_keeps_nothing(pbx: Exchange, database: s
     assert await kept(pbx) == []
 
 
-async def test_missing_figures_fail_the_run_unless_they_may_be_missing(make: Make) -> None:
+async def test_missing_figures_fail_the_run_unless_they_may_be_missing(
+    pbx: Exchange, make: Make
+) -> None:
+    await pbx.connection.execute("DROP SCHEMA ivr CASCADE")
     with pytest.raises(FiguresMissingError, match=r"ivr\.quarter_hours, which does not exist"):
         await make()
     result = await make(calls_required=False)
@@ -248,6 +324,7 @@ async def test_weeks_and_months_that_are_over_are_reported(
 async def test_reports_of_an_earlier_version_become_revisions_of_one_day(
     pbx: Exchange, make: Make
 ) -> None:
+    await pbx.connection.execute("DROP SCHEMA sereno_reports CASCADE")
     await pbx.connection.execute(OLD_SHELF)
     for digest in ("1111111111111111", "2222222222222222"):  # by language, say
         for revision in (1, 2):

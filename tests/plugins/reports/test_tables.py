@@ -30,7 +30,11 @@ async def test_the_kernel_makes_the_tables_before_any_report(database: str) -> N
     connection = await asyncpg.connect(database)
     try:
         assert await connection.fetchval(TABLES)
-        assert [row[0] for row in await connection.fetch(LISTED)] == ["reports 1", "reports 2"]
+        assert [row[0] for row in await connection.fetch(LISTED)] == [
+            "reports 1",
+            "reports 2",
+            "reports 3",
+        ]
     finally:
         await connection.close()
 
@@ -45,7 +49,7 @@ async def test_reports_that_were_kept_before_are_taken_over(
     assert left.plugins.loaded == ["reports"]
     assert await pbx.connection.fetch("SELECT * FROM sereno_reports.report") == before
     listed = [row[0] for row in await pbx.connection.fetch(LISTED)]
-    assert listed == ["reports 1", "reports 2"]
+    assert listed == ["reports 1", "reports 2", "reports 3"]
     await make({"day": "2024-11-19"})
     assert await pbx.connection.fetch("SELECT * FROM sereno_reports.report") == before
 

@@ -36,9 +36,10 @@ def test_check_prints_the_next_slots_of_every_schedule(call: Call) -> None:
     assert lines[0] == "settings  no file: defaults and environment"
     assert lines[1] == "plugins   etl"
     assert lines[2] == "jobs      2, with 2 schedules"
+    assert lines[3] == "timezone  UTC, of triggers that name none"
     rows = [line for line in lines if "etl." in line]
     assert "cron 0 8 * * * Europe/Madrid" in rows[0]
-    assert len(lines) == 5 + 6
+    assert len(lines) == 6 + 6
 
 
 def test_check_says_which_jobs_run_by_hand_and_why_one_has_no_schedule(call: Call) -> None:

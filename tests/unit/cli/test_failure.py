@@ -4,9 +4,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sereno.cli.failure import exit_code, reported
+from sereno.cli.failure import reported
 from sereno.cli.invocation import Invocation
 from sereno.model import errors
+from sereno.observe.complaint import exit_code
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,7 @@ from sereno.model import errors
         (errors.ParamsError, 2),
         (errors.NotFoundError, 2),
         (errors.PoolerError, 2),
+        (errors.ClusterError, 2),
         (errors.PluginError, 1),
         (errors.StoreError, 1),
         (errors.StoreUnavailableError, 1),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sereno import cron, every
+from sereno import cron, every, except_on, only_on
 from sereno.cli.forecast import Forecast, slots
 from sereno.model.schedule import Schedule, SlotSource
 from sereno.plugins import DeclaredSchedule
@@ -74,3 +74,23 @@ def test_a_disabled_schedule_says_why_nothing_runs() -> None:
     )
     headline = Forecast.declared(declared).headline(datetime(2026, 3, 1, tzinfo=UTC))
     assert headline == "every 6h: paused (disabled by the configuration), nothing runs"
+
+
+def test_a_calendar_that_the_database_alone_has_takes_out_no_day_and_is_told() -> None:
+    daily = cron("0 8 * * MON-FRI", tz="UTC")
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    theirs: dict[str, tuple[str, ...]] = {"theirs": ("2026-03-02",)}
+    ours: dict[str, tuple[str, ...]] = {"ours": ("2026-03-02",)}
+    cases: list[tuple[SlotSource, dict[str, tuple[str, ...]], list[str]]] = [
+        (except_on(daily, calendar="theirs"), {}, ["02 08:00", "03 08:00"]),
+        (except_on(daily, calendar="theirs"), theirs, ["03 08:00", "04 08:00"]),
+        (except_on(daily, calendar=["theirs", "ours"]), ours, ["03 08:00", "04 08:00"]),
+        (only_on(daily, calendar="theirs"), {}, []),
+        (only_on(cron("0 8 29 2 *", tz="UTC"), calendar="theirs"), {}, []),
+    ]
+    for trigger, known, expected in cases:
+        declared = DeclaredSchedule("a.b", "a.b", Schedule(trigger=trigger), "plugin")
+        found = Forecast.declared(declared, known)
+        assert [f"{slot.at:%d %H:%M}" for slot in slots(found, now, 2)] == expected
+        assert found.unread == (() if "theirs" in known else ("theirs",))
+        assert "calendar=theirs" in found.headline(now)

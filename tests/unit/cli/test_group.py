@@ -153,6 +153,12 @@ def test_a_plugin_whose_commands_fail_loses_them_and_nothing_else(
     assert "greet  Greet the database." in result.stdout
 
 
+def test_check_fails_where_a_plugin_cannot_say_its_commands(call: Call) -> None:
+    result = call("check", plugins={"odd": hook(lambda: 7), "polite": POLITE})
+    assert result.exit_code == 1
+    assert "plugin 'odd': sereno_register_commands: TypeError" in result.stderr
+
+
 def test_a_command_that_two_plugins_bring_is_the_first_one_s_and_check_says_so(call: Call) -> None:
     said = "plugin 'rude': the command 'greet' is plugin 'polite''s; rename it"
     plugins = {"polite": POLITE, "rude": hook(lambda: [click.Command("greet")])}

@@ -108,8 +108,11 @@ def test_it_keeps_to_the_style_of_its_own_linter_and_types(package: Path) -> Non
         cwd=package,
     )
     assert lint.returncode == 0, lint.stdout
-    types = run(sys.executable, "-m", "mypy", "--strict", "sereno_call_import", cwd=package)
+    types = run(sys.executable, "-m", "mypy", cwd=package)
     assert types.returncode == 0, types.stdout
+    assert "in 3 source files" in types.stdout  # its test is typed too
+    (package / "tests/test_plugin.py").write_text("def wrong() -> int:\n    return 'text'\n")
+    assert run(sys.executable, "-m", "mypy", cwd=package).returncode == 1
 
 
 def test_it_builds_and_what_is_built_is_loaded(package: Path, tmp_path: Path) -> None:
@@ -121,6 +124,9 @@ def test_it_builds_and_what_is_built_is_loaded(package: Path, tmp_path: Path) ->
     site = tmp_path / "site"
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(site)
+    (metadata,) = site.glob("*.dist-info")
+    assert (metadata / "licenses/LICENSE").read_text() == (package / "LICENSE").read_text()
+    assert (package / "README.md").read_text() in (metadata / "METADATA").read_text()
     done = run(sys.executable, "-m", "sereno", "plugins", cwd=tmp_path, path=site)
     row = next(line for line in done.stdout.splitlines() if line.startswith("call_import"))
     assert row.split() == ["call_import", "0.1.0", "loaded", "1", "sereno-call-import"]

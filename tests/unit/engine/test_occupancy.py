@@ -1,5 +1,6 @@
 """Who may start: what the leader counts."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -85,6 +86,16 @@ def test_a_run_that_waits_occupies_its_schedule_and_no_place() -> None:
     occupancy.add(held.waiting())
     assert occupancy.of_schedule(3) == {1}
     assert occupancy.admits("a", 1, "k", "async")
+
+
+def test_a_run_that_has_begun_once_is_never_too_late_to_begin_again() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    first = Occupant(run_id=1, job="a", start_by=at)
+    assert first.waiting().start_by == at
+    occupancy = with_runs(first.waiting())
+    assert (occupancy.expires(), occupancy.expired(at + timedelta(1))) == (at, [1])
+    occupancy.add(first.waiting(begun=True))
+    assert (occupancy.expires(), occupancy.expired(at + timedelta(1))) == (None, [])
 
 
 def test_removing_what_is_not_there_is_no_fault() -> None:

@@ -1,20 +1,24 @@
 """A slot gets the verdict that the policies demand, and says why."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from sereno.engine import planner
 from sereno.engine.planner import QUIET, plan
+from sereno.model.calendar import Blackout
 from sereno.model.concurrency import concurrency_key
 from sereno.model.errors import SerenoError
+from sereno.model.history import Doubt
 from sereno.model.ledger import Entry, ScheduleVersion, Settlement
 from sereno.model.policies import Policies
 
 from .ledger import START, at, entry_of, schedule, settle, verdicts
 
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 
 
 # --- catch-up ---------------------------------------------------------------------------------
@@ -48,6 +52,42 @@ def test_catch_up_none_misses_what_is_later_than_its_grace_the_newest_too() -> N
     assert verdicts(found) == {"10:00": "missed", "10:01": "missed"}
     assert found.slots[0].reason == "later than its grace, and catch_up is none"
     assert found.runs == ()
+
+
+def test_a_blackout_holds_its_first_instant_and_not_its_last() -> None:
+    span: dict[str, Any] = {"starts_at": at("10:01:00"), "ends_at": at("10:03:00")}
+    quiet = Blackout(id=1, pattern="*", reason="quiet", **span)
+    now, policies = at("10:04:00"), Policies(catch_up="all", overlap="allow", grace=HOUR)
+    found = plan(schedule(), policies, now, now, occupied=False, blackouts=[quiet])
+    told = verdicts(found)
+    assert [told[t] for t in ("10:01", "10:02")] == ["skipped"] * 2
+    assert {r.slot for r in found.runs} == {at(f"{t}:00") for t in ("10:00", "10:03", "10:04")}
+
+
+@pytest.mark.parametrize("catch_up", ["last", "all", "none"])
+def test_slots_beyond_start_by_are_missed_and_those_within_are_caught_up(catch_up: str) -> None:
+    policies = Policies(catch_up=catch_up, start_by=2 * MINUTE, grace=5 * MINUTE)  # type: ignore[arg-type]
+    now = at("10:04:30")
+    found = plan(schedule(), policies, now, now, occupied=False)
+    told = verdicts(found)
+    assert [told[t] for t in ("10:00", "10:01", "10:02")] == ["missed"] * 3
+    assert {v.reason for v in found.slots if v.verdict == "missed"} == {"later than its start_by"}
+    assert "missed" not in (told["10:03"], told["10:04"])
+    assert {r.slot + 2 * MINUTE for r in found.runs} == {r.start_by for r in found.runs}
+    gone = plan(schedule("every 1h"), policies, now, now, occupied=False)
+    assert (verdicts(gone), gone.runs) == ({"10:00": "missed"}, ())
+
+
+@pytest.mark.parametrize(("start_by", "grace"), [("1m", "3m"), ("3m", "1m"), ("30000000d", "1m")])
+def test_with_catch_up_none_the_shorter_of_grace_and_start_by_ends_it(
+    start_by: str, grace: str
+) -> None:
+    policies = Policies().changed({"catch_up": "none", "start_by": start_by, "grace": grace})
+    now = at("10:00:10")
+    (run,) = plan(schedule("every 1h"), policies, now, now, occupied=True).runs or (None,)
+    assert run is None  # overlap: skip
+    (run,) = plan(schedule("every 1h"), policies, now, now, occupied=False).runs
+    assert run.start_by == at("10:01:00")
 
 
 def test_catch_up_all_runs_them_one_after_another_whatever_the_overlap() -> None:
@@ -287,7 +327,7 @@ def test_what_must_not_run_twice_and_may_have_run_is_missed_and_what_follows_is_
         at("10:03:00"),
         at("10:03:00"),
         occupied=False,
-        doubtful_until=at("10:01:00"),
+        doubt=Doubt(at("10:01:00")),
     )
     assert list(verdicts(found).items())[:2] == [("10:00", "missed"), ("10:01", "missed")]
     assert (found.slots[0].reason or "").startswith("it may have run: ")
@@ -297,13 +337,13 @@ def test_what_must_not_run_twice_and_may_have_run_is_missed_and_what_follows_is_
 
 def test_what_may_run_twice_runs_whatever_is_forgotten() -> None:
     now = at("10:00:00")
-    found = plan(schedule(), Policies(), now, now, occupied=False, doubtful_until=at("11:00:00"))
+    found = plan(schedule(), Policies(), now, now, occupied=False, doubt=Doubt(at("11:00:00")))
     assert verdicts(found) == {"10:00": "ran"}
 
 
 def test_a_long_doubt_is_a_range_even_where_it_takes_several_goes() -> None:
     policies = Policies(on_lost="fail")
     until = at("12:00:00")
-    found = plan(schedule(), policies, until, until, occupied=False, doubtful_until=until)
+    found = plan(schedule(), policies, until, until, occupied=False, doubt=Doubt(until))
     assert found.slots == ()
     assert [(r.verdict, r.slots) for r in found.ranges] == [("missed", 121)]

@@ -105,7 +105,7 @@ class Odd(msgspec.Struct):
         (lambda: declared("a.b", retry=True)(good), "retry is True, it must be a table or"),
         (lambda: declared("a.b", retry=retry)(good), "it must be a table or a number"),
         (lambda: declared("a.b", retry={"attempts": "3"})(good), "attempts"),
-        (lambda: declared("a.b", executor="gpu")(good), "unknown executor 'gpu'"),
+        (lambda: declared("a.b", executor="gpu")(good).check(), "unknown executor 'gpu'"),
         (lambda: declared("a.b", executor=5)(good), "executor"),
         (lambda: declared("a.b", overlap=["skip"])(good), "overlap is ['skip'], it must be one of"),
         (lambda: declared("a.b", overlap=None)(good), "overlap is None, it must be one of"),

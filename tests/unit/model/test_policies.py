@@ -53,12 +53,23 @@ def test_policies_come_back_from_json_as_they_were() -> None:
             "catch_up": "all",
             "max_catch_up": 9,
             "grace": "10s",
+            "start_by": "20m",
             "max_running": 2,
-            "concurrency_key": "pbx-{site}",
+            "concurrency": {"key": "pbx-{site}", "limit": 3},
+            "unique_for": "30d",
+            "unique_by": ["site"],
             "priority": -5,
             "on_lost": "fail",
             "executor": "process",
+            "runs_on": ["madrid", "gpu"],
+            "scope": "host",
             "memory_limit_mb": 512,
+            "keep_result": False,
+            "log_level": "error",
+            "stalled_after": "10m",
+            "keep_for": "7d",
+            "keep_runs": 100,
+            "min_interval": "5m",
             "overdue_after": "7h",
             "severity": "critical",
         }
@@ -116,3 +127,46 @@ def _is_default(policies: Policies, name: str) -> bool:
 def test_a_bad_policy_is_refused_in_a_sentence(policy: str, value: Any, sentence: str) -> None:
     with pytest.raises(DeclarationError, match=f"^{sentence}$".replace("'?$", "'\\?$")):
         Policies().changed({policy: value}, "job 'a.b'")
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"concurrency": 3}, "concurrency is 3, it must be a table, as { key = "),
+        ({"concurrency": {}}, "concurrency is {}, it must be a table"),
+        ({"concurrency": {"kee": "x"}}, "concurrency: unknown key 'kee', did you mean 'key'?"),
+        ({"concurrency": {1: "x"}}, "concurrency: unknown key '1'; it takes key and limit"),
+        ({"concurrency": {"key": "x", "limit": 0}}, "concurrency_limit is 0, it must be a whole"),
+        ({"concurrency": {"key": "x", "limit": True}}, "concurrency_limit is True, it must be a"),
+        ({"concurrency": {"key": ""}}, "concurrency_key is '', it must be a text"),
+        ({"concurrency": {"key": "x"}, "concurrency_key": "y"}, "are both given; name one of them"),
+        ({"unique_for": "4000d"}, "unique_for is '4000d', it must be of 3650 days at most"),
+        ({"unique_for": 0}, "unique_for is 0, it must be longer than nothing"),
+        ({"unique_for": timedelta(days=4_000)}, "unique_for is 4000d, it must be of 3650 days at"),
+        (
+            {"unique_by": "site"},
+            "unique_by is 'site', it must be a list of params' names: ['site']",
+        ),
+        ({"runs_on": "gpu"}, 'runs_on is \'gpu\', it must be "any", "leader" or a list of labels'),
+        ({"runs_on": "lead"}, "did you mean 'leader'?"),
+        ({"runs_on": []}, "runs_on is [], it must be a list of labels"),
+        ({"runs_on": ["gpu", " "]}, "runs_on names ' ', a label is a text without blanks"),
+        ({"runs_on": ["a\0"]}, "which PostgreSQL cannot keep"),
+        ({"unique_by": []}, "unique_by is [], it must be a list of params' names; leave it out"),
+        ({"unique_by": [None]}, "unique_by names None, which is no param"),
+    ],
+)
+def test_what_no_key_can_be_made_of_is_a_sentence(said: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(DeclarationError) as error:
+        Policies().changed(said)
+    assert sentence in str(error.value)
+
+
+def test_a_key_that_says_no_limit_is_of_one_at_a_time() -> None:
+    three = Policies().changed({"concurrency": {"key": "pbx-{site}", "limit": 3}})
+    assert three.concurrency_limit == 3
+    assert three.changed({"concurrency_key": "x"}).concurrency_limit == 1
+    assert three.changed({"concurrency": {"key": "x"}}).concurrency_limit == 1
+    five = three.changed({"concurrency": {"limit": 5}})
+    assert (five.concurrency_key, five.concurrency_limit) == ("pbx-{site}", 5)
+    assert three.changed({"concurrency": None}).concurrency_key is None

@@ -22,6 +22,35 @@ def test_it_is_put_off_for_so_long_or_until_an_instant() -> None:
     assert Snooze(later).ends_at(NOW, 0, NOW) == later
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Sun, 30 Mar 2036 01:09:59 GMT", 600),
+        ("Sun, 30 Mar 2036 02:09:59 -0000", 4200),
+        ("Sat, 29 Mar 2036 00:00:00 GMT", 0),
+        (None, 30),
+        ("", 30),
+        ("-5", 30),
+        ("1.5", 30),
+        ("soon", 30),
+        ("Sun, 99 Mar 2036 01:09:59 GMT", 30),
+        ("٣", 30),
+        ("9" * 500, 30),
+    ],
+)
+def test_a_throttled_answer_says_for_how_long(header: str | None, seconds: int) -> None:
+    told = Snooze.retry_after(header, reason="throttled")
+    assert told.ends_at(NOW, 0, NOW) == NOW + timedelta(seconds=seconds)
+    assert str(told) == "throttled"
+
+
+def test_a_throttled_answer_that_asks_for_years_is_too_long() -> None:
+    with pytest.raises(FinalError, match="for over 30d"):
+        Snooze.retry_after("9" * 20).ends_at(NOW, 0, NOW)
+
+
 def test_an_instant_that_has_passed_is_now() -> None:
     assert Snooze(datetime.min.replace(tzinfo=UTC)).ends_at(NOW, 0, NOW) == NOW
 

@@ -37,7 +37,6 @@ def process_state() -> Iterator[None]:
     root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
     level, handlers = root.level, list(root.handlers)
     yield
-    logging.captureWarnings(False)
     root.setLevel(level)
     root.handlers[:] = handlers
     sys.excepthook, threading.excepthook = hooks
@@ -181,11 +180,13 @@ def test_a_person_at_a_terminal_reads_text() -> None:
         settings = LogSettings(format=chosen)  # type: ignore[arg-type]
         configure_logging(settings, status=Status(node=NODE, label="", version="1"), stream=stream)
         log.info("moved", extra={"rows": 3, "where": "a b", "seconds": 0.12345})
+        log.info("left", extra={"files": ["a.sql", "b.sql"], "none": []})
 
     assert "\x1b[32minfo    \x1b[0m" in terminal.getvalue()
-    assert pipe.getvalue()[13:] == (
-        "info     planted.module moved  rows=3 where='a b' seconds=0.123\n"
-    )
+    assert [line[13:] for line in pipe.getvalue().splitlines()] == [
+        "info     planted.module moved  rows=3 where='a b' seconds=0.123",
+        "info     planted.module left  files='a.sql, b.sql' none=[]",
+    ]
 
 
 def test_no_colour_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from sereno import (
     JobOverdue,
     LeaderChanged,
     RunFinished,
+    RunStalled,
     RunStarted,
     SlotSettled,
     hookimpl,
@@ -129,6 +130,7 @@ async def test_cancelling_the_kernel_is_no_fault_of_a_plugin() -> None:
     [
         (RunStarted, "sereno_on_run_started"),
         (RunFinished, "sereno_on_run_finished"),
+        (RunStalled, "sereno_on_run_stalled"),
         (SlotSettled, "sereno_on_slot_settled"),
         (LeaderChanged, "sereno_on_leader_changed"),
         (JobOverdue, "sereno_on_job_overdue"),
@@ -143,7 +145,7 @@ async def test_each_event_is_heard_by_its_hook_alone(event: type, hook: str) -> 
 
     said = _some(event)
     hooks = HookDispatcher(registry(("a", SimpleNamespace(listen=listen))))
-    for other in (RunStarted, RunFinished, SlotSettled, LeaderChanged, JobOverdue):
+    for other in (RunStarted, RunStalled, RunFinished, SlotSettled, LeaderChanged, JobOverdue):
         await hooks.emit(said if other is event else _some(other))
 
     assert len(heard) == 1

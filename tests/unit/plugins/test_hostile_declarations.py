@@ -173,7 +173,6 @@ def test_a_plugin_whose_name_cannot_be_shown_fails_alone(name: str) -> None:
         ({"register_jobs": lambda: repeat(declared())}, "twice"),
         ({"register_jobs": lambda: sys.exit(3)}, "SystemExit"),
         ({"register_jobs": lambda: (1 / 0 for _ in range(1))}, "ZeroDivisionError"),
-        ({"register_commands": lambda: 7}, "not iterable"),
         ({"register_notifiers": lambda: [7]}, "no Notifier"),
         ({"register_collectors": lambda: [7]}, "no Collector"),
         ({"register_trigger_kinds": lambda: 7}, "TypeError"),

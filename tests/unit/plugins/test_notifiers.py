@@ -9,7 +9,7 @@ from sereno import ConfigurationError, Notifier, hookimpl
 from sereno.model.errors import PluginError
 from sereno.plugins import collect, load_plugins
 from sereno.plugins.hook_dispatcher import HookDispatcher
-from sereno.settings import NotifySettings, RouteSettings, Settings
+from sereno.settings import Settings
 from sereno.testing import declared
 
 
@@ -60,19 +60,32 @@ def test_a_name_that_another_plugin_has_fails_the_second_alone() -> None:
     assert set(found.notifiers) == {"bell"}
 
 
-def test_a_route_to_nobody_is_told_with_a_suggestion() -> None:
-    settings = Settings(notify=NotifySettings(routes={"ops": RouteSettings(to=("bel",))}))
-    planted = load_plugins(settings, extra=[("one", plugin(Bell()))], entry_points=False)
-    with pytest.raises(
-        ConfigurationError, match=r"route 'ops': there is no notifier 'bel', did you mean 'bell'\?"
-    ):
-        collect(planted, settings)
+class Routing:
+    """A plugin that knows what it wants of others' notifiers once all are known."""
+
+    @staticmethod
+    @hookimpl
+    def sereno_register_checks(notifiers: Any) -> Any:
+        if "bell" not in notifiers:
+            raise ConfigurationError(f"there is no notifier 'bell'; known are {[*notifiers]}")
+        return []
 
 
-def test_a_route_to_a_plugin_that_failed_is_a_warning_alone() -> None:
-    settings = Settings(notify=NotifySettings(routes={"ops": RouteSettings(to=("bell",))}))
-    planted = load_plugins(settings, extra=[("one", plugin("no"))], entry_points=False)
-    assert "there is no notifier 'bell'" in collect(planted, settings).warnings[0]
+def test_a_plugin_that_is_asked_first_knows_the_notifiers_of_all() -> None:
+    planted = [("a", Routing), ("one", plugin(Bell()))]
+    assert collect(load_plugins(Settings(), extra=planted, entry_points=False), Settings()).checks
+
+
+def test_a_setting_that_names_no_notifier_stops_the_start() -> None:
+    planted = [("a", Routing), ("one", plugin(Bell("horn")))]
+    with pytest.raises(ConfigurationError, match=r"no notifier 'bell'; known are \['horn'\]"):
+        collect(load_plugins(Settings(), extra=planted, entry_points=False), Settings())
+
+
+def test_a_setting_that_names_a_notifier_of_a_plugin_that_failed_is_a_warning_alone() -> None:
+    planted = [("a", Routing), ("one", plugin("no"))]
+    found = collect(load_plugins(Settings(), extra=planted, entry_points=False), Settings())
+    assert "there is no notifier 'bell'" in found.warnings[0]
 
 
 def test_a_plugin_whose_lifespan_fails_takes_its_notifiers_along() -> None:

@@ -17,6 +17,8 @@ def test_a_job_takes_its_schedule_and_any_policy(tmp_path: Path) -> None:
     toml = """[jobs."etl.sync"]
     schedule = "every 6h"
     timeout = "10m"
+    keep_for = "7d"
+    keep_runs = 100
     retry = { attempts = 3, delay = "1s" }
     """
 
@@ -25,6 +27,8 @@ def test_a_job_takes_its_schedule_and_any_policy(tmp_path: Path) -> None:
             schedule="every 6h",
             policies={
                 "timeout": timedelta(minutes=10),
+                "keep_for": timedelta(days=7),
+                "keep_runs": 100,
                 "retry": Retry(attempts=3, delay=timedelta(seconds=1)),
             },
         )
@@ -36,6 +40,7 @@ def test_a_variable_names_a_job_with_double_underscores_for_its_dots(tmp_path: P
         tmp_path,
         SERENO_JOBS__ETL_IVR__SYNC__TIMEOUT="5m",
         SERENO_JOBS__ETL_IVR__SYNC__MAX_RUNNING="2",
+        SERENO_JOBS__ETL_IVR__SYNC__KEEP_RUNS="5",
         SERENO_JOBS__ETL_IVR__SYNC__RETRY='{"attempts": 2}',
         SERENO_JOBS__ETL_IVR__SYNC__CONCURRENCY_KEY="5",
         SERENO_JOBS__ETL_IVR__SYNC__ENABLED="false",
@@ -47,6 +52,7 @@ def test_a_variable_names_a_job_with_double_underscores_for_its_dots(tmp_path: P
             policies={
                 "timeout": timedelta(minutes=5),
                 "max_running": 2,
+                "keep_runs": 5,
                 "retry": Retry(attempts=2),
                 "concurrency_key": "5",
             },
@@ -74,7 +80,7 @@ def test_a_schedule_has_a_window_params_and_policies(tmp_path: Path) -> None:
         params={"full": True},
         start=found.start,
         end=found.end,
-        jitter=timedelta(seconds=30),
+        jitter="30s",
         policies={"catch_up": "none"},
     )
 

@@ -138,6 +138,31 @@ def test_a_struct_that_asks_for_the_impossible_is_told(tmp_path: Path) -> None:
     assert plugin_settings(settings, "pbx", Odd).where == Path("/y")
 
 
+class Purge(msgspec.Struct):
+    keep: Annotated[timedelta, msgspec.Meta(extra={"needs_unit": True})]
+    rest: timedelta = timedelta(0)
+
+
+class Purges(msgspec.Struct):
+    keep: Annotated[timedelta, msgspec.Meta(extra={"needs_unit": True})] | None = None
+    rules: tuple[Purge, ...] = ()
+
+
+def read_as(kind: Any, tmp_path: Path, toml: str) -> Any:
+    file = tmp_path / "sereno.toml"
+    file.write_text(toml)
+    return plugin_settings(load_settings(file=file, environ={}, flags={}), "pbx", kind)
+
+
+def test_a_duration_that_needs_its_unit_is_no_bare_number(tmp_path: Path) -> None:
+    fine = "[plugins.pbx]\nkeep = '30d'\nrules = [{ keep = 0, rest = 30 }, { keep = '1h' }]\n"
+    found = read_as(Purges, tmp_path, fine)
+    assert [rule.keep for rule in found.rules] == [timedelta(0), timedelta(hours=1)]
+    for text in ("keep = 30", "rules = [{ keep = 30 }]", "rules = [{ keep = 0.5 }]"):
+        with pytest.raises(ConfigurationError, match=r"keep|has no unit, and would be seconds"):
+            read_as(Purges, tmp_path, f"[plugins.pbx]\n{text}\n")
+
+
 def test_durations_are_read_within_a_list_of_tables_too(tmp_path: Path) -> None:
     toml = """[plugins.pbx]
     source = "a"

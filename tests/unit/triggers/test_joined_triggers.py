@@ -67,6 +67,22 @@ def test_an_exception_on_a_day_that_begins_in_a_gap_takes_out_that_day_alone() -
     assert hours(trigger, 3, start) == [1, 25, 26]
 
 
+@pytest.mark.parametrize(
+    ("other", "left_out"),
+    [
+        ("30 23 25 10 *", date(2026, 10, 25)),  # of 25 hours: the last but one is of it
+        ("30 0 30 3 *", date(2026, 3, 30)),  # the day after one of 23: its first is not of that
+    ],
+)
+def test_days_on_which_another_fires_are_as_long_as_the_clock_makes_them(
+    other: str, left_out: date
+) -> None:
+    trigger = except_on(cron("0 8 * * *", "Europe/Madrid"), cron(other, "Europe/Madrid"))
+    before = datetime.combine(left_out - timedelta(days=2), datetime.min.time(), UTC)
+    days = [slot.date() for slot in islice(trigger.slots(before), 3)]
+    assert days == [left_out + timedelta(days=n) for n in (-2, -1, 1)]
+
+
 def test_a_midnight_that_the_clock_repeats_belongs_to_its_own_day_both_times() -> None:
     # St John's went from 00:01 on 7 November 2010 back to 23:01 on the 6th.
     trigger = except_on(cron("* * * * *", "America/St_Johns"), "2010-11-06")
@@ -79,7 +95,7 @@ def test_a_midnight_that_the_clock_repeats_belongs_to_its_own_day_both_times() -
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: except_on(every("6h")), "it names no day; add dates or a trigger"),
+        (lambda: except_on(every("6h")), "it names no day; add dates, a trigger or a calendar"),
         (lambda: except_on(every("6h"), "25 Dec"), "25 Dec is no date; write it like 2026-12-25"),
         (lambda: except_on(every("6h"), NOON), "2026-01-01 12:00:00[+]00:00 is no date"),
         (lambda: except_on(every("6h"), 5), "5 is no date"),  # type: ignore[arg-type]

@@ -132,7 +132,7 @@ def test_a_text_that_cannot_be_read_is_refused_with_a_sentence(text: str, senten
 def test_each_example_in_the_docstring_of_the_package_is_true() -> None:
     lines = [line.split("  #")[0] for line in (triggers.__doc__ or "").splitlines()]
     examples = [line for line in lines if line.startswith("    ") and ":=" not in line]
-    own = {"cron", "every", "once", "any_of", "except_on", "within", "jitter"}
+    own = {"cron", "every", "once", "any_of", "except_on", "only_on", "within", "jitter"}
     assert {parse(example).text.split()[0] for example in examples} == own
     assert own <= set(kinds())  # plugins may have added theirs
 

@@ -6,8 +6,7 @@ from zoneinfo import available_timezones, reset_tzpath
 import pytest
 import tzdata
 
-from sereno import DeclarationError, TriggerError, cron, find_zone, parse, within
-from sereno.model.quiet_hours import parse_quiet
+from sereno import TriggerError, cron, find_zone, parse, within
 from sereno.model.zone import iana_names
 
 _OWN = {"localtime", "posixrules", "Factory"}
@@ -65,8 +64,6 @@ def test_a_machines_own_zone_is_refused_wherever_a_zone_is_named(name: str) -> N
             parse(text)
     with pytest.raises(TriggerError, match=f"time zone '{name}'"):
         within(parse("6h"), start="2026-03-01", tz=name)
-    with pytest.raises(DeclarationError, match=f"time zone '{name}'"):
-        parse_quiet(f"22:00-07:00 {name}")
 
 
 def test_every_zone_of_the_iana_database_is_taken_by_its_name_alone() -> None:

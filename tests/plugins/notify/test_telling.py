@@ -5,52 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 
-from sereno import DeliveryRefusedError, JobOverdue, Notification, Notifier, RunFinished
-from sereno.engine.status import Status
-from sereno.model.events import LeaderChanged, SlotSettled
-from sereno.model.retry import Retry
-from sereno.notify.herald import Herald
-from sereno.observe.job_watch import JobWatch
-from sereno.settings import NotifySettings, RouteSettings
-from sereno.store import notifications
+from sereno import DeliveryRefusedError, JobOverdue, LeaderChanged, RunFinished, SlotSettled
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database
 from sereno.testing import Signals
+from sereno_notify import notifications
 
-from .metrics_scene import add_job, add_schedule, opened, run_sql
-
-QUICK = Retry(attempts=3, delay=timedelta(milliseconds=10), jitter=0)
-
-
-class Recorder(Notifier):
-    """Keeps what it is to send; `faults` are raised first, one a try."""
-
-    name = "chat"
-
-    def __init__(self, *faults: BaseException) -> None:
-        self.sent: list[Notification] = []
-        self.tries = 0
-        self.faults = list(faults)
-        self.signals = Signals()
-
-    async def send(self, notification: Notification) -> None:
-        self.tries += 1
-        self.signals.say("try")
-        if self.faults:
-            raise self.faults.pop(0)
-        self.sent.append(notification)
-        self.signals.say("sent", about=notification.key, resolved=notification.resolved)
-
-    async def wait(self, about: str, resolved: bool = False) -> None:
-        await self.signals.wait("sent", about=about, resolved=resolved)
-
-    @property
-    def told(self) -> list[tuple[str, bool]]:
-        return [(n.key, n.resolved) for n in self.sent]
+from ...integration.metrics_scene import add_job, add_schedule, opened, run_sql
+from .scene import Recorder, Telling, context, made, rows, telling
 
 
 class World:
@@ -63,23 +28,18 @@ class World:
         self.signals = Signals()
 
     async def node(
-        self, notifier: Notifier | None = None, *, leading: bool = True, **settings: Any
-    ) -> Herald:
-        status = Status(node=uuid4(), label="blue-1", version="0", leading=leading)
-        herald = Herald(
-            self.db,
-            JobWatch(self.db),
-            status,
-            NotifySettings(**{"retry": QUICK, **settings}),
-            {} if notifier is None else {notifier.name: notifier},
-            {},
-            now=lambda: datetime.now(UTC),
-            publish=self._publish,
-            every=0.05,
-            patience=0.0,
+        self, *notifiers: Recorder, leading: bool = True, looks: bool = True, **settings: Any
+    ) -> Telling:
+        return await self._stack.enter_async_context(
+            telling(
+                self.db.dsn,
+                *notifiers,
+                leading=leading,
+                looks=looks,
+                publish=self._publish,
+                **settings,
+            )
         )
-        await self._stack.enter_async_context(herald.at_work())
-        return herald
 
     def _publish(self, event: object) -> None:
         self.published.append(event)
@@ -98,15 +58,14 @@ class World:
         )  # fmt: skip
 
     async def rows(self, columns: str = "key, notifier, state, resolved") -> list[tuple[Any, ...]]:
-        async with self.db.connection() as connection:
-            query = f"SELECT {columns} FROM sereno.notification ORDER BY id"
-            return [tuple(r) for r in await connection.fetch(query)]
+        return await rows(self.db, columns)
 
 
 @asynccontextmanager
 async def _world(dsn: str) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(opened(dsn))
+        await made(dsn)
         yield World(db, stack)
 
 
@@ -120,9 +79,9 @@ async def test_a_run_that_failed_for_good_is_told_with_what_is_known_and_no_secr
     world: World,
 ) -> None:
     chat = Recorder()
-    herald = await world.node(chat)
+    node = await world.node(chat)
     event = await world.failed_run()
-    herald.hear(event)
+    node.take(event)
     await chat.wait("run_failed etl.sync")
     (told,) = chat.sent
     assert (told.kind, told.severity, told.job) == ("run_failed", "warning", "etl.sync")
@@ -137,37 +96,39 @@ async def test_a_run_that_failed_for_good_is_told_with_what_is_known_and_no_secr
 
 async def test_what_several_nodes_find_out_at_once_is_told_once(world: World) -> None:
     chat = Recorder()
-    heralds = [await world.node(chat) for _ in range(4)]
+    nodes = [await world.node(chat) for _ in range(4)]
     event = await world.failed_run()
-    for herald in heralds:
-        herald.hear(event)
-        herald.hear(LeaderChanged(node="n", term=3, leading=True, reason=""))
+    for node in nodes:
+        node.take(event)
+        node.take(LeaderChanged(node="n", term=3, leading=True, reason=""))
     await chat.wait("run_failed etl.sync")
-    await asyncio.gather(*(h.finish() for h in heralds))
+    await asyncio.gather(*(h.finish() for h in nodes))
     assert chat.told == [("run_failed etl.sync", False)]
     assert await world.rows() == [("run_failed etl.sync", "chat", "sent", False)]
 
 
 async def test_a_job_that_fails_again_is_told_again_only_after_a_while(world: World) -> None:
     chat = Recorder()
-    herald = await world.node(chat)
-    herald.hear(await world.failed_run())
+    node = await world.node(chat)
+    node.take(await world.failed_run())
     await chat.wait("run_failed etl.sync")
     for _ in range(3):
-        herald.hear(await world.failed_run())
-    await herald.finish()
+        node.take(await world.failed_run())
+    await node.finish()
     assert len(chat.sent) == 1
-    await run_sql(world.db, "UPDATE sereno.notification SET raised_at = now() - interval '5 h'")
-    herald.hear(await world.failed_run())
+    await run_sql(
+        world.db, "UPDATE sereno_notify.notification SET raised_at = now() - interval '5 h'"
+    )
+    node.take(await world.failed_run())
     await chat.wait("run_failed etl.sync")
     assert [n.suppressed for n in chat.sent] == [0, 3]
 
 
 async def test_success_is_told_to_those_who_heard_of_the_failure(world: World) -> None:
     chat = Recorder()
-    herald = await world.node(chat)
+    node = await world.node(chat)
     await add_job(world.db, last_state="'failed'", last_end_at="now()")
-    herald.hear(await world.failed_run())
+    node.take(await world.failed_run())
     await chat.wait("run_failed etl.sync")
     await run_sql(
         world.db,
@@ -181,11 +142,11 @@ async def test_success_is_told_to_those_who_heard_of_the_failure(world: World) -
 
 async def test_a_run_that_another_node_took_over_is_not_told_as_lost(world: World) -> None:
     chat = Recorder()
-    herald = await world.node(chat)
+    node = await world.node(chat)
     event = await world.failed_run()
     await run_sql(world.db, "UPDATE sereno.run SET state = 'running'")
-    herald.hear(event)
-    await herald.finish()
+    node.take(event)
+    await node.finish()
     assert chat.sent == []
 
 
@@ -216,14 +177,6 @@ async def test_an_overdue_job_is_told_once_and_so_is_its_end(world: World) -> No
     assert timedelta(minutes=8) < first.overdue < timedelta(minutes=11)
 
 
-async def test_plugins_hear_of_an_overdue_job_where_there_is_no_notifier(world: World) -> None:
-    await add_job(world.db)
-    await add_schedule(world.db, next_slot="now() - interval '10 minutes'")
-    await world.node()
-    await world.signals.wait("JobOverdue", resolved=False)
-    assert await world.rows() == [("job_overdue etl.sync", "", "sent", False)]
-
-
 async def test_what_stays_overdue_is_told_again_after_a_while_and_hooks_hear_once(
     world: World,
 ) -> None:
@@ -232,7 +185,9 @@ async def test_what_stays_overdue_is_told_again_after_a_while_and_hooks_hear_onc
     await add_schedule(world.db, next_slot="now() - interval '10 minutes'")
     await world.node(chat)
     await chat.wait("job_overdue etl.sync")
-    await run_sql(world.db, "UPDATE sereno.notification SET raised_at = now() - interval '5 h'")
+    await run_sql(
+        world.db, "UPDATE sereno_notify.notification SET raised_at = now() - interval '5 h'"
+    )
     await chat.wait("job_overdue etl.sync")
     assert [type(e) for e in world.published] == [JobOverdue]
 
@@ -248,8 +203,8 @@ async def test_a_follower_keeps_silent_while_there_is_a_leader_and_speaks_when_t
             await leader.execute("SELECT pg_advisory_lock($1::int, $2::int)", LOCK_CLASS, lock)
         follower = await world.node(chat, leading=False)
         for _ in range(3):
-            await follower._lookout._has_duty()
-        assert not follower._lookout.on_duty
+            await follower.looking._has_duty()
+        assert not follower.looking.on_duty
         assert await world.rows() == []
         await leader.execute("SELECT pg_advisory_unlock_all()")
         await chat.wait("leader_missing")
@@ -260,11 +215,11 @@ async def test_a_follower_keeps_silent_while_there_is_a_leader_and_speaks_when_t
 
 async def test_missed_slots_are_told(world: World) -> None:
     chat = Recorder()
-    herald = await world.node(chat)
+    node = await world.node(chat)
     slot = datetime(2026, 3, 1, 8, tzinfo=UTC)
-    herald.hear(SlotSettled(job="etl.sync", schedule="etl.sync@x", slot=slot, verdict="missed",
+    node.take(SlotSettled(job="etl.sync", schedule="etl.sync@x", slot=slot, verdict="missed",
                             reason="older than max_catch_up", slots=40))  # fmt: skip
-    herald.hear(SlotSettled(job="etl.sync", schedule="b", slot=slot, verdict="late", reason=""))
+    node.take(SlotSettled(job="etl.sync", schedule="b", slot=slot, verdict="late", reason=""))
     await chat.wait("slot_missed etl.sync@x")
     assert chat.sent[0].text == (
         "etl.sync@x missed 40 slots up to 2026-03-01 08:00:00 UTC: older than max_catch_up. "
@@ -274,23 +229,23 @@ async def test_missed_slots_are_told(world: World) -> None:
 
 async def test_a_new_leader_is_told_to_those_who_want_to_know(world: World) -> None:
     chat = Recorder()
-    herald = await world.node(chat, routes={"all": RouteSettings(severity="info")})
-    herald.hear(LeaderChanged(node="n", term=3, leading=True, reason="lock granted"))
+    node = await world.node(chat, routes={"all": {"severity": "info"}})
+    node.take(LeaderChanged(node="n", term=3, leading=True, reason="lock granted"))
     await chat.wait("leader_changed 3")
     assert chat.sent[0].title == "blue-1 leads"
 
 
 async def test_what_does_not_arrive_is_tried_again_and_then_given_up(world: World) -> None:
     chat = Recorder(OSError("no route"), SystemExit(3))
-    herald = await world.node(chat)
-    herald.hear(await world.failed_run())
+    node = await world.node(chat)
+    node.take(await world.failed_run())
     await chat.wait("run_failed etl.sync")
     assert chat.tries == 3
     chat.faults = [OSError("secret=hunter2")] * 9
-    herald.hear(await world.failed_run("etl.other"))
+    node.take(await world.failed_run("etl.other"))
     for _ in range(6):
         await chat.signals.wait("try")
-    await herald.finish()
+    await node.finish()
     assert await world.rows("state, attempts, error") == [
         ("sent", 3, None),
         ("failed", 3, "secret=***"),
@@ -299,74 +254,66 @@ async def test_what_does_not_arrive_is_tried_again_and_then_given_up(world: Worl
 
 async def test_what_is_refused_is_not_tried_again(world: World) -> None:
     chat = Recorder(DeliveryRefusedError("no such channel"))
-    herald = await world.node(chat)
-    herald.hear(await world.failed_run())
+    node = await world.node(chat)
+    node.take(await world.failed_run())
     await chat.signals.wait("try")
-    await herald.finish()
+    await node.finish()
     assert await world.rows("state, attempts, error") == [("failed", 1, "no such channel")]
 
 
 async def test_a_message_whose_node_died_on_the_way_is_sent_by_another(world: World) -> None:
     draft_of = {"chat": None}
     await notifications.raise_(
-        world.db, UUID(int=1), _draft("run_failed etl.sync"), draft_of, timedelta(hours=4)
+        context(world.db), _draft("run_failed etl.sync"), draft_of, timedelta(hours=4)
     )
-    (taken,) = await notifications.claim(
-        world.db, UUID(int=1), ["chat"], timedelta(milliseconds=1), 9
-    )
+    (taken,) = await notifications.claim(context(world.db), ["chat"], timedelta(milliseconds=1), 9)
     chat = Recorder()
     await world.node(chat)
     await chat.wait("run_failed etl.sync")
-    await notifications.done(world.db, taken, "too late")  # the dead one comes back
+    await notifications.done(context(world.db), taken, "too late")  # the dead one comes back
     assert [n.id for n in chat.sent] == [taken.notification.id]
 
 
 async def test_a_message_that_is_over_waits_for_the_one_that_it_ends(world: World) -> None:
-    db, node = world.db, UUID(int=1)
-    await notifications.raise_(db, node, _draft("k"), {"chat": None}, timedelta(hours=4))
-    (first,) = await notifications.claim(db, node, ["chat"], timedelta(minutes=1), 9)
-    await notifications.resolve(db, node, _draft("k"), lambda _: {"chat": None})
-    assert await notifications.claim(db, node, ["chat"], timedelta(minutes=1), 9) == []
-    await notifications.done(db, first)
-    (last,) = await notifications.claim(db, node, ["chat"], timedelta(minutes=1), 9)
+    node = context(world.db)
+    await notifications.raise_(node, _draft("k"), {"chat": None}, timedelta(hours=4))
+    (first,) = await notifications.claim(node, ["chat"], timedelta(minutes=1), 9)
+    await notifications.resolve(node, _draft("k"), lambda _: {"chat": None})
+    assert await notifications.claim(node, ["chat"], timedelta(minutes=1), 9) == []
+    await notifications.done(node, first)
+    (last,) = await notifications.claim(node, ["chat"], timedelta(minutes=1), 9)
     assert last.notification.resolved
 
 
 async def test_what_is_over_before_the_quiet_hours_are_is_not_told_at_all(world: World) -> None:
     chat = Recorder()
     later = datetime.now(UTC) + timedelta(hours=2)
-    await notifications.raise_(
-        world.db, UUID(int=1), _draft("k"), {"chat": later}, timedelta(hours=4)
-    )
-    await notifications.resolve(world.db, UUID(int=1), _draft("k"), lambda _: {"chat": None})
+    await notifications.raise_(context(world.db), _draft("k"), {"chat": later}, timedelta(hours=4))
+    await notifications.resolve(context(world.db), _draft("k"), lambda _: {"chat": None})
     assert await world.rows() == [("k", "chat", "dropped", False)]
-    herald = await world.node(chat)
-    await herald.finish()
+    node = await world.node(chat)
+    await node.finish()
     assert chat.sent == []
 
 
 async def test_what_waits_is_told_when_a_node_leaves(world: World) -> None:
     chat = Recorder()
     event = await world.failed_run()
-    async with AsyncExitStack() as stack:
-        status = Status(node=uuid4(), label="blue-1", version="0")
-        herald = Herald(
-            world.db, JobWatch(world.db), status, NotifySettings(), {"chat": chat}, {},
-            now=lambda: datetime.now(UTC), publish=lambda event: None,
-        )  # fmt: skip
-        await stack.enter_async_context(herald.at_work())
-        herald.hear(event)
+    async with telling(world.db.dsn, chat, looks=False) as node:
+        node.take(event)
     assert chat.told == [("run_failed etl.sync", False)]
 
 
 async def test_the_record_is_forgotten_after_a_while(world: World) -> None:
-    await notifications.raise_(
-        world.db, UUID(int=1), _draft("k"), {notifications.HOOKS: None}, timedelta(hours=4)
-    )
-    await notifications.prune(world.db, timedelta(days=1))
+    await notifications.raise_(context(world.db), _draft("k"), {"chat": None}, timedelta(hours=4))
     assert len(await world.rows()) == 1
-    await run_sql(world.db, "UPDATE sereno.notification SET raised_at = now() - interval '2 days'")
-    assert not await notifications.prune(world.db, timedelta(days=1))
+    await run_sql(world.db, "UPDATE sereno_notify.notification SET state = 'sent'")
+    await notifications.prune(context(world.db), timedelta(days=1))
+    assert len(await world.rows()) == 1
+    await run_sql(
+        world.db, "UPDATE sereno_notify.notification SET raised_at = now() - interval '2 days'"
+    )
+    assert not await notifications.prune(context(world.db), timedelta(days=1))
     assert await world.rows() == []
 
 
@@ -375,16 +322,16 @@ async def test_what_waits_for_a_notifier_that_is_gone_is_forgotten_too_batch_by_
 ) -> None:
     for key in ("a", "b", "c"):
         await notifications.raise_(
-            world.db, UUID(int=1), _draft(key), {"gone": None}, timedelta(hours=4)
+            context(world.db), _draft(key), {"gone": None}, timedelta(hours=4)
         )
-    later = "UPDATE sereno.notification SET raised_at = now() - interval '2 days'"
+    later = "UPDATE sereno_notify.notification SET raised_at = now() - interval '2 days'"
     await run_sql(world.db, later)  # what is to be told in quiet hours only, waits rightly
-    assert not await notifications.prune(world.db, timedelta(days=1), 2)
+    assert not await notifications.prune(context(world.db), timedelta(days=1), 2)
     assert len(await world.rows()) == 3
     await run_sql(world.db, f"{later}, due_at = now() - interval '2 days'")
-    assert await notifications.prune(world.db, timedelta(days=1), 2)
+    assert await notifications.prune(context(world.db), timedelta(days=1), 2)
     assert len(await world.rows()) == 1
-    assert not await notifications.prune(world.db, timedelta(days=1), 2)
+    assert not await notifications.prune(context(world.db), timedelta(days=1), 2)
     assert await world.rows() == []
 
 
