@@ -4,16 +4,16 @@
 BIN := .venv/bin
 ARGS ?=
 
-# All tests mostly wait: three at once keep two cores busy. A few chosen ones start sooner without.
+# Many tests wait: four at once keep two cores busy. A few chosen ones start sooner without.
 # Bytecode is written even where the environment says otherwise: else each of the hundreds of
 # processes that tests start compiles the kernel anew.
-PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench chaos years clean
+.PHONY: help setup run test test-browser test-versions test-examples check release-check format docs bench chaos years clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make .venv with the kernel, the plugins and all tools (nothing to do when up to date)
 	@tools/setup.sh
@@ -21,9 +21,23 @@ setup: ## Make .venv with the kernel, the plugins and all tools (nothing to do w
 run: setup ## Run the demonstration, with a PostgreSQL of its own; run it twice for a standby
 	@$(BIN)/sereno demo $(ARGS)
 
-test: setup ## Run all tests on throw-away servers, three at a time, or those of ARGS one by one
+test: setup ## Run all tests on throw-away servers, four at a time, or those of ARGS one by one
 	@tools/test-tools.sh
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL))
+
+test-examples: setup ## Run the tests of the examples, each whole
+	@tools/test-tools.sh
+	@$(BIN)/python -m pytest tests/examples $(ARGS)
+
+test-versions: setup ## Run the last released version on the newest schema, and beside the newest code
+	@$(BIN)/python -m pytest tests/versions $(ARGS)
+
+release-check: setup ## Build the wheels and look at what is in them: metadata, licence, long description, conf/
+	@$(BIN)/python tools/release_check.py
+
+test-browser: setup ## Look at every page in Chromium: both languages, desktop and telephone, light and dark
+	@tools/test-tools.sh chromium
+	@BROWSER_WAYS=all $(BIN)/python -m pytest $(or $(ARGS),tests/plugins/console/test_pages_seen.py)
 
 check: setup ## Check format, lint, types and layers
 	@$(BIN)/ruff format --check --quiet .
@@ -35,6 +49,11 @@ format: setup ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+docs: setup ## Write anew what the manual takes from the code, and build its site in build/site
+	@$(BIN)/python -m tools.reference
+	@$(BIN)/python tools/prometheus_rule.py
+	@$(BIN)/python -m tools.site
+
 BENCHES := burst drain enqueue latency on_time idle failover scale memory
 
 bench: setup ## Measure Sereno, each bench once; ARGS="--peers --repeat 3 --write" for docs/performance.md
@@ -43,7 +62,7 @@ bench: setup ## Measure Sereno, each bench once; ARGS="--peers --repeat 3 --writ
 	done
 	@for name in overhead scrape etl; do echo "== $$name"; $(BIN)/python "benchmarks/$$name.py" || exit; done
 
-chaos: setup ## Break three replicas 200 times and measure each failover; ARGS="--faults 20", "--promotions 50"
+chaos: setup ## Break three replicas 200 times and measure each failover; ARGS="--faults 20", "--promotions 50", "--dask"
 	@tools/test-tools.sh pgbouncer faketime ip
 	@$(BIN)/python -m tests.faults.chaos $(ARGS)
 

@@ -41,7 +41,7 @@ def main() -> None:
     command = ["uv", "pip", "compile", "-", "--universal", "--python-version=3.11", "--no-header"]
     command += ["--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--quiet"]
     command += ["--no-strip-extras", f"--output-file={target}", *sys.argv[1:]]
-    subprocess.run(command, input="\n".join(declared()).encode(), check=True)  # noqa: S603
+    subprocess.run(command, input="\n".join(declared()).encode(), check=True)
     # pip takes no extras in a constraint.
     lines = [re.sub(r"\[[^]]*\]", "", line) for line in target.read_text().splitlines()]
     target.write_text(HEADER + "\n".join(sorted(set(lines), key=str.lower)) + "\n")

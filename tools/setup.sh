@@ -131,9 +131,9 @@ apt_install() {
 # Some wheels exist for glibc and macOS alone.
 extras() {
     case "$(uname -s) $(uname -m) $(ls /lib/ld-musl-* 2>/dev/null)" in
-    *ld-musl*) echo dev ;;
-    "Linux x86_64 "* | "Linux aarch64 "* | Darwin*) echo embedded,dev,browser ;;
-    *) echo dev ;;
+    *ld-musl*) echo dev,docs ;;
+    "Linux x86_64 "* | "Linux aarch64 "* | Darwin*) echo embedded,dev,docs,browser ;;
+    *) echo dev,docs ;;
     esac
 }
 

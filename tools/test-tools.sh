@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 needed='mariadb pgbouncer prometheus alertmanager ip faketime chromium'
-if [ "$(uname)" = Linux ]; then needed="$needed systemd-analyze"; fi
+if [ "$(uname)" = Linux ]; then needed="$needed systemd-analyze apache"; fi
 
 # name: program ; apt ; dnf ; apk ; brew        (several packages: spaces; not to be had: -)
 # Of MariaDB only the core, which brings no service.
@@ -21,6 +21,7 @@ chromium: chromium ; chromium ; chromium ; chromium ; -
 ip: ip ; iproute2 ; iproute ; iproute2 ; -
 faketime: faketime ; faketime ; libfaketime ; libfaketime ; libfaketime
 systemd-analyze: systemd-analyze ; systemd ; - ; - ; -
+apache: apache2 ; apache2-bin libapache2-mod-wsgi-py3 ; - ; - ; -
 '
 
 say() { printf 'test-tools: %s\n' "$*" >&2; }

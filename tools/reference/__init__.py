@@ -1,0 +1,1 @@
+"""Writes the parts of the manual that the code itself can tell; `make docs` runs it."""
