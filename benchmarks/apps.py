@@ -29,7 +29,7 @@ from tests.servers.waiting import wait_until
 
 from benchmarks.rig.contender import Contender
 from benchmarks.rig.program import Bench, Figures, run
-from benchmarks.rig.report import Column, ms, percentile
+from benchmarks.rig.report import Column, ms, spread
 from benchmarks.rig.server import BenchServer
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +39,7 @@ SELECT extract(epoch FROM slot)::float8, (result->>'late')::float8 FROM sereno.r
 """  # noqa: E501
 OTHERS = ["etl_ivr", "cleanup", "reports", "notify", "sun", "console", "django"]
 PATIENCE = 5.0
+"""Seconds until what has not come is counted as lost."""
 REQUEST = b"GET /computing/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
@@ -46,28 +47,41 @@ def measure(
     server: BenchServer, contender: Contender, variant: str, options: argparse.Namespace
 ) -> Figures:
     rate = options.rate if variant.endswith("requests/s") else 0.0
-    with server.database() as dsn, tempfile.TemporaryDirectory() as place:
-        with replica(dsn, Path(place)) as log:
-            port = int(said(log, "apps are served")["at"].rstrip("/").rpartition(":")[2])
-            time.sleep(options.settle)
-            begin = int(time.time()) + 1
-            answers = asyncio.run(load(port, rate, options.seconds))
-            end = int(time.time())
-            time.sleep(1.5)  # what was due in the last second may start late
-            terms = sum('"event":"leading"' in line for line in log.read_text().splitlines())
-        with psycopg.connect(dsn) as connection:
-            found = connection.execute(LATE, (begin, end)).fetchall()
+    with (
+        server.database() as dsn,
+        tempfile.TemporaryDirectory() as place,
+        replica(dsn, Path(place)) as log,
+    ):
+        port = int(said(log, "apps are served")["at"].rstrip("/").rpartition(":")[2])
+        time.sleep(options.settle)
+        begin = int(time.time()) + 1
+        answers = asyncio.run(load(port, rate, options.seconds))
+        end = max(begin, int(time.time()))
+        found = ticks(dsn, begin, end)
+        terms = sum('"event":"leading"' in line for line in log.read_text().splitlines())
     late = [seconds for _, seconds in found]
     return {
-        "p50": percentile(late, 0.5),
-        "p99": percentile(late, 0.99),
-        "max": max(late),
+        **spread(late),
         "lost": end - begin - len({slot for slot, _ in found}),
         "doubled": len(found) - len({slot for slot, _ in found}),
         "terms": terms,
         "answered": answers["answered"] / options.seconds,
         "asked": sum(answers.values()) / options.seconds,
     }
+
+
+def ticks(dsn: str, begin: int, end: int) -> list[tuple[float, float]]:
+    """Return slot and lateness of each run due from `begin` until `end`, of those that came.
+
+    What was due in the last second may start late, and is waited for.
+    """
+    until = time.monotonic() + PATIENCE
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while True:
+            found = connection.execute(LATE, (begin, end)).fetchall()
+            if len(found) >= end - begin or time.monotonic() > until:
+                return found
+            time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.servers.waiting import wait_until
 
-from benchmarks.apps import LATE, replica, said
+from benchmarks.apps import replica, said, ticks
 from benchmarks.rig.contender import Contender
 from benchmarks.rig.program import Bench, Figures, run
-from benchmarks.rig.report import Column, ms, percentile
+from benchmarks.rig.report import Column, ms, spread
 from benchmarks.rig.server import BenchServer
 from sereno import RunFilter, SyncClient
 
@@ -47,25 +47,22 @@ def measure(
                     connection.execute(FILL)
                 connection.execute("ANALYZE sereno.run")
             time.sleep(options.settle)
-            begin = int(time.time()) + 1
+            begin, began = int(time.time()) + 1, time.monotonic()
             if wanted:
                 done = cancelled(dsn, wanted)
             else:
                 done = 0
                 time.sleep(options.seconds)
-            end = int(time.time())
-            time.sleep(1.5)  # what was due in the last second may start late
+            end, took = max(begin, int(time.time())), time.monotonic() - began
+            found = ticks(dsn, begin, end)
         with psycopg.connect(dsn) as connection:
-            found = connection.execute(LATE, (begin, end)).fetchall()
             [changed] = connection.execute(STATES).fetchone() or (0,)
     late = [seconds for _, seconds in found]
     return {
-        "seconds": float(end - begin),
-        "rate": done / (end - begin),
+        "seconds": took,
+        "rate": done / took,
         "wrong": float(abs(changed - done) + abs(wanted - done)),
-        "p50": percentile(late, 0.5),
-        "p99": percentile(late, 0.99),
-        "max": max(late),
+        **spread(late),
         "lost": end - begin - len({slot for slot, _ in found}),
     }
 

@@ -20,7 +20,7 @@ from benchmarks.rig.adapter import Adapter, AdapterError
 from benchmarks.rig.contender import Contender
 from benchmarks.rig.program import Bench, Figures, run
 from benchmarks.rig.records import Records
-from benchmarks.rig.report import Column, percentile
+from benchmarks.rig.report import Column, spread
 from benchmarks.rig.server import BenchServer
 
 PATIENCE = 90.0
@@ -72,9 +72,7 @@ def burst(
     each = Counter(key for key, _ in starts)
     return {
         "margin": margin,
-        "p50": percentile(late, 0.5),
-        "p99": percentile(late, 0.99),
-        "max": max(late),
+        **spread(late),
         "recorded": None if recorded is None else recorded - due,
         "lost": n - len(each),
         "doubled": sum(c - 1 for c in each.values()),

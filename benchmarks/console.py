@@ -19,14 +19,13 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.plugins.console.conftest import serving
 from tests.servers.pages_read import listening, pages_read
 
-from benchmarks.apps import LATE, OTHERS, replica, said
+from benchmarks.apps import OTHERS, replica, said, ticks
 from benchmarks.console_history import fill
 from benchmarks.rig.contender import Contender
 from benchmarks.rig.process import family_cpu_seconds
@@ -74,14 +73,12 @@ def measure(
             time.sleep(options.settle)
             figures |= asyncio.run(timed(url, newest, options.asks))
             pid = int((Path(place) / "pid").read_text())
-            figures |= asyncio.run(followed(server, pid, url, options.seconds))
+            figures |= asyncio.run(followed(server, pid, url, options))
             for key, rate in (("alone", 0.0), ("asked", options.rate)):
                 began = int(time.time()) + 1
                 answered = asyncio.run(load(url, newest, rate, options.seconds))
-                until = int(time.time())
-                time.sleep(1.5)  # what was due in the last second may start late
-                with psycopg.connect(dsn) as connection:
-                    late = [s for _, s in connection.execute(LATE, (began, until)).fetchall()]
+                until = max(began, int(time.time()))
+                late = [seconds for _, seconds in ticks(dsn, began, until)]
                 figures[f"late_{key}"] = percentile(late, 0.99)
                 figures[f"not_run_{key}"] = until - began - len(late)
             figures["answered"] = answered / options.seconds
@@ -134,12 +131,15 @@ async def timed(url: str, newest: int, asks: int) -> Figures:
     return found | whole
 
 
-async def followed(server: BenchServer, replica_id: int, url: str, seconds: float) -> Figures:
+async def followed(
+    server: BenchServer, replica_id: int, url: str, options: argparse.Namespace
+) -> Figures:
     """Return which share of a processor open pages take, of the replica and of PostgreSQL."""
 
     def spent() -> tuple[float, float]:
         return family_cpu_seconds(replica_id), server.cpu_seconds()
 
+    seconds = options.seconds
     before = spent()
     await asyncio.sleep(seconds)
     bare = [now - then for now, then in zip(spent(), before, strict=True)]
@@ -149,7 +149,7 @@ async def followed(server: BenchServer, replica_id: int, url: str, seconds: floa
         pages = [
             asyncio.create_task(open_page(web, paths[n % len(paths)])) for n in range(OPEN_PAGES)
         ]
-        await asyncio.sleep(40)  # until they wait as long as they do
+        await asyncio.sleep(options.warm)
         before = spent()
         await asyncio.sleep(seconds)
         busy = [now - then for now, then in zip(spent(), before, strict=True)]
@@ -229,6 +229,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each of the other figures")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second")
     parser.add_argument("--settle", type=float, default=5.0)
+    parser.add_argument(
+        "--warm",
+        type=float,
+        default=40.0,
+        help="seconds until open pages look as seldom as they do",
+    )
 
 
 BENCH = Bench(

@@ -26,7 +26,7 @@ from tests.servers.supervised import free_port  # noqa: E402
 
 from benchmarks.dask_jobs import computed  # noqa: E402
 from benchmarks.replicas import MIGRATED, PATIENCE, program, until  # noqa: E402
-from benchmarks.rig.report import percentile  # noqa: E402
+from benchmarks.rig.report import lateness  # noqa: E402
 from benchmarks.rig.server import BenchServer, execute  # noqa: E402
 
 OTHERS = '["etl_ivr", "cleanup", "reports", "notify", "console", "sun", "django"]'
@@ -145,8 +145,7 @@ def late(dsn: str, workers: int, seconds: float) -> None:
         found = [ms for (ms,) in execute(dsn, LATE.format(since=since)) if ms is not None]
         ((left,),) = execute(dsn, LEFT)
         assert not n or left, "the workers had nothing more to do"
-        p50, p99 = (percentile(found, part) for part in (0.5, 0.99))
-        print(f"workers {what}: {len(found)} slots, p50 {p50:.1f} ms, p99 {p99:.1f} ms late")
+        print(f"workers {what}: {lateness(found)}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from benchmarks.rig.report import (
     check_markers,
     keep,
     ms,
-    percentile,
+    spread,
     write_section,
 )
 
@@ -111,7 +111,7 @@ def section(found: list[Result], chosen: argparse.Namespace) -> Iterator[str]:
     yield f"Other work before a run: {busiest(found)} of the processors at most."
 
 
-def once(python: Path, n: int) -> dict[str, float]:
+def once(python: Path, n: int) -> dict[str, float | None]:
     """Run the program in Dask's environment and return its figures."""
     program = python.parent / "dask_overhead_program.py"  # a file: workers import what they run
     program.write_text(PROGRAM)
@@ -119,13 +119,7 @@ def once(python: Path, n: int) -> dict[str, float]:
     if ended.returncode:
         sys.exit(f"dask_overhead: the cluster failed: {ended.stderr[-2000:]}")
     told = json.loads(ended.stdout.splitlines()[-1])
-    took = told["took"]
-    return {
-        "start": told["start"],
-        "p50": percentile(took, 0.5),
-        "p99": percentile(took, 0.99),
-        "rate": told["rate"],
-    }
+    return {"start": told["start"], **spread(told["took"]), "rate": told["rate"]}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.rig.adapter import Adapter
 from benchmarks.rig.contender import Contender
 from benchmarks.rig.program import Bench, Figures, run
-from benchmarks.rig.report import Column, ms, percentile
+from benchmarks.rig.report import Column, ms, spread
 from benchmarks.rig.server import BenchServer
 
 
@@ -28,9 +28,7 @@ def measure(
         took = adapter.event("latencies", 60 + options.n)["seconds"]
         faults = adapter.major_faults()
     return {
-        "p50": percentile(took, 0.5),
-        "p99": percentile(took, 0.99),
-        "max": max(took),
+        **spread(took),
         "faults": faults,
     }
 

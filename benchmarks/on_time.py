@@ -16,8 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.rig.adapter import Adapter
 from benchmarks.rig.contender import Contender
 from benchmarks.rig.program import Bench, Figures, run
-from benchmarks.rig.report import Column, ms, percentile
+from benchmarks.rig.report import Column, ms, spread
 from benchmarks.rig.server import BenchServer
+
+PATIENCE = 5.0
+"""Seconds until what has not started is counted as lost."""
 
 
 def measure(
@@ -29,7 +32,7 @@ def measure(
         begin, faults = time.time(), adapter.major_faults()
         time.sleep(options.seconds)
         end, faults = time.time(), adapter.major_faults() - faults
-        time.sleep(1.5)  # what was due in the last second may start late
+        time.sleep(PATIENCE)  # what was due in the last second may start late
         adapter.say("stop")
         starts = adapter.event("starts")["starts"]
     first, last = int(begin) + 1, int(end)
@@ -37,9 +40,7 @@ def measure(
     late = [at - (slot if slot is not None else int(at)) for slot, at in found]
     slots = {int(slot if slot is not None else at) for slot, at in found}
     return {
-        "p50": percentile(late, 0.5),
-        "p99": percentile(late, 0.99),
-        "max": max(late),
+        **spread(late),
         "lost": last - first - len(slots),
         "doubled": len(found) - len(slots),
         "faults": faults,

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import psycopg
 
 from benchmarks.apps import OTHERS
-from benchmarks.rig.report import percentile
+from benchmarks.rig.report import lateness
 from benchmarks.rig.server import BenchServer, execute
 
 ROOT = Path(__file__).parents[1]
@@ -139,8 +139,7 @@ def main() -> None:
         one, three = (statistics.median(found) for found in rates.values())
         print(f"three replicas are {three / one:.2f} times one, of {options.repeat} each")
         for job, found in late(server, options).items():
-            p50, p99 = (percentile(found, part) for part in (0.5, 0.99))
-            print(f"{job}: {len(found)} slots, p50 {p50:.1f} ms, p99 {p99:.1f} ms late")
+            print(f"{job}: {lateness(found)}")
 
 
 if __name__ == "__main__":

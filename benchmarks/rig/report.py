@@ -48,10 +48,25 @@ def ms(seconds: float) -> str:
     return f"{1000 * seconds:.1f}" if seconds < 0.1 else f"{1000 * seconds:.0f}"
 
 
-def percentile(values: Iterable[float], share: float) -> float:
-    """Return the value that `share` of the values do not exceed; the nearest rank."""
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """Return the value that `share` of the values do not exceed, the nearest rank; None of none."""
     ordered = sorted(values)
+    if not ordered:
+        return None
     return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+
+
+def spread(values: Sequence[float]) -> dict[str, float | None]:
+    """Return the p50, p99 and longest of what may be nothing, as figures of a bench."""
+    found = {name: percentile(values, share) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    return {**found, "max": max(values, default=None)}
+
+
+def lateness(found: Sequence[float]) -> str:
+    """Return in words how late so many slots began, of milliseconds."""
+    figures = spread(found)
+    told = [f"{name} {ms:.1f} ms" for name, ms in figures.items() if ms is not None]
+    return ", ".join([f"{len(found)} slots", *told, "late"])
 
 
 def keep(file: Path, result: Result) -> None:

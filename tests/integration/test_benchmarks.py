@@ -19,7 +19,7 @@ SMALL = {
     "failover": "--lease 1s --every 1 --before 2 --freeze 2 --after 5",
     "scale": "--schedules 20 --runs 100 --seconds 1 --settle 0.5 --asks 1",
     "apps": "--seconds 3 --settle 1 --rate 5",
-    "console": "--runs 2000 --schedules 50 --asks 1 --seconds 2 --settle 0.5 --rate 10",
+    "console": "--runs 2000 --schedules 50 --asks 1 --seconds 2 --settle 0.5 --warm 2 --rate 10",
     "bulk": "--runs 10000 --seconds 2 --settle 0.5",
     "memory": "--runs 200 --step 100 --settle 0.5",
 }
