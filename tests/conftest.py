@@ -30,12 +30,12 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
-from sereno.embedded import PostgresPrograms
+from sereno.embedded import PostgresPrograms, memory_directory
 
 from .servers.filling import SERENO
 from .servers.mariadb import MariaDb
 from .servers.postgres import PostgresServer, installed_programs
-from .servers.supervised import ServerError, Supervised, memory
+from .servers.supervised import ROOM_BYTES, ServerError, Supervised
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,7 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # As a shell leaves it for what it runs in the background; every process started here would
         # ignore it too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    Supervised.within = memory()  # what they store is gone in seconds: no disk need see it
+    # What they store is gone in seconds: no disk need see it.
+    Supervised.within = memory_directory(ROOM_BYTES)
     _trust_one_authority(config)
     # No server of the suite has TLS but those of its own tests, whose addresses say how: drivers
     # would make what TLS needs for each of some ten thousand connections, to be refused.

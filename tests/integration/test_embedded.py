@@ -12,7 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sereno.embedded import EmbeddedPostgres, SystemAccount
+from sereno.embedded import EmbeddedPostgres, SystemAccount, memory_directory
+from sereno.embedded.directory import temporary_directories
 from sereno.model.errors import EmbeddedError
 
 from ..servers.waiting import wait_until
@@ -211,6 +212,48 @@ def _own_temporary_files(directory: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """Keep to ourselves: whoever else makes a temporary server removes what it finds abandoned."""
     monkeypatch.setenv("TMPDIR", str(directory))
     monkeypatch.setattr(tempfile, "tempdir", None)
+
+
+@pytest.fixture
+def _nobody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _memory(monkeypatch: pytest.MonkeyPatch, free: int, flags: int = 0) -> Path | None:
+    """Return the file system in memory as the kernel takes it where so much is free."""
+    state = os.statvfs("/")
+    told = (*state[:2], state.f_blocks, free, free, *state[5:8], flags, *state[9:])
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(told))
+    return memory_directory(1000 * state.f_frsize)
+
+
+def test_memory_is_used_where_it_has_room_and_runs_programs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert _memory(monkeypatch, 1001) == Path("/dev/shm")
+    assert _memory(monkeypatch, 999) is None
+    assert _memory(monkeypatch, 1001, os.ST_NOEXEC) is None
+
+
+@pytest.mark.usefixtures("_nobody_chose")
+def test_a_temporary_server_is_in_memory_or_else_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Path(tempfile.gettempdir())
+    places = temporary_directories()
+    assert places[-1] == disk
+    if len(places) > 1:  # this machine has room
+        assert places[0] == Path("/dev/shm")
+        with EmbeddedPostgres.temporary() as server:
+            assert server.log.is_relative_to("/dev/shm")
+    _memory(monkeypatch, 0)
+    assert temporary_directories() == [disk]
+
+
+@pytest.mark.usefixtures("_own_temporary_files")
+def test_a_temporary_server_is_where_the_environment_says(directory: Path) -> None:
+    assert temporary_directories() == [directory]
+    with EmbeddedPostgres.temporary() as server:
+        assert server.log.is_relative_to(directory)
 
 
 @pytest.mark.usefixtures("_own_temporary_files")

@@ -33,7 +33,7 @@ _PORTS = range(10_000, 32_000)
 
 _claims: list[socket.socket] = []
 
-_ROOM_BYTES = 4_000_000_000
+ROOM_BYTES = 4_000_000_000
 """What must be free for servers to live in memory: four times what all those of a run take."""
 
 
@@ -130,13 +130,6 @@ class Supervised:
             group=who.gid if who else None,
             extra_groups=[] if who else None,
         )
-
-
-def memory() -> Path | None:
-    """Return the file system in memory, None where there is none with room for our servers."""
-    place = Path("/dev/shm")
-    roomy = place.is_dir() and shutil.disk_usage(place).free >= _ROOM_BYTES
-    return place if roomy and os.access(place, os.W_OK) else None
 
 
 def free_port() -> int:

@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: one server, from a wheel, for all processes of this machine and user."""
 
 from sereno.embedded.account import SystemAccount
-from sereno.embedded.directory import data_directory
+from sereno.embedded.directory import data_directory, memory_directory
 from sereno.embedded.programs import PostgresPrograms
 from sereno.embedded.server import EmbeddedPostgres
 from sereno.embedded.wheel import MAJOR, find_programs
@@ -13,4 +13,5 @@ __all__ = [
     "SystemAccount",
     "data_directory",
     "find_programs",
+    "memory_directory",
 ]

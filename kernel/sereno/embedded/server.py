@@ -32,13 +32,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 from urllib.parse import quote
 
 from sereno.embedded.account import SystemAccount
-from sereno.embedded.directory import data_directory, make_directory
+from sereno.embedded.directory import data_directory, make_directory, temporary_directories
 from sereno.embedded.programs import PostgresPrograms
 from sereno.embedded.remedy import REMEDY
 from sereno.embedded.wheel import MAJOR, find_programs
@@ -152,9 +153,10 @@ class EmbeddedPostgres:
 
         One that a killed process left is removed by the next call.
         """
-        for left in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY_PREFIX}*"):
+        within = temporary_directories()
+        for left in chain.from_iterable(place.glob(f"{_TEMPORARY_PREFIX}*") for place in within):
             cls(left)._remove_if_abandoned()
-        with tempfile.TemporaryDirectory(prefix=_TEMPORARY_PREFIX) as place:
+        with tempfile.TemporaryDirectory(prefix=_TEMPORARY_PREFIX, dir=within[0]) as place:
             if os.geteuid() == 0:
                 Path(place).chmod(0o711)  # the account that serves passes through
             with cls(Path(place), durable=False) as server:
@@ -269,8 +271,9 @@ class EmbeddedPostgres:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_checkpoints": "off",
-            "fsync": "on" if self._durable else "off",
         }
+        if not self._durable:  # what is committed outlives the server all the same
+            options |= {"fsync": "off", "full_page_writes": "off"}
         line = shlex.join(f"--{name}={value}" for name, value in options.items())
         programs.run(
             "pg_ctl", "start", "-w", "-t", str(_START_SECONDS), "-D", str(self._data),
