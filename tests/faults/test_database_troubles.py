@@ -42,6 +42,7 @@ def never_ready(replica: Process, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert not ready(replica)
+        for_seconds(0.1)
 
 
 def caught_up(dsn: str) -> bool:
