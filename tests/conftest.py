@@ -83,7 +83,7 @@ def pytest_asyncio_loop_factories(
     """Run async tests on both loops; those that use a server on uvloop alone, unless marked."""
     factories = {"asyncio": asyncio.new_event_loop, "uvloop": _UvLoop}
     fixtures = getattr(item, "fixturenames", ())
-    uses_server = not {"postgres_servers", "mariadb"}.isdisjoint(fixtures)
+    uses_server = not {"postgres_servers", "sereno_databases", "mariadb"}.isdisjoint(fixtures)
     if uses_server and item.get_closest_marker("every_loop") is None:
         del factories["asyncio"]
     return factories
