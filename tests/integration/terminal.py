@@ -2,8 +2,9 @@
 
 import os
 import pty
-import subprocess
 from typing import NamedTuple
+
+from ..servers.warm_python import python_process
 
 
 class Said(NamedTuple):
@@ -16,7 +17,7 @@ class Said(NamedTuple):
 def on_a_terminal(command: list[str], **environment: str) -> Said:
     """Run `command` on a terminal of its own."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    process = python_process(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **environment}
     )
     os.close(theirs)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from sereno.testing import Kernel
 
+from ..servers.warm_python import python_process
 from .test_fan_out import jobs, named
 from .test_whole_chains import Broken, diamond
 
@@ -23,15 +25,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def sereno(database: str, *args: str) -> tuple[int, str, str]:
     """Run a command; return its exit code, and what it said."""
     environment = {**os.environ, "SERENO_DATABASE_URL": database, "SERENO_CONFIG": os.devnull}
-    called = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sereno", *args),
+    called = python_process(
+        [sys.executable, "-m", "sereno", *args],
         env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    out, err = await called.communicate()
-    assert called.returncode is not None
-    return called.returncode, out.decode(), err.decode()
+    out, err = await asyncio.to_thread(called.communicate)
+    return called.returncode, out, err
 
 
 async def led(kernel: Kernel, waiting: Any) -> Any:
