@@ -1,5 +1,6 @@
 """Build the site: ``python -m tools.site [FOLDER]``, by default ``build/site``."""
 
+import gc
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ def main(target: Path) -> int:
     for place in (target, source):
         shutil.rmtree(place, ignore_errors=True)
     staged(source)
+    gc.disable()  # going through trees that stay took a third of the time
     strict = ["-q", "-W", "--keep-going", "-n", "-j", "auto"]
     return build_main([*strict, "-b", "html", "-c", str(HERE), str(source), str(target)])
 
