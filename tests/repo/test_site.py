@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.sync_api import sync_playwright
 from tools.site.stage import AT_THE_ROOT, staged
 
 ROOT = Path(__file__).parents[2]
@@ -70,24 +70,22 @@ def explained(site: Path) -> list[str]:
     return sorted(page.as_uri() for page in site.glob("explained/*.html"))
 
 
-async def test_on_a_telephone_drawings_can_be_read_and_pages_are_no_wider(
-    explained: list[str],
-) -> None:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
+def test_on_a_telephone_drawings_can_be_read_and_pages_are_no_wider(explained: list[str]) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = await browser.new_page(viewport={"width": 360, "height": 740})
+        page = browser.new_page(viewport={"width": 360, "height": 740})
         for address in explained:
-            await page.goto(address)
+            page.goto(address)
             width = "document.documentElement.scrollWidth"
-            assert await page.evaluate(width) == 360, address
-            for drawing in await page.query_selector_all("img[src$='.svg']"):
-                box = await drawing.bounding_box()
+            assert page.evaluate(width) == 360, address
+            for drawing in page.query_selector_all("img[src$='.svg']"):
+                box = drawing.bounding_box()
                 assert box is not None
                 # As in a window of the desk, or nearly so: 760 wide, of letters of 14.
                 assert box["width"] > 600, address
-        await browser.close()
+        browser.close()
 
 
 def test_links_out_of_the_manual_become_words(tmp_path: Path) -> None:
