@@ -112,7 +112,7 @@ async def beside(
         await Client.start(dsn, options.expired + 1, options.rows),
         await Client.start(dsn, 1, options.expired),
     ]
-    await asyncio.sleep(2)  # until they have what they read in memory
+    await asyncio.sleep(options.warm)
     calm = time.monotonic()
     await asyncio.sleep(options.calm)
     begun = time.monotonic()
@@ -295,6 +295,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--expired", type=int, default=1_000_000)
     parser.add_argument("--sessions", type=int, default=400_000)
+    parser.add_argument(
+        "--warm",
+        type=float,
+        default=2.0,
+        help="seconds until clients have what they read in memory",
+    )
     parser.add_argument("--calm", type=float, default=10.0, help="seconds of the client alone")
     parser.add_argument("--window", type=float, default=30.0, help="seconds of each way")
     parser.add_argument("--rounds", type=int, default=1, help="of retention")
