@@ -16,20 +16,31 @@ from sereno_console.security.passwords import hash_of
 from sereno_console.tables import accounts
 
 from ...servers.waiting import wait_until
+from ...servers.warm_python import python_process
 from .conftest import Serve
 
 PASSWORD = "correct horse battery"
 OUTSIDE: dict[str, Any] = {"host": "0.0.0.0"}
 
 
-def command(database: str, *words: str, typed: str = "", code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "sereno", "--database-url", database, "console", *words],
-        input=typed,
-        capture_output=True,
+def called(
+    database: str, *words: str, typed: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Call ``sereno`` as a process of its own."""
+    with python_process(
+        [sys.executable, "-m", "sereno", "--database-url", database, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environ},
         text=True,
-        timeout=50,
-    )
+    ) as process:
+        out, err = process.communicate(typed, timeout=50)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def command(database: str, *words: str, typed: str = "", code: int = 0) -> str:
+    done = called(database, "console", *words, typed=typed)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout.strip() if code == 0 else done.stderr
 
@@ -144,12 +155,7 @@ MISTAKES = (
 async def test_a_mistake_on_the_command_line_is_a_sentence(serve: Serve, database: str) -> None:
     async with serve():
         for words, sentence in MISTAKES:
-            done = await asyncio.to_thread(
-                subprocess.run,
-                [sys.executable, "-m", "sereno", "--database-url", database, "console", *words],
-                capture_output=True,
-                text=True,
-            )
+            done = await asyncio.to_thread(called, database, "console", *words)
             assert done.returncode in (1, 2)
             assert sentence in done.stderr
             assert "Traceback" not in done.stderr
@@ -159,12 +165,7 @@ async def test_check_says_that_nobody_can_come_in_from_elsewhere(
     serve: Serve, database: str
 ) -> None:
     def check(**environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "sereno", "--database-url", database, "check"],
-            env={**os.environ, **environ},
-            capture_output=True,
-            text=True,
-        )
+        return called(database, "check", **environ)
 
     async with serve():
         at_home = await asyncio.to_thread(check)
