@@ -13,8 +13,8 @@ from schemathesis.generation import GenerationMode
 from .conftest import Serve
 from .shop import JOBS, at_work, done
 
-EXAMPLES = int(os.environ.get("SERENO_SCHEMATHESIS_EXAMPLES", "6"))
-"""Requests for each operation, of each kind; `make test` has time for a few."""
+EXAMPLES = int(os.environ.get("SERENO_SCHEMATHESIS_EXAMPLES", "3"))
+"""Requests for each operation, of each kind; `make test` has time for a few, CI for more."""
 
 KNOWN = {
     "run": 1,
