@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ from .cli_scene import Scene as Cli
 from .node import looking, running
 from .scene import connected
 
-pytestmark = [pytest.mark.every_postgres, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.every_postgres,
+    pytest.mark.timeout(240),
+    pytest.mark.xdist_group("rights"),  # each worker would make the server to copy
+]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rights.md").read_text()
 
@@ -72,16 +77,40 @@ class App:
 async def tick(run: object) -> None: ...
 
 
+@pytest.fixture(scope="module")
+def owned(
+    postgres_servers: Callable[[int], PostgresServer], postgres_version: int
+) -> Iterator[PostgresServer]:
+    """Give a server, stopped, with an `App` that is migrated."""
+
+    async def make(app: App) -> None:
+        await app.do(
+            "REVOKE ALL ON DATABASE app FROM PUBLIC", "GRANT CONNECT ON DATABASE app TO PUBLIC"
+        )
+        await app.grant("owner")
+        await migrate(app.dsn("sereno_owner"))
+
+    server = PostgresServer(postgres_servers(postgres_version).programs)
+    try:
+        server.start()
+        server.execute("CREATE DATABASE app")
+        asyncio.run(make(App(server)))
+        server.stop()
+        yield server
+    finally:
+        server.remove()
+
+
 @pytest.fixture
-async def app(private_postgres: PostgresServer) -> App:
-    private_postgres.execute("CREATE DATABASE app")
-    app = App(private_postgres)
-    await app.do(
-        "REVOKE ALL ON DATABASE app FROM PUBLIC", "GRANT CONNECT ON DATABASE app TO PUBLIC"
-    )
-    await app.grant("owner")
-    await migrate(app.dsn("sereno_owner"))
-    return app
+def app(owned: PostgresServer) -> Iterator[App]:
+    """Give one whose server, with its roles, is this test's own."""
+    server = PostgresServer(owned.programs)
+    try:
+        server.run("cp", "-a", owned.data, server.data)
+        server.start()
+        yield App(server)
+    finally:
+        server.remove()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -136,11 +165,11 @@ async def test_a_runner_leads_fires_runs_and_takes_over_from_one_that_died(app: 
 
 
 async def test_a_runner_names_who_keeps_it_from_the_lead_and_may_not_be_ended_by_it(
-    app: App, private_postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+    app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     await app.grant("runner")
     dsn = app.dsn("sereno_runner")
-    async with connected(private_postgres.dsn("app")) as dba:
+    async with connected(app.dsn("postgres")) as dba:
         transaction = dba.transaction()
         await transaction.start()
         await dba.execute("SELECT 1 FROM sereno.leadership FOR UPDATE")
