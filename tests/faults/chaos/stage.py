@@ -122,7 +122,7 @@ class Stage:
                     raise AssertionError(f"replica {replica.label} has ended by itself")
             if steady() > end:
                 raise AssertionError(f"the replicas did not come back in {seconds:g} s: {why}")
-            self.until(steady() + 0.02)
+            self.until(steady() + 0.1)
 
     def until(self, instant: float) -> None:
         """Wait until this steady time."""

@@ -149,7 +149,7 @@ class Stage:
                     raise AssertionError(f"{member.label} has ended by itself: {words}")
             if steady() > end:
                 raise AssertionError(f"the cluster did not come back in {seconds:g} s: {why}")
-            self.until(steady() + 0.02)
+            self.until(steady() + 0.1)
 
     def leader(self) -> tuple[Member, int]:
         """Return the replica that leads, and its term."""
