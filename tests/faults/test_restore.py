@@ -19,6 +19,7 @@ from ..servers.connections import let_go
 from ..servers.postgres import PostgresServer
 from ..servers.recovery import Archive
 from ..servers.waiting import wait_until
+from ..servers.warm_python import python_run
 from .asking import do, value
 from .process import Process, process
 from .test_promotion import FAR, STRANGE, verified_now
@@ -62,15 +63,8 @@ class Site:
     def call(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Call ``sereno`` on this database."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SERENO_")}
-        return subprocess.run(
-            [sys.executable, "-m", "sereno", "--database-url", self.dsn, *args],
-            env=environment,
-            cwd=self.place,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = [sys.executable, "-m", "sereno", "--database-url", self.dsn, *args]
+        return python_run(command, env=environment, cwd=self.place)
 
     def holds(self) -> None:
         """Check what must be so of any cluster, whatever its database went through."""

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from ..servers.waiting import wait_until
+from ..servers.warm_python import python_process
 from .asking import value
 from .process import ROOT
 
@@ -28,7 +29,7 @@ class Asker:
     """A program that asks for the run, and waits to be told to go on."""
 
     def __init__(self, dsn: str, driver: str, level: str) -> None:
-        self.popen = subprocess.Popen(
+        self.popen = python_process(
             [sys.executable, "-m", "tests.faults.asker", driver, dsn, level],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from sereno.testing import Kernel
 
-from ..servers.warm_python import python_process
+from ..servers.warm_python import python_run
 from .test_fan_out import jobs, named
 from .test_whole_chains import Broken, diamond
 
@@ -25,15 +24,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def sereno(database: str, *args: str) -> tuple[int, str, str]:
     """Run a command; return its exit code, and what it said."""
     environment = {**os.environ, "SERENO_DATABASE_URL": database, "SERENO_CONFIG": os.devnull}
-    called = python_process(
-        [sys.executable, "-m", "sereno", *args],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    out, err = await asyncio.to_thread(called.communicate)
-    return called.returncode, out, err
+    command = [sys.executable, "-m", "sereno", *args]
+    done = await asyncio.to_thread(python_run, command, env=environment)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def led(kernel: Kernel, waiting: Any) -> Any:

@@ -1,7 +1,6 @@
 """A trigger of a plugin's kind is read wherever a schedule is, also where no job is asked for."""
 
 import os
-import subprocess
 import sys
 from datetime import timedelta
 
@@ -11,6 +10,7 @@ from sereno.engine.verification import verify
 from sereno.testing import declared
 from sereno_sun import plugin
 
+from ..servers.warm_python import python_run
 from .scene import Scene, named, opened
 
 
@@ -28,14 +28,8 @@ async def scene(database: str) -> Scene:
     ids=lambda c: c[0],
 )
 def test_the_command_line_reads_it(scene: Scene, database: str, command: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sereno", *command],
-        env={**os.environ, "SERENO_DATABASE_URL": database},
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    environment = {**os.environ, "SERENO_DATABASE_URL": database}
+    done = python_run([sys.executable, "-m", "sereno", *command], env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

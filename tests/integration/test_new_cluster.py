@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from sereno.store import nodes
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.store.pool import Database
 
+from ..servers.warm_python import python_run
 from .cli_scene import Scene, scene
 from .node import Eye, running
 from .test_store_timeline import facts
@@ -176,7 +176,7 @@ def test_check_says_that_settings_and_database_name_different_clusters(
 def migrated_with_plugins(scene: Scene) -> None:
     environment = {**os.environ, "SERENO_DATABASE_URL": scene.dsn}
     command = [sys.executable, "-m", "sereno", "migrate"]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    python_run(command, env=environment).check_returncode()
 
 
 def test_the_statement_for_sequences_of_plugins_is_one(scene: Scene) -> None:

@@ -42,6 +42,7 @@ _WARMED = {
         *("importlib.metadata", "sereno.app", "sereno.engine.event_loop", "uvloop"),
         "tests.faults.chaos.plugin",
     ),
+    "tests.faults.asker": ("asyncpg", "psycopg"),
 }
 """By the module that is run: what it imports in most processes of the tests."""
 
@@ -60,6 +61,14 @@ def python_process(command: Sequence[str], **how: Any) -> subprocess.Popen[Any]:
     known = command[:2] == [sys.executable, "-m"] and command[2] in _WARMED
     warm = known and how.keys() <= _UNDERSTOOD and _fits(how.get("env") or dict(os.environ))
     return (_WarmProcess if warm else subprocess.Popen)(command, **how)
+
+
+def python_run(command: Sequence[str], **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, as `python_process` starts it, and return what it said."""
+    pipe = subprocess.PIPE
+    with python_process(command, stdout=pipe, stderr=pipe, text=True, **how) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 class _WarmProcess(subprocess.Popen[Any]):
