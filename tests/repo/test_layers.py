@@ -106,9 +106,12 @@ def loaded_by_name() -> Iterator[tuple[Path, str, object]]:
     """Yield file, function and module of each call that loads a module by a name of its own."""
     for place in PACKAGES.values():
         for file in sorted((ROOT / place).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text())):
+            text = file.read_text()
+            if "lazy" not in text and "import_module" not in text:
+                continue
+            for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.Call) and node.args:
-                    called = ast.unparse(node.func).rpartition(".")[2]
+                    called = getattr(node.func, "attr", getattr(node.func, "id", ""))
                     if called in {"lazy", "import_module"}:
                         yield file, called, getattr(node.args[0], "value", None)
 

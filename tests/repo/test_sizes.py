@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Callable, Iterator
 
-from .test_tree import ROOT, shipped
+from .test_tree import ROOT, shipped, statements
 
 LINES = 60
 ARGUMENTS = 7
@@ -12,7 +12,7 @@ REASON = "# Over seven: "
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -27,7 +27,7 @@ def crowded_constructors(text: str) -> list[str]:
     A value may have many fields. What has callables among them does something, and counts.
     """
     lines, found = text.splitlines(), []
-    for made in ast.walk(ast.parse(text)):
+    for made in statements(ast.parse(text)):
         if not isinstance(made, ast.ClassDef):
             continue
         begins = [f for f in made.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
