@@ -81,7 +81,7 @@ class LiveNode:
 
     async def _work(self, hooks: HookDispatcher) -> None:
         await self.kernel.join(None)
-        hooks.registry = await tables_made(self.settings.database_url, hooks.registry)
+        hooks.registry = await tables_made(self.kernel.db, hooks.registry)
         opening = hooks.lifespans(self.settings.database_url)
         self.kernel.registry = await self._stack.enter_async_context(opening)
         await self.kernel.work(self.stopped)

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sereno import Migrations, hookimpl
-from sereno.app.plugin_tables import tables_made
 from sereno.cli import main
 from sereno.cli.invocation import Invocation
 from sereno.model.errors import SchemaError, StoreError, StoreUnavailableError
@@ -21,6 +20,7 @@ from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
 from sereno.store.migrator import migrate_plugin
 from sereno.testing import make_tables
 
+from ..servers.plugin_tables import tables_at
 from .node import Eye, running
 from .scene import connected
 from .tables_scene import Planted, planted
@@ -118,11 +118,11 @@ async def test_tables_that_are_made_are_one_line_and_what_comes_later_is_told_by
 ) -> None:
     caplog.set_level("INFO", "sereno.kernel")
     files = {"m0001_pre_note": NOTE, "m0002_pre_more": "SELECT 1"}
-    await tables_made(database, registry(("notes", planted("notes", **files))))
+    await tables_at(database, registry(("notes", planted("notes", **files))))
     assert [r.message for r in caplog.records] == ["a plugin's tables are made"]
     assert vars(caplog.records[0])["migrations"] == 2
     later = planted("notes", **files, m0003_pre_later="SELECT 1")
-    await tables_made(database, registry(("notes", later)))
+    await tables_at(database, registry(("notes", later)))
     told = [vars(r).get("migration") for r in caplog.records]
     assert told == [None, "0003_pre_later.sql"]
 
@@ -141,7 +141,7 @@ async def test_what_a_plugin_s_file_does_to_its_session_is_done_to_no_other_plug
 ) -> None:
     rude = planted("a", m0001_pre_rude="SET search_path = nowhere; SET ROLE pg_monitor")
     good = planted("b", m0001_pre_note=NOTE)
-    await tables_made(database, registry(("a", rude), ("b", good)))
+    await tables_at(database, registry(("a", rude), ("b", good)))
     assert await eye.value("SELECT to_regclass('b.note')") is not None
 
 
@@ -150,7 +150,7 @@ async def test_a_migration_that_takes_too_long_fails_its_plugin_and_lets_go_of_t
 ) -> None:
     slow = planted("slow", m0001_pre_slow="SELECT pg_sleep(3600)")
     good = planted("good", m0001_pre_note=NOTE)
-    left = await tables_made(database, registry(("good", good), ("slow", slow)), limit=2)
+    left = await tables_at(database, registry(("good", good), ("slow", slow)), limit=2)
     assert left.plugins.loaded == ["good"]
     assert "longer than 2 s; `sereno migrate` waits" in left.records["slow"].reason
     await migrate_plugin(database, planted("next", m0001_pre_note=NOTE).series("next"))
@@ -223,7 +223,7 @@ async def test_a_test_of_a_plugin_makes_its_tables_in_any_database(
     assert applied == ["0001_pre_note.sql", "0002_post_x.sql"]
     async with connected(empty_database) as connection:
         assert await connection.fetchval("SELECT count(*) FROM notes.note") == 0
-    left = await tables_made(empty_database, registry(("notes", plugin)))
+    left = await tables_at(empty_database, registry(("notes", plugin)))
     assert left.plugins.loaded == ["notes"]
 
 

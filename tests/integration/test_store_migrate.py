@@ -10,7 +10,7 @@ from sereno.model.errors import SchemaError, StoreError, StoreUnavailableError
 from sereno.store import migrator as module
 from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
 from sereno.store.migration import Migration, migrations
-from sereno.store.migrator import confirm, migrate
+from sereno.store.migrator import confirm, migrate, up_to_date
 from sereno.store.nodes import NodeFacts, join
 from sereno.store.pool import Database
 
@@ -68,6 +68,28 @@ async def test_an_empty_database_gets_every_migration_and_a_second_go_has_nothin
     assert (await migrate(empty_database)).applied == names
     assert (await migrate(empty_database)).applied == []
     assert await _listed(empty_database) == names
+
+
+async def test_whether_anything_is_missing_is_asked_of_the_pool(
+    empty_database: str, code: "Code"
+) -> None:
+    db = Database(empty_database, size=1)
+    await db.open()
+    try:
+        assert await up_to_date(db) is None
+        await migrate(empty_database)
+        assert await up_to_date(db) == await migrate(empty_database)
+        code.knows(_files(("pre_more", "SELECT 1"), ("post_less", "SELECT 1")))
+        assert await up_to_date(db) is None
+        await migrate(empty_database)
+        found = await up_to_date(db)
+        assert found == await migrate(empty_database)
+        assert found is not None
+        assert found.waiting[-1].endswith("post_less.sql")
+        await _execute(empty_database, "UPDATE sereno.migration SET checksum = 'another'")
+        assert await up_to_date(db) is None
+    finally:
+        await db.close()
 
 
 async def test_of_several_replicas_that_start_at_once_each_migration_is_applied_by_one(

@@ -113,7 +113,7 @@ async def live(
         if not await _joined(node, address, stay.stop):
             return 0
         stay.opening = True
-        node.registry = await _opened(hooks, dsn, collected, stack)
+        node.registry = await _opened(hooks, node, dsn, collected, stack)
         stay.opening = status.opening = False
         standing = ReadyNode(
             node=node,
@@ -155,12 +155,12 @@ async def seen_through(work: "asyncio.Task[int]", stay: Stay) -> None:
 
 
 async def _opened(
-    hooks: HookDispatcher, dsn: str, collected: Collected, stack: AsyncExitStack
+    hooks: HookDispatcher, node: Node, dsn: str, collected: Collected, stack: AsyncExitStack
 ) -> Registry:
     """Make plugins' tables, open their lifespans and ask their collectors; return those that are
     left."""
     log.debug("opening plugins")
-    hooks.registry = await tables_made(dsn, hooks.registry)
+    hooks.registry = await tables_made(node.db, hooks.registry)
     registry = await stack.enter_async_context(hooks.lifespans(dsn))
     collected.begin(registry.collectors, registry.states)
     stack.push_async_callback(collected.close)

@@ -46,7 +46,7 @@ from sereno.store.catalogue import digests
 from sereno.store.encoding import Encoding
 from sereno.store.hand_overs import Offer
 from sereno.store.migration import newest_known
-from sereno.store.migrator import Migrated, confirm, migrate
+from sereno.store.migrator import Migrated, confirm, migrate, up_to_date
 from sereno.store.nodes import NodeFacts
 from sereno.store.pool import KEEPING, Database
 from sereno.store.session import NodeIdentity
@@ -128,8 +128,12 @@ class Node:
         self._facts = self._facts_of(http)
         while True:
             try:
-                schema = await migrate(self._dsn)
                 await self.db.open()
+                schema = await up_to_date(self.db)
+                if schema is None:
+                    await self.db.close()  # its sessions know the tables as they were
+                    schema = await migrate(self._dsn)
+                    await self.db.open()
                 await self.present()
                 await confirm(self.db)
                 break

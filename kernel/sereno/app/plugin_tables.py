@@ -11,7 +11,8 @@ from sereno.model.errors import StoreError, StoreRightsError, StoreUnavailableEr
 from sereno.plugins import Registry
 from sereno.settings import redact
 from sereno.store.migration_series import PluginSeries
-from sereno.store.migrator import Migrated, migrate_plugin
+from sereno.store.migrator import Migrated, migrate_plugin, up_to_date
+from sereno.store.pool import Database
 
 log = logging.getLogger("sereno.kernel")
 
@@ -19,13 +20,14 @@ LIMIT = 60.0
 """Seconds for which one plugin's migrations may hold up a start: a lead may wait for it."""
 
 
-async def tables_made(dsn: str, registry: Registry, limit: float = LIMIT) -> Registry:
-    """Apply the *pre* migrations of every plugin; return `registry` without those that failed."""
+async def tables_made(db: Database, registry: Registry, limit: float = LIMIT) -> Registry:
+    """Apply the *pre* migrations of every plugin where `db` is connected; return `registry` without
+    those that failed."""
     reasons = {}
     for plugin, series in registry.migrations.items():
         try:
             async with asyncio.timeout(limit):
-                schema = await _patiently(dsn, series)
+                schema = await _patiently(db, series)
         except TimeoutError:
             reasons[plugin] = (
                 f"its migrations took longer than {limit:g} s; `sereno migrate` waits for as long "
@@ -58,13 +60,13 @@ def _log_schema(plugin: str, schema: Migrated) -> None:
         log.info(told, extra={"plugin": plugin, "migrations": schema.waiting})
 
 
-async def _patiently(dsn: str, series: PluginSeries) -> Migrated:
+async def _patiently(db: Database, series: PluginSeries) -> Migrated:
     """Wait for a database that is away for a moment, and for another who migrates."""
     backoff = Backoff()
     end = asyncio.get_running_loop().time() + LIMIT / 2
     while True:
         try:
-            return await migrate_plugin(dsn, series)
+            return await up_to_date(db, series) or await migrate_plugin(db.dsn, series)
         except StoreRightsError:
             raise  # waiting mends no grant
         except StoreUnavailableError:

@@ -75,6 +75,27 @@ async def migrate(dsn: str, *, post: bool = False) -> Migrated:
             return await _brought_up(connection, Series(migrations()), post)
 
 
+async def up_to_date(db: Database, series: Series | None = None) -> Migrated | None:
+    """Return what `migrate`, or `migrate_plugin` of this `series`, would where it has nothing to
+    do; else None.
+
+    A start asks this of the pool first: those need a session of their own, and another to find out
+    what is between them and the server.
+    """
+    asked = series or Series(migrations())
+    try:
+        async with db.connection() as connection:
+            known = await _applied(connection, asked)
+            failed = isinstance(asked, PluginSeries) and await connection.fetchval(
+                sql("plugin_schema_faulty"), asked.schema
+            )
+    except SchemaError:
+        return None  # they say so, and keep it for who checks
+    if failed or _missing(known, False, asked):
+        return None
+    return _migrated(known, asked, [], made=False)
+
+
 async def migrate_plugin(dsn: str, series: PluginSeries, *, post: bool = False) -> Migrated:
     """Apply what is missing of a plugin's migrations, once the kernel's are there; as `migrate`.
 
@@ -174,10 +195,15 @@ async def _brought_up(connection: asyncpg.Connection, series: Series, post: bool
     while _missing(known, post, series):
         applied += await _apply_next(connection, series, post)
         known = await _applied(connection, series)
+    return _migrated(known, series, applied, made=bool(applied) and not before)
+
+
+def _migrated(
+    known: dict[int, asyncpg.Record], series: Series, applied: list[str], *, made: bool
+) -> Migrated:
     waiting = [m.name for m in _missing(known, True, series)]
     ours = {m.number for m in series.migrations}
     newer = [row["name"] for number, row in known.items() if number not in ours]
-    made = bool(applied) and not before
     return Migrated(made=made, applied=applied, waiting=waiting, newer=newer)
 
 

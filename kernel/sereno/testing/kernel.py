@@ -168,7 +168,7 @@ class Kernel:
         node = Node(chosen, registry, self.database, status, self._bus, clock=self.clock)
         stack.push_async_callback(node.close)
         await node.join(None)
-        hooks.registry = _whole(await tables_made(self.database, registry))
+        hooks.registry = _whole(await tables_made(node.db, registry))
         node.registry = _whole(await stack.enter_async_context(hooks.lifespans(self.database)))
         self._bus.observe(self._note, RunFinished)
         self._watching, self._carrying = await stack.enter_async_context(

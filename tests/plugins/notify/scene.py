@@ -101,7 +101,7 @@ async def telling(
         node = Node(chosen, registry, dsn, status, Bus(hooks), clock=Clock())
         stack.push_async_callback(node.close)
         await node.db.open()
-        hooks.registry = await tables_made(dsn, registry)
+        hooks.registry = await tables_made(node.db, registry)
         node.registry = await stack.enter_async_context(hooks.lifespans(dsn))
         watch = JobWatch(node.db, fresh=0.0)
         stack.push_async_callback(watch.close)

@@ -3,11 +3,11 @@
 import asyncpg
 import pytest
 
-from sereno.app.plugin_tables import tables_made
 from sereno.plugins import Registry, collect, load_plugins
 from sereno.settings import Settings
 from sereno_reports import plugin
 
+from ...servers.plugin_tables import tables_at
 from .conftest import Make
 from .exchange import Exchange
 
@@ -25,7 +25,7 @@ def registry(**settings: str) -> Registry:
 
 
 async def test_the_kernel_makes_the_tables_before_any_report(database: str) -> None:
-    left = await tables_made(database, registry())
+    left = await tables_at(database, registry())
     assert left.plugins.loaded == ["reports"]
     connection = await asyncpg.connect(database)
     try:
@@ -45,7 +45,7 @@ async def test_reports_that_were_kept_before_are_taken_over(
     await pbx.load()
     await make({"day": "2024-11-19"})  # makes its tables by itself, as the version before
     before = await pbx.connection.fetch("SELECT * FROM sereno_reports.report")
-    left = await tables_made(database, registry())
+    left = await tables_at(database, registry())
     assert left.plugins.loaded == ["reports"]
     assert await pbx.connection.fetch("SELECT * FROM sereno_reports.report") == before
     listed = [row[0] for row in await pbx.connection.fetch(LISTED)]
@@ -64,7 +64,7 @@ async def test_reports_of_the_version_before_deliveries_become_this_one_s(
         " ALTER TABLE sereno_reports.report DROP COLUMN look;"
         " DROP TABLE sereno_reports.delivery"
     )
-    await tables_made(database, registry())
+    await tables_at(database, registry())
     await make({"day": "2024-11-19"})
     hashes = "SELECT DISTINCT params_hash <> 'old' AND look IS NOT NULL FROM sereno_reports.report"
     assert [r[0] for r in await pbx.connection.fetch(hashes)] == [True]

@@ -1,0 +1,16 @@
+"""The tables of plugins, made as a node makes them at its start."""
+
+from sereno.app.plugin_tables import LIMIT, tables_made
+from sereno.plugins import Registry
+from sereno.store.pool import Database
+
+
+async def tables_at(dsn: str, registry: Registry, limit: float = LIMIT) -> Registry:
+    """Have a node's start make what is missing at `dsn`; return `registry` without those that
+    failed."""
+    db = Database(dsn, size=1)
+    await db.open()
+    try:
+        return await tables_made(db, registry, limit)
+    finally:
+        await db.close()
