@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sereno import Client, RunContext, every, job, schedule
+from sereno.engine.wakeup import Wakeup
 from sereno.model.errors import DeclarationError, ParamsError
 from sereno.model.job import Job
 from sereno.store.pool import Database
@@ -393,6 +394,34 @@ async def test_who_has_no_job_of_a_scope_asks_for_no_part(
     assert asked["queue_next"] > 5
     found = {name: n for name, n in asked.items() if "part" in name or "whole" in name}
     assert found == {"parts_open": 1}  # of the term, as it began
+
+
+async def test_a_leader_rests_once_all_parts_are_over(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = 0
+    waits = Wakeup.wait
+
+    async def wait(self: Wakeup, timeout: float) -> set[str]:
+        nonlocal rounds
+        rounds += 1
+        return await waits(self, timeout)
+
+    monkeypatch.setattr(Wakeup, "wait", wait)
+    monkeypatch.setattr("sereno.engine.parts._LOOK_EVERY", 0.05)
+
+    @job("t.logs", scope="host")
+    async def logs(run: Run) -> None:
+        """Nothing."""
+
+    node = await hosts.join_at("a", logs)
+    await hosts.eye.over(await hosts.eye.enqueue("t.logs"))
+    async with asyncio.timeout(30):
+        for _ in range(2):  # the second beat is of a leader that has nothing to do
+            rounds, beat = 0, node.status.heard
+            while node.status.heard == beat:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert rounds < 50
 
 
 def test_what_contradicts_a_scope_is_refused_with_a_sentence() -> None:

@@ -13,6 +13,7 @@ for nothing.
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from uuid import UUID
@@ -74,12 +75,14 @@ class Parts:
         self._asked: set[int] = set()  # to stop
         self._moved = False
         self._held = False  # one waits for a node with room
-        self._next_look = float("inf")
+        self._next_look = math.inf
         self.queued = False  # something may have been chained
 
     @property
     def due(self) -> float:
         """Return the steady time at which something is due."""
+        if not self._open.wholes:  # then `work` has nothing to tend, whatever it was to look at
+            return math.inf
         return 0.0 if self._moved or self._over() else self._next_look
 
     def admits(self, run: Queued) -> bool:
@@ -132,7 +135,7 @@ class Parts:
         self._open = await parts.open_parts(self._term.db)
         token = self._occupancy.token
         self._own = {run: t for run, t in self._own.items() if token(run) == t}
-        self._next_look = steady() + _LOOK_EVERY if self._open.wholes else float("inf")
+        self._next_look = steady() + _LOOK_EVERY if self._open.wholes else math.inf
 
     async def _part(self, run: Queued, on_time: bool) -> None:
         """Freeze the places of a run. `on_time`: it is of a slot that has just been settled."""
