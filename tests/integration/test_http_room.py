@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import httpx
 import pytest
 
 from sereno.http.answer import Answer, json
@@ -47,8 +46,13 @@ async def opened(server: HttpServer, stack: AsyncExitStack) -> Stream:
 
 
 async def asked(server: HttpServer, path: str = "/") -> int:
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
-        return (await client.get(path)).status_code
+    """Return the status of an answer to a connection of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        writer.write(GET.replace(b"/ ", f"{path} ".encode(), 1))
+        return int((await reader.readuntil(b"}\n")).split()[1])
+    finally:
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost:", GET, b"GET /large" + GET[5:]])
