@@ -173,27 +173,25 @@ async def grow(connection: asyncpg.Connection, first: int, last: int) -> None:
     await connection.execute("VACUUM ANALYZE")
 
 
-async def pages_read(connection: asyncpg.Connection) -> dict[str, int]:
-    """Return for each question how many pages of the database its answer takes."""
+async def pages_read(connection: asyncpg.Connection) -> dict[tuple[str, str], int]:
+    """Return for each kind of plan and question how many pages of the database its answer takes."""
     found = {}
-    for question, (name, args) in QUESTIONS.items():
-        await blocks_read(connection, sql(name), *args)  # the first reads the catalogue as well
-        found[question] = await blocks_read(connection, sql(name), *args)
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        await connection.execute(f"SET plan_cache_mode = {mode}")
+        for question, (name, args) in QUESTIONS.items():
+            await blocks_read(connection, sql(name), *args)  # the first reads the catalogue as well
+            found[mode, question] = await blocks_read(connection, sql(name), *args)
     return found
 
 
 @pytest.mark.every_postgres
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-async def test_no_answer_reads_what_it_is_not_about(
-    connection: asyncpg.Connection, mode: str
-) -> None:
-    await connection.execute(f"SET plan_cache_mode = {mode}")
+async def test_no_answer_reads_what_it_is_not_about(connection: asyncpg.Connection) -> None:
     await grow(connection, 1, FEW)
     few = await pages_read(connection)
     await grow(connection, FEW + 1, 10 * FEW)
     many = await pages_read(connection)
     # An index that is ten times as large may be a level deeper, for each of twenty runs.
-    grown = {q: (few[q], many[q]) for q in QUESTIONS if many[q] > 1.5 * few[q] + 30}
+    grown = {q: (few[q], many[q]) for q in few if many[q] > 1.5 * few[q] + 30}
     assert grown == {}
 
 
