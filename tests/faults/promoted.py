@@ -37,7 +37,7 @@ def hold(run: Run) -> dict[str, Any]:
     """Work until all may end."""
     line, go = noted(run), Path(f"{os.environ['NOTES']}.go")
     while not go.exists():
-        threading.Event().wait(0.02)
+        threading.Event().wait(0.1)
     return line
 
 
