@@ -50,6 +50,9 @@ _AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "OPENSSL_", "SSL_", "UV_
 """What the interpreter and libraries read of the environment as a process starts: a process that
 has it otherwise than the server cannot be forked from that."""
 
+_IMPORTED = {name.partition(".")[0] for names in _WARMED.values() for name in ("tests", *names)}
+"""The packages that a process has before it looks at its PYTHONPATH."""
+
 _UNDERSTOOD = frozenset({"cwd", "env", "stderr", "stdin", "stdout", "text"})
 """The options of Popen that a warm process heeds."""
 
@@ -122,8 +125,11 @@ class _WarmProcess(subprocess.Popen[Any]):
 
 def _fits(env: dict[str, str]) -> bool:
     """Whether a process with this environment can be forked from one with that of the tests."""
-    differing = {name for name, _ in {"PYTHONPATH": PATH, **env}.items() ^ _environment().items()}
-    return not any(name.startswith(_AT_START) for name in differing)
+    differing = {name for name, _ in env.items() ^ _environment().items()} - {"PYTHONPATH"}
+    if any(name.startswith(_AT_START) for name in differing):
+        return False
+    others = set(env.get("PYTHONPATH", PATH).split(os.pathsep)) - set(PATH.split(os.pathsep))
+    return not any(Path(other, name).exists() for other in others for name in _IMPORTED)
 
 
 @functools.cache
@@ -222,7 +228,8 @@ def main() -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
-    sys.path[0] = asked["cwd"]
+    path = os.environ.get("PYTHONPATH", PATH)
+    sys.path[: 1 + len(PATH.split(os.pathsep))] = [asked["cwd"], *path.split(os.pathsep)]
     sys.argv[1:] = asked["argv"]
     sys.orig_argv[1:] = ["-m", asked["module"], *asked["argv"]]
     time.tzset()
