@@ -88,6 +88,12 @@ class Scene:
         cursor = kept(self.dsn).execute(statement.encode(), args)
         return cursor.fetchall() if cursor.description else []
 
+    def led(self) -> None:
+        """Wait until a replica leads; the command says so too."""
+        leading = "SELECT 1 FROM sereno.leadership WHERE node IS NOT NULL"
+        wait_until(lambda: self.sql(leading), "a leader")
+        assert self.json("cluster")["leader"]["held"]
+
     def job(self, name: str = "etl.sync", *, present: bool = True, **stat: Any) -> None:
         """Declare a job, as a leader does."""
         policies = Jsonb({"grace": "PT60S", "priority": 0})

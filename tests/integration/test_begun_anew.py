@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from ..planting import plant
-from ..servers.waiting import wait_until
 from .cli_scene import Scene, scene
 
 __all__ = ["scene"]
@@ -42,7 +41,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("planted")
 def test_the_replica_is_the_same_process_without_what_the_command_needed(scene: Scene) -> None:
     with scene.started("run", "--http-port", "0", "--node-name", "blå \N{FIRE}") as replica:
-        wait_until(lambda: scene.json("cluster")["leader"]["held"], "a leader")
+        scene.led()
         with scene.started("trigger", "planted.tells", "--wait", "--json") as asked:
             out, err = asked.communicate(timeout=30)
     found = json.loads(out)
@@ -70,7 +69,7 @@ def test_an_order_that_no_variable_holds_is_obeyed_without_a_new_beginning(
     monkeypatch.setenv("PYTHONPATH", path)
 
     with scene.started("run", "--http-port", "0"):
-        wait_until(lambda: scene.json("cluster")["leader"]["held"], "a leader")
+        scene.led()
         with scene.started("trigger", "planted.tells", "--wait", "--json") as asked:
             out, _ = asked.communicate(timeout=30)
 

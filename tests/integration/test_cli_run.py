@@ -43,7 +43,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("planted")
 def test_a_replica_runs_what_is_triggered_and_leaves_when_told(scene: Scene) -> None:
     with scene.started("run", "--http-port", "0", "--node-name", "blue-1") as replica:
-        wait_until(lambda: scene.json("cluster")["leader"]["held"], "a leader")
+        scene.led()
         with scene.started("trigger", "planted.count", "-p", "by=me", "--wait", "--json") as asked:
             out, err = asked.communicate(timeout=30)
         assert (asked.returncode, err) == (0, "")
@@ -55,7 +55,8 @@ def test_a_replica_runs_what_is_triggered_and_leaves_when_told(scene: Scene) -> 
         assert asked.returncode == 1
         assert "ValueError: it cannot be done" in out
         run = str(found["run"])
-        wait_until(lambda: scene.json("show", run)["lines"], "the log lines")
+        lines = "SELECT 1 FROM sereno.run_log WHERE run_id = %s"
+        wait_until(lambda: scene.sql(lines, int(run)), "the log lines")
         assert [line["message"] for line in scene.json("show", run)["lines"]] == ["counted"]
         assert "planted.count" in scene.call("jobs").stdout
         replica.send_signal(signal.SIGTERM)
@@ -70,8 +71,8 @@ def test_a_replica_runs_what_is_queued_over_http(
 ) -> None:
     monkeypatch.setenv("SERENO_HTTP__TOKEN", "s3cret")
     with scene.started("run", "--http-port", "0") as replica:
-        wait_until(lambda: scene.json("cluster")["leader"]["held"], "a leader")
-        wait_until(lambda: scene.json("jobs"), "the jobs")
+        scene.led()
+        wait_until(lambda: scene.sql("SELECT 1 FROM sereno.job"), "the jobs")
         (node,) = scene.json("cluster")["nodes"]
         headers = {"Authorization": "Bearer s3cret"}
         with httpx.Client(base_url=node["http"], headers=headers, trust_env=False) as client:
@@ -87,7 +88,7 @@ def test_a_replica_runs_what_is_queued_over_http(
 @pytest.mark.usefixtures("planted")
 def test_ctrl_c_stops_a_replica_cleanly(scene: Scene) -> None:
     with scene.started("run", "--http-port", "0") as replica:
-        wait_until(lambda: scene.json("cluster")["leader"]["held"], "a leader")
+        scene.led()
         replica.send_signal(signal.SIGINT)
         _, err = replica.communicate(timeout=30)
     assert replica.returncode in (0, 130), err
