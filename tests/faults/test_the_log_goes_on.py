@@ -65,7 +65,11 @@ def test_a_plugin_that_sets_logging_anew_as_it_is_imported_is_named(
     database: str, tmp_path: Path, how: str
 ) -> None:
     plant(tmp_path / "site", f"from {JOBS} import *", "meddler")
-    with process(database, tmp_path, JOBS, site=tmp_path / "site", MEDDLING_IMPORT=how) as replica:
+    others = (
+        '["cleanup", "console", "etl_ivr", "notify", "reports"]'  # have tables or pages to make
+    )
+    given = {"MEDDLING_IMPORT": how, "SERENO_DISABLED_PLUGINS": others}
+    with process(database, tmp_path, JOBS, site=tmp_path / "site", **given) as replica:
         replica.said("leading")
         if how != "close":
             named = replica.said("logging was set anew, the node's own goes on")
