@@ -129,9 +129,8 @@ def walk(fields: Fields, zone: str, gap: str = "debian", fold: str = "debian") -
     wall = _wall(fields, zone)  # one byte a minute, MARGIN before `begin`
     found: list[int] = []
     before = times.stretches[0][2]
-    for start, end, offset in times.stretches:
-        low, high = start + offset + MARGIN, end + offset + MARGIN
-        matching = [match.start() + start for match in MATCH.finditer(wall[low:high])]
+    for (start, _, offset), every in zip(times.stretches, _matching(fields, zone), strict=True):
+        low, matching = start + offset + MARGIN, every.copy()
         skipped, repeated = offset - before, before - offset
         if repeated > 0 and fold == "first":
             del matching[: bisect_left(matching, start + repeated)]
@@ -144,6 +143,17 @@ def walk(fields: Fields, zone: str, gap: str = "debian", fold: str = "debian") -
         found += matching
         before = offset
     return Walk(times.begin, found)
+
+
+@lru_cache(maxsize=16)
+def _matching(fields: Fields, zone: str) -> list[list[int]]:
+    """Return for each stretch the minutes that match, whatever is done about changes."""
+    wall = _wall(fields, zone)
+    return [
+        [found.start() + start for found in MATCH.finditer(wall[low : low + end - start])]
+        for start, end, offset in clock(zone).stretches
+        for low in [start + offset + MARGIN]
+    ]
 
 
 @lru_cache(maxsize=16)
