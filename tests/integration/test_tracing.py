@@ -71,7 +71,7 @@ def sereno_register_jobs():
 
 
 @pytest.fixture
-def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def planted(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install the plugin for processes that are started from here."""
     plant(tmp_path / "site", PLUGIN)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
