@@ -51,7 +51,8 @@ _AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "OPENSSL_", "SSL_", "UV_
 has it otherwise than the server cannot be forked from that."""
 
 _IMPORTED = {name.partition(".")[0] for names in _WARMED.values() for name in ("tests", *names)}
-"""The packages that a process has before it looks at its PYTHONPATH."""
+_IMPORTED.add("sitecustomize.py")
+"""What a process has imported before it looks at its PYTHONPATH."""
 
 _UNDERSTOOD = frozenset({"cwd", "env", "stderr", "stdin", "stdout", "text"})
 """The options of Popen that a warm process heeds."""
