@@ -10,7 +10,7 @@ ARGS ?=
 PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-browser test-versions test-examples check release-check format docs bench chaos years clean
+.PHONY: help setup run test test-long test-browser test-versions test-examples check release-check format docs bench chaos years clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -21,9 +21,13 @@ setup: ## Make .venv with the kernel, the plugins and all tools (nothing to do w
 run: setup ## Run the demonstration, with a PostgreSQL of its own; run it twice for a standby
 	@$(BIN)/sereno demo $(ARGS)
 
-test: setup ## Run all tests on throw-away servers, four at a time, or those of ARGS one by one
+test: setup ## Run the tests on throw-away servers, four at a time, or those of ARGS one by one
 	@tools/test-tools.sh
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL))
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) -m "not long")
+
+test-long: setup ## Run the long forms of tests, which `make test` has a short one of: each bench, small, ...
+	@tools/test-tools.sh
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(PARALLEL) -m long $(ARGS)
 
 test-examples: setup ## Run the tests of the examples, each whole
 	@tools/test-tools.sh

@@ -19,6 +19,9 @@ INSTANTS = {7: AT, 8: AT + timedelta(seconds=1)}
 
 
 @pytest.mark.fault
+@pytest.mark.long(
+    "tests/faults/test_chaos.py::test_whatever_stops_the_leader_nothing_is_lost_or_doubled"
+)
 @pytest.mark.timeout(300)
 def test_whatever_is_broken_of_a_dask_cluster_nothing_is_lost_or_doubled() -> None:
     seed = random.SystemRandom().randrange(1_000_000)

@@ -25,6 +25,10 @@ SMALL = {
     "bulk": "--runs 10000 --seconds 2 --settle 0.5",
     "memory": "--runs 200 --step 100 --settle 0.5",
 }
+LONG = pytest.mark.long(
+    "tests/integration/test_benchmarks.py::test_a_bench_measures_every_variant_and_loses_nothing"
+)
+QUICK = ("burst", "drain", "enqueue", "latency")
 PAGE = "before\n<!-- bench drain -->\nan old table\n<!-- end -->\nafter\n"
 
 
@@ -50,7 +54,9 @@ def runs(results: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else LONG) for name in SMALL]
+)
 def test_a_bench_measures_every_variant_and_loses_nothing(name: str, tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
 
@@ -65,6 +71,7 @@ def test_a_bench_measures_every_variant_and_loses_nothing(name: str, tmp_path: P
         assert figures.get("lost", 0) == figures.get("doubled", 0) == 0
 
 
+@LONG
 @pytest.mark.timeout(300)
 def test_a_burst_that_was_due_before_the_replica_was_ready_is_made_again(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
@@ -125,6 +132,7 @@ def test_a_table_goes_between_its_markers_with_the_older_runs_on_demand(tmp_path
     assert "Medians of 2" in text
 
 
+@LONG
 @pytest.mark.timeout(300)
 def test_the_bench_of_cleanup_deletes_what_it_says() -> None:
     program = ROOT / "benchmarks" / "cleanup.py"
