@@ -1,20 +1,15 @@
-"""A replica with jobs that a test can spoil: files in the directory SPOILED say what goes wrong.
+"""Jobs of a replica that a test can spoil: files in the directory SPOILED say what goes wrong.
 
 ``fail``: the job of every second fails. The replica ends when its standard input does, as when the
 test is killed.
 """
 
-import asyncio
 import os
 import sys
 import threading
 from pathlib import Path
 
-import uvloop
-
 from sereno import Job, Notification, Notifier, RunContext, every, hookimpl, job
-from sereno.app import serve
-from sereno.settings import load_settings
 
 SPOILED = Path(os.environ["SPOILED"])
 
@@ -53,8 +48,4 @@ def end_with_the_test() -> None:
     os._exit(0)
 
 
-if __name__ == "__main__":
-    threading.Thread(target=end_with_the_test, daemon=True).start()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        settings = load_settings(file=None, environ=os.environ, flags={})
-        runner.run(serve(settings, extra=[("watched", sys.modules[__name__])], entry_points=False))
+threading.Thread(target=end_with_the_test, daemon=True).start()

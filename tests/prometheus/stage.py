@@ -23,11 +23,11 @@ from typing import Any
 from ..servers.postgres import PostgresServer, installed_programs
 from ..servers.supervised import Supervised, free_port
 from ..servers.waiting import wait_until
+from ..servers.warm_python import PATH, python_process
 from ..servers.web import Handler, serving
 from .programs import ROOT, program
 
 _RULES = ROOT / "conf" / "prometheus" / "sereno.rules.yml"
-_REPLICA = Path(__file__).with_name("replica.py")
 
 
 def get(url: str) -> Any:
@@ -98,6 +98,8 @@ class Replica:
         self.port = free_port()
         self._environment = {
             **os.environ,
+            "PYTHONPATH": PATH,
+            "CHAOS_PLUGIN": "tests.prometheus.replica",
             "SPOILED": str(spoiled),
             "SERENO_DATABASE_URL": dsn,
             "SERENO_HTTP__PORT": str(self.port),
@@ -110,8 +112,8 @@ class Replica:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, _REPLICA],
+            self._process = python_process(
+                [sys.executable, "-m", "tests.faults.chaos.node"],
                 env=self._environment,
                 cwd=self._place,
                 stdin=subprocess.PIPE,
