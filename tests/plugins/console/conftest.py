@@ -61,9 +61,9 @@ async def serving(
     extra = [("console", sereno_console.plugin), ("t", plugin(*jobs)), *beside]
     registry = collect(load_plugins(settings, extra=extra, entry_points=False), settings)
     assert [r.reason for r in registry.records.values() if r.state == "failed"] == []
-    registry = await tables_made(database, registry)
     db = Database(database, application="sereno apps")
     await db.open()
+    registry = await tables_made(db, registry)
     client = Client(db, Declarations(registry.jobs))
     mounted = [Mounted(app, 20.0) for app in registry.apps.values()]
     for app in mounted:
