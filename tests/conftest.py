@@ -5,6 +5,8 @@ Markers:
 ``every_postgres``  the test runs on each PostgreSQL that is installed, not on the newest alone
 ``every_loop``      an async test that uses a server runs on asyncio and on uvloop, not on one alone
 
+With ``make test`` they run on the newest and on uvloop; the others are the ``long`` form.
+
 ``SERENO_TEST_POSTGRES=15`` runs everything on that version; ``SERENO_TEST_PROGRAMS=/opt/pg16/bin``
 brings one that is not installed.
 
@@ -15,12 +17,13 @@ on one of them, one after another.
 
 import asyncio
 import gc
+import importlib
 import logging
 import os
 import signal
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from zlib import crc32
@@ -104,16 +107,45 @@ settings.load_profile("sereno")
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Import what is to be collected, each worker from another place on: what one has compiled the
+    others read, where each would compile it all by itself."""
+    config = session.config
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not worker or config.args != config.getini("testpaths"):
+        return
+    files = sorted((config.rootpath / "tests").rglob("test_*.py"))
+    files = [f for f in files if "versions" not in f.parts]
+    first = len(files) * int(worker) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for file in files[first:] + files[:first]:
+        name = ".".join(file.relative_to(config.rootpath).with_suffix("").parts)
+        with suppress(Exception):  # who collects it says what is wrong with it
+            importlib.import_module(name)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start first what takes longest as a group: faults, which mostly wait and of which no more
     than two are to be at work at once, and what shares MariaDB."""
     items.sort(key=lambda item: (item.get_closest_marker("fault") is None, not _uses_mariadb(item)))
+    newest = _versions()[0]
     for item in items:
+        if _is_repeated(item, newest):
+            item.add_marker(pytest.mark.long("the same test on the newest PostgreSQL and uvloop"))
         if _uses_mariadb(item):
             item.add_marker(pytest.mark.xdist_group("mariadb"))
         elif item.get_closest_marker("fault") and not item.get_closest_marker("xdist_group"):
             half = crc32(str(item.path.name).encode()) % 2
             item.add_marker(pytest.mark.xdist_group(f"faults {half}"))
+
+
+def _is_repeated(item: pytest.Item, newest: int) -> bool:
+    """Whether the test runs on another PostgreSQL, or with a server on another loop, as well."""
+    spec = getattr(item, "callspec", None)
+    if spec is None:
+        return False
+    other_loop = item.get_closest_marker("every_loop") and "asyncio" in spec.id.split("-")
+    return bool(other_loop) or spec.params.get("postgres_version", newest) != newest
 
 
 def _uses_mariadb(item: pytest.Item) -> bool:

@@ -359,7 +359,18 @@ def test_periodic_tasks_are_set_by_the_form(office: Office) -> None:
     assert "cron */30 * * * 1-5 America/Argentina/Cordoba" in listed
 
 
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(
+    "width",
+    [
+        1280,
+        pytest.param(
+            360,
+            marks=pytest.mark.long(
+                "tests/examples/test_students.py::test_the_admin_s_own_pages_are_fit_for_everybody"
+            ),
+        ),
+    ],
+)
 async def test_the_admin_s_own_pages_are_fit_for_everybody(enrolled: Office, width: int) -> None:
     wcag = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
     django_s = {"exclude": [[".breadcrumbs"], ["#toolbar"]]}

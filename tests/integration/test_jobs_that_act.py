@@ -36,7 +36,9 @@ async def mail(run: RunContext[Mail]) -> str:
 
 
 async def ask(run: Run) -> int:
-    first = await run.enqueue("t.mail", {"to": "ann"}, priority=3, unique_key="ann")
+    first = await run.enqueue(
+        "t.mail", {"to": "ann"}, delay="1h", priority=3, unique_key="ann"
+    )  # it may not be over as soon as the second is asked for
     again = await run.enqueue(mail, Mail("ann"), delay="1h", unique_key="ann")
     assert again == first
     async with run.database() as connection, connection.transaction():

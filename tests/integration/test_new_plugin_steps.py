@@ -64,6 +64,9 @@ def test_the_steps_of_a_new_plugin_run_as_they_stand(scene: Scene, tmp_path: Pat
     assert '"greeted": 5' in done.stdout
 
 
+@pytest.mark.long(
+    "tests/integration/test_new_plugin_steps.py::test_the_steps_of_a_new_plugin_run_as_they_stand"
+)
 def test_the_steps_that_the_command_prints_run_as_they_stand(scene: Scene, tmp_path: Path) -> None:
     own = environment(tmp_path / "env") | {"SERENO_DATABASE_URL": scene.dsn}
     made = subprocess.run(

@@ -82,6 +82,9 @@ async def test_each_page_is_fit_for_everybody_under_its_policy(
     assert [text for text in said if "Content Security Policy" in text] == []
 
 
+@pytest.mark.long(
+    "tests/plugins/console/test_pages_seen.py::test_each_page_is_fit_for_everybody_under_its_policy"
+)
 async def test_no_page_is_wider_than_a_screen_between_telephone_and_desktop(
     browser: Browser, serve: Serve, database: str
 ) -> None:

@@ -13,7 +13,7 @@ from schemathesis.generation import GenerationMode
 from .conftest import Serve
 from .shop import JOBS, at_work, done
 
-EXAMPLES = int(os.environ.get("SERENO_SCHEMATHESIS_EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("SERENO_SCHEMATHESIS_EXAMPLES", "2"))
 """Requests for each operation, of each kind; `make test` has time for a few, CI for more."""
 
 KNOWN = {

@@ -35,6 +35,11 @@ ONCE = [
     "Target.finish:before",
     "Target.finish:after",
 ]
+EVERY = [(step, number) for number in (1, 3) for step in OFTEN] + [(step, 1) for step in ONCE]
+SOME = [(step, 1) for step in OFTEN[1::2] + ONCE[::2]]
+LONG = pytest.mark.long(
+    "tests/plugins/etl_ivr/test_crash.py::test_a_sync_killed_at_any_step_and_run_again_ends_the_same"
+)
 ALL = ("calldate", "clid", "src", "duration", "billsec", "uniqueid", "userfield")
 
 
@@ -52,14 +57,16 @@ async def crash(pbx: Pbx, database: str, step: str, number: int) -> int:
 
 @pytest.mark.fault
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    "steps", [pytest.param(SOME, id="some"), pytest.param(EVERY, id="every", marks=LONG)]
+)
 async def test_a_sync_killed_at_any_step_and_run_again_ends_the_same(
-    pbx: Pbx, synced: Sync, database: str
+    pbx: Pbx, synced: Sync, database: str, steps: list[tuple[str, int]]
 ) -> None:
     pbx.fill(4800, seconds=600)
     pbx.execute("UPDATE cdr SET userfield = 'a\\0b' WHERE sequence % 120 = 0")  # a page in three
     pbx.execute("INSERT INTO cdr SELECT * FROM cdr WHERE sequence % 50 IN (0, 1)")
 
-    steps = [(step, number) for number in (1, 3) for step in OFTEN] + [(step, 1) for step in ONCE]
     for step, number in steps:
         assert await crash(pbx, database, step, number) == -signal.SIGKILL, step
         assert not await surplus(database), step
