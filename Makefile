@@ -4,10 +4,10 @@
 BIN := .venv/bin
 ARGS ?=
 
-# Many tests wait: five at once keep two cores busy. A few chosen ones start sooner without.
+# Many tests wait: six at once keep two cores busy. A few chosen ones start sooner without.
 # Bytecode is written even where the environment says otherwise: else each of the hundreds of
 # processes that tests start compiles the kernel anew.
-PARALLEL := -n 5 --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n 6 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-long test-browser test-versions test-examples check release-check format docs bench chaos years clean
@@ -21,7 +21,7 @@ setup: ## Make .venv with the kernel, the plugins and all tools (nothing to do w
 run: setup ## Run the demonstration, with a PostgreSQL of its own; run it twice for a standby
 	@$(BIN)/sereno demo $(ARGS)
 
-test: setup ## Run the tests on throw-away servers, five at a time, or those of ARGS one by one
+test: setup ## Run the tests on throw-away servers, six at a time, or those of ARGS one by one
 	@tools/test-tools.sh
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(or $(ARGS),$(PARALLEL) -m "not long")
 
