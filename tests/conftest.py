@@ -112,7 +112,10 @@ def pytest_collection(session: pytest.Session) -> None:
     others read, where each would compile it all by itself."""
     config = session.config
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-    if not worker or config.args != config.getini("testpaths"):
+    if not worker:
+        return
+    gc.disable()  # until all is collected: thousands of tests, which stay
+    if config.args != config.getini("testpaths"):
         return
     files = sorted((config.rootpath / "tests").rglob("test_*.py"))
     files = [f for f in files if "versions" not in f.parts]
@@ -155,6 +158,7 @@ def _uses_mariadb(item: pytest.Item) -> bool:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Spare the collector of garbage what stays; refuse to run a group on several workers at once:
     its tests would hurt one another."""
+    gc.enable()
     gc.collect()
     gc.freeze()  # thousands of tests, which each full collection would go through
     if not session.config.getoption("loadgroup", default=False):

@@ -28,7 +28,7 @@ SMALL = {
 LONG = pytest.mark.long(
     "tests/integration/test_benchmarks.py::test_a_bench_measures_every_variant_and_loses_nothing"
 )
-QUICK = ("burst", "drain", "enqueue", "latency")
+QUICK = ("burst", "drain")
 PAGE = "before\n<!-- bench drain -->\nan old table\n<!-- end -->\nafter\n"
 
 

@@ -24,7 +24,19 @@ SELECT s.name, k.slot, k.verdict FROM sereno.slot k JOIN sereno.schedule s ON s.
 """
 
 
-@pytest.mark.parametrize("pace", ["usual", "slow"])
+@pytest.mark.parametrize(
+    "pace",
+    [
+        "usual",
+        pytest.param(
+            "slow",
+            marks=pytest.mark.long(
+                "tests/integration/test_rehearsed_week.py"
+                "::test_the_forecast_of_a_week_is_what_then_happens"
+            ),
+        ),
+    ],
+)
 async def test_the_forecast_of_a_week_is_what_then_happens(
     postgres_server: PostgresServer, pace: Pace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
