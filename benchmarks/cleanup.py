@@ -50,7 +50,7 @@ PARTS = ["retention", "sessions", "files"]
 FILL = """
 CREATE TABLE metric (id bigint PRIMARY KEY, at timestamptz NOT NULL, seller int, value float8);
 INSERT INTO metric
-SELECT n, now() - interval '30 days' + (n - {expired}) * interval '1 second', n % 500, n
+SELECT n, now() - interval '30 days' + (n - {expired} - 1) * interval '1 second', n % 500, n
   FROM generate_series(1, {rows}) AS n;
 CREATE INDEX ON metric (at);
 VACUUM ANALYZE metric;
