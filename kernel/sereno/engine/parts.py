@@ -135,7 +135,7 @@ class Parts:
         self._open = await parts.open_parts(self._term.db)
         token = self._occupancy.token
         self._own = {run: t for run, t in self._own.items() if token(run) == t}
-        self._next_look = steady() + _LOOK_EVERY if self._open.wholes else math.inf
+        self._next_look = steady() + _LOOK_EVERY
 
     async def _part(self, run: Queued, on_time: bool) -> None:
         """Freeze the places of a run. `on_time`: it is of a slot that has just been settled."""
