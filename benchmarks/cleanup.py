@@ -33,7 +33,7 @@ import asyncpg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.rig.report import ms, percentile
+from benchmarks.rig.report import ms, spread
 from benchmarks.rig.server import BenchServer
 from sereno.testing import run_context
 from sereno_cleanup.logs import logs
@@ -147,11 +147,9 @@ def latencies(found: list[float]) -> list[str]:
     A client that waits asks nothing meanwhile: whoever would have come each `EVERY` seconds of a
     long transaction has waited for the rest of it, and counts.
     """
-    if not found:
-        return ["-"]
     asked = [took - EVERY * n for took in found for n in range(1 + int(took / EVERY))]
-    figures = (percentile(asked, 0.5), percentile(asked, 0.99), max(asked))
-    return [", ".join(map(ms, figures))]
+    figures = [ms(figure) for figure in spread(asked).values() if figure is not None]
+    return [", ".join(figures) or "-"]
 
 
 async def delete(dsn: str) -> None:
