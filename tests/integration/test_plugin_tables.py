@@ -20,8 +20,8 @@ from sereno.store.keys import LOCK_CLASS, MIGRATION_LOCK
 from sereno.store.migrator import migrate_plugin
 from sereno.testing import make_tables
 
-from ..servers.plugin_tables import tables_at
 from .node import Eye, running
+from .plugin_tables import tables_at
 from .scene import connected
 from .tables_scene import Planted, planted
 

@@ -14,6 +14,7 @@ from sereno.store.migrator import confirm, migrate, up_to_date
 from sereno.store.nodes import NodeFacts, join
 from sereno.store.pool import Database
 
+from .metrics_scene import opened
 from .node import Eye
 from .scene import connected
 
@@ -73,9 +74,7 @@ async def test_an_empty_database_gets_every_migration_and_a_second_go_has_nothin
 async def test_whether_anything_is_missing_is_asked_of_the_pool(
     empty_database: str, code: "Code"
 ) -> None:
-    db = Database(empty_database, size=1)
-    await db.open()
-    try:
+    async with opened(empty_database, size=1) as db:
         assert await up_to_date(db) is None
         await migrate(empty_database)
         assert await up_to_date(db) == await migrate(empty_database)
@@ -88,8 +87,6 @@ async def test_whether_anything_is_missing_is_asked_of_the_pool(
         assert found.waiting[-1].endswith("post_less.sql")
         await _execute(empty_database, "UPDATE sereno.migration SET checksum = 'another'")
         assert await up_to_date(db) is None
-    finally:
-        await db.close()
 
 
 async def test_of_several_replicas_that_start_at_once_each_migration_is_applied_by_one(

@@ -7,7 +7,7 @@ from sereno.plugins import Registry, collect, load_plugins
 from sereno.settings import Settings
 from sereno_reports import plugin
 
-from ...servers.plugin_tables import tables_at
+from ...integration.plugin_tables import tables_at
 from .conftest import Make
 from .exchange import Exchange
 

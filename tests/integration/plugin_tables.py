@@ -2,15 +2,12 @@
 
 from sereno.app.plugin_tables import LIMIT, tables_made
 from sereno.plugins import Registry
-from sereno.store.pool import Database
+
+from .metrics_scene import opened
 
 
 async def tables_at(dsn: str, registry: Registry, limit: float = LIMIT) -> Registry:
     """Have a node's start make what is missing at `dsn`; return `registry` without those that
     failed."""
-    db = Database(dsn, size=1)
-    await db.open()
-    try:
+    async with opened(dsn, size=1) as db:
         return await tables_made(db, registry, limit)
-    finally:
-        await db.close()
