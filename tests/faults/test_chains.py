@@ -10,6 +10,8 @@ import pytest
 
 from sereno import RunFilter, SyncClient
 
+from ..servers.locks import BLOCKED_BY
+from ..servers.waiting import wait_until
 from .asking import enqueue, value
 from .chaining_scene import TERM, Chaining, chaining
 
@@ -18,7 +20,6 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(180)]
 CHILDREN = 300
 FAR = "SELECT ended >= 60 FROM sereno.fan_out"
 OVER = "SELECT count(*) = 1 FROM sereno.run WHERE job = 'chain.join' AND state = 'succeeded'"
-BLOCKED = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 HOLD = """
 CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {held} RETURN NEW; END $$;
 CREATE TRIGGER held BEFORE INSERT ON sereno.run FOR EACH ROW
@@ -98,7 +99,7 @@ def test_children_whose_end_is_being_committed_as_the_leader_is_killed_count_onc
     with psycopg.connect(scene.dsn) as other:
         other.execute("SELECT 1 FROM sereno.fan_out FOR UPDATE")
         scene.let_go()
-        scene.until(BLOCKED, "the commit to wait")
+        scene.until(BLOCKED_BY.format(pid=other.info.backend_pid), "the commit to wait")
         scene.struck(signal.SIGKILL)
     scene.follows(term)
     scene.until(OVER, "what follows")
@@ -111,8 +112,7 @@ def test_a_run_that_is_killed_as_it_fans_out_doubles_no_child(
     scene: Chaining, stay: str, fault: signal.Signals
 ) -> None:
     run = enqueue(scene.dsn, "chain.all", f'{{"children": 50, "stay": "{stay}"}}')
-    began = "SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'idle in transaction'"
-    scene.until(began if stay == "before" else "SELECT count(*) > 0 FROM sereno.fan_out", "it")
+    wait_until(lambda: scene.noted("chain.all", "stays"), f"the job to stay {stay} it commits")
     term = value(scene.dsn, TERM)
     struck = scene.struck(fault)
     scene.follows(term)

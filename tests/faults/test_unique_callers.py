@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ..servers.locks import BLOCKED
 from ..servers.waiting import wait_until
 from ..servers.warm_python import python_process
 from .asking import value
@@ -17,7 +18,6 @@ from .process import ROOT
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(180)]
 
-BLOCKED = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 LEVELS = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 KNOWN = """
 INSERT INTO sereno.job (name, plugin, policies) VALUES ('chain.up', 'chaos', '{}')

@@ -20,6 +20,8 @@ from sereno.store.catalogue import DeclaredJob, NamedSchedule, register
 from sereno.store.pool import Database
 from sereno.triggers import parse
 
+from ..servers.locks import BLOCKED
+
 NODE = UUID(int=1)
 OTHER = UUID(int=2)
 
@@ -97,9 +99,8 @@ class Scene:
 
     async def until_blocked(self) -> None:
         """Return once some statement waits for a lock."""
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         async with asyncio.timeout(10):
-            while not await self.value(waiting):  # noqa: ASYNC110 - nothing tells of it
+            while not await self.value(BLOCKED):  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.002)
 
     async def state(self, run_id: int) -> str:

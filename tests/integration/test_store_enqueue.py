@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connections, transaction
 
+from ..servers.locks import BLOCKED
 from .scene import Scene, connected, declared_job, opened
 
 
@@ -207,8 +208,7 @@ async def test_who_comes_second_waits_for_the_first_s_transaction(
             first = await once(connection)
             second = asyncio.ensure_future(once(scene.eye, "k"))
             async with connected(database) as other:
-                waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-                while not await other.fetchval(waiting):  # noqa: ASYNC110 - nothing tells of it
+                while not await other.fetchval(BLOCKED):  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.002)
             await connection.execute(ending)
             assert (await second == first) == (ending == "COMMIT")

@@ -24,6 +24,8 @@ from sereno_cleanup.plugin import sereno_register_jobs
 from sereno_cleanup.settings import Settings, TableRule
 from sereno_cleanup.tables import tables
 
+from ...servers.locks import BLOCKED
+
 TABLE = "CREATE TABLE notice (id bigint PRIMARY KEY, at {type}, text text, read boolean)"
 ADD = """INSERT INTO notice SELECT n, {at}, 'notice ' || n, n % 2 = 0
          FROM generate_series($1::int, $2::int) AS n"""
@@ -334,8 +336,7 @@ async def test_a_partition_is_dropped_once_who_reads_it_is_done(empty_database: 
     await reading.start()
     await reader.fetch("SELECT FROM notice")
     clearing = asyncio.create_task(clear(empty_database))
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    while not await connection.fetchval(waiting):
+    while not await connection.fetchval(BLOCKED):
         assert not clearing.done()
     await reading.rollback()
     await reader.close()
