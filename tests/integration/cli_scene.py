@@ -89,8 +89,11 @@ class Scene:
         return cursor.fetchall() if cursor.description else []
 
     def led(self) -> None:
-        """Wait until a replica leads; the command says so too."""
-        leading = "SELECT 1 FROM sereno.leadership WHERE node IS NOT NULL"
+        """Wait until a replica leads and has made its jobs known: its term begins a moment
+        before. The command says so too."""
+        leading = (
+            "SELECT 1 FROM sereno.leadership l, sereno.job WHERE l.node IS NOT NULL AND present"
+        )
         wait_until(lambda: self.sql(leading), "a leader")
         assert self.json("cluster")["leader"]["held"]
 
