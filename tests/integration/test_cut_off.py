@@ -34,6 +34,10 @@ def stay(run: Run) -> int:
     return run.attempt
 
 
+def noted(notes: Path) -> bool:
+    return notes.exists() and notes.read_text().endswith("\n")
+
+
 again = job("t.again", executor="far", on_lost="retry")(stay)
 once = job("t.once", executor="far", on_lost="fail")(stay)
 
@@ -63,7 +67,7 @@ async def test_what_works_on_a_node_that_is_cut_off_ends_as_its_job_says(
         runs = {name: await eye.enqueue(name, f'{{"notes": "{notes[name]}"}}') for name in notes}
         begun = "SELECT count(*) = 2 FROM sereno.run WHERE state = 'running'"
         await eye.until(begun)
-        await asyncio.to_thread(wait_until, lambda: all(f.exists() for f in notes.values()), "both")
+        await asyncio.to_thread(wait_until, lambda: all(map(noted, notes.values())), "both")
         cut[0] = True
         row = await eye.over(runs["t.once"])
         assert (row["state"], row["attempt"]) == ("lost", 1)
@@ -80,9 +84,12 @@ async def test_what_works_on_a_node_that_is_cut_off_ends_as_its_job_says(
         assert len(notes["t.once"].read_text().splitlines()) == 1
 
 
-async def tried(port: int) -> StoreUnavailableError:
+async def tried(port: int, timeout: float) -> StoreUnavailableError:
     session = NodeSession(
-        f"postgresql://postgres@127.0.0.1:{port}/postgres", lease=1, timeout=0.1, application="t"
+        f"postgresql://postgres@127.0.0.1:{port}/postgres",
+        lease=1,
+        timeout=timeout,
+        application="t",
     )
     with pytest.raises(StoreUnavailableError) as caught:
         await session.open(lambda message: None, lambda: None)
@@ -93,9 +100,9 @@ async def test_a_server_that_refuses_is_in_reach_and_one_that_says_nothing_is_no
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        assert not answered(await tried(silent.getsockname()[1]))
+        assert not answered(await tried(silent.getsockname()[1], 0.1))
         gone = silent.getsockname()[1]
-    assert answered(await tried(gone))
+    assert answered(await tried(gone, 30))
     assert answered(PoolerError("it is one"))
     assert not answered(StoreUnavailableError("of ours"))
 
