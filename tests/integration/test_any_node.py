@@ -11,6 +11,7 @@ import pytest
 
 from sereno import Client, Executor, RunContext, every, hookimpl, job
 from sereno.app.placement_watch import watch_placement
+from sereno.engine import hand_overs
 from sereno.engine.executors.in_thread import InThread
 from sereno.model.job import Job
 from sereno.store import runs as stored_runs
@@ -184,7 +185,10 @@ async def test_a_leaders_death_leaves_the_runs_of_others_alone(cluster: Cluster)
     assert (row["state"], row["attempt"], row["losses"]) == ("succeeded", 1, 0)
 
 
-async def test_a_hand_over_of_an_earlier_term_is_void(cluster: Cluster) -> None:
+async def test_a_hand_over_of_an_earlier_term_is_void(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_overs, "CLAIM_WITHIN", 600.0)  # the first leader takes nothing back
     work = gated(cluster)
     leader = await cluster.join(work)
     far = await cluster.join(work)
@@ -223,8 +227,9 @@ async def test_what_a_node_does_not_claim_is_taken_back_and_costs_no_attempt(
 
 
 async def test_a_run_that_is_cancelled_while_it_is_handed_over_never_begins(
-    cluster: Cluster,
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hand_overs, "CLAIM_WITHIN", 600.0)
     work = gated(cluster)
     await cluster.join(work)
     deaf = await cluster.join(work)
