@@ -42,12 +42,15 @@ class LiveCluster:
         if len(self.nodes) == 1:
             await node.leads()
         await self.eye.until("SELECT places IS NOT NULL FROM sereno.node WHERE id = $1", node.id)
-        if node is not self.nodes[0]:
-            placement = self.nodes[0].kernel.leader.placement  # type: ignore[union-attr]
-            async with asyncio.timeout(20):
-                while node.id not in placement.known:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(45):
+            while not self._counts_on(node):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         return node
+
+    def _counts_on(self, node: LiveNode) -> bool:
+        """Tell whether the node that leads now may hand runs to `node`: each term looks anew."""
+        leading = [n for n in self.nodes if n.kernel.leader is not None and n.status.leading]
+        return any(n is node or node.id in n.kernel.leader.placement.known for n in leading)  # type: ignore[union-attr]
 
     async def part(self, node: LiveNode) -> None:
         """Stop a node, whatever its jobs wait for."""
