@@ -54,7 +54,7 @@ def process_of_an_application() -> Iterator[None]:
 
 def node(database: str, *plugins: Any, **options: Any) -> Sereno:
     """Return a node of this test's, which reads nothing of this machine but `settings`."""
-    settings = {"database_url": database, "lease": "1s", **options.pop("settings", {})}
+    settings = {"database_url": database, **options.pop("settings", {})}
     return Sereno(settings, plugins=plugins, entry_points=False, **options)
 
 
@@ -123,11 +123,11 @@ async def test_an_endpoint_that_blocks_for_longer_than_the_lease_does_not_cost_t
     async def in_loop(run: RunContext) -> None:
         begun.set()
 
-    async with node(database, in_loop) as sereno:
+    async with node(database, in_loop, settings={"lease": "2s"}) as sereno:
         await sereno.client.enqueue("shop.loop", run_at=None)
         term = (await sereno.client.leader()).term
-        time.sleep(2.5)  # noqa: ASYNC251 - the endpoint: twice the lease and more
-        assert begun.is_set()
+        time.sleep(4.5)  # noqa: ASYNC251 - the endpoint: twice the lease and more
+        assert begun.wait(30)  # in the node's thread, while this loop is held
         assert sereno.leading
         assert (await sereno.client.leader()).term == term
 

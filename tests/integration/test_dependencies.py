@@ -45,7 +45,7 @@ def plugin(*checks: Check) -> Any:
 
 
 def node(database: str, *checks: Check) -> Sereno:
-    settings = {"database_url": database, "lease": "1s"}
+    settings = {"database_url": database}
     return Sereno(settings, plugins=[plugin(*checks)], entry_points=False)
 
 
