@@ -1,7 +1,7 @@
 """Tells who waits for it that something has changed, as soon as the database says so."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from typing import Literal
 
@@ -37,10 +37,13 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 class NewsVerbs(Verbs):
     """The verb of what is new."""
 
-    async def news(self) -> AsyncGenerator[News, None]:
+    async def news(
+        self, *, begun: Callable[[], object] | None = None
+    ) -> AsyncGenerator[News, None]:
         """Give what has changed, as soon as it has, for ever; a second lies between two at least.
 
         What a run says and how far it is are no news. Goes on over a database that is away.
+        `begun`: called after the first look; what changes from then on is given.
         """
         word = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -63,6 +66,8 @@ class NewsVerbs(Verbs):
                         yield News(topics=("database",), at=now.now)
                     elif before is not None and (news := _between(before, now)).topics:
                         yield news
+                    if before is None and begun is not None:
+                        begun()
                     before = now
                     await _awaited(word)
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from sereno import Client
+from sereno.client import news_verbs
 from sereno_console.web.hub import Hub
 
 from ...integration.node import looking
@@ -63,7 +64,7 @@ async def test_a_stream_tells_what_has_changed_and_is_taken_up_again(
             hello = await stream.next()
             assert hello["event"] == "hello"
             await done(web, "shop.orders")
-            while (found := await stream.until("runs"))["data"]["jobs"] != ["shop.orders"]:
+            while "shop.orders" not in (found := await stream.until("runs"))["data"]["jobs"]:
                 pass
         await web.post("/api/v1/schedules/etl.sync/pause", json={"reason": "x"})
         async with events(web, last=found["id"]) as stream:
@@ -86,6 +87,24 @@ async def test_who_polls_is_told_the_same(serve: Serve, database: str) -> None:
                 assert found.json()["known"]
                 at = found.json()["id"]
                 topics |= {topic for news in found.json()["news"] for topic in news["topics"]}
+
+
+async def test_what_changes_after_the_greeting_is_told_however_long_the_first_look_takes(
+    serve: Serve, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = news_verbs.pulse
+
+    async def slow(db: Any, before: Any) -> Any:
+        if before is None:
+            await asyncio.sleep(1)
+        return await looked(db, before)
+
+    monkeypatch.setattr(news_verbs, "pulse", slow)
+    async with serve(*JOBS) as web, at_work(database):
+        async with events(web) as stream:
+            assert (await stream.next())["event"] == "hello"
+            await done(web, "shop.orders")
+            await stream.until("runs")
 
 
 async def test_nobody_hears_of_jobs_that_are_not_theirs_to_see(serve: Serve, database: str) -> None:

@@ -67,7 +67,7 @@ async def stream_events(request: ConsoleRequest, given: StreamQuery) -> Response
 async def poll_events(request: ConsoleRequest, given: PollQuery) -> Polled:
     """Tell what is new behind an event, for who can hold no stream."""
     hub = request.hub
-    hub.attend(request.sereno)
+    await hub.begin(request.sereno)
     if hub.since(given.after) == [] and given.seconds:
         await hub.wait(request.sereno, given.after, given.seconds)
     found = hub.since(given.after)
@@ -104,8 +104,7 @@ async def _news(request: ConsoleRequest, last: str) -> AsyncIterator[bytes]:
     until = loop.time() + LASTS
     hub.streams += 1
     try:
-        hub.attend(request.sereno)
-        await asyncio.sleep(0)  # where it begins to look, its events are of a new process
+        await hub.begin(request.sereno)
         yield f"retry: {_RETRY_MS}\n\n".encode()
         while loop.time() < until:
             found = hub.since(last)

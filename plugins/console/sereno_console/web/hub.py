@@ -20,6 +20,9 @@ KEPT = 256
 
 MOST_STREAMS = 200
 
+_BEGINNING_SECONDS = 5.0
+"""How long its first look is waited for: the database may be away, or busy."""
+
 _IDLE_SECONDS = 60.0
 """How long it goes on looking after the last one has left, as pages poll and come back."""
 
@@ -39,6 +42,7 @@ class Hub:
         self._number = 0
         self._events: deque[HubEvent] = deque(maxlen=KEPT)
         self._more = asyncio.Condition()
+        self._begun = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._asked_at = 0.0
         self._closed = False
@@ -59,6 +63,14 @@ class Hub:
             return None
         return list(self._events)[len(self._events) - behind :]
 
+    async def begin(self, client: Client) -> None:
+        """Return once it looks: whoever is told so, and asks for all after it, misses nothing."""
+        self.attend(client)
+        await asyncio.sleep(0)  # where it begins to look, its events are of a new process
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BEGINNING_SECONDS):
+                await self._begun.wait()
+
     async def wait(self, client: Client, id: str, seconds: float) -> None:
         """Return as soon as there is something behind `id`, or after so long."""
         self.attend(client)
@@ -78,6 +90,7 @@ class Hub:
     async def close(self) -> None:
         """Look no longer, whoever asks."""
         self._closed = True
+        self._begun.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -87,14 +100,16 @@ class Hub:
         # What happened while nobody looked is not known: who comes back is to ask for all again.
         self._process, self._number = secrets.token_hex(4), 0
         self._events.clear()
+        self._begun.clear()
         idle = loop.create_task(self._idle())
         try:
-            async with aclosing(client.news()) as given:
+            async with aclosing(client.news(begun=self._begun.set)) as given:
                 while (news := await _coming(given, idle)) is not None:
                     await self._add(news)
         except Exception as error:
             log.error("what is new is not known; the next page looks again", exc_info=error)
         finally:
+            self._begun.set()  # nobody need wait for it
             idle.cancel()
 
     async def _idle(self) -> None:
@@ -106,6 +121,7 @@ class Hub:
             left = self._asked_at + _IDLE_SECONDS - loop.time()
 
     async def _add(self, news: News) -> None:
+        self._begun.set()  # of a database that is away it has told, too
         async with self._more:
             self._number += 1
             self._events.append(HubEvent(self.last, news))
