@@ -62,7 +62,7 @@ async def test_a_running_run_shows_its_stack(serve: Serve, database: str) -> Non
         at = f"/api/v1/runs/{asked.json()['run_id']}"
 
         def runs() -> bool:
-            return bool(httpx.get(f"{web.base_url}{at}").json()["state"] == "running")
+            return bool(httpx.get(f"{web.base_url}{at}", timeout=20).json()["state"] == "running")
 
         await asyncio.to_thread(wait_until, runs, "the run to begin")
         assert "asyncio.Event().wait()" in (await web.post(f"{at}/stack")).json()["stack"]
@@ -189,7 +189,7 @@ async def test_a_bulk_is_seen_before_begun_and_followed(serve: Serve, database: 
         at = f"/api/v1/bulks/{begun.json()['id']}"
 
         def over() -> bool:
-            return bool(httpx.get(f"{web.base_url}{at}").json()["state"] == "done")
+            return bool(httpx.get(f"{web.base_url}{at}", timeout=20).json()["state"] == "done")
 
         await asyncio.to_thread(wait_until, over, "the bulk to be done")
         assert (await web.get(at)).json()["done"] == 30

@@ -138,6 +138,6 @@ async def test_a_database_that_is_away_is_a_problem_that_passes(
             private_postgres.start()
 
             def back() -> bool:
-                return httpx.get(f"{web.base_url}/api/v1/jobs").status_code == 200
+                return httpx.get(f"{web.base_url}/api/v1/jobs", timeout=20).status_code == 200
 
             await asyncio.to_thread(wait_until, back, "the console to be back")

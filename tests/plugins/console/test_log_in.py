@@ -188,8 +188,11 @@ async def test_who_is_at_this_machine_logs_in_once_somebody_was_added(
             typed=f"{PASSWORD}\n",
         )
         page = f"{web.base_url}/console/"
-        asked = (lambda: httpx.get(page).status_code == 303, "that somebody is known to be there")
-        await asyncio.to_thread(wait_until, *asked)
+
+        def known() -> bool:
+            return httpx.get(page, timeout=20).status_code == 303
+
+        await asyncio.to_thread(wait_until, known, "that somebody is known to be there")
         assert (await log_in(web, "ana")).status_code == 303
 
 

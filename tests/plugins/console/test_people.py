@@ -20,7 +20,10 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 async def test_a_user_is_added_changed_and_removed(serve: Serve, database: str) -> None:
-    async with serve(apps=OUTSIDE) as web, httpx.AsyncClient(base_url=web.base_url) as other:
+    async with (
+        serve(apps=OUTSIDE) as web,
+        httpx.AsyncClient(base_url=web.base_url, timeout=20) as other,
+    ):
         web.headers.update(await bearer(database, "admin", name="boss"))
         form = {"name": "Ana", "password": PASSWORD, "role": "operator", "jobs": "shop.*"}
         added = await web.post("/console/people/users", data=form)
