@@ -100,11 +100,10 @@ async def test_what_changes_after_the_greeting_is_told_however_long_the_first_lo
         return await looked(db, before)
 
     monkeypatch.setattr(news_verbs, "pulse", slow)
-    async with serve(*JOBS) as web, at_work(database):
-        async with events(web) as stream:
-            assert (await stream.next())["event"] == "hello"
-            await done(web, "shop.orders")
-            await stream.until("runs")
+    async with serve(*JOBS) as web, at_work(database), events(web) as stream:
+        assert (await stream.next())["event"] == "hello"
+        await done(web, "shop.orders")
+        await stream.until("runs")
 
 
 async def test_nobody_hears_of_jobs_that_are_not_theirs_to_see(serve: Serve, database: str) -> None:
