@@ -113,7 +113,7 @@ async def test_a_cancelled_run_leaves_whole_batches(empty_database: str) -> None
         await add(connection, "old", timedelta(days=-1), 20_000)
         work = run_on(empty_database, sessions_batch=100)
         run = asyncio.create_task(sessions.function(work))
-        while not work.reporter.progresses:
+        while not work.reporter.progresses:  # noqa: ASYNC110
             await asyncio.sleep(0)
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
