@@ -17,10 +17,11 @@ from .process import Process, process
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(180)]
 
 FAR = '["far"]'
-OWNER = (
-    "SELECT n.pid FROM sereno.run r JOIN sereno.node n ON n.id = r.node"
-    " WHERE r.id = %s AND r.state = 'running'"
-)
+
+
+def begun(notes: Path) -> dict[int, int]:
+    """Return the process in which each run last began, by its number."""
+    return {line["run"]: line["pid"] for line in map(json.loads, notes.read_text().splitlines())}
 
 
 @dataclass
@@ -33,10 +34,10 @@ class Cluster:
     workers: list[Process]
 
     def worker(self, run: int) -> Process:
-        """Return the node that works on a run, once one does."""
-        wait_until(lambda: value(self.dsn, OWNER, run), f"a node that works on run {run}")
-        pid = value(self.dsn, OWNER, run)
-        return next(w for w in self.workers if w.popen.pid == pid)
+        """Return the node that works on a run, once its function is called: "running" is claimed,
+        and who is frozen then gives the run back without a word."""
+        wait_until(lambda: run in begun(self.notes), f"a node that works on run {run}")
+        return next(w for w in self.workers if w.popen.pid == begun(self.notes)[run])
 
     def over(self, run: int) -> tuple[str, int]:
         """Return how a run ended, and after how many attempts."""
@@ -58,10 +59,11 @@ class Cluster:
 @pytest.fixture
 def cluster(database: str, tmp_path: Path) -> Iterator[Cluster]:
     notes = tmp_path / "notes"
+    notes.touch()
     common = {
         "NOTES": str(notes),
         "SERENO_HTTP__ENABLED": "false",
-        "SERENO_DRAIN_TIMEOUT": "20s",
+        "SERENO_DRAIN_TIMEOUT": "90s",
         "SERENO_JOBS__NOTING__AGAIN__RUNS_ON": FAR,
         "SERENO_JOBS__NOTING__GONE__RUNS_ON": FAR,
     }
@@ -141,8 +143,9 @@ def test_parts_of_a_killed_process_are_taken_at_its_host_and_lost_with_its_memor
     database: str, tmp_path: Path
 ) -> None:
     notes = tmp_path / "notes"
+    notes.touch()
     common = {"NOTES": str(notes), "SERENO_HTTP__ENABLED": "false"}
-    begun = "SELECT count(*) FROM sereno.run WHERE part_of = %s AND state = 'running'"
+    ours = "SELECT array_agg(id) FROM sereno.run WHERE part_of = ANY (%s)"
     of = "SELECT state FROM sereno.run WHERE part_of = %s AND node = %s"
     with ExitStack() as stack:
         nodes = []
@@ -162,8 +165,11 @@ def test_parts_of_a_killed_process_are_taken_at_its_host_and_lost_with_its_memor
             wait_until(lambda run=at_nodes: value(database, made, run) > 0, "its parts")
             parts = value(database, made, at_nodes)
         at_hosts = enqueue(database, "noting.hosts")
-        wait_until(lambda: value(database, begun, at_hosts) == 2, "a part at each host")
-        wait_until(lambda: value(database, begun, at_nodes) == 3, "a part at each node")
+        both = [at_hosts, at_nodes]
+        wait_until(
+            lambda: len(begun(notes).keys() & set(value(database, ours, both) or [])) == 2 + 3,
+            "a part at each host and at each node",
+        )
         at_two = "SELECT node::text FROM sereno.run WHERE part_of = %s AND place_name = 'two'"
         dead = value(database, at_two, at_hosts)
         pid = value(database, "SELECT pid FROM sereno.node WHERE id = %s::uuid", dead)
@@ -182,6 +188,5 @@ def test_parts_of_a_killed_process_are_taken_at_its_host_and_lost_with_its_memor
         lines = map(json.loads, notes.read_text().splitlines())
         times = Counter((line["run"], line["attempt"]) for line in lines)
         assert set(times.values()) == {1}
-        ours = "SELECT array_agg(id) FROM sereno.run WHERE part_of = ANY (%s)"
-        mine = value(database, ours, [at_hosts, at_nodes])
+        mine = value(database, ours, both)
         assert sum(run in mine for run, _ in times) == 2 + 1 + 3  # one at a host began twice
