@@ -154,12 +154,12 @@ def test_what_ran_in_lost_commits_is_no_other_s_result_and_begins_no_second_time
 
 def test_what_was_asked_for_and_may_have_run_is_lost_and_says_so(pair: Pair) -> None:
     dsn = pair.primary.dsn()
-    soon = "SELECT sereno.enqueue('promoted.asked', run_at => clock_timestamp() + interval '1.5 s')"
-    late = "SELECT sereno.enqueue('promoted.asked', run_at => clock_timestamp() + interval '20 s')"
+    soon = "SELECT sereno.enqueue('promoted.asked', run_at => clock_timestamp() + interval '5 s')"
+    late = "SELECT sereno.enqueue('promoted.asked', run_at => clock_timestamp() + interval '1 day')"
     asked = {value(dsn, soon) for _ in range(3)}
     later = value(dsn, late)
     pair.lag(count=1)
-    pair.more("asked", 3)
+    wait_until(lambda: {n["run"] for n in pair.noted("asked")} == asked, "all to begin")
     pair.promote()
     dsn = pair.standby.dsn()
     pair.led_on(dsn)
