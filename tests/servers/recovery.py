@@ -1,6 +1,8 @@
 """Copies of a PostgreSQL server, from a base backup and its log, at a point in time."""
 
+from .connections import kept
 from .postgres import PostgresServer
+from .waiting import wait_until
 
 
 class Archive:
@@ -27,8 +29,10 @@ class Archive:
 
     def flush(self) -> None:
         """Return once what was written until now is in the archive."""
-        self._server.execute("SELECT pg_switch_wal()")
-        self._server.execute("CHECKPOINT")
+        connection = kept(self._server.dsn())
+        last = connection.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()
+        archived = 'SELECT last_archived_wal COLLATE "C" >= %s FROM pg_stat_archiver'
+        wait_until(lambda: connection.execute(archived, last).fetchone() == (True,), f"{last}")
 
     def restored(self, name: str, *, over: PostgresServer | None = None) -> PostgresServer:
         """Return a started server with what there was when `name` was marked: a new one, or `over`,
