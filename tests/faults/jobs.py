@@ -21,7 +21,12 @@ async def tick(run: Run) -> None:
 
 @job("faults.block")
 async def block(run: Run) -> None:
-    """Hold the event loop up, as a job that never awaits does."""
+    """Hold the event loop up, as a job that never awaits does: for so long, or until there is a
+    file."""
+    if "until" in run.params:
+        while not os.path.exists(run.params["until"]):  # noqa: ASYNC240
+            threading.Event().wait(0.02)
+        return
     threading.Event().wait(float(run.params.get("seconds", 1)))
 
 

@@ -1,6 +1,7 @@
 """A plugin whose job works for a while before it writes in a fenced transaction."""
 
 import asyncio
+import os
 from typing import Any
 
 import asyncpg
@@ -10,9 +11,10 @@ from sereno import RunContext, RunSuperseded, hookimpl, job
 
 @job("faults.late")
 async def late(run: RunContext[dict[str, Any]]) -> None:
-    """Work for a while, in which its node can be frozen however slow the machine; then write."""
+    """Work until there is a file, made once its node is frozen; then write."""
     run.log.warning("at work")
-    await asyncio.sleep(3 if run.attempt == 1 else 0.1)
+    while not await asyncio.to_thread(os.path.exists, run.params["until"]):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
     connection = await asyncpg.connect(run.database_url)
     try:
         async with connection.transaction():
