@@ -14,7 +14,7 @@ from ..servers.waiting import wait_until
 from .asking import value
 from .process import Process, process
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 
 LEADER = (
     "SELECT n.pid FROM sereno.leadership l JOIN sereno.node n ON n.id = l.node"
@@ -53,11 +53,11 @@ def test_a_back_fill_is_whole_though_its_leader_ends_in_the_middle(
             "faults.tick", since, until, parallel=20, expect=SLOTS + 1, reason="all of them"
         )
         wait_until(lambda: value(database, FAR, 100), "some runs")
-        pid = value(database, LEADER)
+        pid = wait_until(lambda: value(database, LEADER), "a leader")
         next(r for r in replicas if r.popen.pid == pid).signal(fault)
         assert value(database, "SELECT state FROM sereno.backfill") == "running"
         over = "SELECT state = 'done' FROM sereno.backfill"
-        wait_until(lambda: value(database, over), "the end of the back-fill", 90)
+        wait_until(lambda: value(database, over), "the end of the back-fill", 180)
         order = client.backfill(order.id)
         account = client.verify(timedelta(days=1))
         trail = client.changes(subject="faults.tick").items

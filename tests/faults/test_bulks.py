@@ -13,7 +13,7 @@ from ..servers.waiting import wait_until
 from .asking import do, value
 from .process import Process, process
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 
 MANY = 6_000
 LEADER = (
@@ -46,8 +46,7 @@ def ended(dsn: str, replicas: list[Process], number: signal.Signals) -> None:
     """Send `number` to the leader, in the middle of the bulk."""
     done = int(value(dsn, "SELECT done FROM sereno.bulk"))
     wait_until(lambda: value(dsn, FAR, done + 200), "some chunks more")
-    wait_until(lambda: value(dsn, LEADER), "a leader")
-    pid = value(dsn, LEADER)
+    pid = wait_until(lambda: value(dsn, LEADER), "a leader")
     next(r for r in replicas if r.popen.pid == pid).signal(number)
     assert value(dsn, "SELECT state FROM sereno.bulk") == "running"
 
@@ -62,7 +61,7 @@ def test_a_bulk_is_whole_though_its_leader_ends_in_the_middle(
         client.start_bulk("retry", wanted, reason="all of them", expect=MANY)
         ended(database, replicas, fault)
         over = "SELECT state = 'done' FROM sereno.bulk"
-        wait_until(lambda: value(database, over), "the end of the bulk", 60)
+        wait_until(lambda: value(database, over), "the end of the bulk", 180)
         bulk = client.bulk(1)
         trail = client.changes(subject="bulk 1").items
     again = (
@@ -83,7 +82,7 @@ def test_a_cancelling_bulk_counts_each_run_once_over_a_failover(
         client.start_bulk("cancel", RunFilter(job="faults.long"), reason="none", expect=MANY)
         ended(database, replicas, signal.SIGKILL)
         over = "SELECT state = 'done' FROM sereno.bulk"
-        wait_until(lambda: value(database, over), "the end of the bulk", 60)
+        wait_until(lambda: value(database, over), "the end of the bulk", 180)
         bulk = client.bulk(1)
     counted = "SELECT cancelled FROM sereno.job_stat WHERE job = 'faults.long'"
     assert value(database, counted) == MANY

@@ -47,8 +47,7 @@ class Cluster:
 
     def leader(self) -> Process:
         """Return the replica that leads."""
-        wait_until(lambda: value(self.dsn, LEADER), "a leader")
-        pid = value(self.dsn, LEADER)
+        pid = wait_until(lambda: value(self.dsn, LEADER), "a leader")
         return next(r for r in self.replicas if r.popen.pid == pid)
 
     def led_on(self, term: int) -> None:

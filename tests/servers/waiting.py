@@ -3,15 +3,19 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+Found = TypeVar("Found")
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 90) -> None:
-    """Return as soon as `condition()` is true; fail with `what` was awaited after `seconds`."""
+def wait_until(condition: Callable[[], Found], what: str, seconds: float = 90) -> Found:
+    """Return `condition()` as soon as it is true; fail with `what` was awaited after `seconds`."""
     waiting = pauses(seconds)
-    while not condition():
+    while not (found := condition()):
         if (pause := next(waiting, None)) is None:
             raise AssertionError(f"waited {seconds:g} s in vain for: {what}")
         threading.Event().wait(pause)
+    return found
 
 
 def pauses(seconds: float) -> Iterator[float]:
