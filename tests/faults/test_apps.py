@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ..servers.supervised import free_port
 from ..servers.waiting import wait_until
 from .asking import state
 from .process import Process, process
@@ -170,9 +170,7 @@ def test_the_process_is_bounded_and_leaves_the_processors_to_its_node(replica: P
 def test_of_two_replicas_on_one_machine_one_serves_and_the_other_takes_over(
     database: str, tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     both = APPS | {"SERENO_APPS__PORT": port}
     with process(database, tmp_path, PLUGIN, **both) as first:
         address(first)
