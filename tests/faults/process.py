@@ -80,7 +80,7 @@ class Process:
 
     def page(self, path: str) -> httpx.Response:
         """Return one of its pages."""
-        return httpx.get(f"{self.said('ready')['pages']}{path}", timeout=5)
+        return httpx.get(f"{self.said('ready')['pages']}{path}", timeout=30)
 
     def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)

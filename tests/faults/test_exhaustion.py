@@ -30,7 +30,7 @@ def test_connections_that_ask_nothing_leave_the_jobs_their_descriptors(
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         port = int(replica.said("ready")["pages"].rpartition(":")[2])
         for _ in range(400):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
         runs = [enqueue(database, "faults.open") for _ in range(5)]
         ended = ("succeeded", "failed")
         wait_until(lambda: all(state(database, run) in ended for run in runs), "the runs")
