@@ -36,6 +36,18 @@ async def registered(eye: Eye, jobs: int) -> None:
     await eye.until("SELECT count(*) = $1::integer FROM sereno.job WHERE present", jobs)
 
 
+async def begun_in_time(client: Client, eye: Eye, name: str) -> int:
+    """Queue runs until one has begun by its start_by, as on a full machine one may not."""
+    known = (
+        "SELECT coalesce(attempt > 0 OR state = 'cancelled', false) FROM sereno.run WHERE id = $1"
+    )
+    while True:
+        run_id = await client.enqueue(name)
+        await eye.until(known, run_id)
+        if await eye.value("SELECT attempt > 0 FROM sereno.run WHERE id = $1", run_id):
+            return run_id
+
+
 async def test_a_queued_run_that_finds_no_place_in_time_ends_unbegun(
     database: str, eye: Eye
 ) -> None:
@@ -53,12 +65,12 @@ async def test_a_queued_run_that_finds_no_place_in_time_ends_unbegun(
         assert (heard["state"], heard["attempt"]) == ("cancelled", 0)
         assert heard["error"].startswith("it was to begin by ")
         for run_id in (late, *many):
-            ended = await client.wait(run_id, timeout="10s")
+            ended = await client.wait(run_id, timeout="45s")
             assert (ended.state, ended.attempt, ended.started_at) == ("cancelled", 0, None)
             assert ended.start_by is not None
         assert await eye.value("SELECT expired FROM sereno.job_stat WHERE job = 't.mail'") == 3
         place.free.set()
-        assert (await client.wait(waits, timeout="10s")).state == "succeeded"
+        assert (await client.wait(waits, timeout="45s")).state == "succeeded"
         await eye.until("SELECT count(*) = 2 FROM sereno.run WHERE job = 't.after'")
 
 
@@ -76,9 +88,9 @@ async def test_a_run_that_waited_while_nobody_led_ends_unbegun_once_somebody_doe
         unhurried = await client.enqueue("t.mail", start_by="1h")
         await eye.until("SELECT count(*) = 2 FROM sereno.run WHERE start_by < clock_timestamp()")
         async with running(database, mail):
-            assert (await client.wait(by_job, timeout="10s")).state == "cancelled"
-            assert (await client.wait(by_call, timeout="10s")).state == "cancelled"
-            assert (await client.wait(unhurried, timeout="10s")).state == "succeeded"
+            assert (await client.wait(by_job, timeout="45s")).state == "cancelled"
+            assert (await client.wait(by_call, timeout="45s")).state == "cancelled"
+            assert (await client.wait(unhurried, timeout="45s")).state == "succeeded"
 
 
 async def test_a_retry_may_begin_after_it(database: str, eye: Eye) -> None:
@@ -93,8 +105,8 @@ async def test_a_retry_may_begin_after_it(database: str, eye: Eye) -> None:
     mail = job("t.mail", start_by="250ms", retry=again)(fail_once)
     async with running(database, mail), Client.open(database) as client:
         await registered(eye, 1)
-        run_id = await client.enqueue("t.mail")
-        assert (await client.wait(run_id, timeout="10s")).state == "succeeded"
+        run_id = await begun_in_time(client, eye, "t.mail")
+        assert (await client.wait(run_id, timeout="45s")).state == "succeeded"
         assert tries == [1, 2]
 
 
@@ -118,12 +130,12 @@ async def test_a_retry_that_waits_beyond_it_is_not_asked_for_again_and_again(
     slow = job("t.slow", schedule=when, start_by="300ms", retry=again)(fail)
     async with running(database, slow), Client.open(database) as client:
         await registered(eye, 1)
-        run_id = await client.enqueue("t.slow")
+        run_id = await begun_in_time(client, eye, "t.slow")
         waits = "SELECT state = 'queued' AND attempt = 1 AND clock_timestamp() > start_by"
         later = f"{waits} + interval '1 s' FROM sereno.run WHERE id = $1"
         await eye.until(later, run_id)
         assert (await client.run(run_id)).state == "queued"
-    assert asked == []
+    assert run_id not in asked
 
 
 async def test_a_slot_that_waits_beyond_it_is_missed_and_the_ledger_holds(
@@ -134,11 +146,15 @@ async def test_a_slot_that_waits_beyond_it_is_missed_and_the_ledger_holds(
     tick = job("t.tick", schedule=when)(place.work)
     async with running(database, tick) as node:
         await place.said.wait("began")
-        heard = await node.heard.wait("SlotSettled", verdict="missed", limit=10)
+        heard = await node.heard.wait("SlotSettled", verdict="missed", limit=45)
         assert heard["reason"] == "later than its start_by"
         await eye.until("SELECT count(*) >= 3 FROM sereno.slot WHERE verdict = 'missed'")
         place.free.set()
-        late = "SELECT count(*) FROM sereno.run WHERE started_at > start_by"
+        # The instant of its claim, which decides: its function may be called a moment later.
+        late = (
+            "SELECT count(*) FROM sereno.run r JOIN sereno.slot s ON s.run_id = r.id"
+            " WHERE r.attempt > 0 AND s.decided_at > r.start_by"
+        )
         await eye.until("SELECT count(*) >= 3 FROM sereno.run WHERE state = 'succeeded'")
         assert await eye.value(late) == 0
         account = await verify(node.kernel.db, timedelta(days=1))
@@ -158,7 +174,7 @@ async def test_a_chained_run_has_as_long_as_its_job_says(database: str, eye: Eye
         await place.said.wait("began", run_id=run_id)
         span = "SELECT start_by - run_at FROM sereno.run WHERE job = $1 AND cause = 'chain'"
         place.free.set()
-        await client.wait(run_id, timeout="10s")
+        await client.wait(run_id, timeout="45s")
         await eye.until("SELECT count(*) = 1 FROM sereno.run WHERE job = 't.both'")
         assert abs(await eye.value(span, "t.then") - timedelta(seconds=0.2)) < timedelta(seconds=1)
         assert abs(await eye.value(span, "t.both") - timedelta(hours=1)) < timedelta(seconds=1)
