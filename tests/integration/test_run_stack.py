@@ -13,7 +13,20 @@ from .node import LiveNode, looking, running
 
 pytestmark = pytest.mark.every_postgres
 
-_GATE = threading.Event()
+
+class Gate(threading.Event):
+    """Tells that somebody waits at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.reached.set()
+        return super().wait(timeout)
+
+
+_GATE = Gate()
 
 
 async def deep(levels: int) -> None:
@@ -41,15 +54,18 @@ def apart(run: RunContext) -> None:
 @pytest.fixture(autouse=True)
 def gate() -> Any:
     _GATE.clear()
+    _GATE.reached.clear()
     yield
     _GATE.set()
 
 
 async def begun(name: str, node: LiveNode, dsn: str) -> int:
-    """Return a run that its node works on."""
+    """Return a run that its node works on: its function is where it waits, but in a process."""
     async with looking(dsn) as eye:
         run = await eye.enqueue(name)
         await node.heard.wait("RunStarted", job=name, limit=30)
+    if name != "tests.apart":
+        assert await asyncio.to_thread(_GATE.reached.wait, 30)
     return run
 
 
