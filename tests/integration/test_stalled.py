@@ -81,7 +81,7 @@ async def test_one_that_says_nothing_is_told_once_and_again_as_it_speaks(
     silent = job("t.silent", stalled_after="1.5s", executor=executor)(function)
     async with running(database, silent) as node, Client.open(database) as client:
         run_id = await asked(client, eye, "t.silent", pipes)
-        event = await node.heard.wait("RunStalled", limit=20, run_id=run_id)
+        event = await node.heard.wait("RunStalled", limit=45, run_id=run_id)
         assert event["job"] == "t.silent"
         assert event["silent"].total_seconds() >= 1.5
         assert not event["resolved"]
@@ -107,10 +107,10 @@ async def test_one_that_says_nothing_is_told_once_and_again_as_it_speaks(
         assert report["status"] == "degraded"
 
         await pipes.open("first")
-        await node.heard.wait("RunStalled", resolved=True)
+        await node.heard.wait("RunStalled", resolved=True, limit=45)
         await eye.until("SELECT count(*) = 0 FROM sereno.stall")
         await pipes.open("last")
-        ended = await client.wait(run_id, timeout="20s")
+        ended = await client.wait(run_id, timeout="45s")
         assert (ended.state, ended.stalled_since) == ("succeeded", None)
         assert (await snapshot(node.kernel.db)).jobs["t.silent"].stalled == 0
         await eye.until("SELECT count(*) = 0 FROM sereno.stall")
@@ -123,9 +123,9 @@ async def test_whatever_it_says_counts(
     silent = job("t.silent", stalled_after="1s")(waits)
     async with running(database, silent) as node, Client.open(database) as client:
         await asked(client, eye, "t.silent", pipes, *said)
-        await node.heard.wait("RunStalled", resolved=False)
+        await node.heard.wait("RunStalled", resolved=False, limit=45)
         await pipes.open("first")
-        await node.heard.wait("RunStalled", resolved=True)
+        await node.heard.wait("RunStalled", resolved=True, limit=45)
         await pipes.open("last")
         await node.finished("t.silent")
 
@@ -137,9 +137,9 @@ async def test_a_line_counts_whether_it_is_kept_or_not(
     silent = job("t.silent", stalled_after="1s", log_level=level)(logs)
     async with running(database, silent) as node, Client.open(database) as client:
         run_id = await asked(client, eye, "t.silent", pipes)
-        await node.heard.wait("RunStalled", resolved=False)
+        await node.heard.wait("RunStalled", resolved=False, limit=45)
         await pipes.open("first")
-        await node.heard.wait("RunStalled", resolved=True)
+        await node.heard.wait("RunStalled", resolved=True, limit=45)
         await pipes.open("last")
         await node.finished("t.silent")
         lines = [line.message for line in (await client.run(run_id)).lines]
@@ -154,11 +154,11 @@ async def test_a_schedule_may_say_it_and_one_without_is_not_watched(
                     stalled_after="1s")  # fmt: skip
     silent = job("t.silent", schedule=held)(waits)
     async with running(database, plain, silent) as node:
-        event = await node.heard.wait("RunStalled")
+        event = await node.heard.wait("RunStalled", limit=45)
         assert event["job"] == "t.silent"
         assert event["slot"] is not None
         await eye.value("SELECT sereno.enqueue('t.plain')")
-        await node.heard.wait("RunFinished", job="t.plain")  # its params lack a key
+        await node.finished("t.plain")  # its params lack a key
         assert node.kernel.runner is not None
         assert {w.claim.job for w in node.kernel.runner._stalls._watched.values()} == {"t.silent"}
         await pipes.open("first")
@@ -169,18 +169,21 @@ async def test_a_schedule_may_say_it_and_one_without_is_not_watched(
 async def test_a_row_of_a_node_that_died_shows_nothing_and_goes_with_the_next(
     database: str, eye: Eye, pipes: Pipes
 ) -> None:
-    silent = job("t.silent", stalled_after="1s")(waits)
-    async with running(database, silent) as node, Client.open(database) as client:
-        run_id = await asked(client, eye, "t.silent", pipes)
+    plain, silent = job("t.plain")(waits), job("t.silent", stalled_after="1s")(waits)
+    async with running(database, plain, silent) as node, Client.open(database) as client:
+        run_id = await asked(client, eye, "t.plain", pipes)
+        await eye.until("SELECT state = 'running' FROM sereno.run WHERE id = $1", run_id)
         await eye.value("INSERT INTO sereno.stall VALUES (gen_random_uuid(), $1, now())", run_id)
         await eye.value("INSERT INTO sereno.stall VALUES (gen_random_uuid(), -5, now())")
-        assert (await snapshot(node.kernel.db)).jobs["t.silent"].stalled == 0
+        assert (await snapshot(node.kernel.db)).jobs["t.plain"].stalled == 0
         assert (await client.run(run_id)).stalled_since is None
-        await node.heard.wait("RunStalled")
+        next_id = await asked(client, eye, "t.silent", pipes)
+        await node.heard.wait("RunStalled", run_id=next_id, limit=45)
         await eye.until("SELECT count(*) = 1 FROM sereno.stall")
         await pipes.open("first")
         await pipes.open("last")
-        await node.finished("t.silent")
+        for name in ("t.plain", "t.silent"):
+            await node.finished(name)
 
 
 @pytest.mark.parametrize(
