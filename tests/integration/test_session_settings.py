@@ -101,12 +101,12 @@ async def test_the_sessions_of_the_pool_and_of_the_lead_name_what_they_need(
         await spoil(database, hostile(version), whom)
         async with pool(database) as db, db.connection() as connection:
             assert await shown(connection, list(expected)) == expected
-        session = NodeSession(database, lease=5.0, timeout=1.0, application="sereno test")
+        session = NodeSession(database, lease=60.0, timeout=20.0, application="sereno test")
         await session.open(lambda word: None, lambda: None)
         try:
             assert session._connection is not None
-            lease = {"idle_session_timeout": "5000", "statement_timeout": "5000"}
-            lease["lock_timeout"] = "500"  # half of what a call may take
+            lease = {"idle_session_timeout": "60000", "statement_timeout": "60000"}
+            lease["lock_timeout"] = "10000"  # half of what a call may take
             assert await shown(session._connection, list(expected)) == expected | lease
         finally:
             session.terminate()
@@ -135,7 +135,7 @@ async def test_a_term_begins_where_every_setting_is_against_it(
         async with db.connection() as connection:
             node_row = "INSERT INTO sereno.node (id, label, pid, version) VALUES ($1, 'x', 1, '1')"
             await connection.execute(node_row, node.id)
-        session = NodeSession(database, lease=5.0, timeout=1.0, application="sereno test")
+        session = NodeSession(database, lease=60.0, timeout=20.0, application="sereno test")
         await session.open(lambda word: None, lambda: None)
         try:
             assert await session.claim_presence(node)
@@ -167,7 +167,7 @@ async def test_a_second_replica_takes_part_where_every_setting_is_against_it(
 async def test_behind_a_pooler_each_transaction_names_the_limits_that_are_too_short(
     setting: str, database: str, postgres_server: PostgresServer
 ) -> None:
-    await spoil(database, {setting: "90ms"})
+    await spoil(database, {setting: "9s"})  # of the 10 s that a call of the pool may take
     pooler = PgBouncer(postgres_server.port, postgres_server.programs.account)
     try:
         pooler.start()

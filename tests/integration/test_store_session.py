@@ -33,9 +33,9 @@ async def scene(database: str) -> AsyncIterator[Scene]:
 
 @asynccontextmanager
 async def session(
-    scene: Scene, heard: Signals | None = None, lease: float = 5.0
+    scene: Scene, heard: Signals | None = None, lease: float = 60.0
 ) -> AsyncIterator[NodeSession]:
-    found = NodeSession(scene.db.dsn, lease=lease, timeout=1.0, application="sereno test")
+    found = NodeSession(scene.db.dsn, lease=lease, timeout=20.0, application="sereno test")
     said = heard or Signals()
     await found.open(lambda word: said.say("notified", word=word), lambda: said.say("lost"))
     try:
@@ -49,7 +49,7 @@ BACKENDS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sere
 
 async def gone(scene: Scene) -> None:
     """Return once no session of this test is connected any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await scene.value(BACKENDS):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.005)
 
@@ -59,7 +59,7 @@ async def test_one_session_leads_and_the_next_only_when_that_has_ended(scene: Sc
         assert (await first.try_lead())[0]
         assert not (await second.try_lead())[0]
         first.terminate()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (await second.try_lead())[0]:
                 pass
 
@@ -148,18 +148,18 @@ async def test_a_session_that_the_server_ends_tells_so_and_is_not_alive(scene: S
 async def test_a_silent_session_is_ended_by_the_server_after_its_lease(scene: Scene) -> None:
     """As when the process is frozen: its kernel still answers the network's probes."""
     heard = Signals()
-    async with session(scene, heard, lease=0.3) as found:
+    async with session(scene, heard, lease=2.0) as found:
         assert (await found.try_lead())[0]
-        await heard.wait("lost", limit=5)
+        await heard.wait("lost", limit=30)
         async with session(scene) as other:
             assert (await other.try_lead())[0]
 
 
 async def test_a_session_that_speaks_keeps_its_lease(scene: Scene) -> None:
-    async with session(scene, lease=0.5) as found:
+    async with session(scene, lease=2.0) as found:
         await found.try_lead()
         began = await found.watch()
-        while ((now := await found.watch()) - began).total_seconds() < 1.5:
+        while ((now := await found.watch()) - began).total_seconds() < 3.0:
             assert now > began
         assert found.alive
 
@@ -171,6 +171,7 @@ async def test_a_call_without_an_answer_ends_the_session(scene: Scene) -> None:
         term = await found.begin_term(FIRST, scene.db)
         assert found._connection is not None
         await found._connection.execute("SET lock_timeout = 0")
+        found._timeout = 1.0
         async with scene.eye.transaction():
             await scene.eye.execute("LOCK TABLE sereno.leadership")
             with pytest.raises(StoreUnavailableError, match="no answer within the time limit"):
@@ -188,6 +189,8 @@ async def test_a_stranger_who_locks_the_term_s_row_costs_no_lead_and_saves_none(
     async with session(scene) as found:
         await found.try_lead()
         term = await found.begin_term(FIRST, scene.db)
+        assert found._connection is not None
+        await found._connection.execute("SET lock_timeout = '500 ms'")
         async with scene.eye.transaction():
             await scene.eye.execute(locks)
             first = await found.beat(FIRST, term)
@@ -247,6 +250,13 @@ class Wire:
                     back.write(heard)
 
 
+async def free(scene: Scene) -> None:
+    """Return once nobody holds a lock of a node."""
+    async with asyncio.timeout(30):
+        while await scene.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def reigned(dsn: str, database: Database, lease: float) -> None:
     """Do all that a leader does on its session."""
     found = NodeSession(dsn, lease=lease, timeout=1.5 * lease, application="sereno test")
@@ -268,7 +278,8 @@ async def test_wherever_a_leader_is_frozen_its_lock_is_free_after_its_lease(scen
     """Also between two messages of one statement, while the session is not idle."""
     whole = Wire(scene.db.dsn)
     async with whole.laid() as dsn:
-        await reigned(dsn, scene.db, 5.0)
+        await reigned(dsn, scene.db, 60.0)
+        await free(scene)
     calls = 8
     assert whole.words > calls
     for last in range(whole.words - calls, whole.words):
@@ -276,17 +287,16 @@ async def test_wherever_a_leader_is_frozen_its_lock_is_free_after_its_lease(scen
         async with wire.laid() as dsn:
             with pytest.raises((StoreUnavailableError, LeaseLostError)):
                 await reigned(dsn, scene.db, 0.3)
-            async with asyncio.timeout(5):
-                while await scene.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+            await free(scene)
 
 
 async def test_a_session_that_hears_no_answer_resets_its_connection(scene: Scene) -> None:
     """An ordinary end would wait behind what the other side could not acknowledge."""
     wire = Wire(scene.db.dsn)
     async with wire.laid() as dsn:
-        found = NodeSession(dsn, lease=5.0, timeout=0.3, application="sereno test")
+        found = NodeSession(dsn, lease=60.0, timeout=20.0, application="sereno test")
         await found.open(lambda word: None, lambda: None)
+        found._timeout = 0.3
         wire.deaf = True
         with pytest.raises(StoreUnavailableError):
             await found.try_lead()
@@ -299,7 +309,7 @@ async def test_a_node_s_presence_is_its_newest_session_s(scene: Scene) -> None:
         assert await old.claim_presence(FIRST)
         assert not await new.claim_presence(FIRST)
         await heard.wait("lost")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await new.claim_presence(FIRST):
                 pass
         assert await new.claim_presence(SECOND)

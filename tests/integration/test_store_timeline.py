@@ -40,7 +40,7 @@ async def scene(database: str) -> AsyncIterator[Scene]:
 @asynccontextmanager
 async def leading(dsn: str) -> AsyncIterator[NodeSession]:
     """Give a session that holds the leader's lock."""
-    session = NodeSession(dsn, lease=5.0, timeout=2.0, application="sereno test")
+    session = NodeSession(dsn, lease=60.0, timeout=20.0, application="sereno test")
     await session.open(lambda word: None, lambda: None)
     try:
         while not (await session.try_lead())[0]:
@@ -144,7 +144,7 @@ async def test_sequences_behind_their_rows_are_set_right_and_told(scene: Scene) 
 async def test_who_lacks_the_lock_changes_nothing(scene: Scene) -> None:
     await take_the_lead(scene)
     await scene.eye.execute(CHANGES["system"])
-    session = NodeSession(scene.db.dsn, lease=5.0, timeout=1.0, application="sereno test")
+    session = NodeSession(scene.db.dsn, lease=60.0, timeout=20.0, application="sereno test")
     await session.open(lambda word: None, lambda: None)
     with pytest.raises(LeaseLostError):
         await session.enter_timeline(NODE, 0, scene.db)
