@@ -268,7 +268,7 @@ async def test_a_fence_blocks_neither_progress_nor_log_lines(scene: Scene, datab
     claim = await claimed(scene)
     async with connected(database) as job, job.transaction():
         await fence(job, claim)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             word = said(claim, done=1.0)
             await runs.write_progress(scene.db, NODE, [word])
             line = (LogLine(at=NOW, level="INFO", logger="x", message="here"),)
@@ -281,7 +281,7 @@ async def test_a_transaction_that_a_job_left_open_holds_up_no_other_run_s_outcom
     held, free = await claimed(scene), await claimed(scene)
     async with connected(database) as job, job.transaction():
         await fence(job, held)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await write(scene, outcome(held), outcome(free))
         assert [await scene.state(r.run_id) for r in (held, free)] == ["running", "succeeded"]
         written = await runs.write_outcomes(scene.db, NODE, [outcome(held)], {})

@@ -114,12 +114,12 @@ async def test_one_that_holds_a_dead_nodes_lock_beside_the_leaders_is_told_by_it
         await first.leads()
     async with looking(dsn) as eye, stranger(dsn, LEADER_LOCK, 1) as guest:
         await eye.connection.execute(
-            "UPDATE sereno.leadership SET beat_at = clock_timestamp() - interval '40 s'"
+            "UPDATE sereno.leadership SET beat_at = clock_timestamp() - interval '4 days'"
         )
         async with running(dsn, tick) as node:
             await eye.until("SELECT count(*) = 2 FROM sereno.node")
             (problem,) = await problems(node)
-            assert f"held by {named(guest)}, whose last heartbeat was 4" in problem
+            assert f"held by {named(guest)}, whose last heartbeat was 4d" in problem
 
 
 async def test_who_holds_a_nodes_presence_lock_is_named_and_the_node_takes_part_once_it_ends(
