@@ -14,7 +14,7 @@ from sereno.store import schedules
 
 from .scene import Scene, declared_job, named, opened
 
-SOON = datetime.now(UTC) + timedelta(days=2)
+SOON = (datetime.now(UTC) + timedelta(days=2)).replace(hour=12)  # no hour of these triggers
 DAY = timedelta(days=1)
 
 

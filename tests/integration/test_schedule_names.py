@@ -83,10 +83,10 @@ def test_the_account_of_a_removed_schedule_goes_by_the_name_that_its_jitter_went
 ) -> None:
     asyncio.run(leads(scene.dsn))
     scene.call("schedule", "add", "etl.sync", "every 1h", "--label", "x", "--jitter", "50m")
-    scene.sql("UPDATE sereno.schedule_version SET valid_from = now() - interval '6 hours'")
-    scene.sql("UPDATE sereno.watermark SET settled_to = now()")
-    parts = ScheduleSpec(trigger="every 1h", jitter=timedelta(minutes=50))
     now = datetime.now(UTC)
+    scene.sql("UPDATE sereno.schedule_version SET valid_from = %s", now - timedelta(hours=6))
+    scene.sql("UPDATE sereno.watermark SET settled_to = %s", now)
+    parts = ScheduleSpec(trigger="every 1h", jitter=timedelta(minutes=50))
     held = parts.as_version(1, now, "active")
     for slot in window_slots(held, "etl.sync@x", now - timedelta(hours=6), now):
         scene.slot(1, slot.isoformat(), "skipped", "overlap")
