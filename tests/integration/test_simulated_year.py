@@ -335,7 +335,7 @@ class Year(RunRules, RuleBasedStateMachine):
             await self.world.db.close()
 
 
-@pytest.mark.timeout(0 if YEARS else 180)
+@pytest.mark.timeout(0 if YEARS else 600)
 def test_in_a_simulated_year_every_slot_gets_one_verdict(postgres_server: PostgresServer) -> None:
     seen: Counter[str] = Counter()
     try:

@@ -280,11 +280,11 @@ def stage(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     with scene.started("run", "--node-name", "blue-1") as replica:
         for job in ("etl_ivr.sync", "etl_ivr.aggregate", "reports.daily", "cleanup.logs"):
             params = ["-p", "include_today=true"] if job == "reports.daily" else []
-            result = found.call("trigger", job, "--wait", "--timeout", "30s", *params)
+            result = found.call("trigger", job, "--wait", "--timeout", "120s", *params)
             assert result.exit_code == 0, result.output
         yield found
         replica.send_signal(signal.SIGTERM)
-        replica.communicate(timeout=30)
+        replica.communicate(timeout=90)
 
 
 def _old_logs(place: Path) -> None:
@@ -308,7 +308,7 @@ def lasting(stage: Stage, args: list[str]) -> str:
         assert process.stderr is not None
         said = any(sign in line for line in process.stderr)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=90)
     return "" if said and process.returncode == 0 else f"it ended with {process.returncode}"
 
 
@@ -318,7 +318,7 @@ def of_an_example(stage: Stage, name: str) -> bool:
     return listed.exit_code == 0 and (name.isupper() or name == "--list" or name in listed.stdout)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)  # some ninety commands and replicas: a minute, alone
 @pytest.mark.parametrize(
     "everywhere",
     [
