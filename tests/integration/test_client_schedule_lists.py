@@ -1,6 +1,6 @@
 """Many schedules are listed page by page, read one by one with their parts, and their load told."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,13 +12,17 @@ from sereno.store import schedule_pages
 from .scene import Scene, declared_job, named, opened
 
 ODD = "shop.mail@<b>/%_é"
+HOUR = (datetime.now(UTC).hour + 12) % 24
+"""So that a day from now on holds it whole, with all that jitter puts off."""
+
+DAILY = f"cron 0 {HOUR} * * * UTC"
 FIVE = "every 5h anchor=1970-01-01T00:30:00Z"
 NAMES = sorted([f"etl.sync@n{n:03}" for n in range(120)] + ["shop.mail", ODD])
 
 
 async def house(scene: Scene) -> Client:
     jobs = [declared_job("etl.sync"), declared_job("shop.mail")]
-    await scene.declare(*jobs, *(named(name, "cron 0 4 * * * UTC") for name in NAMES))
+    await scene.declare(*jobs, *(named(name, DAILY) for name in NAMES))
     client = Client(scene.db, Declarations({j.job.name: j.job for j in jobs}), requested_by="ana")
     await client.change_schedule(ODD, title="Post to ALL", tags=["night"], trigger=FIVE)
     await client.pause("etl.sync@n07*")
@@ -105,7 +109,7 @@ async def test_one_schedule_is_told_with_its_parts_as_they_are_written(database:
         with pytest.raises(NotFoundError, match=r"there is no schedule 'etl.sync'"):
             await client.schedule("etl.sync")
 
-    assert (found.spec.trigger, found.declared.trigger) == (FIVE, "cron 0 4 * * * UTC")
+    assert (found.spec.trigger, found.declared.trigger) == (FIVE, DAILY)
     assert (found.spec.title, found.spec.tags, found.title) == (
         "Post to ALL",
         ("night",),
@@ -123,9 +127,9 @@ async def test_the_load_to_come_counts_what_is_active_by_the_minute(database: st
         with pytest.raises(ParamsError, match="31 days"):
             await client.coming_load("32d")
 
-    four = [m for m in day.minutes if m.minute.hour == 4 and m.minute.minute == 0]
-    assert [m.slots for m in four] == [111]
-    assert dict(four[0].jobs) == {"etl.sync": 110, "shop.mail": 1}
+    daily = [m for m in day.minutes if m.minute.hour == HOUR and m.minute.minute == 0]
+    assert [m.slots for m in daily] == [111]
+    assert dict(daily[0].jobs) == {"etl.sync": 110, "shop.mail": 1}
     assert 4 <= sum(m.slots for m in day.minutes) - 111 <= 5
     assert day.until - day.since == timedelta(days=1)
     assert short.until - short.since < timedelta(days=31)
