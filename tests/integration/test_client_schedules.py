@@ -146,12 +146,14 @@ async def test_what_no_schedule_can_be_is_a_sentence_and_nothing_is_changed(data
 async def test_a_change_is_foreseen_and_nothing_is_changed(database: str) -> None:
     async with house(database) as (client, _):
         before = await client.schedules()
+        away = await client.now() + timedelta(hours=3)  # no slot comes between the two
+        trigger = f"every 6h anchor={away:%Y-%m-%dT%H:%M:%SZ}"
         found = await client.preview_change(
-            "etl.sync", trigger="every 6h", params={"api_token": "x"}, count=3
+            "etl.sync", trigger=trigger, params={"api_token": "x"}, count=3
         )
         assert await client.schedules() == before
-        after = await client.change_schedule("etl.sync", trigger="every 6h")
-    assert (found.before.trigger, found.after.trigger) == ("every 1h", "every 6h")
+        after = await client.change_schedule("etl.sync", trigger=trigger)
+    assert (found.before.trigger, found.after.trigger) == ("every 1h", trigger)
     assert found.after.params == {"site": "madrid", "api_token": "***"}
     assert [b - a for a, b in zip(found.slots_before, found.slots_before[1:], strict=False)] == [
         timedelta(hours=1)
