@@ -20,6 +20,7 @@ import pytest
 
 from sereno import SyncClient
 
+from ..servers.lines import whole_lines
 from ..servers.supervised import free_port
 from ..servers.waiting import wait_until
 from .by_file import loaded
@@ -197,7 +198,7 @@ def test_success_is_told_at_info_and_failure_as_an_error_with_its_stack(with_cal
 
 
 def lines(site: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (site.var / "log" / "app.log").read_text().splitlines()]
+    return [json.loads(line) for line in whole_lines(site.var / "log" / "app.log")]
 
 
 def told(site: Any) -> dict[tuple[str, str], dict[str, Any]]:

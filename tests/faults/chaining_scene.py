@@ -9,6 +9,7 @@ from typing import Any
 
 from sereno import SyncClient
 
+from ..servers.lines import whole_lines
 from ..servers.waiting import wait_until
 from .asking import do, value
 from .process import Process, process
@@ -67,7 +68,7 @@ class Chaining:
 
     def noted(self, job: str | None = None, event: str = "begin") -> list[dict[str, Any]]:
         """Return what the jobs have said, in its order."""
-        lines = [json.loads(line) for line in self.notes.read_text().splitlines()]
+        lines = [json.loads(line) for line in whole_lines(self.notes)]
         return [x for x in lines if job is None or (x.get("job"), x["event"]) == (job, event)]
 
     def until(self, query: str, what: str, seconds: float = 60) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from ..servers.lines import whole_lines
 from ..servers.waiting import wait_until
 from ..servers.warm_python import PATH, python_process
 
@@ -61,7 +62,7 @@ class Process:
     def lines(self, event: str) -> list[dict[str, Any]]:
         """Return what the replica has logged so far under this text."""
         found = []
-        for text in self.log.read_text(errors="replace").splitlines():
+        for text in whole_lines(self.log):
             if text.startswith("{") and event in text:
                 line = json.loads(text)
                 if line["event"] == event:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ..servers.lines import whole_lines
 from ..servers.waiting import wait_until
 from .asking import enqueue, state, value
 from .process import Process, process
@@ -51,7 +52,7 @@ class Cluster:
 
     def begun_once(self) -> None:
         """Check that no attempt has begun twice."""
-        lines = map(json.loads, self.notes.read_text().splitlines())
+        lines = map(json.loads, whole_lines(self.notes))
         begun = Counter((line["run"], line["attempt"]) for line in lines)
         assert [which for which, times in begun.items() if times > 1] == []
 
@@ -185,7 +186,7 @@ def test_parts_of_a_killed_process_are_taken_at_its_host_and_lost_with_its_memor
         for run, wanted in ended.items():
             wait_until(lambda run=run: state(database, run) not in ("queued", "running"), f"{run}")
             assert state(database, run) == wanted
-        lines = map(json.loads, notes.read_text().splitlines())
+        lines = map(json.loads, whole_lines(notes))
         times = Counter((line["run"], line["attempt"]) for line in lines)
         assert set(times.values()) == {1}
         mine = value(database, ours, both)

@@ -19,6 +19,7 @@ import pytest
 from sereno.engine.verification import Account, verify
 from sereno.store.pool import Database
 
+from ..servers.lines import whole_lines
 from ..servers.postgres import PostgresServer, installed_programs
 from ..servers.waiting import wait_until
 from .asking import enqueue, state, value
@@ -57,7 +58,7 @@ class Cluster:
 
     def noted(self) -> list[dict[str, Any]]:
         """Return what the jobs have said."""
-        return [json.loads(line) for line in self.notes.read_text().splitlines()]
+        return [json.loads(line) for line in whole_lines(self.notes)]
 
     def account(self) -> None:
         """Check the database and the file: every slot until now once, and every attempt once."""

@@ -20,6 +20,7 @@ import pytest
 from sereno.engine.verification import Account, verify
 from sereno.store.pool import Database
 
+from ..servers.lines import whole_lines
 from ..servers.postgres import PostgresServer
 from ..servers.waiting import wait_until
 from .asking import enqueue, value
@@ -56,9 +57,7 @@ class Pair:
         return f"postgresql://postgres@{hosts}/postgres"
 
     def noted(self, job: str = "") -> list[dict[str, Any]]:
-        if not self.notes.exists():
-            return []
-        found = [json.loads(line) for line in self.notes.read_text().splitlines()]
+        found = [json.loads(line) for line in whole_lines(self.notes)]
         return [line for line in found if line["job"].endswith(job)]
 
     def more(self, job: str, count: int) -> None:

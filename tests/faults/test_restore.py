@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ..servers.connections import let_go
+from ..servers.lines import whole_lines
 from ..servers.postgres import PostgresServer
 from ..servers.recovery import Archive
 from ..servers.waiting import wait_until
@@ -44,9 +45,7 @@ class Site:
         return stack.enter_context(replica)
 
     def noted(self, job: str = "") -> list[dict[str, Any]]:
-        if not self.notes.exists():
-            return []
-        found = [json.loads(line) for line in self.notes.read_text().splitlines()]
+        found = [json.loads(line) for line in whole_lines(self.notes)]
         return [line for line in found if line["job"].endswith(job)]
 
     def more(self, count: int = 3) -> None:

@@ -124,7 +124,8 @@ def begun(notes: Path) -> Counter[tuple[int, int]]:
     """Return how often each attempt's function was called, by run and attempt."""
     if not notes.exists():
         return Counter()
-    lines = map(json.loads, notes.read_text().splitlines())
+    written = notes.read_text().rpartition("\n")[0]  # of the last one only a part may be seen yet
+    lines = map(json.loads, written.splitlines())
     return Counter((line["run"], line["attempt"]) for line in lines if line["what"] == "begun")
 
 

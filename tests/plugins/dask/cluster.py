@@ -13,6 +13,7 @@ from typing import Any
 
 from ...faults.asking import state, value
 from ...faults.process import ROOT, Process, process
+from ...servers.lines import whole_lines
 from ...servers.supervised import free_port
 from ...servers.waiting import wait_until
 
@@ -171,9 +172,7 @@ class DaskCluster:
 
     def lines(self, run: int) -> list[dict[str, Any]]:
         """Return what a run has written."""
-        if not self.notes.exists():
-            return []
-        found = [json.loads(text) for text in self.notes.read_text().splitlines()]
+        found = [json.loads(text) for text in whole_lines(self.notes)]
         return [line for line in found if line["run"] == run]
 
     def over(self, run: int) -> tuple[str, int]:
