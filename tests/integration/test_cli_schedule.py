@@ -241,6 +241,16 @@ def test_a_pause_of_one_schedule_names_the_others_of_the_job_that_go_on(scene: S
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+def test_a_blackout_of_a_pattern_that_nothing_is_like_says_so(scene: Scene) -> None:
+    scene.job()
+    scene.schedule()
+    for pattern, told in (("etl.*", False), ("*.sync", False), ("elt.*", True)):
+        result = scene.call("blackout", "add", pattern, "--for", "1h", "--reason", "new disks")
+        assert (result.exit_code, f"of {pattern} is made" in result.stdout) == (0, True)
+        assert (f"is like '{pattern}' yet" in result.stderr) == told
+    assert len(scene.json("blackout", "list")) == 3
+
+
 def test_a_filter_that_names_nothing_known_is_an_error_with_a_suggestion(scene: Scene) -> None:
     scene.job("etl.sync")
     scene.schedule("etl.sync")

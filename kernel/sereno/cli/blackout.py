@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import click
 
+from sereno.cli.failure import remark
 from sereno.cli.instants import read_instant
 from sereno.cli.invocation import Invocation
 from sereno.cli.moments import exact
@@ -83,9 +84,9 @@ def _add(
     if (until is None) == (lasts is None):
         raise click.UsageError("say until when: --until TIME, or --for DURATION")
 
-    async def question(client: Client) -> BlackoutView:
+    async def question(client: Client) -> tuple[BlackoutView, bool]:
         now = await client.now()
-        return await client.add_blackout(
+        added = await client.add_blackout(
             pattern or "*",
             plugin=plugin,
             start=None if start is None else read_instant(start, now),
@@ -93,8 +94,13 @@ def _add(
             lasts=lasts,
             reason=reason,
         )
+        # A name that nothing has is refused; a pattern may be of what is to come, or misspelt.
+        held = pattern is None or bool(await client.schedules(pattern))
+        return added, held
 
-    made = ask(invocation, question)
+    made, held = ask(invocation, question)
+    if not held:
+        remark(f"no schedule, nor a job of one, is like '{pattern}' yet: it holds those to come")
     if as_json:
         write_json(made)
     else:
