@@ -20,9 +20,14 @@ def do(dsn: str, statement: str) -> None:
 
 def enqueue(dsn: str, job: str, params: str = "{}") -> int:
     """Queue a run, as any program would, once a leader has made the job known."""
+    await_job(dsn, job)
+    return int(value(dsn, "SELECT sereno.enqueue(%s, %s::text::jsonb)", job, params))
+
+
+def await_job(dsn: str, job: str) -> None:
+    """Wait until a leader has made the job known."""
     known = "SELECT count(*) FROM sereno.job WHERE name = %s"
     wait_until(lambda: value(dsn, known, job), f"the job {job}")
-    return int(value(dsn, "SELECT sereno.enqueue(%s, %s::text::jsonb)", job, params))
 
 
 def state(dsn: str, run: int) -> str:

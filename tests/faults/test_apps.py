@@ -11,11 +11,11 @@ import pytest
 
 from ..servers.supervised import free_port
 from ..servers.waiting import wait_until
-from .asking import state
+from .asking import await_job, state
 from .process import Process, process
 
 PLUGIN = "tests.faults.apps_plugin"
-APPS = {"SERENO_APPS__PORT": "0", "SERENO_APPS__ANSWER_WITHIN": "1s"}
+APPS = {"SERENO_APPS__PORT": "0", "SERENO_APPS__ANSWER_WITHIN": "3s"}
 
 pytestmark = pytest.mark.fault
 
@@ -91,8 +91,8 @@ def test_the_page_at_the_root_lists_the_apps_and_healthz_says_which_are_served(
         ("/refusing/", 503, "it has no table"),
         ("/number/", 503, "returned 7, no ASGI application"),
         ("/faulty/raise", 500, "failed to answer; the log says why"),
-        ("/faulty/never", 504, "has not answered in 1 s"),
-        ("/faulty/swallow", 504, "has not answered in 1 s"),
+        ("/faulty/never", 504, "has not answered in 3 s"),
+        ("/faulty/swallow", 504, "has not answered in 3 s"),
         ("/faulty/memory", 500, "failed to answer; the log says why"),
         ("/nothing", 404, "there is no app at /nothing; there are /api/v1 /console"),
     ],
@@ -116,7 +116,9 @@ def test_an_answer_that_ends_in_its_midst_is_not_taken_for_a_whole_one(replica: 
 
 
 def test_an_app_works_through_its_client(replica: Process, database: str) -> None:
-    run = int(asked(f"{address(replica)}/api/v1/runs").text)
+    base = address(replica)
+    await_job(database, "apps.noted")  # apps are served whether or not somebody leads yet
+    run = int(asked(f"{base}/api/v1/runs").text)
     wait_until(lambda: state(database, run) == "succeeded", "the run that an app has queued")
 
 

@@ -10,7 +10,7 @@ import pytest
 from sereno import RunFilter, SyncClient
 
 from ..servers.waiting import wait_until
-from .asking import do, value
+from .asking import await_job, do, value
 from .process import Process, process
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
@@ -37,8 +37,7 @@ def replicas(database: str, tmp_path: Path) -> Iterator[list[Process]]:
         ]
         for replica in found:
             replica.said("ready")
-        known = "SELECT count(*) FROM sereno.job WHERE name = 'faults.long'"
-        wait_until(lambda: value(database, known), "the jobs")
+        await_job(database, "faults.long")
         yield found
 
 
