@@ -207,7 +207,7 @@ async def test_a_paused_schedule_fires_nothing_and_goes_on_where_it_is_resumed(
 async def test_a_pause_with_an_end_ends_by_itself(database: str, eye: Eye) -> None:
     async with running(database, ticking()) as node:
         await eye.until(SUCCEEDED, "t.tick", 1)
-        until = await eye.value("SELECT clock_timestamp() + interval '0.5 s'")
+        until = await eye.value("SELECT clock_timestamp() + interval '2 s'")
         await schedules.pause(node.kernel.db, "t.tick", by="ann", until=until)
         await eye.until("SELECT max(slot) > $1 FROM sereno.run", until)
     row = "SELECT state, changed_by, reason FROM sereno.schedule_version WHERE version = 3"
@@ -219,7 +219,7 @@ async def test_a_pause_with_an_end_ends_by_itself(database: str, eye: Eye) -> No
 
 
 async def test_a_one_off_schedule_fires_once(database: str, eye: Eye) -> None:
-    at = datetime.now(UTC) + timedelta(seconds=1)
+    at = datetime.now(UTC) + timedelta(seconds=3)  # the node is to know of it by then
     single = job("t.single", schedule=once(at))(nothing)
     async with running(database, single, ticking()):
         await eye.until(SUCCEEDED, "t.single", 1)
