@@ -196,10 +196,13 @@ async def test_a_paused_schedule_fires_nothing_and_goes_on_where_it_is_resumed(
             "SELECT valid_from FROM sereno.schedule_version WHERE version = 3"
         )
         await eye.until("SELECT max(slot) > $1 FROM sereno.run", resumed_at)
-    between = "SELECT count(*) FROM sereno.run WHERE slot > $1 AND slot <= $2"
+    between = "SELECT count(*) FROM sereno.slot WHERE slot > $1 AND slot <= $2"
     assert await eye.value(between, paused_at, resumed_at) == 0
-    held = "SELECT sum(slots), min(verdict), min(reason) FROM sereno.slot_range"
-    (row,) = await eye.rows(held)
+    held = (
+        "SELECT sum(slots), min(verdict), min(reason) FROM sereno.slot_range"
+        " WHERE last_slot > $1 AND first_slot <= $2"
+    )
+    (row,) = await eye.rows(held, paused_at, resumed_at)
     assert row[0] >= 4
     assert row[1:] == ("skipped", "paused")
 
