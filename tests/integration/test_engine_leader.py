@@ -10,7 +10,6 @@ import pytest
 
 from sereno import RunContext, every, job
 from sereno.engine import leader
-from sereno.store import catalogue
 from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.testing import Signals
 
@@ -221,17 +220,19 @@ async def test_a_node_that_fails_whenever_it_leads_gives_way_to_another(
 async def test_a_registration_that_takes_longer_than_the_lease_does_not_cost_the_lead(
     database: str, eye: Eye, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = catalogue.register
+    real, slept = leader.register, 0
 
     async def slow(*args: Any) -> bool:
-        await eye.connection.execute("SELECT pg_sleep(2)")
+        nonlocal slept
+        await eye.connection.execute("SELECT pg_sleep(4)")
+        slept += 1
         return await real(*args)
 
-    monkeypatch.setattr(catalogue, "register", slow)
-    async with running(database, tick, lease=timedelta(seconds=1)) as node:
+    monkeypatch.setattr(leader, "register", slow)
+    async with running(database, tick, lease=timedelta(seconds=3)) as node:
         await node.leads()
         await node.finished("t.tick")
-        assert node.status.term == 1
+        assert (node.status.term, slept) == (1, 1)
 
 
 @pytest.mark.parametrize(("on_lost", "state"), [("retry", "queued"), ("fail", "failed")])
