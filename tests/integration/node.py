@@ -25,6 +25,8 @@ from ..servers.waiting import pauses
 from .scene import connected
 
 LEASE = timedelta(seconds=2)
+LONG_LEASE = timedelta(minutes=1)
+"""One that no loaded machine lets run out: whoever loses the lead has a fault."""
 FINAL = ("succeeded", "failed", "timed_out", "cancelled", "lost")
 
 

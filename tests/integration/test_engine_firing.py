@@ -12,7 +12,7 @@ from sereno.model.errors import StoreUnavailableError
 from sereno.store import ledger, runs, schedules
 from sereno.triggers.occurrences import next_slot
 
-from .node import Eye, failing_once, running
+from .node import LONG_LEASE, Eye, failing_once, running
 
 Run = RunContext[dict[str, Any]]
 
@@ -56,14 +56,14 @@ async def test_a_trigger_that_raises_holds_up_no_other_schedule(
 
     real = scheduler.plan
     monkeypatch.setattr(scheduler, "plan", plan)
-    async with running(database, ticking(), ticking("t.other")) as node:
+    async with running(database, ticking(), ticking("t.other"), lease=LONG_LEASE) as node:
         await eye.until(SUCCEEDED, "t.tick", 5)
         assert node.status.leader_changes == 1
 
 
 async def test_a_schedule_that_cannot_be_written_holds_up_no_other(database: str, eye: Eye) -> None:
     """And is settled once it can be: nothing of it is lost."""
-    async with running(database, ticking(), ticking("t.other")) as node:
+    async with running(database, ticking(), ticking("t.other"), lease=LONG_LEASE) as node:
         await eye.until(SUCCEEDED, "t.other", 1)
         await eye.connection.execute(
             "ALTER TABLE sereno.run ADD CONSTRAINT odd CHECK (job <> 't.other') NOT VALID"

@@ -14,7 +14,7 @@ from sereno.store.keys import LEADER_LOCK, LOCK_CLASS
 from sereno.testing import Signals
 
 from ..servers.postgres import PostgresServer
-from .node import Eye, LiveNode, looking, running
+from .node import LONG_LEASE, Eye, LiveNode, looking, running
 
 Run = RunContext[dict[str, Any]]
 DOUBLED = "SELECT schedule_id, slot FROM sereno.run GROUP BY 1, 2 HAVING count(*) > 1"
@@ -61,7 +61,10 @@ async def gapless(eye: Eye) -> None:
 
 
 async def test_of_two_nodes_one_leads_and_the_other_stands_by(database: str, eye: Eye) -> None:
-    async with running(database, tick) as first, running(database, tick) as second:
+    async with (
+        running(database, tick, lease=LONG_LEASE) as first,
+        running(database, tick, lease=LONG_LEASE) as second,
+    ):
         await eye.until(SUCCEEDED, "t.tick", 5)
         assert [first.status.leading, second.status.leading].count(True) == 1
         assert await eye.value("SELECT term FROM sereno.leadership") == 1
@@ -100,7 +103,7 @@ async def test_a_leader_whose_backend_is_terminated_leads_again_and_loses_no_slo
 
 async def test_the_runs_of_a_node_that_lost_only_its_session_go_on(database: str, eye: Eye) -> None:
     long = Long()
-    async with running(database, long.job):
+    async with running(database, long.job, lease=LONG_LEASE):
         run_id = await eye.enqueue("t.long")
         await long.began.wait("began")
         await eye.value(END_LEADER)
@@ -180,7 +183,7 @@ async def test_a_fault_in_what_leads_ends_neither_the_node_nor_its_runs(
 ) -> None:
     long = Long()
     monkeypatch.setattr(leader, "_AFTER_A_FAULT", 0.1)
-    async with running(database, long.job) as node:
+    async with running(database, long.job, lease=LONG_LEASE) as node:
         run_id = await eye.enqueue("t.long")
         await long.began.wait("began")
         tick = leader.Dispatcher.tick
@@ -201,15 +204,14 @@ async def test_a_node_that_fails_whenever_it_leads_gives_way_to_another(
 ) -> None:
     """It lets the lock go before it waits for its next try; told to stop, it waits no longer."""
     monkeypatch.setattr(leader, "_AFTER_A_FAULT", 60.0)
-    lease = timedelta(seconds=60)
-    async with running(database, lease=lease) as broken:
+    async with running(database, lease=LONG_LEASE) as broken:
         await broken.leads()
         failing = broken.kernel.leader
         assert failing is not None
         failing._declared = None  # type: ignore[assignment] - a fault of ours, at each new term
         failing.cut()
         await broken.heard.wait("LeaderChanged", leading=False)
-        async with running(database, lease=lease) as other:
+        async with running(database, lease=LONG_LEASE) as other:
             await other.leads()
             assert other.status.term > 1
             assert not broken.status.leading

@@ -10,7 +10,7 @@ from sereno import RunContext, every, job
 from sereno.store import nodes
 from sereno.testing import Signals
 
-from .node import Eye, running
+from .node import LONG_LEASE, Eye, running
 
 Run = RunContext[dict[str, Any]]
 FAR = 1_000_000_000
@@ -29,7 +29,7 @@ def logged(caplog: pytest.LogCaptureFixture, text: str) -> list[logging.LogRecor
 async def test_a_node_starts_on_a_database_whose_sequences_are_all_behind_their_rows(
     database: str, eye: Eye, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(database, tick) as first:
+    async with running(database, tick, lease=LONG_LEASE) as first:
         await eye.until(LED, 5)
         assert first.status.term == 1
     last = await eye.value("SELECT max(id) FROM sereno.run")
@@ -38,7 +38,7 @@ async def test_a_node_starts_on_a_database_whose_sequences_are_all_behind_their_
         " FROM pg_sequences WHERE schemaname = 'sereno'"
     )
     assert await eye.value(behind) > 3
-    async with running(database, tick) as second:
+    async with running(database, tick, lease=LONG_LEASE) as second:
         await second.leads()
         assert await eye.enqueue("t.tick") > last
         await eye.until(LED, last + 3)
@@ -55,7 +55,7 @@ async def test_a_leader_says_that_the_database_went_back_and_its_numbers_go_on_f
     async with running(database, tick):
         await eye.until(LED, 3)
     await eye.value("UPDATE sereno.timeline SET system = 'restored' RETURNING id")
-    async with running(database, tick) as node:
+    async with running(database, tick, lease=LONG_LEASE) as node:
         await node.leads()
         assert node.status.term == 1_000_002
         await eye.until("SELECT count(*) > 2 FROM sereno.run WHERE id > $1", FAR)
@@ -109,7 +109,7 @@ async def test_a_slot_that_waited_for_its_run_is_missed_when_that_may_have_run(
 async def test_a_node_whose_row_and_key_are_gone_comes_back_with_another(
     database: str, eye: Eye
 ) -> None:
-    async with running(database, tick) as node:
+    async with running(database, tick, lease=LONG_LEASE) as node:
         await eye.until(LED, 2)
         key = await eye.value("SELECT key FROM sereno.node")
         await eye.value("DELETE FROM sereno.node RETURNING key")

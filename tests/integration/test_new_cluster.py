@@ -17,7 +17,7 @@ from sereno.store.pool import Database
 
 from ..servers.warm_python import python_run
 from .cli_scene import Scene, scene
-from .node import Eye, running
+from .node import LONG_LEASE, Eye, running
 from .test_store_timeline import facts
 
 __all__ = ["scene"]
@@ -248,7 +248,7 @@ async def test_the_database_takes_in_replicas_of_its_own_name_alone(database: st
 async def test_a_replica_whose_connections_are_led_to_a_copy_takes_no_part(
     database: str, eye: Eye
 ) -> None:
-    async with running(database, tick) as node:
+    async with running(database, tick, lease=LONG_LEASE) as node:
         await node.leads()
         await eye.value("INSERT INTO sereno.cluster (name, begun_by) VALUES ('x', 'y') RETURNING 1")
         sessions = (

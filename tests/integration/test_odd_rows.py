@@ -20,7 +20,7 @@ from sereno.store.pool import Database
 from ..servers.postgres import PostgresServer
 from .cli_scene import Scene as CliScene
 from .http_scene import served
-from .node import Eye, looking, running
+from .node import LONG_LEASE, Eye, looking, running
 from .odd_values import BYTES, STRATEGIES, plant
 
 Run = RunContext[dict[str, Any]]
@@ -153,7 +153,7 @@ async def _queue(eye: Eye, params: str, *, run_at: str = "now()") -> int:
 async def test_a_run_for_an_instant_that_never_comes_waits_alone(
     database: str, eye: Eye, run_at: str
 ) -> None:
-    async with running(database, plain) as node:
+    async with running(database, plain, lease=LONG_LEASE) as node:
         term = await node.leads()
         odd = await _queue(eye, "{}", run_at=run_at)
         for _ in range(2):  # each makes the leader look at what comes next
@@ -188,7 +188,7 @@ async def test_a_run_for_an_instant_before_all_others_is_due(database: str, eye:
 async def test_params_that_cannot_be_read_fail_their_run_and_no_other_of_the_batch(
     database: str, eye: Eye, params: str, why: str
 ) -> None:
-    async with running(database, plain) as node:
+    async with running(database, plain, lease=LONG_LEASE) as node:
         term = await node.leads()
         async with eye.connection.transaction():
             runs = [await _queue(eye, p) for p in ('{"n": 1}', params, '{"n": 2}')]
@@ -360,8 +360,7 @@ async def _goes_on(
 
     async with looking(database) as eye:
         number = await eye.value("SELECT count(*) FROM sereno.schedule")
-        # A lease that no loaded machine lets run out: whoever loses the lead here has a fault.
-        async with running(database, healthy, odd, nothing, lease=timedelta(minutes=1)) as node:
+        async with running(database, healthy, odd, nothing, lease=LONG_LEASE) as node:
             term = await node.leads()
             await eye.ran("t.healthy")
             async with eye.connection.transaction():  # none is seen before all are there
@@ -376,7 +375,8 @@ async def _goes_on(
                 over = command[0] == "cancel" and "is over already" in result.output  # it has begun
                 assert result.exit_code == 0 or over, (command, result.output)
             await _pages(database)
-        async with running(database, healthy, odd, nothing) as node:  # and it can be led anew
+        # And it can be led anew.
+        async with running(database, healthy, odd, nothing, lease=LONG_LEASE) as node:
             await _works_on(eye)
             assert (node.status.leading, node.fault) == (True, None)
 
@@ -468,7 +468,7 @@ async def test_counters_at_their_end_keep_no_slot_from_its_verdict_and_no_run_fr
     @job("t.tick", schedule=every("200ms"), catch_up="all", overlap="allow")
     async def tick(run: Run) -> None: ...
 
-    async with running(database, tick) as node:
+    async with running(database, tick, lease=LONG_LEASE) as node:
         await node.finished("t.tick")
         await eye.value(f"UPDATE sereno.job_stat SET {full} WHERE job = 't.tick'")
         now = await eye.value("SELECT clock_timestamp()")
