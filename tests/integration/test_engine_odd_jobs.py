@@ -308,6 +308,7 @@ async def test_a_job_that_leaves_a_transaction_open_holds_up_no_other_run(
     database: str, eye: Eye
 ) -> None:
     left: list[asyncpg.Connection] = []
+    told = Signals()
 
     @job("t.leaves")
     async def leaves(run: Run) -> None:
@@ -315,6 +316,7 @@ async def test_a_job_that_leaves_a_transaction_open_holds_up_no_other_run(
         left.append(connection)
         await connection.transaction().start()
         await run.fence(connection)
+        told.say("leaves")
 
     @job("t.nice")
     async def nice(run: Run) -> None:
@@ -323,8 +325,11 @@ async def test_a_job_that_leaves_a_transaction_open_holds_up_no_other_run(
     try:
         async with running(database, leaves, nice):
             run_id = await eye.enqueue("t.leaves")
-            await eye.until("SELECT started_at IS NOT NULL FROM sereno.run WHERE id = $1", run_id)
-            assert (await eye.ran("t.nice", limit=5))["state"] == "succeeded"
+            await told.wait("leaves")
+            assert (await eye.ran("t.nice"))["state"] == "succeeded"
+            assert (
+                await eye.value("SELECT state FROM sereno.run WHERE id = $1", run_id) == "running"
+            )
             left[0].terminate()
             assert (await eye.over(run_id))["state"] == "succeeded"
     finally:
