@@ -227,7 +227,7 @@ async def test_a_job_that_never_ends_is_named_in_bounded_time(
             run.check()
 
     chosen = forever if executor == "async" else thread
-    async with Kernel(chosen, database=sereno_database, limit=0.5) as kernel:
+    async with Kernel(chosen, database=sereno_database, limit=3) as kernel:
         with pytest.raises(TimeoutError, match=rf"run \d+ of job '{chosen.name}': not ended"):
             await kernel.advance("1d")
         assert kernel.clock.now() == START + timedelta(hours=1)
@@ -238,7 +238,7 @@ async def test_a_job_that_enqueues_itself_for_ever_is_named(sereno_database: str
     async def again(run: RunContext) -> None:
         await run.enqueue("shop.again")
 
-    async with Kernel(again, database=sereno_database, limit=0.5) as kernel:
+    async with Kernel(again, database=sereno_database, limit=3) as kernel:
         await kernel.client.enqueue("shop.again")
         with pytest.raises(TimeoutError, match=r"shop\.again"):
             await kernel.drain()
