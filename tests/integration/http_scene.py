@@ -48,6 +48,8 @@ async def served(
         app = build_app(status, watch, metrics, lambda: plugins, routes=routes, **options)
         async with (
             HttpServer(app, "127.0.0.1", 0) as server,
-            httpx.AsyncClient(base_url=server.url, headers=headers, trust_env=False) as client,
+            httpx.AsyncClient(
+                base_url=server.url, headers=headers, timeout=30, trust_env=False
+            ) as client,
         ):
             yield client, db

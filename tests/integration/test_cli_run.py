@@ -74,7 +74,9 @@ def test_a_replica_runs_what_is_queued_over_http(
         scene.led()
         (node,) = scene.json("cluster")["nodes"]
         headers = {"Authorization": "Bearer s3cret"}
-        with httpx.Client(base_url=node["http"], headers=headers, trust_env=False) as client:
+        with httpx.Client(
+            base_url=node["http"], headers=headers, timeout=30, trust_env=False
+        ) as client:
             asked = client.post("/jobs/planted.count/runs", json={"params": {"by": "me"}})
             assert asked.status_code == 202, asked.text
             page = asked.headers["location"]

@@ -130,7 +130,7 @@ async def hello(request: Request) -> Answer:
 
 
 async def get(url: str) -> str:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
         return (await client.get(url)).text
 
 

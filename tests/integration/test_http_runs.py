@@ -226,7 +226,11 @@ async def test_of_fifty_posts_at_once_with_one_unique_key_one_makes_a_run(databa
     async with shop(database) as (client, scene):
         limits = httpx.Limits(max_connections=50)
         async with httpx.AsyncClient(
-            base_url=client.base_url, headers=client.headers, limits=limits, trust_env=False
+            base_url=client.base_url,
+            headers=client.headers,
+            limits=limits,
+            timeout=30,
+            trust_env=False,
         ) as many:
             posts = [many.post("/jobs/shop.mail/runs", json={"unique_key": "k"}) for _ in range(50)]
             answers = await asyncio.gather(*posts)

@@ -44,7 +44,7 @@ def planted(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def read(url: str) -> str:
     asked = urllib.request.Request(url, headers={"Authorization": "Bearer hunter2"})
-    with urllib.request.urlopen(asked, timeout=5) as answer:
+    with urllib.request.urlopen(asked, timeout=30) as answer:
         return str(answer.read().decode())
 
 

@@ -44,7 +44,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def page(scene: Scene) -> str:
     """Return the metrics of the one replica that there is."""
     ((url,),) = scene.sql("SELECT http FROM sereno.node WHERE left_at IS NULL")
-    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
         return str(answer.read().decode())
 
 
