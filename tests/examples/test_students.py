@@ -340,15 +340,18 @@ def test_periodic_tasks_are_set_by_the_form(office: Office) -> None:
     task = {**FORM, "task": "alumnos.tasks.ingestar_ingresantes"}
     zone = "America/Argentina/Cordoba"
     crontab = {"minute": "*/30", "day_of_week": "1-5", "timezone": zone}
+    first, once, last = (
+        f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}" for days in (1, 45, 60)
+    )
     kinds: dict[str, dict[str, str]] = {
         "Ingesta horaria": {"every": "1", "period": "h"},
         "Ingesta diaria (2 AM)": {"minute": "0", "hour": "2", "timezone": zone},
         "Ingesta L-V cada 30 min": crontab,
         "Ingesta al atardecer": {"solar": "sunset", "latitude": "-31.42", "longitude": "-64.18"},
-        "Ingesta única": {"clocked_0": "2027-01-15", "clocked_1": "10:00:00"},
+        "Ingesta única": {"clocked_0": once, "clocked_1": "10:00:00"},
     }
     for title, given in kinds.items():
-        bounds = {"start_0": "2026-12-01", "start_1": "00:00:00", "expires_0": "2027-01-31"}
+        bounds = {"start_0": first, "start_1": "00:00:00", "expires_0": last}
         whole = {**task, **given, **bounds, "expires_1": "23:59:59", "title": title}
         office.post(at, **whole)
         assert title in office.page("/sereno/periodictask/")

@@ -153,7 +153,7 @@ async def test_the_demonstration_keeps_writing_calls_that_a_sync_finds(
     }
     try:
         total = 0
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while total < 800:  # the history, and calls that have come since
                 if await fetch(database, "SELECT to_regclass('demo_pbx.cdr') AS it") != [(None,)]:
                     total += (await synced(database, **settings))["inserted"]
