@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,11 @@ async def test_one_that_says_nothing_is_told_once_and_again_as_it_speaks(
 ) -> None:
     function = waits_in_the_loop if executor == "async" else waits
     silent = job("t.silent", stalled_after="1.5s", executor=executor)(function)
-    async with running(database, silent) as node, Client.open(database) as client:
+    lease = timedelta(seconds=30)  # that the cluster is well, but for this run
+    async with (
+        running(database, silent, lease=lease) as node,
+        Client.open(database) as client,
+    ):
         run_id = await asked(client, eye, "t.silent", pipes)
         event = await node.heard.wait("RunStalled", limit=45, run_id=run_id)
         assert event["job"] == "t.silent"
