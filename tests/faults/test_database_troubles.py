@@ -275,10 +275,15 @@ def test_a_server_without_a_free_connection_is_worked_with_or_waited_for(
         with crowd(dsn) as take:
             take()
             for_seconds(5)
-            take()
-            assert replica.popen.poll() is None
             with process(dsn, tmp_path, JOBS) as late:
+
+                def waits() -> bool:
+                    take()  # what the replica has let go meanwhile
+                    return bool(late.lines("waiting for the database"))
+
+                wait_until(waits, "the late one to wait for a connection")
                 assert "connection" in late.said("waiting for the database")["error"]
+            assert replica.popen.poll() is None
         wait_until(lambda: caught_up(dsn), "every slot to have run", 40)
         wait_until(lambda: ready(replica), "ready again")
 
@@ -323,8 +328,8 @@ def test_code_that_a_post_migration_has_left_behind_does_not_start_and_what_runs
             assert older.end() == 1
             assert "upgrade this replica" in older.log.read_text()
         for_seconds(2)
-        assert caught_up(database)
-        assert ready(replica)
+        wait_until(lambda: caught_up(database), "every slot to have run", 40)
+        wait_until(lambda: ready(replica), "it to be ready as before")
 
 
 def cpu_seconds(replica: Process) -> float:
