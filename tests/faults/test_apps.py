@@ -12,7 +12,7 @@ import pytest
 from ..servers.supervised import free_port
 from ..servers.waiting import wait_until
 from .asking import await_job, state
-from .process import Process, process
+from .process import KEPT, Process, process
 
 PLUGIN = "tests.faults.apps_plugin"
 APPS = {"SERENO_APPS__PORT": "0", "SERENO_APPS__ANSWER_WITHIN": "3s"}
@@ -226,7 +226,7 @@ def test_a_proxy_that_is_trusted_says_who_asks_and_where_the_apps_are(
 def test_an_app_that_holds_its_loop_up_costs_its_process_alone(
     database: str, tmp_path: Path
 ) -> None:
-    with process(database, tmp_path, PLUGIN, **APPS) as replica:
+    with process(database, tmp_path, PLUGIN, **APPS, **KEPT) as replica:
         base, child = address(replica), child_of(replica)
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{base}/faulty/hold", timeout=0.5)

@@ -10,7 +10,7 @@ import pytest
 
 from ..servers.waiting import wait_until
 from .asking import enqueue, state, value
-from .process import Process, process
+from .process import KEPT, Process, process
 
 JOBS = "tests.faults.meddling"
 TICKED = """
@@ -53,7 +53,7 @@ def last_line(replica: Process) -> dict[str, Any]:
 def test_an_exit_in_a_task_of_a_run_ends_that_task_alone(
     database: str, tmp_path: Path, how: str, loop: str
 ) -> None:
-    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop, **KEPT) as replica:
         other = begun(database, replica, "meddling.long", seconds=2)
         run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
         assert ended(database, run) == "succeeded"
@@ -69,7 +69,7 @@ def test_an_exit_in_a_task_of_a_run_ends_that_task_alone(
 def test_a_run_that_cancels_every_task_cancels_its_own_alone(
     database: str, tmp_path: Path, how: str, loop: str
 ) -> None:
-    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop, **KEPT) as replica:
         other = begun(database, replica, "meddling.long", seconds=2)
         run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
         assert ended(database, run) == "cancelled"
@@ -97,7 +97,7 @@ def test_a_run_that_cancels_every_task_cancels_its_own_alone(
 def test_a_run_can_neither_end_the_loop_nor_change_it_for_all(
     database: str, tmp_path: Path, how: str, rule: str, loop: str
 ) -> None:
-    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop, **KEPT) as replica:
         run = enqueue(database, "meddling.loop", json.dumps({"how": how}))
         assert ended(database, run) == ("failed" if "close" in how else "succeeded")
         if rule:
@@ -110,7 +110,7 @@ def test_a_run_can_neither_end_the_loop_nor_change_it_for_all(
 def test_a_callback_that_would_end_the_process_ends_nothing_and_is_told(
     database: str, tmp_path: Path, loop: str
 ) -> None:
-    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop, **KEPT) as replica:
         run = enqueue(database, "meddling.timer")
         assert ended(database, run) == "succeeded"
         told = [*replica.lines("a callback raised what would have ended the node")]
@@ -183,7 +183,7 @@ def test_a_node_whose_signals_a_job_has_taken_hears_them_again(
 def test_a_forked_child_is_told_and_ends_as_a_process_of_its_own(
     database: str, tmp_path: Path, how: str, code: int, job: str, loop: str
 ) -> None:
-    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop) as replica:
+    with process(database, tmp_path, JOBS, CHAOS_LOOP=loop, **KEPT) as replica:
         run = enqueue(database, job, json.dumps({"how": how}))
         assert ended(database, run) == "succeeded"
         found = value(database, "SELECT result FROM sereno.run WHERE id = %s", run)
@@ -216,7 +216,7 @@ def test_a_run_that_does_not_stop_is_left_at_the_drain_s_limit_and_named(
     with process(database, tmp_path, JOBS, SERENO_DRAIN_TIMEOUT="1s") as replica:
         run = begun(database, replica, job)
         replica.signal(signal.SIGTERM)
-        replica.end(1 + 5 + 6)
+        replica.end()
         waits = replica.lines("told to stop: waiting for runs to end")[0]
         left = replica.lines("runs did not stop when they were told to, and are left")[0]
         last = last_line(replica)

@@ -18,7 +18,7 @@ from sereno import SyncClient
 
 from ..servers.waiting import wait_until
 from .asking import value
-from .process import ROOT, Process, process
+from .process import KEPT, ROOT, Process, process
 
 SOURCE = Path(__file__).with_name("keeper_plugin.py").read_text("utf-8")
 TABLE = """
@@ -124,7 +124,7 @@ def test_it_is_installed_by_pip_works_on_two_replicas_and_is_uninstalled(
     dsn, total = empty_database, 4
 
     def replica() -> AbstractContextManager[Process]:
-        return process(dsn, tmp_path, "", site=tmp_path, python=place.python)
+        return process(dsn, tmp_path, "", site=tmp_path, python=place.python, **KEPT)
 
     def note(client: SyncClient) -> None:
         kept = client.wait(client.enqueue("keeper.note", {"text": "more"}), timeout="30s")

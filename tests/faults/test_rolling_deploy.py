@@ -14,7 +14,7 @@ import pytest
 
 from ..servers.waiting import wait_until
 from .asking import enqueue, state, value
-from .process import ROOT, Process, process
+from .process import KEPT, ROOT, Process, process
 
 JOBS = "tests.faults.jobs"
 GROWN = """
@@ -56,10 +56,10 @@ def test_replicas_of_two_versions_take_turns_and_lose_no_slot_as_a_deploy_comes_
     database: str, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
-        old = stack.enter_context(process(database, tmp_path, JOBS))
+        old = stack.enter_context(process(database, tmp_path, JOBS, **KEPT))
         old.said("leading")
         path = kernel(tmp_path / "newer", ("pre_grown", GROWN))
-        new = stack.enter_context(process(database, tmp_path, JOBS, PYTHONPATH=path))
+        new = stack.enter_context(process(database, tmp_path, JOBS, **KEPT, PYTHONPATH=path))
         new.said("ready")
         assert new.said("migrated")["migration"] == "9000_pre_grown.sql"
         runs_go_on(database)
@@ -67,7 +67,7 @@ def test_replicas_of_two_versions_take_turns_and_lose_no_slot_as_a_deploy_comes_
         old.signal(signal.SIGKILL)
         new.said("leading")
         runs_go_on(database)
-        again = stack.enter_context(process(database, tmp_path, JOBS))
+        again = stack.enter_context(process(database, tmp_path, JOBS, **KEPT))
         again.said("ready")
         told = again.said("the schema is of a newer version, made for this one too")
         assert told["migrations"] == ["9000_pre_grown.sql"]
@@ -85,13 +85,13 @@ def test_what_a_killed_migrator_had_applied_stays_and_the_next_goes_on_from_ther
     stuck = kernel(tmp_path / "stuck", grown, (slow[0], slow[1].format("pg_sleep(600)")))
     better = kernel(tmp_path / "better", grown, (slow[0], slow[1].format("1")))
     with ExitStack() as stack:
-        old = stack.enter_context(process(database, tmp_path, JOBS))
+        old = stack.enter_context(process(database, tmp_path, JOBS, **KEPT))
         old.said("leading")
-        killed = stack.enter_context(process(database, tmp_path, JOBS, PYTHONPATH=stuck))
+        killed = stack.enter_context(process(database, tmp_path, JOBS, **KEPT, PYTHONPATH=stuck))
         asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
         wait_until(lambda: value(database, asleep), "a migration under way")
         killed.signal(signal.SIGKILL)
-        new = stack.enter_context(process(database, tmp_path, JOBS, PYTHONPATH=better))
+        new = stack.enter_context(process(database, tmp_path, JOBS, **KEPT, PYTHONPATH=better))
         new.said("ready")
         assert [line["migration"] for line in new.lines("migrated")] == ["9001_pre_slow.sql"]
         runs_go_on(database)
@@ -130,7 +130,7 @@ def test_three_versions_of_a_plugin_roll_out_under_load_and_work_goes_on_on_all_
     with ExitStack() as stack:
 
         def replica(release: int) -> Process:
-            own = {"RELEASE": str(release), "NOTES": str(notes), "SERENO_THREADS": "1"}
+            own = {**KEPT, "RELEASE": str(release), "NOTES": str(notes), "SERENO_THREADS": "1"}
             found = process(database, tmp_path, "tests.faults.released", **own)
             node = stack.enter_context(found)
             node.said("ready")

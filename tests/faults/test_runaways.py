@@ -9,7 +9,7 @@ import pytest
 
 from ..servers.waiting import wait_until
 from .asking import do, enqueue, for_seconds, state, value
-from .process import Process, process
+from .process import KEPT, Process, process
 
 JOBS = "tests.faults.jobs"
 BLOCKED = "the event loop is blocked"
@@ -111,7 +111,7 @@ def test_a_process_that_takes_all_memory_meets_its_limit(database: str, tmp_path
 
 
 def test_a_result_of_100_mb_is_refused_and_holds_nobody_up(database: str, tmp_path: Path) -> None:
-    with process(database, tmp_path, JOBS) as replica:
+    with process(database, tmp_path, JOBS, **KEPT) as replica:
         run = enqueue(database, "faults.huge")
         wait_until(lambda: state(database, run) not in ("queued", "running"), "its end")
         stored = "SELECT coalesce(length(result::text), 0) FROM sereno.run WHERE id = %s"

@@ -19,7 +19,7 @@ from sereno.store.pool import Database
 from ..history import unpack
 from ..servers.waiting import wait_until
 from .asking import do, enqueue, state, value
-from .process import ROOT, Process, process
+from .process import KEPT, ROOT, Process, process
 
 JOBS = "mixed"
 PLUGIN = """
@@ -114,13 +114,14 @@ def test_it_fires_claims_and_takes_the_lead_over_again_on_the_newest_schema(
     with ExitStack() as stack:
         path = f"{before}:{ROOT}"
         first, second = [
-            stack.enter_context(process(dsn, tmp_path, JOBS, PYTHONPATH=path)) for _ in range(2)
+            stack.enter_context(process(dsn, tmp_path, JOBS, **KEPT, PYTHONPATH=path))
+            for _ in range(2)
         ]
         wait_until(lambda: leading(first, second), "one to lead")
         leader, standby = (first, second) if leading(first) else (second, first)
         standby.said("ready")
         goes_on(dsn)
-        newest = stack.enter_context(process(dsn, tmp_path, JOBS))
+        newest = stack.enter_context(process(dsn, tmp_path, JOBS, **KEPT))
         newest.said("ready")
         applied = [line["migration"] for line in newest.lines("migrated")]
         assert applied == [m.name for m in migrations()[2:] if not m.post]

@@ -9,7 +9,7 @@ import pytest
 from ..servers.waiting import wait_until
 from .asking import value
 from .chaos.replicas import faketime
-from .process import Process, process
+from .process import KEPT, Process, process
 
 JOBS = "tests.faults.jobs"
 HOUR = 3600
@@ -65,11 +65,11 @@ def fires(dsn: str, slots: int = 3) -> None:
 def test_a_clock_that_is_wrong_or_jumps_moves_no_slot(database: str, tmp_path: Path) -> None:
     clock = Misdated(tmp_path)
     clock.set(HOUR)
-    with process(database, tmp_path, JOBS, **clock.environment) as wrong:
+    with process(database, tmp_path, JOBS, **KEPT, **clock.environment) as wrong:
         wrong.said("leading")
         fires(database)
         assert clock.shows(wrong) > HOUR - 60
-        with process(database, tmp_path, JOBS) as right:
+        with process(database, tmp_path, JOBS, **KEPT) as right:
             right.said("ready")
             for ahead in (-HOUR, 24 * HOUR, 45):
                 clock.set(ahead)

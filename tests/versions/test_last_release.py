@@ -16,7 +16,7 @@ from sereno import __version__
 from sereno.store.migrator import migrate
 
 from ..faults.asking import do, enqueue, state, value
-from ..faults.process import Process, process
+from ..faults.process import KEPT, Process, process
 from ..faults.test_version_before import FIRED, LOST, PLUGIN, TOGETHER, account, goes_on, leading
 from ..planting import plant
 from ..servers.waiting import wait_until
@@ -57,6 +57,7 @@ class Stage:
         given: dict[str, Any] = {
             "SERENO_APPS__ENABLED": "false",
             "SERENO_APPS__PORT": "0",
+            **KEPT,
             "PYTHONPATH": path,
             **environment,
         }
