@@ -15,6 +15,7 @@ from sereno_notify.mail import EmailNotifier, message
 from sereno_notify.settings import Email
 from sereno_notify.unanswered import UnansweredError
 
+from ...servers.supervised import free_port
 from ...servers.waiting import wait_until
 from .conftest import notification
 
@@ -51,18 +52,18 @@ def let_in(server: Any, session: Any, envelope: Any, mechanism: str, auth: Any) 
 
 
 @pytest.fixture
-def box(unused_tcp_port: int) -> Iterator[tuple[Box, int]]:
-    found = Box()
+def box() -> Iterator[tuple[Box, int]]:
+    found, port = Box(), free_port()
     controller = Server(
         found,
         hostname="127.0.0.1",
-        port=unused_tcp_port,
+        port=port,
         authenticator=let_in,
         auth_require_tls=False,
     )
     controller.start()
     try:
-        yield found, unused_tcp_port
+        yield found, port
     finally:
         wait_until(lambda: not controller.connected, "the clients have left")
         controller.stop()
@@ -172,9 +173,9 @@ async def test_nothing_is_sent_in_the_clear_where_tls_was_asked_for(box: tuple[B
     assert found.mails == []
 
 
-async def test_nobody_there_is_a_sentence(unused_tcp_port: int) -> None:
+async def test_nobody_there_is_a_sentence() -> None:
     with pytest.raises(DeliveryError, match=r"127\.0\.0\.1 cannot be reached: SMTPConnect"):
-        await notifier(unused_tcp_port).send(notification())
+        await notifier(free_port()).send(notification())
 
 
 def test_no_word_of_a_job_adds_a_header_or_hides_a_letter() -> None:
