@@ -20,6 +20,7 @@ from sereno.embedded import PostgresPrograms, SystemAccount, find_programs
 from sereno.model.errors import EmbeddedError
 
 from .supervised import ServerError, Supervised, free_port
+from .waiting import pauses
 
 OLDEST = 14
 _INSTALLED = (
@@ -156,19 +157,20 @@ class PostgresServer:
             hba = "\n".join(["local all all trust", *hosts, ""])
             (self._data / "pg_hba.conf").write_text(hba)
         self._forget_readiness()
-        for _ in range(10):
+        waiting = pauses(60)
+        while True:
             port = self.port or free_port()
             try:
                 self._launch(port)
             except ServerError as error:
                 # Another took the port, or the backends of a killed server have not noticed yet.
-                if not re.search("Address already in use|shared memory block", str(error)):
+                passes = re.search("Address already in use|shared memory block", str(error))
+                if passes is None or (pause := next(waiting, None)) is None:
                     raise
-                time.sleep(0.1)
+                time.sleep(pause)
             else:
                 self.port = port
                 return
-        raise ServerError(f"PostgreSQL did not start in ten tries: see {self.log}")
 
     def standby(self, port: int = 0) -> "PostgresServer":
         """Return a started server that follows this one; nobody may write to it until `promote`.
