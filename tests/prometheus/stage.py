@@ -34,7 +34,9 @@ def get(url: str) -> Any:
     """Return the JSON that `url` answers, None when it does not."""
     with (
         contextlib.suppress(OSError),
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as answer,
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            url, timeout=20
+        ) as answer,
     ):
         return json.loads(answer.read())
     return None
