@@ -53,7 +53,9 @@ def huge(run: Run) -> str:
 
 @job("faults.long")
 async def long(run: Run) -> None:
-    """Take as long as asked."""
+    """Take as long as asked; say that it was called, where that is asked too."""
+    if run.params.get("says"):
+        run.log.info("at work")
     await asyncio.sleep(float(run.params.get("seconds", 1)))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from ..servers.postgres import PostgresServer, installed_programs
 from ..servers.waiting import wait_until
-from .asking import do, enqueue, for_seconds, state, value
+from .asking import do, enqueue, for_seconds, value
 from .process import Process, process
 
 JOBS = "tests.faults.jobs"
@@ -69,8 +69,8 @@ def test_it_outlives_the_database_s_absence(
 ) -> None:
     dsn = private_postgres.dsn()
     with ticking(dsn, tmp_path) as replica:
-        run = enqueue(dsn, "faults.long", '{"seconds": 2}')
-        wait_until(lambda: state(dsn, run) == "running", "the run to begin")
+        run = enqueue(dsn, "faults.long", '{"seconds": 2, "says": true}')
+        replica.said("at work")
         private_postgres.stop()
         told = "the database did not do it"  # before, it may say that its session is lost
         wait_until(lambda: told in why_not_ready(replica), "why it is not ready")
