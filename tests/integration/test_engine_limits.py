@@ -4,7 +4,10 @@ import asyncio
 import threading
 from typing import Any
 
+import pytest
+
 from sereno import RunContext, every, job, schedule
+from sereno.engine import dispatcher, leader
 from sereno.engine.dispatcher import FEWEST
 from sereno.store import runs
 from sereno.testing import Signals
@@ -282,16 +285,25 @@ async def test_overlap_cancel_previous_ends_those_that_wait_for_their_turn_too(
 # --- cancelling -------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def told_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nodes learn by notifications alone what is to be cancelled."""
+    for module in (dispatcher, leader):
+        monkeypatch.setattr(module, "CANCEL_EVERY", 3_600.0)
+
+
+@pytest.mark.usefixtures("told_alone")
 async def test_a_run_under_way_is_cancelled_at_once(database: str, eye: Eye) -> None:
     gauge = Gauge()
     async with running(database, job("t.long", retry=3)(gauge.work)) as node:
         run_id = await eye.enqueue("t.long")
         await gauge.said.wait("began")
         await runs.request_cancel(node.kernel.db, run_id, "ann")
-        row = await eye.over(run_id, limit=3)
+        row = await eye.over(run_id)
     assert (row["state"], row["error"], row["attempt"]) == ("cancelled", "cancelled by ann", 1)
 
 
+@pytest.mark.usefixtures("told_alone")
 async def test_a_node_that_no_longer_leads_hears_that_its_run_is_to_be_cancelled(
     database: str, eye: Eye
 ) -> None:
@@ -304,6 +316,6 @@ async def test_a_node_that_no_longer_leads_hears_that_its_run_is_to_be_cancelled
             stopping = asyncio.ensure_future(first.stop())
             await second.leads()
             await runs.request_cancel(second.kernel.db, run_id, "ann")
-            row = await eye.over(run_id, limit=5)
+            row = await eye.over(run_id)
             await stopping
     assert (row["state"], row["error"]) == ("cancelled", "cancelled by ann")
