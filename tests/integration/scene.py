@@ -99,7 +99,7 @@ class Scene:
 
     async def until_blocked(self) -> None:
         """Return once some statement waits for a lock."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             while not await self.value(BLOCKED):  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.002)
 

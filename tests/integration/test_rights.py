@@ -175,7 +175,7 @@ async def test_a_runner_names_who_keeps_it_from_the_lead_and_may_not_be_ended_by
         await dba.execute("SELECT 1 FROM sereno.leadership FOR UPDATE")
         remedy = f"SELECT pg_terminate_backend({dba.get_server_pid()})"
         async with running(dsn, tick) as node:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(45):
                 while not any(remedy in r.error for r in told(caplog)):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             assert "keeps sereno.leadership locked" in told(caplog)[-1].error

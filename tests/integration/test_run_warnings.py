@@ -76,7 +76,7 @@ async def test_a_warning_is_there_while_its_run_goes_on(database: str, eye: Eye)
     @job("t.warns")
     def warns(run: Run) -> None:
         run.warn("still at it")
-        go.wait(30)
+        go.wait(90)
         run.warn("still at it")
 
     async with running(database, warns):
@@ -96,11 +96,11 @@ async def test_a_flush_makes_warnings_durable(database: str, eye: Eye) -> None:
         run.warn("look")
         await run.flush()
         told.say("flushed")
-        await go.wait("go")
+        await go.wait("go", limit=45)
 
     async with running(database, warns):
         run_id = await eye.enqueue("t.warns")
-        await told.wait("flushed")
+        await told.wait("flushed", limit=45)
         assert await eye.rows(KEPT, run_id) == [(1, "look", 1)]
         go.say("go")
         await eye.over(run_id)

@@ -129,7 +129,7 @@ async def test_slots_run_on_time_at_each_host_and_verify_holds_them(hosts: Hosts
         assert (part.part_of, part.place) == (shown.id, shown.parts[0].place)
     began = [s for node in nodes for name, s in node.heard.said if name == "RunStarted"]
     assert {(s["cause"], s["part_of_slot"]) for s in began} == {("part", True)}
-    told = await nodes[0].heard.wait("RunFinished", parts=2)
+    told = await nodes[0].heard.wait("RunFinished", parts=2, limit=45)
     assert (told["state"], told["attempt"]) == ("succeeded", 1)
 
 
@@ -143,12 +143,12 @@ async def test_a_whole_that_is_over_and_a_slot_that_is_late_are_told_once(hosts:
     late = hosts.gated("t.late", scope="host", schedule=every("1s"), grace="1ms", overlap="queue")
     nodes = [await hosts.join_at(host, mixed, late) for host in "ab"]
     run = await hosts.eye.enqueue("t.mixed", '{"host": "b"}')
-    told = await nodes[0].heard.wait("RunFinished", job="t.mixed", parts=2)
+    told = await nodes[0].heard.wait("RunFinished", job="t.mixed", parts=2, limit=45)
     assert (told["run_id"], told["state"], told["attempt"]) == (run, "failed", 1)
     assert told["error"].startswith("2 of its 2 parts did not succeed")
     assert told["duration"].total_seconds() >= 0
     ok = await hosts.eye.enqueue("t.mixed", '{"host": "a"}')
-    told = await nodes[0].heard.wait("RunFinished", job="t.mixed", parts=2)
+    told = await nodes[0].heard.wait("RunFinished", job="t.mixed", parts=2, limit=45)
     assert (told["run_id"], told["state"]) == (ok, "succeeded")
     assert json.loads(told["result"]) == {"a": "done", "b": "done"}
     overdue = (

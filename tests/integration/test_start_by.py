@@ -57,7 +57,7 @@ async def test_a_queued_run_that_finds_no_place_in_time_ends_unbegun(
     async with running(database, mail, after) as node, Client.open(database) as client:
         await registered(eye, 2)
         first = await client.enqueue("t.mail")
-        await place.said.wait("began", run_id=first)
+        await place.said.wait("began", run_id=first, limit=45)
         late = await client.enqueue("t.mail", start_by="200ms")
         waits = await client.enqueue("t.mail", start_by="1h")
         many = await client.enqueue_many("t.mail", [{}, {}], start_by="100ms")
@@ -145,7 +145,7 @@ async def test_a_slot_that_waits_beyond_it_is_missed_and_the_ledger_holds(
     when = schedule(every("200ms"), overlap="queue", start_by="300ms")
     tick = job("t.tick", schedule=when)(place.work)
     async with running(database, tick) as node:
-        await place.said.wait("began")
+        await place.said.wait("began", limit=45)
         heard = await node.heard.wait("SlotSettled", verdict="missed", limit=45)
         assert heard["reason"] == "later than its start_by"
         await eye.until("SELECT count(*) >= 3 FROM sereno.slot WHERE verdict = 'missed'")
@@ -169,9 +169,9 @@ async def test_a_chained_run_has_as_long_as_its_job_says(database: str, eye: Eye
     async with running(database, first, then, both), Client.open(database) as client:
         await registered(eye, 3)
         holder = await client.enqueue("t.then", start_by="1h")
-        await place.said.wait("began", run_id=holder)
+        await place.said.wait("began", run_id=holder, limit=45)
         run_id = await client.enqueue("t.first")
-        await place.said.wait("began", run_id=run_id)
+        await place.said.wait("began", run_id=run_id, limit=45)
         span = "SELECT start_by - run_at FROM sereno.run WHERE job = $1 AND cause = 'chain'"
         place.free.set()
         await client.wait(run_id, timeout="45s")

@@ -82,7 +82,7 @@ async def test_whoever_waits_for_runs_is_told(scene: Scene, database: str) -> No
         async with scene.eye.transaction():
             await scene.enqueue("shop.mail")
             assert heard.empty()
-        assert await asyncio.wait_for(heard.get(), 5) == "run"
+        assert await asyncio.wait_for(heard.get(), 45) == "run"
 
 
 # --- what is refused --------------------------------------------------------------------------

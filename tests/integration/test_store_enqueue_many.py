@@ -113,7 +113,7 @@ async def test_no_params_at_all_are_no_runs_and_nobody_is_told(scene: Scene, dat
         assert await many(scene, "shop.orders") == []
         assert await count(scene) == 0
         await scene.eye.execute("SELECT pg_notify('sereno', 'after')")
-        assert await asyncio.wait_for(heard.get(), 5) == "after"
+        assert await asyncio.wait_for(heard.get(), 45) == "after"
 
 
 async def test_whoever_waits_for_runs_is_told_once(scene: Scene, database: str) -> None:
@@ -124,7 +124,7 @@ async def test_whoever_waits_for_runs_is_told_once(scene: Scene, database: str) 
             await many(scene, "shop.mail", {}, {}, {})
             assert heard.empty()
         await scene.eye.execute("SELECT pg_notify('sereno', 'after')")
-        assert [await asyncio.wait_for(heard.get(), 5) for _ in range(2)] == ["run", "after"]
+        assert [await asyncio.wait_for(heard.get(), 45) for _ in range(2)] == ["run", "after"]
 
 
 # --- what is refused --------------------------------------------------------------------------

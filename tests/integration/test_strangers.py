@@ -95,7 +95,7 @@ async def test_who_holds_the_leaders_lock_and_is_no_node_is_named_with_what_ends
 
 
 async def said(caplog: pytest.LogCaptureFixture, text: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while not any(text in r.message for r in caplog.records):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -137,7 +137,7 @@ async def test_who_holds_a_nodes_presence_lock_is_named_and_the_node_takes_part_
 
 async def ready(node: LiveNode, holds: Callable[[str | None], bool]) -> None:
     """Wait until what is told of whether it is ready is as asked."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while not holds(readiness(node.status)):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
