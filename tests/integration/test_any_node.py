@@ -43,7 +43,7 @@ def gated(cluster: Cluster, name: str = "t.work", **policies: Any) -> Job:
 
     @job(name, **policies)
     def work(run: Run) -> int:
-        assert cluster.gate.wait(20)
+        assert cluster.gate.wait(90)
         return run.attempt
 
     return work

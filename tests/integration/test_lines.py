@@ -53,7 +53,7 @@ def staying(cluster: LiveCluster, **policies: Any) -> Job:
 
     @job("t.far", runs_on=["far"], **policies)
     def far(run: Run) -> int:
-        assert run.params.get("pass") or cluster.gate.wait(20)
+        assert run.params.get("pass") or cluster.gate.wait(90)
         return run.attempt
 
     return far
@@ -319,7 +319,7 @@ class Halting:
             if run.params.get("pass"):
                 return 0
             self.begun.append(run.run_id)
-            assert self.cluster.gate.wait(20)
+            assert self.cluster.gate.wait(90)
             assert len(self.begun) != 3 or self.go.wait(20)
             self.ended.append(run.run_id)
             return run.attempt
@@ -420,7 +420,7 @@ async def test_what_fails_is_written_at_once_and_with_it_what_waits(cluster: Liv
     @job("t.far", runs_on=["far"])
     def far(run: Run) -> None:
         if not run.params.get("pass"):
-            assert cluster.gate.wait(20)
+            assert cluster.gate.wait(90)
             ended.append(run.run_id)
             assert len(ended) != 2  # the second one
 
