@@ -127,7 +127,7 @@ def test_ctrl_c_leaves_a_bulk_going_and_says_how_to_stop_it(runs: Scene) -> None
         while "no replica leads" not in said[-1]:
             said.append(process.stderr.readline())
         os.kill(process.pid, signal.SIGINT)
-        _, rest = process.communicate(timeout=20)
+        _, rest = process.communicate(timeout=50)
     assert process.returncode == 130
     assert "bulk 1 goes on; `sereno bulks --cancel 1` stops it" in rest
     assert runs.sql("SELECT state FROM sereno.bulk") == [("queued",)]

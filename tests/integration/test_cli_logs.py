@@ -70,7 +70,7 @@ def test_the_log_of_a_run_is_followed_to_its_end(said: Scene) -> None:
         last = json.loads(process.stdout.readline())["message"]
         said.sql("UPDATE sereno.run SET state = 'failed' WHERE id = 2")
         assert process.stdout.read() == ""
-        assert process.wait(20) == 0
+        assert process.wait(50) == 0
     assert [*first, last] == ["shop.mail 0", "shop.mail 1", "the last"]
 
 
@@ -84,7 +84,7 @@ def test_the_log_of_all_runs_is_followed_until_one_has_seen_enough(said: Scene) 
         )
         assert process.stdout.readline().endswith("etl.sync 1 INFO     new\n")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(50) == 130
 
 
 def test_runs_are_found_by_what_they_have(said: Scene) -> None:

@@ -520,7 +520,7 @@ async def test_a_run_is_made_waited_for_and_followed_without_a_loop(database: st
         with SyncClient.open(database, requested_by="a script") as client:
             wait_until(known, "the job")
             run = client.enqueue("shop.count", {"to": 11})
-            found = client.wait(run, timeout="20s")
+            found = client.wait(run, timeout="1m")
             with pytest.raises(WaitTimeoutError):
                 client.wait(client.enqueue("shop.count", run_at=NOW + 9_000 * DAY), timeout=0)
             lines = [each.message for each in client.follow(run)]

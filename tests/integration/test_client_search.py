@@ -348,12 +348,12 @@ async def until_asked(scene: Scene) -> None:
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE query LIKE '%run_log l%' AND pid <> pg_backend_pid()"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         while not await scene.value(asked):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
 
 
 async def until_found(found: list[str], many: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         while len(found) < many:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
