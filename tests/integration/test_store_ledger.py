@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from sereno.store.ledger import settle
 
 from .scene import NODE, OTHER, Scene, job_named, named, opened, settlement, slots_after
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 NOTHING = ([], [], [], [])
 
 
@@ -97,6 +98,32 @@ async def test_a_new_term_waits_for_a_tick_under_way_and_is_waited_for(scene: Sc
     with pytest.raises(LeaseLostError):
         await late
     assert await written(scene) == NOTHING
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_what_is_written_after_its_start_by_is_queued_and_does_not_begin(
+    scene: Scene, count: int
+) -> None:
+    """As what waited for a lock, or for a server that was slow, is."""
+    entry = await scene.entry("a")
+    slots = slots_after(entry, 2)
+    planned = settlement(entry, *((slot, "late") for slot in slots))
+    begin_by = dict.fromkeys(slots, LONG_AGO)
+    if count == 1:
+        del begin_by[slots[0]]  # the last of a schedule goes beside its mark, others apart
+    runs = [replace(run, start_by=begin_by.get(run.slot)) for run in planned.runs]
+    _, made = await settle(scene.db, scene.term, NODE, [replace(planned, runs=tuple(runs))])
+    begun = [token is not None for _, token, _ in (made[entry.schedule_id, s] for s in slots)]
+    assert begun == [False] * 2 if count == 2 else [True, False]
+    told = "SELECT verdict, reason FROM sereno.slot ORDER BY slot"
+    late, waiting = ("late", None), ("waiting", None)
+    assert await scene.rows(told) == [waiting if count == 2 else late, waiting]
+    states = (
+        "SELECT state, attempt, token IS NULL, started_at IS NULL FROM sereno.run ORDER BY slot"
+    )
+    queued = ("queued", 0, True, True)
+    assert (await scene.rows(states))[2 - count :] == [queued] * count
+    assert await scene.value("SELECT late FROM sereno.job_stat WHERE job = 'a'") == 2 - count
 
 
 async def test_the_heartbeat_waits_for_no_fence(scene: Scene) -> None:

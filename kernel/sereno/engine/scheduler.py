@@ -248,17 +248,20 @@ class Scheduler:
             self._to_cancel |= self._occupancy.of_schedule(entry.schedule_id)
         policies = self._policies_of(entry)
         late: dict[datetime, str] = {}
+        held: set[datetime] = set()
         if policies is not None:
             for run in settlement.runs:
                 run_id, token, how_late = made[entry.schedule_id, run.slot]
                 self._take(entry, run, run_id, token, policies)
                 if how_late is not None:
                     late[run.slot] = how_late
+                if run.start and token is None:
+                    held.add(run.slot)
         for found in settlement.slots:
             verdict, reason = found.verdict, found.reason
             if found.slot in late:
                 verdict, reason = "late", late[found.slot]
-            if verdict not in ("ran", "waiting"):
+            if verdict not in ("ran", "waiting") and found.slot not in held:
                 self._publish_slot(entry, found.slot, verdict, reason or "")
         self._publish_missed(settlement)
         self._go_on(settlement)
@@ -288,7 +291,10 @@ class Scheduler:
     def _take(
         self, entry: Entry, run: NewRun, run_id: int, token: UUID | None, policies: Policies
     ) -> None:
-        """Note a run that was made, and start it where it is to start."""
+        """Note a run that was made, and start it where it is to start. Without a token it does not:
+        its start_by was over before it was written, and it ends as what waits does."""
+        if run.start and token is None:
+            self._notify_queued()
         node = self._elsewhere.get((entry.schedule_id, run.slot))
         if node is not None:
             self._to_hand.append((run_id, node, run.slot))
@@ -311,7 +317,7 @@ class Scheduler:
                 key=run.concurrency_key,
                 key_limit=policies.key_limit,
                 executor=policies.executor,
-                running=run.start or node is not None,
+                running=token is not None or node is not None,
                 foreign=node is not None,
                 node=node,
                 start_by=run.start_by,

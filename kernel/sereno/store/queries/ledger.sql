@@ -44,8 +44,8 @@ SELECT schedule_id FROM sereno.watermark WHERE schedule_id = ANY($1::bigint[]) F
 -- transaction: no lock outlives a round trip, so a leader that is frozen between two of them blocks nobody, and what it
 -- sends on waking finds another term. The fence is KEY SHARE and `term` part of a unique key: the next term's UPDATE waits for
 -- open fences, so nothing of the old term is under way after it, and neither fences nor heartbeats wait for one another.
--- Returns a row per settled schedule and run; a run that starts has its attempt's token,
--- and how late it is, if it is. (What a schedule mostly has, one slot and one run, goes beside its mark: joined to the
+-- Returns a row per settled schedule and run; a run that starts has its attempt's token (one that was to start and is past
+-- its start_by by then has none, and is queued), and how late it is, if it is. (What a schedule mostly has, one slot and one run, goes beside its mark: joined to the
 -- marks, a batch would cost the square of its size, as the planner cannot know its size.)
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
@@ -59,30 +59,39 @@ WITH fence AS (
                 params, policies, priority, key, on_time_until, start_by), fence
      WHERE w.schedule_id = m.id AND w.settled_to = m.old AND w.version = m.version
     RETURNING w.schedule_id, m.job, m.slot, m.start, m.params, m.policies, m.priority, m.key, m.on_time_until, m.start_by,
-              -- what waited here for a lock, until after its grace, is late
-              CASE WHEN m.start AND clock_timestamp() > m.on_time_until THEN 'late' ELSE m.verdict END AS verdict,
-              CASE WHEN m.start AND clock_timestamp() > m.on_time_until THEN sereno.lateness(clock_timestamp() - m.slot)
-                   ELSE m.reason END AS reason,
+              m.verdict, m.reason, clock_timestamp() AS marked_at,  -- what waited here for a lock may be late by now
               CASE WHEN m.start IS NOT NULL THEN nextval('sereno.run_id_seq') END AS run_id,
-              CASE WHEN m.start THEN gen_random_uuid() END AS token
-), more_slots AS (
-    SELECT mark.schedule_id, mark.job, s.slot, s.verdict, s.reason
-      FROM unnest($22::bigint[], $23::timestamptz[], $24::text[], $25::text[]) AS s(id, slot, verdict, reason)
-      JOIN mark ON mark.schedule_id = s.id
+              CASE WHEN m.start THEN gen_random_uuid() END AS drawn
+), one AS (  -- past its start_by a run does not begin: it is queued, and missed as such
+    SELECT schedule_id, job, slot, start AND NOT over AS start, params, policies, priority, key, on_time_until, start_by, run_id,
+           CASE WHEN NOT over THEN drawn END AS token,
+           CASE WHEN start AND over THEN 'waiting' WHEN start AND marked_at > on_time_until THEN 'late' ELSE verdict
+           END AS verdict,
+           CASE WHEN start AND over THEN NULL WHEN start AND marked_at > on_time_until THEN sereno.lateness(marked_at - slot)
+                ELSE reason END AS reason
+      FROM (SELECT *, coalesce(marked_at > start_by, false) AS over FROM mark) marked
 ), more_runs AS MATERIALIZED (  -- numbers and tokens are drawn once, and read three times
-    SELECT mark.schedule_id, mark.job, r.slot, r.start, r.params, r.policies, r.priority, r.key, r.on_time_until, r.start_by,
-           nextval('sereno.run_id_seq') AS run_id, CASE WHEN r.start THEN gen_random_uuid() END AS token
+    SELECT mark.schedule_id, mark.job, r.slot, r.start AND NOT coalesce(mark.marked_at > r.start_by, false) AS start,
+           r.start AND coalesce(mark.marked_at > r.start_by, false) AS held, r.params, r.policies, r.priority, r.key,
+           r.on_time_until, r.start_by, nextval('sereno.run_id_seq') AS run_id,
+           CASE WHEN r.start AND NOT coalesce(mark.marked_at > r.start_by, false) THEN gen_random_uuid() END AS token
       FROM unnest($26::bigint[], $27::timestamptz[], $28::boolean[], $29::jsonb[], $30::jsonb[], $31::smallint[],
                   $32::text[], $33::timestamptz[], $34::timestamptz[])
            WITH ORDINALITY AS r(id, slot, start, params, policies, priority, key, on_time_until, start_by, n)
       JOIN mark ON mark.schedule_id = r.id
      ORDER BY r.n
+), more_slots AS (
+    SELECT mark.schedule_id, mark.job, s.slot, r.run_id, CASE WHEN r.held THEN 'waiting' ELSE s.verdict END AS verdict,
+           CASE WHEN r.held THEN NULL ELSE s.reason END AS reason
+      FROM unnest($22::bigint[], $23::timestamptz[], $24::text[], $25::text[]) AS s(id, slot, verdict, reason)
+      JOIN mark ON mark.schedule_id = s.id
+      LEFT JOIN more_runs r ON r.schedule_id = s.id AND r.slot = s.slot
 ), started AS (
     SELECT schedule_id, job, slot, start, params, policies, priority, key, on_time_until, start_by, run_id, token
       FROM more_runs
     UNION ALL
     SELECT schedule_id, job, slot, start, params, policies, priority, key, on_time_until, start_by, run_id, token
-      FROM mark WHERE run_id IS NOT NULL
+      FROM one WHERE run_id IS NOT NULL
 ), made AS (
     INSERT INTO sereno.run (id, job, state, cause, schedule_id, slot, priority, run_at, params, policies, concurrency_key,
                             on_time_until, start_by, attempt, node, term, token, started_at) OVERRIDING SYSTEM VALUE
@@ -92,10 +101,9 @@ WITH fence AS (
       FROM started
 ), slots AS (
     INSERT INTO sereno.slot (schedule_id, slot, verdict, reason, run_id, term)
-    SELECT schedule_id, slot, verdict, reason, run_id, $1 FROM mark WHERE slot IS NOT NULL
+    SELECT schedule_id, slot, verdict, reason, run_id, $1 FROM one WHERE slot IS NOT NULL
     UNION ALL
-    SELECT s.schedule_id, s.slot, s.verdict, s.reason, r.run_id, $1
-      FROM more_slots s LEFT JOIN more_runs r ON r.schedule_id = s.schedule_id AND r.slot = s.slot
+    SELECT schedule_id, slot, verdict, reason, run_id, $1 FROM more_slots
 ), more_ranges AS (
     SELECT mark.schedule_id, mark.job, r.first_slot, r.last_slot, r.slots, r.verdict, r.reason
       FROM unnest($35::bigint[], $36::timestamptz[], $37::timestamptz[], $38::bigint[], $39::text[], $40::text[])
@@ -115,7 +123,7 @@ WITH fence AS (
                    coalesce(sum(n) FILTER (WHERE verdict = 'coalesced'), 0) AS coalesced,
                    coalesce(sum(n) FILTER (WHERE verdict = 'skipped'), 0) AS skipped,
                    coalesce(sum(n) FILTER (WHERE verdict = 'missed'), 0) AS missed
-              FROM (SELECT job, 1 AS n, verdict FROM mark WHERE verdict NOT IN ('ran', 'waiting')
+              FROM (SELECT job, 1 AS n, verdict FROM one WHERE verdict NOT IN ('ran', 'waiting')
                     UNION ALL
                     SELECT job, 1, verdict FROM more_slots WHERE verdict NOT IN ('ran', 'waiting')
                     UNION ALL
@@ -123,5 +131,5 @@ WITH fence AS (
              GROUP BY job) c
      WHERE j.job = c.job
 )
-SELECT schedule_id, run_id, slot, token, CASE verdict WHEN 'late' THEN reason END AS late FROM mark
+SELECT schedule_id, run_id, slot, token, CASE verdict WHEN 'late' THEN reason END AS late FROM one
 UNION ALL SELECT schedule_id, run_id, slot, token, NULL FROM more_runs;
