@@ -96,9 +96,9 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
     partial = await session.move(
         layout, zone, pages(session.source, layout, planned, *rows, open_from)
     )
-    reached = await target.finish(
-        None if partial else Mark(session.present, open_from), session.tally
-    )
+    # A source that is empty may be yet to be filled, as from a copy: of that nothing is over.
+    over = None if extent.first is None else open_from
+    reached = await target.finish(None if partial else Mark(session.present, over), session.tally)
     session.check_loaded()
     if session.feed.name == CALLS:
         await keep_names(session)

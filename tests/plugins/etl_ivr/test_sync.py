@@ -43,6 +43,20 @@ async def test_a_hundred_thousand_calls_end_in_the_target_once_each(
     assert len(await loaded(database, "uniqueid")) == 100_000
 
 
+async def test_a_source_that_is_filled_after_the_first_sync_is_read_from_its_beginning(
+    pbx: Pbx, synced: Sync, database: str
+) -> None:
+    """As when a copy is being restored, or the exchange is not in service yet."""
+    assert (await synced(pbx))["processed"] == 0
+    pbx.fill(1_000)
+
+    assert (await synced(pbx))["inserted"] == 1_000
+    assert await loaded(database, *ALL) == pbx.rows(*ALL)
+
+    pbx.execute("DELETE FROM cdr")
+    assert (await synced(pbx))["processed"] == 0, "what was read before is read no more"
+
+
 async def test_more_calls_than_a_page_in_one_second_lose_none(
     pbx: Pbx, synced: Sync, database: str
 ) -> None:
