@@ -122,7 +122,7 @@ async def test_a_straggler_keeps_its_place_of_a_key(database: str, eye: Eye) -> 
         if run.params.get("stuck"):
             let_go.wait()
 
-    sync = job("t.sync", timeout="100ms", concurrency={"key": "k", "limit": 2})(stuck)
+    sync = job("t.sync", timeout="1s", concurrency={"key": "k", "limit": 2})(stuck)
     quick = job("t.quick", concurrency={"key": "k", "limit": 2})(stuck)
     async with running(database, sync, quick):
         lost = [await eye.enqueue("t.sync", '{"stuck": true}') for _ in range(2)]

@@ -63,7 +63,7 @@ async def test_a_job_that_swallows_its_cancellation_is_left_behind(
     monkeypatch.setattr("sereno.engine.attempt.STOP_PATIENCE", timedelta(seconds=0.2))
     go = asyncio.Event()
 
-    @job("t.deaf", timeout="50ms")
+    @job("t.deaf", timeout="1s")
     async def deaf(run: Run) -> None:
         while not go.is_set():
             with suppress(asyncio.CancelledError):

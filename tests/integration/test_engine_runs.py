@@ -141,7 +141,7 @@ async def test_a_job_that_takes_too_long_is_stopped_and_timed_out(database: str,
 async def test_a_thread_is_stopped_at_its_next_progress(database: str, eye: Eye) -> None:
     stopped = Signals()
 
-    @job("t.thread", timeout="100ms")
+    @job("t.thread", timeout="1s")
     def thread(run: Run) -> None:
         try:
             while True:
