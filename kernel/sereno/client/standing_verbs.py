@@ -125,7 +125,9 @@ class StandingVerbs(Verbs):
         await _until(nobody, timeout, "a node leads all the same: `sereno cluster` shows which")
         found = await standing.maintenance(self._db)
         if found is None:
-            raise ConflictError("the maintenance is over already: it was ended, or its end came first")
+            raise ConflictError(
+                "the maintenance is over already: it was ended, or its end came first"
+            )
         return found
 
     async def end_maintenance(self, *, requested_by: str | None = None) -> None:
