@@ -149,7 +149,7 @@ async def test_the_librarys_own_registry_is_shown_and_the_process_only_by_the_ke
     of_this_process: Counter,
 ) -> None:
     of_this_process.inc()
-    text = await shown(DefaultRegistry(set))
+    text = await shown(DefaultRegistry(set, limit=50, patience=50))
 
     assert value(text, "test_default_registry_seen_total") == 1
     assert "python_info{" in text
@@ -259,7 +259,7 @@ async def test_a_collector_that_hangs_is_left_out_alone_until_it_answers(
     Counter("before", "Before.", registry=registry)
     registry.register(hanging)
     Counter("after", "After.", registry=registry)
-    every = DefaultRegistry(set, registry=registry, limit=0.05)
+    every = DefaultRegistry(set, registry=registry, limit=2, patience=50)
     name = f"{__name__}.Custom"
     try:
         texts = [await shown(every) for _ in range(3)]
@@ -280,7 +280,7 @@ async def test_many_that_hang_hold_the_page_up_for_its_patience_alone(
     hanging = [Custom(never.wait) for _ in range(40)]
     for one in hanging:
         registry.register(one)
-    every = DefaultRegistry(set, registry=registry, limit=30, patience=0.05)
+    every = DefaultRegistry(set, registry=registry, limit=30, patience=2)
     assert set((await left_out(every)).values()) == {"slow"}
     assert sum(one.asked for one in hanging) == 1
     never.set()
