@@ -1,5 +1,6 @@
 """A plugin of a test with tables of its own: a package of files, written where Python finds it."""
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +54,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted
         for name, text in files.items():
             (folder / f"{name.removeprefix('m')}.sql").write_text(text)
         made.append(package)
+        importlib.invalidate_caches()
         return TablesPlugin(package, schema)
 
     yield plant

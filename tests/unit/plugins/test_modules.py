@@ -1,5 +1,6 @@
 """Jobs without a package: modules that the settings name, each apart from the others."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -33,6 +34,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         path = tmp_path / f"{name.replace('.', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(source))
+        # A directory that was read within the same tick of the clock looks as it did.
+        importlib.invalidate_caches()
 
     yield put  # type: ignore[misc]
     for name in set(sys.modules) - before:
