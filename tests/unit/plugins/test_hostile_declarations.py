@@ -233,8 +233,13 @@ def _raise(instant: datetime) -> None:
     ],
 )
 def test_a_trigger_that_cannot_be_followed_fails_its_plugin_alone(
-    kind: str, answer: Callable[[datetime], Any], sentence: str
+    kind: str,
+    answer: Callable[[datetime], Any],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if answer is not _for_ever:
+        monkeypatch.setattr(guard, "PATIENCE", 60.0)
     assert sentence in reason(bringing(kind, answer))
 
 
@@ -252,7 +257,10 @@ def test_a_trigger_that_never_answers_is_given_up_and_not_asked_again() -> None:
     asked[0].join()  # it was ended
 
 
-def test_a_trigger_of_a_plugin_that_answers_well_is_followed() -> None:
+def test_a_trigger_of_a_plugin_that_answers_well_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "PATIENCE", 60.0)
     found = collected(bringing("well", lambda at: at + timedelta(hours=1)))
 
     assert found.schedules["bad.job"].schedule.trigger.text == "well"
