@@ -30,7 +30,7 @@ import asyncio, sys
 from sereno.testing import run_context
 from sereno_etl_ivr.settings import Settings
 from sereno_etl_ivr.sync import sync
-settings = Settings(source_url=sys.argv[2], overlap=__import__("datetime").timedelta(days=900))
+settings = Settings(source_url=sys.argv[2], overlap=__import__("datetime").timedelta(days=9000))
 asyncio.run(sync.function(run_context(sync, settings=settings, database_url=sys.argv[1])))
 """
 

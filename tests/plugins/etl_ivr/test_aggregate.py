@@ -40,7 +40,7 @@ class Counting:
 
     async def load(self, **settings: Any) -> dict[str, Any]:
         pbx, tables = self.exchange.pbx, QUEUES if self.exchange.events else {}
-        again = {"overlap": "P900D", **settings}
+        again = {"overlap": "P9000D", **settings}
         if tables:
             await self.synced(pbx, sync_of("queues"), tables=tables, **again)
         await self.synced(pbx, sync, tables=tables, **again)

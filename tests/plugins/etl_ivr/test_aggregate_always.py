@@ -158,7 +158,7 @@ async def test_figures_are_those_from_scratch_whatever_is_loaded_changed_and_del
     exchange.create()
     empty_pbx.execute(CEL)
     settings: dict[str, Any] = {"tables": {**QUEUES, **CELS}, "batch_size": rng.choice([10, 1000])}
-    again: dict[str, Any] = {"overlap": "P900D"}  # what a sync reads, reconciliation does not
+    again: dict[str, Any] = {"overlap": "P9000D"}  # what a sync reads, reconciliation does not
     steps: list[tuple[Any, dict[str, Any]]] = [
         (sync_of("queues"), again),
         (sync_of("cel"), again),
@@ -193,7 +193,7 @@ async def test_halves_of_local_channels_are_joined_as_from_scratch_whichever_com
     rng = random.Random(seed)
     exchange = Exchange(empty_pbx)
     exchange.create()
-    settings: dict[str, Any] = {"tables": QUEUES, "batch_size": 2, "overlap": "P900D"}
+    settings: dict[str, Any] = {"tables": QUEUES, "batch_size": 2, "overlap": "P9000D"}
     later: list[Callable[[], None]] = []
     for _ in range(6):
         for leg in [one for one in later if rng.random() < 0.4]:

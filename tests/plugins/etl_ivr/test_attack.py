@@ -28,7 +28,7 @@ from .pbx import Pbx, call, fetch, loaded
 from .test_tables import MAPPED, SURVEY
 
 ALL = ("calldate", "clid", "src", "duration", "disposition", "uniqueid", "sequence")
-ALWAYS = timedelta(days=900)
+ALWAYS = timedelta(days=9000)
 
 
 def before_call(

@@ -73,12 +73,12 @@ async def test_what_was_rolled_back_is_not_counted(
     pbx.fill(100)
     monkeypatch.setattr(Watermark, "claim", failing)  # the rows are there, the commit is not
     with pytest.raises(TargetError):
-        await synced(pbx, batch_size=40, overlap=timedelta(days=900))
+        await synced(pbx, batch_size=40, overlap=timedelta(days=9000))
     assert counts(await shown(database, pbx)) == [0, 0, 0, 0]
     monkeypatch.undo()
 
-    await synced(pbx, batch_size=40, overlap=timedelta(days=900))
-    await synced(pbx, batch_size=30, overlap=timedelta(days=900))
+    await synced(pbx, batch_size=40, overlap=timedelta(days=9000))
+    await synced(pbx, batch_size=30, overlap=timedelta(days=9000))
 
     assert counts(await shown(database, pbx)) == [100, 0, 0, 0]
 
@@ -122,12 +122,12 @@ async def test_the_share_of_rejects_counts_from_the_first_row(
 ) -> None:
     pbx.insert(call("2026-03-01 10:00:00", "1.1", userfield="a\0b"))
     with pytest.raises(RejectsError):
-        await synced(pbx, overlap="P900D")
+        await synced(pbx, overlap="P9000D")
     share = f"etl_ivr_reject_share{PBX}}}"
     assert (await shown(database, pbx))[share] == 1
 
     pbx.insert(*(call("2026-03-01 10:00:00", f"2.{n}") for n in range(3)))
-    await synced(pbx, overlap="P900D")
+    await synced(pbx, overlap="P9000D")
     assert (await shown(database, pbx))[share] == 0.25
 
     await synced(pbx, source_table="cdr", overlap="PT0S")

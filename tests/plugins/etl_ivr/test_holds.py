@@ -41,7 +41,7 @@ def held(exchange: Exchange, call: str, *times: float, channel: str = PHONE) -> 
 
 async def counted(synced: Sync, exchange: Exchange, **settings: Any) -> dict[str, Any]:
     for job in (sync_of("queues"), sync_of("cel"), sync):
-        await synced(exchange.pbx, job, tables=TABLES, overlap="P900D")
+        await synced(exchange.pbx, job, tables=TABLES, overlap="P9000D")
     return await synced(exchange.pbx, aggregate, tables=TABLES, **settings)
 
 

@@ -49,7 +49,7 @@ async def test_calls_move_within_postgres_once_each(
 
     assert result["inserted"] == 5000
     assert await loaded(database, "calldate", *SAME) == await source_rows(database, "start", *SAME)
-    again = await synced(database, source_table="pbx.cdr", overlap=timedelta(days=900))
+    again = await synced(database, source_table="pbx.cdr", overlap=timedelta(days=9000))
     assert (again["processed"], again["rejected"]) == (0, 0)
 
 

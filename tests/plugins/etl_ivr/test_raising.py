@@ -47,7 +47,7 @@ async def test_rows_at_which_the_source_raises_are_rejected_and_the_others_loade
     assert raw[0]["userfield"] is None
     assert rejects[0]["position"] == 20260301000025
     assert "cannot be shown" in rejects[0]["reason"]
-    again = await synced(pbx, overlap="P900D", reject_share=1)
+    again = await synced(pbx, overlap="P9000D", reject_share=1)
     assert again["rejected"] == 0
 
 
@@ -136,11 +136,11 @@ async def test_a_sync_that_loads_nothing_of_what_it_read_fails(
 
     for _ in range(2):  # and again when it is tried again
         with pytest.raises(RejectsError, match=rf"none of the {rows} rows that were read"):
-            await synced(pbx, overlap="P900D")
+            await synced(pbx, overlap="P9000D")
 
     assert len(await fetch(database, "SELECT FROM ivr.rejects")) == rows
     pbx.insert(call("2026-03-01 10:00:00", "1.1", billsec="7"))
-    assert (await synced(pbx, overlap="P900D"))["inserted"] == 1
+    assert (await synced(pbx, overlap="P9000D"))["inserted"] == 1
 
 
 async def test_a_sync_that_finds_nothing_succeeds(empty_pbx: Pbx, synced: Sync) -> None:

@@ -53,7 +53,7 @@ async def test_channel_events_move_though_no_index_leads_to_their_time(
     )
     tables = {"cel": {"kind": "cel"}}
 
-    first = await synced(empty_pbx, sync_of("cel"), tables=tables, overlap="P900D")
+    first = await synced(empty_pbx, sync_of("cel"), tables=tables, overlap="P9000D")
 
     assert (first["inserted"], first["batches"]) == (30_000, 2)
     empty_pbx.execute("UPDATE cel SET cid_name = 'x' WHERE id = 7")
@@ -61,7 +61,7 @@ async def test_channel_events_move_though_no_index_leads_to_their_time(
     empty_pbx.execute(
         "INSERT INTO cel SELECT 0, 'X', eventtime, '', '', '', '', '' FROM cel LIMIT 1"
     )
-    again = await synced(empty_pbx, sync_of("cel"), tables=tables, overlap="P900D")
+    again = await synced(empty_pbx, sync_of("cel"), tables=tables, overlap="P9000D")
     assert (again["inserted"], again["updated"], again["vanished"]) == (2, 1, 1)
     (row,) = await fetch(
         database,

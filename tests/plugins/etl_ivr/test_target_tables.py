@@ -127,7 +127,7 @@ async def test_the_version_before_loads_into_the_tables_of_this_one(
 
     assert await loaded(database, "uniqueid") == pbx.rows("uniqueid")
     assert await fetch(database, STATE) == stood
-    assert (await synced(pbx, overlap="P900D"))["inserted"] == 0
+    assert (await synced(pbx, overlap="P9000D"))["inserted"] == 0
 
 
 async def test_both_versions_that_begin_at_once_make_the_tables_once(

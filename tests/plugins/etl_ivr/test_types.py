@@ -59,14 +59,14 @@ async def test_a_table_of_an_earlier_version_gets_room_for_fractions_when_they_c
     pbx: Pbx, synced: Sync, database: str
 ) -> None:
     pbx.fill(50)
-    await synced(pbx, overlap="P900D")
+    await synced(pbx, overlap="P9000D")
     await narrow(database)
     pbx.insert(call(AT, "9.1", duration=7, sequence=999))
-    assert (await synced(pbx, overlap="P900D"))["inserted"] == 1  # whole seconds need no room
+    assert (await synced(pbx, overlap="P9000D"))["inserted"] == 1  # whole seconds need no room
     pbx.execute("ALTER TABLE cdr MODIFY duration decimal(10,3) NOT NULL")
     pbx.insert(call(AT, "9.2", duration="12.345", sequence=1000))
 
-    result = await synced(pbx, overlap="P900D")
+    result = await synced(pbx, overlap="P9000D")
 
     assert (result["inserted"], result["updated"], result["rejected"]) == (1, 51, 0)
     names = ("sequence", "duration", "billsec")
@@ -110,7 +110,7 @@ async def test_a_view_of_ones_own_on_the_narrow_columns_is_named(
     pbx: Pbx, synced: Sync, database: str
 ) -> None:
     pbx.fill(5)
-    await synced(pbx, overlap="P900D")
+    await synced(pbx, overlap="P9000D")
     await narrow(database)
     await fetch(database, "CREATE VIEW public.mine AS SELECT duration FROM ivr.calls")
     pbx.execute("ALTER TABLE cdr MODIFY duration decimal(10,3) NOT NULL")
@@ -119,7 +119,7 @@ async def test_a_view_of_ones_own_on_the_narrow_columns_is_named(
         await synced(pbx)
 
     await fetch(database, "DROP VIEW public.mine")
-    assert (await synced(pbx, overlap="P900D"))["updated"] == 5
+    assert (await synced(pbx, overlap="P9000D"))["updated"] == 5
 
 
 async def test_fractions_that_a_target_of_ones_own_cannot_hold_are_rejected_and_whole_ones_are_not(
@@ -176,7 +176,7 @@ async def test_a_column_that_nobody_asked_for_costs_no_call(
         ("1.1", text.lower() if text[:1] == "\\" else text),
         ("1.2", None),
     }
-    assert (await synced(pbx, overlap="P900D"))["processed"] == 0
+    assert (await synced(pbx, overlap="P9000D"))["processed"] == 0
 
 
 async def test_a_number_that_is_none_by_its_type_stands_in_extra(
@@ -226,7 +226,7 @@ async def test_a_number_of_which_no_figure_is_made_costs_no_call(
         ("1.2", 5, None),
     }
     assert (await synced(pbx, reconcile))["differing"] == 0
-    assert (await synced(pbx, overlap="P900D"))["processed"] == 0
+    assert (await synced(pbx, overlap="P9000D"))["processed"] == 0
 
 
 async def test_a_length_that_cannot_be_read_is_rejected_and_told(
@@ -279,7 +279,7 @@ async def test_numbers_booleans_dates_json_and_uuids_are_mapped(
         (Decimal("1234567890123456.7891"), True, "1980-02-29", "[1, 2]", ident, ident),
         (None, False, None, None, None, None),
     ]
-    assert (await synced(pbx, sync_of("survey"), tables=tables, overlap="P900D"))["processed"] == 0
+    assert (await synced(pbx, sync_of("survey"), tables=tables, overlap="P9000D"))["processed"] == 0
 
 
 async def test_types_of_postgres_are_read_as_it_shows_them(synced: Sync, database: str) -> None:

@@ -217,7 +217,7 @@ class Exchange:
 
     async def load(self, **rules: Any) -> None:
         """Load and count what was written, as etl_ivr's jobs do."""
-        again = {"overlap": "P900D", "source_timezone": str(self.zone)}
+        again = {"overlap": "P9000D", "source_timezone": str(self.zone)}
         for job in (sync_of("queues"), sync, aggregate):
             await self._run(job, again | rules)
         await self.connection.execute(
