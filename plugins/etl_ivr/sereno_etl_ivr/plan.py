@@ -22,6 +22,12 @@ class Extent(msgspec.Struct, frozen=True):
     nulls: bool
     clock: datetime
 
+    def has_past(self, zone: ZoneInfo) -> bool:
+        """Tell whether rows may lie in the flow of time, up to the source's present."""
+        if self.first is None or self.last is None:
+            return False
+        return self.last >= position.OLDEST and self.first < wall(self.clock, zone)
+
 
 class Segment(msgspec.Struct, frozen=True):
     """A range that is read page by page. `advances`: its pages move the watermark."""
@@ -46,7 +52,7 @@ def segments(
     present = wall(extent.clock, zone)
     if extent.first is not None and extent.last is not None:
         start = max(extent.first, kept_from, position.OLDEST if settled is None else settled)
-        if start < present:
+        if start < present and extent.has_past(zone):
             yield Segment(Range(start, present), advances=True)
         if extent.first < position.OLDEST:
             yield Segment(Range(extent.first, position.OLDEST), advances=False)

@@ -96,8 +96,8 @@ async def _moved(session: Session, begun: float) -> dict[str, Any]:
     partial = await session.move(
         layout, zone, pages(session.source, layout, planned, *rows, open_from)
     )
-    # A source that is empty may be yet to be filled, as from a copy: of that nothing is over.
-    over = None if extent.first is None else open_from
+    # A source without a past may be yet to be filled, as from a copy: of that nothing is over.
+    over = open_from if extent.has_past(zone) else None
     reached = await target.finish(None if partial else Mark(session.present, over), session.tally)
     session.check_loaded()
     if session.feed.name == CALLS:

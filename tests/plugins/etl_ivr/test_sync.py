@@ -43,11 +43,14 @@ async def test_a_hundred_thousand_calls_end_in_the_target_once_each(
     assert len(await loaded(database, "uniqueid")) == 100_000
 
 
+@pytest.mark.parametrize("days", [[], ["1970-01-01"], ["2099-01-01"]])
 async def test_a_source_that_is_filled_after_the_first_sync_is_read_from_its_beginning(
-    pbx: Pbx, synced: Sync, database: str
+    pbx: Pbx, synced: Sync, database: str, days: list[str]
 ) -> None:
-    """As when a copy is being restored, or the exchange is not in service yet."""
-    assert (await synced(pbx))["processed"] == 0
+    """As when a copy is being restored, or the exchange is not in service yet, be it with a call of
+    before its clock was set."""
+    pbx.insert(*(call(f"{day} 00:00:00", "1.1") for day in days))
+    assert (await synced(pbx))["processed"] == len(days)
     pbx.fill(1_000)
 
     assert (await synced(pbx))["inserted"] == 1_000
