@@ -247,22 +247,21 @@ class Scheduler:
         if settlement.cancel_previous:
             self._to_cancel |= self._occupancy.of_schedule(entry.schedule_id)
         policies = self._policies_of(entry)
-        late: dict[datetime, str] = {}
-        held: set[datetime] = set()
+        otherwise: dict[datetime, tuple[Verdict, str]] = {}  # than planned: it was written late
         if policies is not None:
             for run in settlement.runs:
                 run_id, token, how_late = made[entry.schedule_id, run.slot]
                 self._take(entry, run, run_id, token, policies)
                 if how_late is not None:
-                    late[run.slot] = how_late
-                if run.start and token is None:
-                    held.add(run.slot)
+                    otherwise[run.slot] = "late", how_late
+                if run.start and token is None:  # past its start_by: it ends as what waits does
+                    otherwise[run.slot] = "waiting", ""
+                    self._notify_queued()
         for found in settlement.slots:
-            verdict, reason = found.verdict, found.reason
-            if found.slot in late:
-                verdict, reason = "late", late[found.slot]
-            if verdict not in ("ran", "waiting") and found.slot not in held:
-                self._publish_slot(entry, found.slot, verdict, reason or "")
+            planned = found.verdict, found.reason or ""
+            verdict, reason = otherwise.get(found.slot, planned)
+            if verdict not in ("ran", "waiting"):
+                self._publish_slot(entry, found.slot, verdict, reason)
         self._publish_missed(settlement)
         self._go_on(settlement)
 
@@ -291,10 +290,7 @@ class Scheduler:
     def _take(
         self, entry: Entry, run: NewRun, run_id: int, token: UUID | None, policies: Policies
     ) -> None:
-        """Note a run that was made, and start it where it is to start. Without a token it does not:
-        its start_by was over before it was written, and it ends as what waits does."""
-        if run.start and token is None:
-            self._notify_queued()
+        """Note a run that was made, and start it where it is to start: not here without a token."""
         node = self._elsewhere.get((entry.schedule_id, run.slot))
         if node is not None:
             self._to_hand.append((run_id, node, run.slot))

@@ -45,8 +45,9 @@ SELECT schedule_id FROM sereno.watermark WHERE schedule_id = ANY($1::bigint[]) F
 -- sends on waking finds another term. The fence is KEY SHARE and `term` part of a unique key: the next term's UPDATE waits for
 -- open fences, so nothing of the old term is under way after it, and neither fences nor heartbeats wait for one another.
 -- Returns a row per settled schedule and run; a run that starts has its attempt's token (one that was to start and is past
--- its start_by by then has none, and is queued), and how late it is, if it is. (What a schedule mostly has, one slot and one run, goes beside its mark: joined to the
--- marks, a batch would cost the square of its size, as the planner cannot know its size.)
+-- its start_by by then has none, and is queued), and how late it is, if it is. (What a schedule mostly has, one slot and one
+-- run, goes beside its mark: joined to the marks, a batch would cost the square of its size, as the planner cannot know its
+-- size.)
 WITH fence AS (
     SELECT term FROM sereno.leadership WHERE term = $1 FOR KEY SHARE
 ), mark AS (  -- all that follows joins this: what it does not return is settled by nobody
@@ -60,26 +61,25 @@ WITH fence AS (
      WHERE w.schedule_id = m.id AND w.settled_to = m.old AND w.version = m.version
     RETURNING w.schedule_id, m.job, m.slot, m.start, m.params, m.policies, m.priority, m.key, m.on_time_until, m.start_by,
               m.verdict, m.reason, clock_timestamp() AS marked_at,  -- what waited here for a lock may be late by now
-              CASE WHEN m.start IS NOT NULL THEN nextval('sereno.run_id_seq') END AS run_id,
-              CASE WHEN m.start THEN gen_random_uuid() END AS drawn
-), one AS (  -- past its start_by a run does not begin: it is queued, and missed as such
+              CASE WHEN m.start IS NOT NULL THEN nextval('sereno.run_id_seq') END AS run_id
+), one AS MATERIALIZED (  -- past its start_by a run does not begin: it is queued, and missed as such
     SELECT schedule_id, job, slot, start AND NOT over AS start, params, policies, priority, key, on_time_until, start_by, run_id,
-           CASE WHEN NOT over THEN drawn END AS token,
+           CASE WHEN start AND NOT over THEN gen_random_uuid() END AS token,
            CASE WHEN start AND over THEN 'waiting' WHEN start AND marked_at > on_time_until THEN 'late' ELSE verdict
            END AS verdict,
            CASE WHEN start AND over THEN NULL WHEN start AND marked_at > on_time_until THEN sereno.lateness(marked_at - slot)
                 ELSE reason END AS reason
       FROM (SELECT *, coalesce(marked_at > start_by, false) AS over FROM mark) marked
 ), more_runs AS MATERIALIZED (  -- numbers and tokens are drawn once, and read three times
-    SELECT mark.schedule_id, mark.job, r.slot, r.start AND NOT coalesce(mark.marked_at > r.start_by, false) AS start,
-           r.start AND coalesce(mark.marked_at > r.start_by, false) AS held, r.params, r.policies, r.priority, r.key,
-           r.on_time_until, r.start_by, nextval('sereno.run_id_seq') AS run_id,
-           CASE WHEN r.start AND NOT coalesce(mark.marked_at > r.start_by, false) THEN gen_random_uuid() END AS token
-      FROM unnest($26::bigint[], $27::timestamptz[], $28::boolean[], $29::jsonb[], $30::jsonb[], $31::smallint[],
-                  $32::text[], $33::timestamptz[], $34::timestamptz[])
-           WITH ORDINALITY AS r(id, slot, start, params, policies, priority, key, on_time_until, start_by, n)
-      JOIN mark ON mark.schedule_id = r.id
-     ORDER BY r.n
+    SELECT schedule_id, job, slot, start AND NOT over AS start, start AND over AS held, params, policies, priority, key,
+           on_time_until, start_by, nextval('sereno.run_id_seq') AS run_id,
+           CASE WHEN start AND NOT over THEN gen_random_uuid() END AS token
+      FROM (SELECT mark.schedule_id, mark.job, r.*, coalesce(mark.marked_at > r.start_by, false) AS over
+              FROM unnest($26::bigint[], $27::timestamptz[], $28::boolean[], $29::jsonb[], $30::jsonb[], $31::smallint[],
+                          $32::text[], $33::timestamptz[], $34::timestamptz[])
+                   WITH ORDINALITY AS r(id, slot, start, params, policies, priority, key, on_time_until, start_by, n)
+              JOIN mark ON mark.schedule_id = r.id) planned
+     ORDER BY n
 ), more_slots AS (
     SELECT mark.schedule_id, mark.job, s.slot, r.run_id, CASE WHEN r.held THEN 'waiting' ELSE s.verdict END AS verdict,
            CASE WHEN r.held THEN NULL ELSE s.reason END AS reason
