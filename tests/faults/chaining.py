@@ -40,10 +40,11 @@ def noted(run: Run, **facts: Any) -> Iterator[None]:
 
 async def stay(run: Run) -> None:
     """Stay, on the first attempt, until all are let go."""
+    if run.attempt > 1:
+        return
+    note(run, "stays")
     go = Path(f"{os.environ['NOTES']}.go")
-    if run.attempt == 1:
-        note(run, "stays")
-    while run.attempt == 1 and not await asyncio.to_thread(go.exists):  # noqa: ASYNC110
+    while not await asyncio.to_thread(go.exists):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
 
 

@@ -22,7 +22,7 @@ FAR = '["far"]'
 
 def begun(notes: Path) -> dict[int, int]:
     """Return the process in which each run last began, by its number."""
-    return {line["run"]: line["pid"] for line in map(json.loads, notes.read_text().splitlines())}
+    return {line["run"]: line["pid"] for line in map(json.loads, whole_lines(notes))}
 
 
 @dataclass
@@ -60,7 +60,6 @@ class Cluster:
 @pytest.fixture
 def cluster(database: str, tmp_path: Path) -> Iterator[Cluster]:
     notes = tmp_path / "notes"
-    notes.touch()
     common = {
         "NOTES": str(notes),
         "SERENO_HTTP__ENABLED": "false",
@@ -144,7 +143,6 @@ def test_parts_of_a_killed_process_are_taken_at_its_host_and_lost_with_its_memor
     database: str, tmp_path: Path
 ) -> None:
     notes = tmp_path / "notes"
-    notes.touch()
     common = {"NOTES": str(notes), "SERENO_HTTP__ENABLED": "false"}
     ours = "SELECT array_agg(id) FROM sereno.run WHERE part_of = ANY (%s)"
     of = "SELECT state FROM sereno.run WHERE part_of = %s AND node = %s"

@@ -58,6 +58,7 @@ def test_a_fan_out_is_whole_though_its_leader_ends_in_the_middle(
     scene.until(FAR, "some children")
     term = value(scene.dsn, TERM)
     scene.struck(fault)
+    assert value(scene.dsn, "SELECT ended < total FROM sereno.fan_out")
     scene.follows(term)
     scene.let_go()
     scene.until(OVER, "what follows")

@@ -71,9 +71,8 @@ def test_keys_take_turns_under_the_next_leader_too(scene: Chaining) -> None:
     scene.do(MANY.format(key="large", n=299))
     scene.until(FAR.format(n=30), "some of the large key")
     term = value(scene.dsn, TERM)
-    with psycopg.connect(
-        scene.dsn
-    ) as other:  # there before another leads, however full the machine
+    # They are there before another leads, however full the machine.
+    with psycopg.connect(scene.dsn) as other:
         for n in range(20):
             other.execute(MANY.format(key=f"small {n}", n=1).encode())
         scene.struck(signal.SIGSTOP)

@@ -170,14 +170,9 @@ def test_an_owner_that_was_superseded_cannot_commit(database: str, tmp_path: Pat
 def named(replica: Process, job: str) -> dict[str, Any]:
     """Return the line that names `job` as what blocks the loop, once there is one: a full machine
     may have blocked it before."""
-    lines: list[dict[str, Any]] = []
-
-    def told() -> bool:
-        lines[:] = [x for x in replica.lines(BLOCKED) if job in x["task"]]
-        return bool(lines)
-
-    wait_until(told, f"{job} to be named")
-    return lines[0]
+    return wait_until(
+        lambda: [x for x in replica.lines(BLOCKED) if job in x["task"]], f"{job} to be named"
+    )[0]
 
 
 def _kill(replica: Process) -> None:

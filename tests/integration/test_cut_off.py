@@ -17,6 +17,7 @@ from sereno.model.errors import PoolerError, StoreUnavailableError
 from sereno.store.errors import answered
 from sereno.store.session import NodeSession
 
+from ..servers.lines import whole_lines
 from ..servers.waiting import wait_until
 from .node import looking, running
 
@@ -32,10 +33,6 @@ def stay(run: Run) -> int:
     while run.attempt == 1:
         _NEVER.wait(1)
     return run.attempt
-
-
-def noted(notes: Path) -> bool:
-    return notes.exists() and notes.read_text().endswith("\n")
 
 
 again = job("t.again", executor="far", on_lost="retry")(stay)
@@ -67,7 +64,7 @@ async def test_what_works_on_a_node_that_is_cut_off_ends_as_its_job_says(
         runs = {name: await eye.enqueue(name, f'{{"notes": "{notes[name]}"}}') for name in notes}
         begun = "SELECT count(*) = 2 FROM sereno.run WHERE state = 'running'"
         await eye.until(begun)
-        await asyncio.to_thread(wait_until, lambda: all(map(noted, notes.values())), "both")
+        await asyncio.to_thread(wait_until, lambda: all(map(whole_lines, notes.values())), "both")
         cut[0] = True
         row = await eye.over(runs["t.once"])
         assert (row["state"], row["attempt"]) == ("lost", 1)
