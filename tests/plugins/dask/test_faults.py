@@ -77,8 +77,10 @@ def test_a_worker_with_other_code_hosts_nothing_and_says_why(cluster: DaskCluste
     other = cluster.place / "other"
     other.mkdir()
     (other / "sitecustomize.py").write_text("import sereno_dask\nsereno_dask.__version__ = '0.0'\n")
+    older = cluster.work("older", path=f"{other}:{ROOT}")
+    # A worker that comes after a replica is linked says why in its own log alone.
+    wait_until(lambda: "Registered to:" in older.log.read_text(), "the worker to be there")
     leader = cluster.replica()
-    cluster.work("older", path=f"{other}:{ROOT}")
     told = leader.said("not all is well with the Dask cluster")
     assert "has sereno 0." in told["error"]
     assert "sereno-dask 0.0, and the replica" in told["error"]
